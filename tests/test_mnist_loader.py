@@ -1,0 +1,905 @@
+"""The loader against a local server that plays every way in which a mirror can fail, caches damaged
+in every byte, processes that race or are killed, and the real data where it is at hand.
+"""
+
+import gzip
+import hashlib
+import http.server
+import importlib.util
+import itertools
+import json
+import logging
+import os
+import pickle
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
+
+import mnist_loader
+from mnist_loader import DatasetError, Form, Original, load_mnist, read_idx
+
+Handler = http.server.BaseHTTPRequestHandler
+Answer = Callable[[Handler, bytes], None]
+NAMES = tuple(original.name for original in mnist_loader.ORIGINALS["mnist"])
+CODES = {code: np.dtype(dtype) for code, dtype in mnist_loader.IDX_DTYPES.items()}
+
+
+def to_idx(array: NDArray[Any]) -> bytes:
+    dtype = array.dtype.newbyteorder(">")
+    code = next(code for code, known in CODES.items() if known == dtype)
+    header = bytes([0, 0, code, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+    return header + array.astype(dtype).tobytes()
+
+
+def form(data: bytes) -> Form:
+    return Form(len(data), hashlib.sha256(data).hexdigest())
+
+
+class Published:
+    """A data set of five pictures, published like the real ones."""
+
+    def __init__(self, seed: int = 0) -> None:
+        rng = np.random.default_rng(seed)
+        self.arrays = [
+            rng.integers(0, 256, (3, 28, 28), dtype=np.uint8),
+            np.array([5, 0, 9], dtype=np.uint8),
+            rng.integers(0, 256, (2, 28, 28), dtype=np.uint8),
+            np.array([7, 2], dtype=np.uint8),
+        ]
+        self.unpacked = {n: to_idx(a) for n, a in zip(NAMES, self.arrays, strict=True)}
+        self.packed = {n: gzip.compress(data, mtime=0) for n, data in self.unpacked.items()}
+        self.originals = tuple(
+            Original(n, form(self.packed[n]), form(self.unpacked[n])) for n in NAMES
+        )
+
+    def put_into(self, folder: Path) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, data in self.packed.items():
+            (folder / f"{name}.gz").write_bytes(data)
+        return folder
+
+    def check(self, loaded: Any) -> None:
+        (train_images, train_labels), (test_images, test_labels) = loaded
+        found = [train_images, train_labels, test_images, test_labels]
+        for array, expected in zip(found, self.arrays, strict=True):
+            assert array.dtype == np.uint8
+            np.testing.assert_array_equal(array.reshape(expected.shape), expected)
+
+
+class Server:
+    """A mirror on this machine: `answer[prefix]` says how it behaves under /prefix/."""
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self.answer: dict[str, Answer] = {"good": send}
+        self.requests: list[tuple[str, str]] = []
+        self.encodings: set[str] = set()
+        server = self
+
+        class Mirror(Handler):
+            def do_GET(self) -> None:
+                _, prefix, name = self.path.split("/")
+                server.requests.append((self.path, self.headers["User-Agent"]))
+                server.encodings.add(self.headers["Accept-Encoding"])
+                try:
+                    server.answer[prefix](self, files[name.removesuffix(".gz")])
+                except (BrokenPipeError, ConnectionResetError):
+                    pass  # the loader has hung up, as it should
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Mirror)
+        threading.Thread(target=self.http.serve_forever, args=(0.01,), daemon=True).start()
+
+    def url(self, prefix: str) -> str:
+        return f"http://127.0.0.1:{self.http.server_port}/{prefix}/"
+
+
+def send(handler: Handler, body: bytes, promised: int | None = None) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(len(body) if promised is None else promised))
+    handler.end_headers()
+    handler.wfile.write(body)
+    handler.wfile.flush()
+
+
+def send_endlessly(handler: Handler, body: bytes) -> None:
+    handler.send_response(200)
+    handler.end_headers()
+    for _ in range(10_000):  # twenty megabytes for a file of two kilobytes
+        handler.wfile.write(body)
+
+
+def send_and_stall(handler: Handler, body: bytes) -> None:
+    send(handler, body[:20], promised=len(body))
+    time.sleep(1)
+
+
+def send_slowly(handler: Handler, body: bytes) -> None:
+    send(handler, body[:20], promised=len(body))
+    for start in range(20, len(body), 200):
+        time.sleep(0.02)
+        handler.wfile.write(body[start : start + 200])
+
+
+def send_unpacked(handler: Handler, body: bytes) -> None:
+    """As a server does that takes the compression of the file for that of the transfer."""
+    handler.send_response(200)
+    handler.send_header("Content-Encoding", "gzip")
+    handler.send_header("Content-Length", str(len(body)))
+    handler.end_headers()
+    handler.wfile.write(body)
+
+
+FAILURES: dict[str, tuple[Answer, str]] = {
+    "403": (lambda h, _: h.send_error(403), "HTTP 403 Forbidden"),
+    "404": (lambda h, _: h.send_error(404), "HTTP 404 Not Found"),
+    "503": (lambda h, _: h.send_error(503), "HTTP 503 Service Unavailable"),
+    "silent": (lambda _, __: time.sleep(1), "timed out"),
+    "stalls": (send_and_stall, "timed out"),
+    "hangs-up": (lambda h, body: send(h, body[:33], len(body)), "truncated: 33 of "),
+    "truncated": (lambda h, body: send(h, body[:33]), "truncated: 33 of "),
+    "wrong-bytes": (lambda h, body: send(h, body[:-1] + b"?"), "wrong contents: SHA-256"),
+    "html": (lambda h, _: send(h, b"\n<!DOCTYPE html><p>Sign in"), "an HTML page, not data"),
+    "too-long": (lambda h, body: send(h, body + b"?"), "too long"),
+    "endless": (send_endlessly, "too long: more than "),
+    "empty": (lambda h, _: send(h, b""), "truncated: 0 of "),
+    "no-answer": (lambda h, _: h.connection.shutdown(2), "closed connection without response"),
+}
+
+
+@pytest.fixture
+def published(monkeypatch: pytest.MonkeyPatch) -> Published:
+    """Five pictures in the place of MNIST, and no mirror: a test can't reach the real ones."""
+    data = Published()
+    monkeypatch.setattr(mnist_loader, "ORIGINALS", {"mnist": data.originals})
+    monkeypatch.setattr(mnist_loader, "MIRRORS", {"mnist": ("http://127.0.0.1:9/",)})
+    monkeypatch.setattr(mnist_loader, "TIMEOUT", (0.3, 0.3))
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.delenv("MNIST_DATASET_DIR", raising=False)
+    return data
+
+
+@pytest.fixture
+def server(published: Published) -> Iterator[Server]:
+    mirror = Server(published.packed)
+    yield mirror
+    mirror.http.shutdown()
+    mirror.http.server_close()
+
+
+@pytest.fixture
+def use(server: Server, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Make these prefixes of the server, in this order, the mirrors of MNIST."""
+
+    def use(*prefixes: str) -> None:
+        urls = tuple(server.url(prefix) for prefix in prefixes)
+        monkeypatch.setattr(mnist_loader, "MIRRORS", {"mnist": urls})
+
+    return use
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+COMPLETE = sorted([*(f"{name}.gz" for name in NAMES), "mnist.pkl"])
+
+
+# --- The arrays ----------------------------------------------------------------------------------
+
+
+def test_the_books_return_value(published: Published, tmp_path: Path) -> None:
+    published.put_into(tmp_path / "mnist")
+    (train_images, train_labels), (test_images, test_labels) = load_mnist(dataset_dir=tmp_path)
+    assert train_images.shape == (3, 784)
+    assert test_images.shape == (2, 784)
+    assert train_labels.tolist() == [5, 0, 9]
+    assert test_labels.tolist() == [7, 2]
+    published.check(((train_images, train_labels), (test_images, test_labels)))
+
+
+def test_options(published: Published, tmp_path: Path) -> None:
+    published.put_into(tmp_path / "mnist")
+    (images, labels), (test_images, _) = load_mnist(True, False, True, dataset_dir=tmp_path)
+    assert images.shape == (3, 1, 28, 28)
+    assert test_images.shape == (2, 1, 28, 28)
+    assert images.dtype == labels.dtype == np.float32
+    np.testing.assert_array_equal(images[:, 0], published.arrays[0] / np.float32(255))
+    assert images.max() <= 1
+    np.testing.assert_array_equal(labels, np.eye(10)[[5, 0, 9]])
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+def test_the_arrays_are_the_callers_own(
+    published: Published, tmp_path: Path, normalize: bool
+) -> None:
+    published.put_into(tmp_path / "mnist")
+    for _ in range(3):  # the first time from the files, then from the cache
+        for images, labels in load_mnist(normalize, dataset_dir=tmp_path):
+            images[:] = 1
+            labels[:] = 1
+    published.check(load_mnist(dataset_dir=tmp_path))
+
+
+def test_unknown_dataset(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"'cifar'.*'mnist', 'fashion', 'synthetic'"):
+        load_mnist(dataset="cifar", dataset_dir=tmp_path)
+
+
+def test_importing_the_loader_imports_little() -> None:
+    code = (
+        "import sys, mnist_loader\n"
+        "print({'pooch', 'requests', 'tqdm', 'cv2', 'matplotlib', 'synthetic_digits'}"
+        " & set(sys.modules))"
+    )
+    assert run_python(code).communicate(timeout=60)[0] == "set()\n"
+
+
+# --- Where the files are -------------------------------------------------------------------------
+
+
+def test_folder_argument_before_environment_before_checkout(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MNIST_DATASET_DIR", str(tmp_path / "environment"))
+    assert mnist_loader._dataset_dir(tmp_path / "argument") == tmp_path / "argument"
+    assert mnist_loader._dataset_dir(None) == tmp_path / "environment"
+    monkeypatch.setenv("MNIST_DATASET_DIR", "")
+    monkeypatch.setattr(mnist_loader, "__file__", str(tmp_path / "mnist_loader.py"))
+    (tmp_path / "pyproject.toml").touch()
+    assert mnist_loader._dataset_dir(None) == tmp_path / "dataset"
+    assert mnist_loader._dataset_dir("~/x") == Path.home() / "x"
+
+
+def test_an_installed_loader_leaves_site_packages_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("MNIST_DATASET_DIR", raising=False)
+    monkeypatch.setattr(mnist_loader, "__file__", str(tmp_path / "mnist_loader.py"))
+    folder = mnist_loader._dataset_dir(None)
+    assert tmp_path not in folder.parents
+    assert "digits-from-scratch" in folder.parts
+
+
+def test_files_put_there_by_hand(published: Published, tmp_path: Path) -> None:
+    folder = tmp_path / "mnist"
+    folder.mkdir()
+    a, b, c, d = NAMES
+    (folder / f"{a}.gz").write_bytes(published.packed[a])
+    (folder / b).write_bytes(published.unpacked[b])
+    (folder / c.replace("-idx", ".idx")).write_bytes(published.unpacked[c])
+    (folder / f"{d}.gz").write_bytes(published.unpacked[d])  # what some browsers save
+    published.check(load_mnist(dataset_dir=tmp_path))
+
+
+def test_an_unpacked_file_is_verified_too(published: Published, tmp_path: Path) -> None:
+    folder = published.put_into(tmp_path / "mnist")
+    (folder / f"{NAMES[0]}.gz").unlink()
+    wrong = bytearray(published.unpacked[NAMES[0]])
+    wrong[100] ^= 1
+    (folder / NAMES[0]).write_bytes(wrong)
+    with pytest.raises(DatasetError, match="wrong contents: SHA-256"):
+        load_mnist(dataset_dir=tmp_path)
+    assert (folder / NAMES[0]).read_bytes() == wrong
+
+
+@pytest.mark.parametrize("wrong", [b"", b"<html>sign in</html>", b"\x1f\x8b half a file"])
+def test_a_wrong_file_is_kept_and_a_good_one_downloaded(
+    published: Published,
+    use: Callable[..., None],
+    tmp_path: Path,
+    wrong: bytes,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    use("good")
+    folder = published.put_into(tmp_path / "mnist")
+    name = f"{NAMES[0]}.gz"
+    (folder / name).write_bytes(wrong)
+    published.check(load_mnist(dataset_dir=tmp_path))
+    assert (folder / name).read_bytes() == published.packed[NAMES[0]]
+    (kept,) = folder.glob("*.bad")
+    assert kept.read_bytes() == wrong
+    assert "is not the published file" in caplog.text
+    assert kept.name in caplog.text
+
+
+def test_without_a_good_one_a_wrong_file_stays(published: Published, tmp_path: Path) -> None:
+    folder = published.put_into(tmp_path / "mnist")
+    wrong = folder / f"{NAMES[1]}.gz"
+    wrong.write_bytes(b"<html>sign in</html>")
+    with pytest.raises(DatasetError) as error:
+        load_mnist(dataset_dir=tmp_path)
+    assert f"{wrong}: an HTML page" in str(error.value)
+    assert wrong.read_bytes() == b"<html>sign in</html>"
+    assert names_in(folder) == sorted(f"{name}.gz" for name in NAMES)
+
+
+# --- Folders that can't be written ---------------------------------------------------------------
+
+
+def test_a_read_only_folder_is_read(published: Published, tmp_path: Path) -> None:
+    folder = published.put_into(tmp_path / "mnist")
+    folder.chmod(0o555)
+    try:
+        published.check(load_mnist(dataset_dir=tmp_path))
+        assert "mnist.pkl" not in names_in(folder)
+    finally:
+        folder.chmod(0o755)
+
+
+def test_a_read_only_folder_without_the_files(
+    published: Published, use: Callable[..., None], tmp_path: Path
+) -> None:
+    use("good")
+    tmp_path.chmod(0o555)
+    try:
+        with pytest.raises(DatasetError, match=r"can't be used.*read-only"):
+            load_mnist(dataset_dir=tmp_path / "deeper")
+        assert names_in(tmp_path) == []
+    finally:
+        tmp_path.chmod(0o755)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may do anything")
+def test_a_folder_that_may_not_be_entered(published: Published, tmp_path: Path) -> None:
+    folder = published.put_into(tmp_path / "mnist")
+    folder.chmod(0)
+    try:
+        with pytest.raises(DatasetError, match=r"can't be used.*[Pp]ermission denied"):
+            load_mnist(dataset_dir=tmp_path)
+    finally:
+        folder.chmod(0o755)
+
+
+def test_a_file_where_the_folder_should_be(published: Published, tmp_path: Path) -> None:
+    (tmp_path / "mnist").write_text("not a folder")
+    with pytest.raises(DatasetError, match="can't be used"):
+        load_mnist(dataset_dir=tmp_path)
+    assert (tmp_path / "mnist").read_text() == "not a folder"
+
+
+def test_a_full_disk_costs_only_the_cache(
+    published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dump(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    published.put_into(tmp_path / "mnist")
+    monkeypatch.setattr(pickle, "dump", dump)
+    published.check(load_mnist(dataset_dir=tmp_path))
+    assert names_in(tmp_path / "mnist") == [name for name in COMPLETE if name != "mnist.pkl"]
+
+
+# --- Download ------------------------------------------------------------------------------------
+
+
+def test_download(
+    published: Published, server: Server, use: Callable[..., None], tmp_path: Path
+) -> None:
+    use("good")
+    published.check(load_mnist(dataset_dir=tmp_path / "new"))
+    assert names_in(tmp_path / "new" / "mnist") == COMPLETE
+    assert sorted(server.requests) == [
+        (f"/good/{name}.gz", "digits-from-scratch") for name in sorted(NAMES)
+    ]
+    assert server.encodings == {"identity"}
+    published.check(load_mnist(dataset_dir=tmp_path / "new"))
+    assert len(server.requests) == 4
+
+
+def test_only_what_is_missing_is_downloaded(
+    published: Published, server: Server, use: Callable[..., None], tmp_path: Path
+) -> None:
+    use("good")
+    (published.put_into(tmp_path / "mnist") / f"{NAMES[2]}.gz").unlink()
+    published.check(load_mnist(dataset_dir=tmp_path))
+    assert [path for path, _ in server.requests] == [f"/good/{NAMES[2]}.gz"]
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_when_the_first_mirror_fails_the_second_serves(
+    published: Published,
+    server: Server,
+    use: Callable[..., None],
+    tmp_path: Path,
+    failure: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    answer, said = FAILURES[failure]
+    server.answer["bad"] = answer
+    use("bad", "good")
+    published.check(load_mnist(dataset_dir=tmp_path))
+    assert names_in(tmp_path / "mnist") == COMPLETE
+    assert said in caplog.text
+    assert f"trying {server.url('good')}" in caplog.text
+    assert sum(path.startswith("/bad/") for path, _ in server.requests) == 1
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_when_all_mirrors_fail_the_error_says_everything(
+    published: Published, server: Server, use: Callable[..., None], tmp_path: Path, failure: str
+) -> None:
+    server.answer["bad"], said = FAILURES[failure]
+    server.answer["gone"] = lambda handler, _: handler.send_error(410)
+    use("bad", "gone")
+    with pytest.raises(DatasetError) as error:
+        load_mnist(dataset_dir=tmp_path)
+    first_line = str(error.value).splitlines()[0]
+    assert server.url("bad") in first_line
+    assert said in first_line
+    assert server.url("gone") in first_line
+    assert "HTTP 410 Gone" in first_line
+    for name, packed, _ in published.originals:
+        assert f"{name}.gz  {packed.size:,} bytes  SHA-256 {packed.sha256}" in str(error.value)
+    assert str(tmp_path / "mnist") in str(error.value)
+    assert names_in(tmp_path / "mnist") == []
+
+
+def test_no_host_and_no_listener(
+    published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    urls = ("http://127.0.0.1:9/", "http://digits.invalid/", "nonsense")
+    monkeypatch.setattr(mnist_loader, "MIRRORS", {"mnist": urls})
+    with pytest.raises(DatasetError, match=r"refused.*[Rr]esol.*nonsense"):
+        load_mnist(dataset_dir=tmp_path)
+
+
+def test_a_mirror_that_fails_half_way_keeps_what_it_gave(
+    published: Published, server: Server, use: Callable[..., None], tmp_path: Path
+) -> None:
+    def only_the_first(handler: Handler, body: bytes) -> None:
+        send(handler, body) if NAMES[0] in handler.path else handler.send_error(404)
+
+    server.answer["half"] = only_the_first
+    use("half")
+    with pytest.raises(DatasetError, match=f"{NAMES[1]}.gz: HTTP 404"):
+        load_mnist(dataset_dir=tmp_path)
+    assert names_in(tmp_path / "mnist") == [f"{NAMES[0]}.gz"]
+    use("good")
+    published.check(load_mnist(dataset_dir=tmp_path))
+    assert len(server.requests) == 2 + 3
+
+
+def test_a_transfer_unpacked_on_the_way(
+    published: Published, server: Server, use: Callable[..., None], tmp_path: Path
+) -> None:
+    server.answer["odd"] = send_unpacked
+    use("odd")
+    published.check(load_mnist(dataset_dir=tmp_path))
+
+
+def test_the_published_table() -> None:
+    assert mnist_loader.MIRRORS["mnist"][0] == "https://ossci-datasets.s3.amazonaws.com/mnist/"
+    for dataset, originals in mnist_loader.ORIGINALS.items():
+        assert [original.name for original in originals] == list(NAMES)
+        assert not any("lecun" in mirror for mirror in mnist_loader.MIRRORS[dataset])
+        readme = (Path(mnist_loader.__file__).parent / "dataset" / "README.md").read_text()
+        for original in originals:
+            for size, sha256 in (original.packed, original.unpacked):
+                assert f"{size:,}" in readme
+                assert sha256 in readme
+
+
+# --- Processes -----------------------------------------------------------------------------------
+
+
+def run_python(code: str, **arguments: Any) -> "subprocess.Popen[str]":
+    root = str(Path(mnist_loader.__file__).parent)
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", code, json.dumps(arguments)],
+        env={**os.environ, "PYTHONPATH": root, "NO_PROXY": "*"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+CHILD = """
+import json, pickle, sys, time
+import mnist_loader as m
+given = json.loads(sys.argv[1])
+m.ORIGINALS = {"mnist": tuple(
+    m.Original(n, m.Form(*p), m.Form(*u)) for n, p, u in given["originals"])}
+m.MIRRORS = {"mnist": (given["mirror"],)}
+if given["slow_cache"]:
+    def dump(cache, file, protocol):
+        file.write(pickle.dumps(cache, protocol)[:2000])
+        file.flush()
+        time.sleep(60)
+    m.pickle.dump = dump
+(x, t), _ = m.load_mnist(dataset_dir=given["folder"])
+print(int(x.sum()), t.tolist())
+"""
+
+
+def start(
+    published: Published, server: Server, folder: Path, slow_cache: bool = False
+) -> "subprocess.Popen[str]":
+    return run_python(
+        CHILD,
+        originals=published.originals,
+        mirror=server.url("slow"),
+        folder=str(folder),
+        slow_cache=slow_cache,
+    )
+
+
+def test_eight_processes_at_once(published: Published, server: Server, tmp_path: Path) -> None:
+    server.answer["slow"] = send_slowly
+    processes = [start(published, server, tmp_path) for _ in range(8)]
+    for process in processes:
+        stdout, stderr = process.communicate(timeout=60)
+        assert (process.returncode, stdout) == (0, f"{published.arrays[0].sum()} [5, 0, 9]\n"), (
+            stderr
+        )
+    assert names_in(tmp_path / "mnist") == COMPLETE
+    assert mnist_loader._read_cache(
+        tmp_path / "mnist" / "mnist.pkl", mnist_loader._cache_key("mnist")
+    )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX's")
+@pytest.mark.parametrize("moment", [*NAMES, "mnist.pkl"])
+def test_killed_at_any_moment_the_next_start_works(
+    published: Published, server: Server, use: Callable[..., None], tmp_path: Path, moment: str
+) -> None:
+    folder = tmp_path / "mnist"
+    reached, killed = threading.Event(), threading.Event()
+
+    def send_half(handler: Handler, body: bytes) -> None:
+        if moment not in handler.path:
+            send(handler, body)
+        else:
+            send(handler, body[: len(body) // 2], promised=len(body))
+            reached.set()
+            killed.wait(30)
+
+    server.answer["slow"] = send_half
+    with start(published, server, tmp_path, slow_cache=True) as process:
+        try:
+            deadline = time.monotonic() + 30
+            while not (reached.is_set() or list(folder.glob(".mnist.pkl*"))):
+                assert process.poll() is None, process.communicate()
+                assert time.monotonic() < deadline
+                time.sleep(0.005)
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+            killed.set()
+    assert not (folder / "mnist.pkl").exists()
+
+    use("good")
+    published.check(load_mnist(dataset_dir=tmp_path))
+    (litter,) = set(names_in(folder)) - set(COMPLETE)
+    published.check(load_mnist(dataset_dir=tmp_path))
+    assert litter in names_in(folder)  # its process might be alive
+    os.utime(folder / litter, (0, 0))
+    published.check(load_mnist(dataset_dir=tmp_path))
+    assert names_in(folder) == COMPLETE
+
+
+def test_where_open_files_cannot_be_replaced(
+    published: Published, use: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows, when another process is quicker and reads what it has put there."""
+
+    def replace(self: Path, target: Path) -> Path:
+        target.write_bytes(self.read_bytes())
+        raise PermissionError(13, "Access is denied")
+
+    use("good")
+    with monkeypatch.context() as windows:
+        windows.setattr(Path, "replace", replace)
+        published.check(load_mnist(dataset_dir=tmp_path))
+    assert names_in(tmp_path / "mnist") == COMPLETE
+
+
+def test_sweeping_touches_nothing_else(published: Published, tmp_path: Path) -> None:
+    folder = published.put_into(tmp_path / "mnist")
+    for name in (".mine.part", "movie.part", ".notes"):
+        (folder / name).touch()
+        os.utime(folder / name, (0, 0))
+    load_mnist(dataset_dir=tmp_path)
+    assert {".mine.part", "movie.part", ".notes"} < set(names_in(folder))
+
+
+def test_an_interrupted_download_leaves_nothing(
+    published: Published, use: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    use("good")
+    monkeypatch.setattr(mnist_loader, "_verify", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        load_mnist(dataset_dir=tmp_path)
+    assert names_in(tmp_path / "mnist") == []
+
+
+# --- Cache ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cache(published: Published, tmp_path: Path) -> Path:
+    published.put_into(tmp_path / "mnist")
+    load_mnist(dataset_dir=tmp_path)
+    return tmp_path / "mnist" / "mnist.pkl"
+
+
+def test_the_cache_is_used(published: Published, cache: Path, tmp_path: Path) -> None:
+    for path in cache.parent.glob("*.gz"):
+        path.unlink()
+    published.check(load_mnist(dataset_dir=tmp_path))
+
+
+def damages(good: bytes) -> Iterator[bytes]:
+    rng = np.random.default_rng(0)
+    for i in range(len(good)):
+        yield good[:i] + bytes([good[i] ^ (1 << int(rng.integers(8)))]) + good[i + 1 :]
+    for i in range(0, len(good), 7):
+        yield good[:i]
+        yield good[:i] + rng.bytes(16) + good[i + 16 :]
+        yield good[:i] + good[i + 1 :]
+        yield good[:i] + b"\0" + good[i:]
+
+
+def test_a_cache_damaged_anywhere_never_gives_wrong_data(
+    published: Published, cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.ERROR)  # thousands of warnings are only slow
+    key = mnist_loader._cache_key("mnist")
+    good = cache.read_bytes()
+    rejected = 0
+    damaged = cache.with_name("damaged.pkl")
+    file = damaged.open("wb", buffering=0)
+    for damage in damages(good):
+        file.seek(0)  # thousands of new files would only keep the disk busy
+        file.write(damage)
+        file.truncate()
+        arrays = mnist_loader._read_cache(damaged, key)
+        if arrays is None:
+            rejected += 1
+        else:
+            for array, expected in zip(arrays, published.arrays, strict=True):
+                np.testing.assert_array_equal(array, expected, strict=True)
+    file.close()
+    assert rejected > len(good)
+
+
+@pytest.mark.parametrize("start", [0.0, 0.1, 0.5, 0.99])
+@pytest.mark.parametrize("kind", ["flipped", "cut", "replaced"])
+def test_a_damaged_cache_is_made_anew(
+    published: Published,
+    cache: Path,
+    tmp_path: Path,
+    start: float,
+    kind: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    good = cache.read_bytes()
+    i = int(start * len(good))
+    new = {"flipped": bytes([good[i] ^ 255]) + good[i + 1 :], "cut": b"", "replaced": bytes(9)}
+    cache.write_bytes(good[:i] + new[kind])
+    published.check(load_mnist(dataset_dir=tmp_path))
+    assert cache.read_bytes() == good
+    assert "is made anew" in caplog.text
+
+
+class Hostile:
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.target),)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("where", ["alone", "inside", "key"])
+def test_a_hostile_pickle_runs_nothing(
+    published: Published, cache: Path, tmp_path: Path, protocol: int, where: str
+) -> None:
+    good = cache.read_bytes()
+    hostile = Hostile(tmp_path / "owned")
+    contents = {"alone": hostile, "inside": {**pickle.loads(good), "more": hostile}}
+    contents["key"] = {**pickle.loads(good), "key": hostile}
+    cache.write_bytes(pickle.dumps(contents[where], protocol))
+    published.check(load_mnist(dataset_dir=tmp_path))
+    assert not (tmp_path / "owned").exists()
+    assert cache.read_bytes() == good
+
+
+def contents_with(good: bytes, **changes: Any) -> bytes:
+    return pickle.dumps({**pickle.loads(good), **changes})
+
+
+def with_arrays(good: bytes, arrays: list[NDArray[Any]]) -> bytes:
+    contents = [(array.shape, array.tobytes()) for array in arrays]
+    return contents_with(good, arrays=contents, sha256=mnist_loader._digest(arrays))
+
+
+WRONG_CACHES: dict[str, Callable[[bytes, list[NDArray[Any]]], bytes]] = {
+    "a list": lambda _, __: pickle.dumps([1, 2]),
+    "empty": lambda _, __: b"",
+    "other version": lambda good, _: contents_with(good, key=("0", "mnist")),
+    "no arrays": lambda good, _: with_arrays(good, []),
+    "no images": lambda good, arrays: with_arrays(good, [a[:0] for a in arrays]),
+    "a label of 10": lambda good, arrays: with_arrays(good, [*arrays[:3], arrays[3] + 8]),
+    "other shape": lambda good, arrays: with_arrays(good, [arrays[0].reshape(3, 784), *arrays[1:]]),
+    "a label too few": lambda good, arrays: with_arrays(good, [*arrays[:3], arrays[3][:1]]),
+    "numbers for bytes": lambda good, _: contents_with(good, arrays=[((3,), 3)] * 4),
+    "a shape of 2**62": lambda good, _: contents_with(good, arrays=[((2**62,), b"1")] * 4),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_CACHES)
+def test_a_sound_pickle_of_the_wrong_thing_is_refused(
+    published: Published, cache: Path, tmp_path: Path, wrong: str
+) -> None:
+    good = cache.read_bytes()
+    cache.write_bytes(WRONG_CACHES[wrong](good, published.arrays))
+    published.check(load_mnist(dataset_dir=tmp_path))
+    assert cache.read_bytes() == good
+
+
+def test_the_cache_of_another_data_set_is_refused(
+    published: Published, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Published(seed=1)
+    monkeypatch.setattr(
+        mnist_loader, "ORIGINALS", {"mnist": published.originals, "fashion": other.originals}
+    )
+    monkeypatch.setattr(mnist_loader, "MIRRORS", {"mnist": (), "fashion": ()})
+    folder = other.put_into(tmp_path / "fashion")
+    (folder / "fashion.pkl").write_bytes(cache.read_bytes())
+    other.check(load_mnist(dataset="fashion", dataset_dir=tmp_path))
+
+
+def test_a_folder_in_the_place_of_the_cache(published: Published, tmp_path: Path) -> None:
+    (published.put_into(tmp_path / "mnist") / "mnist.pkl").mkdir()
+    published.check(load_mnist(dataset_dir=tmp_path))
+    assert names_in(tmp_path / "mnist") == COMPLETE
+
+
+# --- Synthetic digits ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mnist_loader, "SYNTHETIC_SIZES", (30, 30))
+
+
+def test_synthetic_digits(small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = load_mnist(dataset="synthetic", dataset_dir=tmp_path)
+    (train_images, train_labels), (test_images, test_labels) = drawn
+    assert train_images.shape == (30, 784)
+    assert test_images.shape == (30, 784)
+    assert train_labels.shape == (30,)
+    assert test_labels.dtype == test_images.dtype == np.uint8
+    assert not np.array_equal(train_images, test_images)
+    assert names_in(tmp_path / "synthetic") == ["synthetic.pkl"]
+    monkeypatch.setattr(mnist_loader, "_synthesize", None)
+    for a, b in zip(
+        itertools.chain(*drawn),
+        itertools.chain(*load_mnist(dataset="synthetic", dataset_dir=tmp_path)),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_synthetic_digits_follow_their_generator(
+    small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    load_mnist(dataset="synthetic", dataset_dir=tmp_path)
+    changed = tmp_path / "synthetic_digits.py"
+    changed.write_text("# a better generator")
+    spec = importlib.util.spec_from_file_location("synthetic_digits", changed)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: spec)
+    load_mnist(dataset="synthetic", dataset_dir=tmp_path)
+    assert "is made anew" in caplog.text
+
+
+def test_without_their_generator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "synthetic_digits", None)
+    with pytest.raises(DatasetError, match="synthetic_digits"):
+        load_mnist(dataset="synthetic", dataset_dir=tmp_path)
+
+
+# --- IDX -----------------------------------------------------------------------------------------
+
+numbers = st.sampled_from([dtype.newbyteorder("=") for dtype in CODES.values()]).flatmap(
+    lambda dtype: hnp.arrays(dtype, hnp.array_shapes(min_dims=1, max_dims=5, min_side=0))
+)
+
+
+@given(numbers, st.booleans())
+def test_idx_round_trip(
+    tmp_path_factory: pytest.TempPathFactory, array: NDArray[Any], packed: bool
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "round-trip.idx"
+    data = to_idx(array)
+    path.write_bytes(gzip.compress(data, 1) if packed else data)
+    found = read_idx(path)
+    np.testing.assert_array_equal(found, array, strict=True)
+    assert found.dtype.isnative
+    assert found.flags.writeable
+
+
+IDX = to_idx(np.arange(6, dtype=np.int16).reshape(2, 3))  # 12 bytes of header, 12 of items
+HUGE = bytes([0, 0, 8, 2]) + struct.pack(">2I", 1 << 20, 1 << 20)
+BROKEN: dict[str, tuple[bytes, str]] = {
+    "empty": (b"", "expected 00 00, a type"),
+    "magic cut": (IDX[:3], "expected 00 00, a type"),
+    "text": (b"hello, world", "found '68 65 6c 6c'"),
+    "html": (b"<!DOCTYPE html>", "expected 00 00, a type"),
+    "unknown type": (b"\0\0\x0a" + IDX[3:], "08, 09, 0B, 0C, 0D, 0E"),
+    "no dimension": (b"\0\0\x08\0" + b"1", "expected 1 to 64 dimensions"),
+    "65 dimensions": (b"\0\0\x08\x41" + bytes(4 * 65), "expected 1 to 64 dimensions"),
+    "dimensions cut": (IDX[:10], "expected 8 bytes of dimensions, found 6"),
+    "items cut": (IDX[:-1], r"\(2, 3\) items of 2 bytes, 12 in all; .* 11"),
+    "trailing byte": (IDX + b"?", r"12 in all; found more"),
+    "2**40 items": (HUGE + b"1234", r"1,099,511,627,776 in all; .* more than 4"),
+    "overflowing": (b"\0\0\x0e\x04" + b"\xff" * 16 + b"1", "can't hold more than"),
+    "2**40 items, packed": (gzip.compress(HUGE + b"1234"), "can't hold more than"),
+    "packed, items cut": (gzip.compress(IDX[:-1]), "12 in all; found 11"),
+    "packed, trailing": (gzip.compress(IDX + b"?"), "12 in all; found more"),
+    "packed, bomb": (gzip.compress(IDX + bytes(1 << 24)), "12 in all; found more"),
+    "packed, truncated": (gzip.compress(IDX)[:-9], "breaks off after"),
+    "packed, no check sum": (gzip.compress(IDX)[:-4], "breaks off after"),
+    "packed, header cut": (gzip.compress(IDX)[:5], "can't be read as IDX"),
+    "packed, wrong check sum": (gzip.compress(IDX)[:-8] + bytes(8), "CRC"),
+    "packed, wrong bits": (gzip.compress(IDX)[:12] + b"????????????????", "can't be read as IDX"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_idx(name: str, tmp_path: Path) -> None:
+    data, said = BROKEN[name]
+    path = tmp_path / "broken.idx"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=said) as error:
+        read_idx(path)
+    assert str(path) in str(error.value)
+
+
+def test_empty_dimensions_beyond_what_numpy_can_shape(tmp_path: Path) -> None:
+    path = tmp_path / "broken.idx"
+    path.write_bytes(b"\0\0\x0e\x04" + struct.pack(">4I", 0, *[2**32 - 1] * 3))
+    with pytest.raises(ValueError, match="can't be read as IDX"):
+        read_idx(path)
+
+
+# --- The real data -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dataset", ["mnist", "fashion"])
+def test_the_real_data(dataset: str) -> None:
+    folder = os.environ.get("MNIST_DATASET_DIR")
+    if not folder or not (Path(folder) / dataset).is_dir():
+        pytest.skip(f"MNIST_DATASET_DIR names no folder with {dataset}/")
+    (images, labels), (test_images, test_labels) = load_mnist(dataset=dataset)
+    assert images.shape == (60_000, 784)
+    assert test_images.shape == (10_000, 784)
+    counts = {
+        "mnist": [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949],
+        "fashion": [6000] * 10,
+    }
+    assert np.bincount(labels).tolist() == counts[dataset]
+    assert len(test_labels) == 10_000
+    # The mean and deviation that everybody standardises with.
+    mean, deviation = {"mnist": (0.1307, 0.3081), "fashion": (0.2860, 0.3530)}[dataset]
+    assert images.mean() / 255 == pytest.approx(mean, abs=1e-4)
+    assert images.std() / 255 == pytest.approx(deviation, abs=1e-4)
