@@ -1,0 +1,82 @@
+"""A checkpoint is a training that can go on: weights, the optimizer's memory, the state of the
+noise and the history, in one `.npz` file.  Going on from it gives, to the last bit, what the
+training would have given without the pause.
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nn.history import EpochRecord, History
+from nn.network import Network
+from nn.optimizers import Optimizer
+from nn.storage import StorageError, check_arrays, load_arrays, save_arrays
+
+
+def save_checkpoint(
+    path: Path, network: Network, optimizer: Optimizer, history: History, run: dict[str, Any]
+) -> None:
+    """Write everything that changes while `network` trains; `run` says how it was started."""
+    best_params, best_state = history.best_weights or (network.params.flat, network.state.flat)
+    header = {
+        "run": run,
+        "iterations": optimizer.iterations,
+        "noise": network.rng.bit_generator.state,
+        "epochs": [asdict(record) for record in history.epochs],
+        "best": None if history.best is None else asdict(history.best),
+        "seconds": history.seconds,
+    }
+    arrays = {
+        "params": network.params.flat,
+        "state": network.state.flat,
+        "best_params": best_params,
+        "best_state": best_state,
+        "losses": np.array(history.losses, dtype=np.float64),
+    }
+    slots = optimizer.slots or optimizer.empty_slots(network.params)
+    arrays |= {f"slot_{name}": slot for name, slot in slots.items()}
+    save_arrays(path, "checkpoint", header, arrays)
+
+
+def load_run(path: Path) -> dict[str, Any]:
+    """How the training in a checkpoint was started: the `run` that `save_checkpoint` was given."""
+    run = load_arrays(path, "checkpoint")[0].get("run")
+    if not isinstance(run, dict):
+        raise StorageError(f"{path} does not say which run it belongs to; start a new run")
+    return run
+
+
+def load_checkpoint(path: Path, network: Network, optimizer: Optimizer) -> History:
+    """Put a freshly built network and optimizer back to where they were, and return the history.
+
+    Raises FileNotFoundError, or StorageError if the file is damaged or of another network or
+    optimizer; then nothing has been changed.
+    """
+    header, arrays = load_arrays(path, "checkpoint")
+    slots = optimizer.empty_slots(network.params)
+    size, state_size = network.params.flat.shape, network.state.flat.shape
+    try:
+        iterations = int(header["iterations"])
+        history = History(epochs=[EpochRecord(**record) for record in header["epochs"]])
+        history.best = None if header["best"] is None else EpochRecord(**header["best"])
+        history.seconds = float(header["seconds"])
+        noise = np.random.default_rng()
+        noise.bit_generator.state = header["noise"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise StorageError(
+            f"{path} is not a whole checkpoint ({error}); start a new run"
+        ) from error
+    expected = {"params": size, "best_params": size, "state": state_size, "best_state": state_size}
+    expected |= {"losses": (iterations,)} | {f"slot_{name}": size for name in slots}
+    check_arrays(path, arrays, expected)
+
+    network.params.flat[...], network.state.flat[...] = arrays["params"], arrays["state"]
+    network.rng.bit_generator.state = noise.bit_generator.state
+    optimizer.iterations = iterations
+    optimizer.slots = {name: arrays[f"slot_{name}"] for name in slots}
+    history.losses = arrays["losses"].tolist()
+    if history.best is not None:
+        history.best_weights = arrays["best_params"], arrays["best_state"]
+    return history

@@ -1,0 +1,371 @@
+"""Layers that look at images (n, height, width, channels) through a small window that slides over
+them: convolution, pooling, padding.  The window may step over pixels (strides), and the border may
+be widened so that the output is as large as the input (padding="same").
+
+In memory these images lie the other way round, as (channels, height, width, n), and what is passed
+on is a transposed view.  The same pixel of all images then is a run of neighbouring numbers, so
+that shifting a window copies long runs; NumPy's arithmetic keeps the order of what it is given.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nn.initializers import Initializer, get_initializer
+from nn.layers import ACTIVATIONS, Layer, Shape, activation_name, require, whole
+
+Array = NDArray[Any]
+Pair = tuple[int, int]
+
+
+def images(n: int, shape: Shape, dtype: Any) -> Array:
+    """n images of shape (height, width, channels), all zeros, the images innermost in memory."""
+    height, width, channels = shape
+    return np.zeros((channels, height, width, n), dtype).transpose(3, 1, 2, 0)
+
+
+def images_innermost(x: Array) -> Array:
+    """The same array with the images innermost in memory; x itself if they are."""
+    return np.ascontiguousarray(x.transpose(3, 1, 2, 0)).transpose(3, 1, 2, 0)
+
+
+def pair(value: Any, meaning: str) -> Pair:
+    """One number for both directions, or one each for height and width; whole and above 0."""
+    both = tuple(value) if isinstance(value, tuple | list) else (value, value)
+    require(len(both) == 2, f"{meaning} as one number, or one each for height and width", value)
+    return whole(both[0], meaning), whole(both[1], meaning)
+
+
+class Window(Layer):
+    """What convolution and pooling share: where the window stands, and how wide the border is.
+
+    padding="valid": the window stays inside, (size - window) // stride + 1 steps.
+    padding="same": ceil(size / stride) steps; the border that takes is split evenly between both
+    sides, and an odd pixel goes to the right or bottom, as in Keras.
+    """
+
+    image_advice = "put Reshape((28, 28, 1)) before the first convolution"
+
+    def __init__(self, window: Pair, strides: Pair, padding: str) -> None:
+        super().__init__()
+        require(padding in ("valid", "same"), "padding 'valid' or 'same'", padding)
+        self.window, self.strides, self.padding = window, strides, padding
+
+    def build(self, input_shape: Shape) -> None:
+        super().build(input_shape)
+        self._expect_rank(3, "(height, width, channels)", self.image_advice)
+        *sizes, channels = input_shape
+        steps, self.border = [], []
+        for size, window, stride in zip(sizes, self.window, self.strides, strict=True):
+            step = (size - window) // stride + 1
+            before = after = 0
+            if self.padding == "same":
+                step = -(-size // stride)  # rounded up
+                missing = max((step - 1) * stride + window - size, 0)
+                before, after = missing // 2, missing - missing // 2
+            if step < 1:
+                raise ValueError(
+                    f"{type(self).__name__} expected images of at least {self.window}; "
+                    f"received {tuple(sizes)}: use padding='same', or fewer layers before it"
+                )
+            steps.append(step)
+            self.border.append((before, after))
+        self.output_shape = (*steps, channels)
+
+    def _pad(self, x: Array, value: float = 0.0) -> Array:
+        """x with its border; x itself if there is none."""
+        if not any(map(any, self.border)):
+            return x
+        padded = self._padded_zeros(len(x), x.dtype)
+        if value:
+            padded[...] = value
+        self._unpad(padded)[...] = x
+        return padded
+
+    def _unpad(self, x: Array) -> Array:
+        """The part of a padded array inside the border."""
+        (top, _), (left, _) = self.border
+        height, width, _ = self.input_shape
+        return x[:, top : top + height, left : left + width]
+
+    def _taps(self, padded: Array) -> Iterator[tuple[int, int, Array]]:
+        """For each place (i, j) in the window, the pixels (n, *steps, channels) that it meets."""
+        (rows, columns), (down, right) = self.output_shape[:2], self.strides
+        for i in range(self.window[0]):
+            for j in range(self.window[1]):
+                yield i, j, padded[:, i : i + rows * down : down, j : j + columns * right : right]
+
+    def _padded_zeros(self, n: int, dtype: Any) -> Array:
+        (top, bottom), (left, right) = self.border
+        height, width, channels = self.input_shape
+        return images(n, (top + height + bottom, left + width + right, channels), dtype)
+
+    def _window_config(self) -> dict[str, Any]:
+        return {"strides": list(self.strides), "padding": self.padding}
+
+
+# --- convolution ----------------------------------------------------------------------------------
+
+
+class Conv2D(Window):
+    """y = activation(x * W + b): each filter is a small image W[:, :, :, f] that is compared with
+    the inputs under the window, at every place (LeCun et al. 1998).
+
+    Inputs (n, height, width, channels), outputs (n, rows, columns, filters);
+    W (window height, window width, channels, filters), b (filters,).
+
+    connections: (channels, filters) of 0 and 1, which input maps a filter sees; None means all.  W
+    is then (window height, window width, number of ones): weights that do not exist cost nothing.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int | tuple[int, int],
+        strides: int | tuple[int, int] = 1,
+        padding: str = "valid",
+        activation: str | Callable[..., Array] | None = None,
+        use_bias: bool = True,
+        kernel_initializer: str | Initializer = "glorot_uniform",
+        bias_initializer: str | Initializer = "zeros",
+        connections: ArrayLike | None = None,
+    ) -> None:
+        super().__init__(pair(kernel_size, "a kernel_size"), pair(strides, "strides"), padding)
+        self.filters, self.use_bias = whole(filters, "filters"), use_bias
+        self.activation = activation_name(activation)
+        self.kernel_initializer = get_initializer(kernel_initializer)
+        self.bias_initializer = get_initializer(bias_initializer)
+        self.connections: Array | None = None
+        if connections is not None:
+            table = np.asarray(connections)
+            good = table.ndim == 2 and np.isin(table, (0, 1)).all() and table.any(axis=0).all()
+            require(bool(good), "a table of 0 and 1 in which each filter sees a map", connections)
+            self.connections = table.astype(bool)
+
+    def build(self, input_shape: Shape) -> None:
+        super().build(input_shape)
+        channels = input_shape[2]
+        self.output_shape = (*self.output_shape[:2], self.filters)
+        self.weight_shapes = {"W": (*self.window, channels, self.filters)}
+        if self.connections is not None:
+            shape, expected = self.connections.shape, (channels, self.filters)
+            require(shape == expected, f"a connection table of shape {expected}", shape)
+            self.weight_shapes["W"] = (*self.window, int(self.connections.sum()))
+        if self.use_bias:
+            self.weight_shapes["b"] = (self.filters,)
+
+    def initialize(self) -> None:
+        W, area = self.weights["W"], math.prod(self.window)
+        fan_in, fan_out = area * self.input_shape[2], area * self.filters
+        if self.connections is not None:  # on average
+            fan_in, fan_out = W.size // self.filters, W.size // self.input_shape[2]
+        W[...] = self.kernel_initializer(W.shape, fan_in, fan_out, self.rng)
+        if self.use_bias:
+            b = self.weights["b"]
+            b[...] = self.bias_initializer(b.shape, fan_in, fan_out, self.rng)
+
+    def _kernel(self) -> Array:
+        """W as a matrix (filters, window height * window width * channels)."""
+        W = self.weights["W"]
+        if self.connections is not None:
+            full = np.zeros((*self.window, *self.connections.shape), W.dtype)
+            full[:, :, self.connections] = W
+            W = full
+        return W.reshape(-1, self.filters).T
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """As a matrix product: every filter is a row of weights, and every place of the window, in
+        every image, a column of pixels.
+
+        The columns overlap, so a pixel is copied up to window height * window width times: memory
+        is the price for doing all the arithmetic in one fast product (Chellapilla et al. 2006).
+        """
+        rows, columns, filters = self.output_shape
+        padded = self._pad(x)
+        patches = np.empty((*self.window, x.shape[3], rows, columns, len(x)), x.dtype)
+        for i, j, tap in self._taps(padded):
+            patches[i, j] = tap.transpose(3, 1, 2, 0)
+        self.patches = patches.reshape(math.prod(patches.shape[:3]), rows * columns * len(x))
+        a = self._kernel() @ self.patches  # (filters, i j c) @ (i j c, rows columns n)
+        if self.use_bias:
+            a += self.weights["b"][:, np.newaxis]
+        a = a.reshape(filters, rows, columns, len(x)).transpose(3, 1, 2, 0)
+        self.y = ACTIVATIONS[self.activation][0](a)
+        return self.y
+
+    def backward(self, dy: Array) -> Array | None:
+        """The matrix product as in Dense, with rows and columns exchanged: da the slope by a,
+        dW = da patches^T, dpatches = W^T da.  A pixel was copied into several patches, so its slope
+        is the sum of theirs.
+        """
+        rows, columns, filters = self.output_shape
+        da = ACTIVATIONS[self.activation][1](images_innermost(dy), self.y)
+        da = da.transpose(3, 1, 2, 0).reshape(filters, -1)
+        dW = (self.patches @ da.T).reshape(*self.window, -1, filters)
+        self.grads["W"][...] = dW if self.connections is None else dW[:, :, self.connections]
+        if self.use_bias:
+            np.sum(da, axis=1, out=self.grads["b"])
+        if not self.needs_dx:
+            return None
+        dpatches = self._kernel().T @ da  # (i j c, filters) @ (filters, rows columns n)
+        dpatches = dpatches.reshape(*self.window, self.input_shape[2], rows, columns, len(dy))
+        dx = self._padded_zeros(len(dy), dy.dtype)
+        for i, j, tap in self._taps(dx):
+            tap[...] += dpatches[i, j].transpose(3, 1, 2, 0)
+        return self._unpad(dx)
+
+    def config(self) -> dict[str, Any]:
+        connections = None if self.connections is None else self.connections.astype(int).tolist()
+        return {
+            "filters": self.filters,
+            "kernel_size": list(self.window),
+            **self._window_config(),
+            "activation": self.activation,
+            "use_bias": self.use_bias,
+            "connections": connections,
+        }
+
+
+# --- pooling --------------------------------------------------------------------------------------
+
+
+class Pooling(Window):
+    """One number for all that is under the window, for each channel: the image shrinks, and what
+    moves by less than a window hardly changes it.
+    """
+
+    def __init__(
+        self,
+        pool_size: int | tuple[int, int] = 2,
+        strides: int | tuple[int, int] | None = None,
+        padding: str = "valid",
+    ) -> None:
+        window = pair(pool_size, "a pool_size")
+        super().__init__(window, window if strides is None else pair(strides, "strides"), padding)
+
+    def config(self) -> dict[str, Any]:
+        return {"pool_size": list(self.window), **self._window_config()}
+
+
+class MaxPooling2D(Pooling):
+    """y = the largest number under the window."""
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        self.padded = self._pad(x, -np.inf)  # a border that never wins
+        y: Array | None = None
+        for _, _, tap in self._taps(self.padded):
+            y = np.array(tap, order="K") if y is None else np.maximum(y, tap, out=y)
+        assert y is not None  # a window has at least one place
+        self.y = y
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """The slope goes where the maximum came from: the first place in reading order, if there
+        are equals.
+        """
+        dx = self._padded_zeros(len(dy), dy.dtype)
+        waiting = np.ones_like(self.y, bool)  # windows whose maximum has not been met yet
+        for (_, _, x), (_, _, slope) in zip(self._taps(self.padded), self._taps(dx), strict=True):
+            winner = (x == self.y) & waiting
+            slope[...] += dy * winner
+            waiting &= ~winner
+        return self._unpad(dx)
+
+
+class AveragePooling2D(Pooling):
+    """y = the mean of the numbers under the window, those of the border not counted."""
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        y = images(len(x), self.output_shape, x.dtype)
+        for _, _, tap in self._taps(self._pad(x)):
+            y += tap
+        y /= self._count(x.dtype)
+        return y
+
+    def _count(self, dtype: Any) -> Array:
+        """How many pixels lie under the window at each of its places, (rows, columns, 1)."""
+        inside = []
+        for axis, (before, _) in enumerate(self.border):
+            starts = np.arange(self.output_shape[axis]) * self.strides[axis] - before
+            ends = np.minimum(starts + self.window[axis], self.input_shape[axis])
+            inside.append(ends - np.maximum(starts, 0))
+        return np.multiply.outer(*inside)[:, :, np.newaxis].astype(dtype)
+
+    def backward(self, dy: Array) -> Array:
+        """Each number under the window had the same share in the mean."""
+        dx = self._padded_zeros(len(dy), dy.dtype)
+        share = dy / self._count(dy.dtype)
+        for _, _, tap in self._taps(dx):
+            tap[...] += share
+        return self._unpad(dx)
+
+
+class Subsampling2D(AveragePooling2D):
+    """y = activation(coefficient * mean + b): pooling as in LeNet-5, with two weights to train for
+    each channel (LeCun et al. 1998, section II.B).
+
+    The paper takes the sum of the window; with the mean the coefficient is as many times larger.
+    """
+
+    def __init__(
+        self,
+        pool_size: int | tuple[int, int] = 2,
+        activation: str | Callable[..., Array] | None = None,
+    ) -> None:
+        super().__init__(pool_size)
+        self.activation = activation_name(activation)
+
+    def build(self, input_shape: Shape) -> None:
+        super().build(input_shape)
+        self.weight_shapes = {"coefficient": input_shape[2:], "b": input_shape[2:]}
+
+    def initialize(self) -> None:
+        self.weights["coefficient"][...] = 1
+        self.weights["b"][...] = 0
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        self.mean = super().forward(x, training)
+        a = self.mean * self.weights["coefficient"] + self.weights["b"]
+        self.y = ACTIVATIONS[self.activation][0](a)
+        return self.y
+
+    def backward(self, dy: Array) -> Array:
+        """Two weights that meet every place of their channel, then the slope of the mean."""
+        da = ACTIVATIONS[self.activation][1](dy, self.y)
+        np.sum(da * self.mean, axis=(0, 1, 2), out=self.grads["coefficient"])
+        np.sum(da, axis=(0, 1, 2), out=self.grads["b"])
+        return super().backward(da * self.weights["coefficient"])
+
+    def config(self) -> dict[str, Any]:
+        return {"pool_size": list(self.window), "activation": self.activation}
+
+
+# --- padding --------------------------------------------------------------------------------------
+
+
+class ZeroPadding2D(Layer):
+    """A border of zeros: padding=2 makes 28x28 images 32x32."""
+
+    def __init__(self, padding: int | tuple[int, int] = 1) -> None:
+        super().__init__()
+        self.rows, self.columns = pair(padding, "padding")
+
+    def build(self, input_shape: Shape) -> None:
+        super().build(input_shape)
+        self._expect_rank(3, "(height, width, channels)", Window.image_advice)
+        height, width, channels = input_shape
+        self.output_shape = (height + 2 * self.rows, width + 2 * self.columns, channels)
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        y = images(len(x), self.output_shape, x.dtype)
+        y[:, self.rows : -self.rows, self.columns : -self.columns] = x
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        return dy[:, self.rows : -self.rows, self.columns : -self.columns]
+
+    def config(self) -> dict[str, Any]:
+        return {"padding": [self.rows, self.columns]}

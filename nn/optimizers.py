@@ -1,0 +1,350 @@
+"""The rules by which a gradient changes the weights, and the schedules by which their learning rate
+falls: each a formula on one flat vector that knows nothing of layers.  Names, arguments and
+defaults are those of Keras; the papers are named with each rule.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nn.parameters import Parameters
+
+Array = NDArray[Any]
+Schedule = Callable[[int], float]
+"""Number of updates made so far -> learning rate of the next."""
+
+BLOCK = 32_768
+"""Vectors are updated in pieces of this many numbers: a rule reads a piece several times, and all
+its arrays together should stay in the processor's second-level cache while it does."""
+
+
+class Optimizer:
+    """What all rules share: counting the updates, the learning rate, clipping, decay, averaging.
+
+    learning_rate: a number, or a schedule.
+    weight_decay: before each update weights shrink by learning rate * weight_decay, apart from the
+        gradient (Loshchilov and Hutter 2019).
+    clipnorm: no parameter's gradient is longer than this; global_clipnorm: nor the gradient as a
+        whole (Pascanu et al. 2013).
+    use_ema: keep an average of the weights over the latest 1 / (1 - ema_momentum) updates or so,
+        which is usually a better network than the last weights (Polyak and Juditsky 1992).
+
+    Raises ValueError for a negative or non-finite number.
+    """
+
+    slot_names: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule,
+        *,
+        weight_decay: float = 0.0,
+        clipnorm: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+    ) -> None:
+        if not callable(learning_rate):
+            _require(0 <= learning_rate < math.inf, "a learning rate of 0 or more", learning_rate)
+        _require(0 <= weight_decay < math.inf, "a weight decay of 0 or more", weight_decay)
+        for norm in (clipnorm, global_clipnorm):
+            _require(norm is None or norm > 0, "a norm above 0 to clip at", norm)
+        _require(0 <= ema_momentum < 1, "an ema_momentum in [0, 1)", ema_momentum)
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.clipnorm, self.global_clipnorm = clipnorm, global_clipnorm
+        self.use_ema, self.ema_momentum = use_ema, ema_momentum
+        self.iterations = 0
+        self.slots: dict[str, Array] = {}
+        """What the rule remembers between updates, each as long as the weights: it and `iterations`
+        are all that a checkpoint has to keep."""
+
+    def current_learning_rate(self) -> float:
+        """The learning rate that the next update will use."""
+        rate = self.learning_rate
+        return float(rate(self.iterations)) if callable(rate) else rate
+
+    def update(self, params: Parameters, grads: Parameters) -> None:
+        """Change `params` in place, one step down the slope.  `grads` may be scaled by clipping."""
+        p, g = params.flat, grads.flat
+        self.slots = self.slots or self.empty_slots(params)
+        rate = self.current_learning_rate()
+        self.iterations += 1
+        self._clip(grads)
+        for start in range(0, p.size, BLOCK):
+            block = slice(start, start + BLOCK)
+            if self.weight_decay:
+                p[block] *= 1 - rate * self.weight_decay
+            self._step(p[block], g[block], rate, *(self.slots[s][block] for s in self.slot_names))
+        if self.use_ema:
+            # A young average would remember the first, random weights: let it forget faster.
+            keep = min(self.ema_momentum, (1 + self.iterations) / (10 + self.iterations))
+            average = self.slots["average"]
+            average += (1 - keep) * (p - average)
+
+    def empty_slots(self, params: Parameters) -> dict[str, Array]:
+        """The slots as they are before the first update of `params`."""
+        slots = {name: self._first_slot(params.flat) for name in self.slot_names}
+        return slots | {"average": params.flat.copy()} if self.use_ema else slots
+
+    def _first_slot(self, p: Array) -> Array:
+        return np.zeros_like(p)
+
+    def _step(self, p: Array, g: Array, rate: float, *slots: Array) -> None:
+        """The rule itself, on one piece of the vectors: change p, and the slots, in place."""
+        raise NotImplementedError
+
+    def _clip(self, grads: Parameters) -> None:
+        if self.clipnorm is not None:
+            for g in grads.values():
+                _shorten(g, self.clipnorm)
+        if self.global_clipnorm is not None:
+            _shorten(grads.flat, self.global_clipnorm)
+
+
+def _shorten(g: Array, longest: float) -> None:
+    length = float(np.linalg.norm(g))
+    if length > longest:
+        g *= longest / length
+
+
+def _require(condition: bool, expected: str, received: object) -> None:
+    if not condition:  # a nan fails every comparison, so it ends here too
+        raise ValueError(f"expected {expected}; received {received}")
+
+
+# --- rules, simplest first ------------------------------------------------------------------------
+
+
+class SGD(Optimizer):
+    """p -= rate * g; with momentum, a velocity that remembers former slopes (Polyak 1964), and with
+    nesterov, the slope as it is felt a step ahead (Sutskever et al. 2013).
+    """
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(learning_rate, **options)
+        _require(0 <= momentum < 1, "a momentum in [0, 1)", momentum)
+        self.momentum, self.nesterov = momentum, nesterov
+        self.slot_names = ("velocity",) if momentum else ()
+
+    def _step(self, p: Array, g: Array, rate: float, *slots: Array) -> None:
+        if not slots:
+            p -= rate * g
+            return
+        (velocity,) = slots
+        velocity *= self.momentum
+        velocity -= rate * g
+        p += self.momentum * velocity - rate * g if self.nesterov else velocity
+
+
+class Adagrad(Optimizer):
+    """Each weight has a rate of its own, which falls with the squared slopes it has seen
+    (Duchi et al. 2011).
+    """
+
+    slot_names = ("accumulator",)
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule = 0.001,
+        initial_accumulator_value: float = 0.1,
+        epsilon: float = 1e-7,
+        **options: Any,
+    ) -> None:
+        super().__init__(learning_rate, **options)
+        _require(
+            0 <= initial_accumulator_value < math.inf,
+            "a value of 0 or more to start with",
+            initial_accumulator_value,
+        )
+        _require(0 <= epsilon < math.inf, "an epsilon of 0 or more", epsilon)
+        self.initial_accumulator_value, self.epsilon = initial_accumulator_value, epsilon
+
+    def _first_slot(self, p: Array) -> Array:
+        return np.full_like(p, self.initial_accumulator_value)
+
+    def _step(self, p: Array, g: Array, rate: float, *slots: Array) -> None:
+        (accumulator,) = slots
+        accumulator += g * g
+        p -= rate * g / np.sqrt(accumulator + self.epsilon)
+
+
+class RMSprop(Optimizer):
+    """Adagrad that forgets: the squared slopes are averaged over the latest 1 / (1 - rho) updates
+    (Tieleman and Hinton 2012, lecture 6.5).
+    """
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule = 0.001,
+        rho: float = 0.9,
+        momentum: float = 0.0,
+        epsilon: float = 1e-7,
+        **options: Any,
+    ) -> None:
+        super().__init__(learning_rate, **options)
+        _require(0 <= rho < 1, "a rho in [0, 1)", rho)
+        _require(0 <= momentum < 1, "a momentum in [0, 1)", momentum)
+        _require(0 <= epsilon < math.inf, "an epsilon of 0 or more", epsilon)
+        self.rho, self.momentum, self.epsilon = rho, momentum, epsilon
+        self.slot_names = ("square", "velocity") if momentum else ("square",)
+
+    def _step(self, p: Array, g: Array, rate: float, *slots: Array) -> None:
+        square = slots[0]
+        square += (1 - self.rho) * (g * g - square)
+        step = rate * g / np.sqrt(square + self.epsilon)
+        if self.momentum:
+            velocity = slots[1]
+            velocity *= self.momentum
+            velocity += step
+            step = velocity
+        p -= step
+
+
+class Adam(Optimizer):
+    """Averages m of the slopes and v of their squares, both corrected for having started at 0;
+    a weight moves by about the rate, wherever its slope is steady (Kingma and Ba 2015).
+
+    The corrections are folded into the rate and epsilon stands outside them ("epsilon hat" of the
+    paper's section 2.1), as in Keras.
+    """
+
+    slot_names = ("m", "v")
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        **options: Any,
+    ) -> None:
+        super().__init__(learning_rate, **options)
+        _require(0 <= beta_1 < 1, "a beta_1 in [0, 1)", beta_1)
+        _require(0 <= beta_2 < 1, "a beta_2 in [0, 1)", beta_2)
+        _require(0 <= epsilon < math.inf, "an epsilon of 0 or more", epsilon)
+        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
+
+    def _step(self, p: Array, g: Array, rate: float, *slots: Array) -> None:
+        m, v = slots
+        m += (1 - self.beta_1) * (g - m)
+        v += (1 - self.beta_2) * (g * g - v)
+        t = self.iterations
+        rate *= math.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
+        p -= rate * m / (np.sqrt(v) + self.epsilon)
+
+
+class AdamW(Adam):
+    """Adam with weight decay that bypasses its averages (Loshchilov and Hutter 2019)."""
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule = 0.001,
+        weight_decay: float = 0.004,
+        **options: Any,
+    ) -> None:
+        super().__init__(learning_rate, weight_decay=weight_decay, **options)
+
+
+# --- schedules ------------------------------------------------------------------------------------
+# A constant rate needs none: a plain number is one.
+
+
+@dataclass(frozen=True)
+class PiecewiseConstantDecay:
+    """A rate that falls in steps: values[i] until update boundaries[i], then the next."""
+
+    boundaries: Sequence[int]
+    values: Sequence[float]
+
+    def __post_init__(self) -> None:
+        _require(
+            len(self.values) == len(self.boundaries) + 1,
+            f"{len(self.boundaries) + 1} values for {len(self.boundaries)} boundaries",
+            len(self.values),
+        )
+
+    def __call__(self, step: int) -> float:
+        return self.values[sum(step > boundary for boundary in self.boundaries)]
+
+
+@dataclass(frozen=True)
+class ExponentialDecay:
+    """initial_learning_rate * decay_rate ^ (step / decay_steps); in whole steps with staircase."""
+
+    initial_learning_rate: float
+    decay_steps: int
+    decay_rate: float
+    staircase: bool = False
+
+    def __post_init__(self) -> None:
+        _require(self.decay_steps > 0, "decay_steps above 0", self.decay_steps)
+
+    def __call__(self, step: int) -> float:
+        power = step / self.decay_steps
+        return self.initial_learning_rate * self.decay_rate ** (
+            math.floor(power) if self.staircase else power
+        )
+
+
+@dataclass(frozen=True)
+class CosineDecay:
+    """Half a cosine wave from initial_learning_rate down to alpha times it (Loshchilov and Hutter
+    2017); with warmup_target, first a straight line up to it, and the wave falls from there.
+    """
+
+    initial_learning_rate: float
+    decay_steps: int
+    alpha: float = 0.0
+    warmup_target: float | None = None
+    warmup_steps: int = 0
+
+    def __post_init__(self) -> None:
+        _require(self.decay_steps > 0, "decay_steps above 0", self.decay_steps)
+
+    def __call__(self, step: int) -> float:
+        top = self.initial_learning_rate if self.warmup_target is None else self.warmup_target
+        if self.warmup_target is not None:
+            if step < self.warmup_steps:
+                start = self.initial_learning_rate
+                return start + (top - start) * step / self.warmup_steps
+            step -= self.warmup_steps
+        wave = 0.5 * (1 + math.cos(math.pi * min(step, self.decay_steps) / self.decay_steps))
+        return top * (self.alpha + (1 - self.alpha) * wave)
+
+
+@dataclass(frozen=True)
+class OneCycle:
+    """One wave up and one down: from start * max_learning_rate over the warm-up, a share of all
+    steps, to max_learning_rate, then to 0, both along a cosine (Smith 2018).
+    """
+
+    max_learning_rate: float
+    total_steps: int
+    warmup: float = 0.2
+    start: float = 0.04
+
+    def __post_init__(self) -> None:
+        _require(self.total_steps > 0, "total_steps above 0", self.total_steps)
+        _require(0 <= self.warmup < 1, "a warm-up in [0, 1), a share of all steps", self.warmup)
+
+    def __call__(self, step: int) -> float:
+        done = min(step / self.total_steps, 1.0)
+        if done < self.warmup:
+            wave = 0.5 * (1 - math.cos(math.pi * done / self.warmup))
+            return self.max_learning_rate * (self.start + (1 - self.start) * wave)
+        return (
+            self.max_learning_rate
+            * 0.5
+            * (1 + math.cos(math.pi * (done - self.warmup) / (1 - self.warmup)))
+        )

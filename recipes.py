@@ -1,0 +1,245 @@
+"""Which networks there are, and how each is trained: a function that builds the network, and a
+`Recipe` of what its source prescribes.  `python train_net.py --list` prints their descriptions.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from nn.convolution import (
+    AveragePooling2D,
+    Conv2D,
+    MaxPooling2D,
+    Subsampling2D,
+    ZeroPadding2D,
+)
+from nn.initializers import Constant, TruncatedNormal
+from nn.layers import Dense, Dropout, Flatten, Normalization, Rescaling, Reshape
+from nn.network import Network
+from nn.optimizers import SGD, Adam, CosineDecay, Optimizer
+from nn.sequential import Sequential
+from two_layer_net import TwoLayerNet
+
+Array = NDArray[Any]
+
+MNIST_MEAN, MNIST_DEVIATION = 0.1307, 0.3081
+"""Of all pixels of the 60,000 training images, scaled to [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A network and its training; of `epochs` and `iterations` one is given, the other None."""
+
+    build: Callable[..., Network]
+    """(rng, dtype) -> a fresh network; those with dropout also take keep_prob."""
+    optimizer: Callable[[float, int], Optimizer]
+    """(learning rate, iterations planned) -> a fresh optimizer."""
+    learning_rate: float
+    batch_size: int
+    epochs: int | None = None
+    iterations: int | None = None
+    validation: int = 5000
+    """Training images held out to choose the best epoch by."""
+    augment: Callable[[Array, np.random.Generator], Array] | None = None
+
+    def keep_prob(self) -> float | None:
+        """Share of units that dropout keeps, None for a network without dropout."""
+        parameter = inspect.signature(self.build).parameters.get("keep_prob")
+        return None if parameter is None else float(parameter.default)
+
+    def description(self) -> str:
+        """The docstring of the network."""
+        return inspect.getdoc(self.build) or ""
+
+
+# --- the networks ---------------------------------------------------------------------------------
+
+
+def two_layer(rng: np.random.Generator, dtype: DTypeLike = np.float32) -> TwoLayerNet:
+    """784-50-10 with sigmoid: the network whose every formula is written out in two_layer_net.py.
+
+    39,760 parameters.  Saito, *Deep Learning from Scratch*, chapters 4 and 5: SGD 0.1, batches of
+    100, 10,000 of them.
+    """
+    return TwoLayerNet(784, 50, 10, rng=rng, dtype=dtype)
+
+
+def mlp(rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Sequential:
+    """784-300-100-10 with relu, on standardised pixels.
+
+    266,610 parameters.  The first network of the Keras tutorials (Géron, *Hands-On Machine
+    Learning*, chapter 10): SGD 0.01, batches of 32, 10 epochs.
+    """
+    return Sequential(
+        [
+            Flatten(),
+            Normalization(MNIST_MEAN, MNIST_DEVIATION**2),
+            Dense(300, activation="relu"),
+            Dense(100, activation="relu"),
+            Dense(10, activation="softmax"),
+        ],
+        rng=rng,
+        dtype=dtype,
+    )
+
+
+def deep_mlp(rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Sequential:
+    """Twenty hidden layers of 100 relu units, on standardised pixels: how deep can it be?
+
+    271,410 parameters.  The deep network of the Keras tutorials: SGD 0.01, batches of 32, 10
+    epochs.
+    """
+    return Sequential(
+        [
+            Flatten(),
+            Normalization(MNIST_MEAN, MNIST_DEVIATION**2),
+            *(Dense(100, activation="relu") for _ in range(20)),
+            Dense(10, activation="softmax"),
+        ],
+        rng=rng,
+        dtype=dtype,
+    )
+
+
+def mlp_adam(rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Sequential:
+    """784-128-10 with relu, trained with Adam.
+
+    101,770 parameters.  TensorFlow's beginner tutorial: Adam 0.001, batches of 32, 10 epochs of
+    all 60,000 images, the last of which counts.
+    """
+    return Sequential(
+        [Flatten(), Dense(128, activation="relu"), Dense(10, activation="softmax")],
+        rng=rng,
+        dtype=dtype,
+    )
+
+
+def conv(
+    rng: np.random.Generator, dtype: DTypeLike = np.float32, keep_prob: float = 0.5
+) -> Sequential:
+    """Two convolutions with max pooling, 1,024 dense units, dropout: TensorFlow's "MNIST for
+    experts".
+
+    3,274,634 parameters.  Adam 1e-4, batches of 10, 10,000 of them; dropout keeps half the units.
+    """
+    normal, tenth = TruncatedNormal(stddev=0.1), Constant(0.1)
+    options: dict[str, Any] = {
+        "activation": "relu",
+        "kernel_initializer": normal,
+        "bias_initializer": tenth,
+    }
+    return Sequential(
+        [
+            Reshape((28, 28, 1)),
+            Conv2D(32, 5, padding="same", **options),
+            MaxPooling2D(2),
+            Conv2D(64, 5, padding="same", **options),
+            MaxPooling2D(2),
+            Flatten(),
+            Dense(1024, **options),
+            Dropout(1 - keep_prob),
+            Dense(10, kernel_initializer=normal, bias_initializer=tenth),
+        ],
+        rng=rng,
+        dtype=dtype,
+    )
+
+
+def lenet5(rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Sequential:
+    """LeNet-5 as tutorials build it today: relu, average pooling, softmax.
+
+    61,706 parameters.  After LeCun et al., "Gradient-based learning applied to document
+    recognition", 1998: Adam 0.001, batches of 64, 5 epochs.  Ours are the standardised pixels, and
+    that the weights which count are an average over the latest 1,000 batches.
+    """
+    return Sequential(
+        [
+            Reshape((28, 28, 1)),
+            Normalization(MNIST_MEAN, MNIST_DEVIATION**2),
+            ZeroPadding2D(2),
+            Conv2D(6, 5, activation="relu"),
+            AveragePooling2D(2),
+            Conv2D(16, 5, activation="relu"),
+            AveragePooling2D(2),
+            Flatten(),
+            Dense(120, activation="relu"),
+            Dense(84, activation="relu"),
+            Dense(10, activation="softmax"),
+        ],
+        rng=rng,
+        dtype=dtype,
+    )
+
+
+# Which maps of S2 each map of C3 sees (LeCun et al. 1998, table I): six see three neighbours, six
+# see four neighbours, three see two pairs, the last sees all.
+C3_SEES = [
+    *[(i, (i + 1) % 6, (i + 2) % 6) for i in range(6)],
+    *[(i, (i + 1) % 6, (i + 2) % 6, (i + 3) % 6) for i in range(6)],
+    *[(0, 1, 3, 4), (1, 2, 4, 5), (0, 2, 3, 5)],
+    (0, 1, 2, 3, 4, 5),
+]
+
+
+def lenet5_1998(rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Sequential:
+    """LeNet-5 as its paper draws it: scaled tanh, pooling with weights, C3 wired by a table.
+
+    60,850 parameters, of which C3 has 1,516, S2 12 and S4 32.  LeCun et al. 1998, section II.B,
+    with pixels from -0.1 to 1.175 as there; a softmax stands in for the distances to drawn digits
+    of its last layer, and the training is ours: SGD 0.01 with momentum 0.9, falling along a cosine,
+    batches of 32, 10 epochs.
+    """
+    connections = np.zeros((6, 16), int)
+    for filter_, seen in enumerate(C3_SEES):
+        connections[list(seen), filter_] = 1
+    return Sequential(
+        [
+            Reshape((28, 28, 1)),
+            ZeroPadding2D(2),
+            Rescaling(1.275, offset=-0.1),
+            Conv2D(6, 5, activation="scaled_tanh"),
+            Subsampling2D(2, activation="scaled_tanh"),
+            Conv2D(16, 5, activation="scaled_tanh", connections=connections),
+            Subsampling2D(2, activation="scaled_tanh"),
+            Conv2D(120, 5, activation="scaled_tanh"),
+            Flatten(),
+            Dense(84, activation="scaled_tanh"),
+            Dense(10, activation="softmax"),
+        ],
+        rng=rng,
+        dtype=dtype,
+    )
+
+
+# --- how each is trained --------------------------------------------------------------------------
+
+
+def _sgd(learning_rate: float, iterations: int) -> Optimizer:
+    return SGD(learning_rate)
+
+
+def _adam(learning_rate: float, iterations: int) -> Optimizer:
+    return Adam(learning_rate)
+
+
+def _averaged_adam(learning_rate: float, iterations: int) -> Optimizer:
+    return Adam(learning_rate, use_ema=True, ema_momentum=0.999)
+
+
+def _momentum_with_cosine(learning_rate: float, iterations: int) -> Optimizer:
+    return SGD(CosineDecay(learning_rate, iterations), momentum=0.9)
+
+
+RECIPES = {
+    "two-layer": Recipe(two_layer, _sgd, 0.1, batch_size=100, iterations=10_000),
+    "mlp": Recipe(mlp, _sgd, 0.01, batch_size=32, epochs=10),
+    "deep-mlp": Recipe(deep_mlp, _sgd, 0.01, batch_size=32, epochs=10),
+    "mlp-adam": Recipe(mlp_adam, _adam, 0.001, batch_size=32, epochs=10, validation=0),
+    "conv": Recipe(conv, _adam, 1e-4, batch_size=10, iterations=10_000),
+    "lenet5": Recipe(lenet5, _averaged_adam, 0.001, batch_size=64, epochs=5),
+    "lenet5-1998": Recipe(lenet5_1998, _momentum_with_cosine, 0.01, batch_size=32, epochs=10),
+}

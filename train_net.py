@@ -1,0 +1,546 @@
+"""Train a network on handwritten digits: the one training loop of this library, and its command
+line. Whatever keeps the contract of `nn.network.Network` trains here, and what a run writes is
+enough to read digits with (model.npz), look at (curves.png) and go on from (checkpoint.npz).
+
+    python train_net.py                                  the two-layer network on MNIST
+    python train_net.py --list                           which networks there are
+    python train_net.py --recipe two-layer --epochs 5    another length
+    python train_net.py --resume runs/two-layer          go on where a run stopped
+"""
+
+import argparse
+import json
+import math
+import os
+import signal
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+import plots
+from functions import cross_entropy_error
+from mnist_loader import DatasetError, load_mnist
+from nn.checkpoints import load_checkpoint, load_run, save_checkpoint
+from nn.history import EpochRecord, History
+from nn.network import Network
+from nn.optimizers import Optimizer
+from nn.storage import StorageError, write_file
+from recipes import RECIPES
+
+Array = NDArray[Any]
+Augment = Callable[[Array, np.random.Generator], Array]
+
+SAMPLE = 10_000
+"""Loss and accuracy on training images are measured on this many, as many as MNIST tests with."""
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on; the message says where it stopped and what to change."""
+
+
+# --- data -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Data:
+    """Three sets that share no image: x float32 (n, 784) in [0, 1], t class indices (n,).
+
+    Weights are fitted to the first, choices made on the second, the third is only looked at.
+    """
+
+    x_train: Array
+    t_train: Array
+    x_validation: Array
+    t_validation: Array
+    x_test: Array
+    t_test: Array
+
+
+def load_data(dataset: str, dataset_dir: Path | None, validation: int, seed: int) -> Data:
+    """A data set in three parts, the second of them `validation` training images drawn by `seed`.
+
+    Raises DatasetError if the data cannot be had, ValueError if no image is left to train on.
+    """
+    (x, t), (x_test, t_test) = load_mnist(normalize=True, dataset=dataset, dataset_dir=dataset_dir)
+    if not 0 <= validation < len(x):
+        raise ValueError(
+            f"expected a validation set of 0 to {len(x) - 1:,} images; received {validation:,}"
+        )
+    order = np.random.default_rng(seed).permutation(len(x))
+    held_out, kept = order[:validation], order[validation:]
+    return Data(x[kept], t[kept], x[held_out], t[held_out], x_test, t_test)
+
+
+# --- the loop -------------------------------------------------------------------------------------
+
+
+def train(
+    network: Network,
+    data: Data,
+    optimizer: Optimizer,
+    *,
+    batch_size: int = 100,
+    iterations: int = 10_000,
+    seed: int = 0,
+    augment: Augment | None = None,
+    patience: int | None = None,
+    history: History | None = None,
+    save: Callable[[History], None] | None = None,
+    quiet: bool = False,
+) -> History:
+    """Train until `iterations` batches have been seen, then leave the best epoch's weights in
+    `network`.
+
+    Every epoch visits every training image once, in an order that depends on `seed` and the epoch
+    alone, and ends with a record in the history and a call of `save`.  To go on from a checkpoint,
+    pass the network, optimizer and history that it held: the result is the same to the last bit.
+
+    augment: changes a batch of images, given noise that depends on seed, epoch and batch alone.
+    patience: stop after so many epochs without a better one; None never stops early.
+
+    Ctrl-C ends the training after the current batch, with everything saved and
+    `history.interrupted` set.  Raises TrainingError when the loss is no longer finite.
+    """
+    history = History() if history is None else history
+    history.interrupted = False
+    began, seconds = time.perf_counter(), history.seconds
+    n = len(data.x_train)
+    batches = math.ceil(n / batch_size)  # the last one takes what is left
+    if save is not None and not history.losses:
+        save(history)  # if that is not possible, better to learn it now
+    with (
+        ctrl_c() as pressed,
+        Progress(iterations, batches, optimizer.iterations, quiet) as progress,
+        np.errstate(over="ignore", invalid="ignore"),  # told in words by _require_finite
+    ):
+        while optimizer.iterations < iterations and not history.interrupted:
+            if patience is not None and history.epochs_since_best() >= patience:
+                break
+            epoch, done = divmod(optimizer.iterations, batches)
+            if done and history.epochs and history.epochs[-1].epoch == epoch + 1:
+                history.epochs.pop()  # the record of an epoch that ended early, and now goes on
+            order = np.random.default_rng((seed, epoch)).permutation(n)
+            for i in range(done, min(batches, done + iterations - optimizer.iterations)):
+                batch = order[i * batch_size : (i + 1) * batch_size]
+                x, t = data.x_train[batch], data.t_train[batch]
+                if augment is not None:
+                    x = augment(x, np.random.default_rng((seed, epoch, i)))
+                rate = optimizer.current_learning_rate()
+                loss, grads = network.loss_and_gradient(x, t)
+                when = f"epoch {epoch + 1}, batch {i + 1} of {batches}"
+                _require_finite(loss, rate, when)
+                optimizer.update(network.params, grads)
+                history.losses.append(loss)
+                progress.after_batch(history)
+                history.interrupted = pressed.is_set()
+                if history.interrupted:
+                    break
+            if optimizer.iterations in (iterations, (epoch + 1) * batches):
+                with averaged_weights(network, optimizer):
+                    record = _measure(network, data, optimizer, epoch + 1)
+                    _require_finite(record.train_loss, rate, when)
+                    history.add(record, network.params.flat, network.state.flat)
+                progress.after_epoch(record)
+            history.seconds = seconds + time.perf_counter() - began
+            if save is not None:
+                save(history)
+    if history.best_weights is not None:
+        network.params.flat[...], network.state.flat[...] = history.best_weights
+    return history
+
+
+def _require_finite(loss: float, rate: float, when: str) -> None:
+    if not math.isfinite(loss):
+        raise TrainingError(
+            f"the loss became {loss} in {when}, at learning rate {rate:g}: "
+            "start again with a lower --learning-rate"
+        )
+
+
+def _measure(network: Network, data: Data, optimizer: Optimizer, epoch: int) -> EpochRecord:
+    def measure(x: Array, t: Array) -> tuple[float, float]:
+        y = network.predict(x)  # once, for both figures
+        return cross_entropy_error(y, t), float(np.mean(np.argmax(y, axis=1) == t))
+
+    validation: tuple[float | None, float | None] = (None, None)
+    if len(data.x_validation):
+        validation = measure(data.x_validation, data.t_validation)
+    return EpochRecord(
+        epoch,
+        optimizer.iterations,
+        optimizer.current_learning_rate(),
+        *measure(data.x_train[:SAMPLE], data.t_train[:SAMPLE]),
+        *validation,
+        *measure(data.x_test, data.t_test),
+    )
+
+
+@contextmanager
+def averaged_weights(network: Network, optimizer: Optimizer) -> Iterator[None]:
+    """Inside, the network has the average of its weights, if the optimizer keeps one."""
+    average = optimizer.slots.get("average")
+    latest = network.params.flat.copy()
+    if average is not None:
+        network.params.flat[...] = average
+    try:
+        yield
+    finally:
+        network.params.flat[...] = latest
+
+
+@contextmanager
+def ctrl_c() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C sets, so that no update is torn in half; a second one raises.
+
+    Signals belong to the main thread: in any other, Ctrl-C is left alone.
+    """
+    pressed = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield pressed
+        return
+
+    def press(_signal: int, _frame: FrameType | None) -> None:
+        pressed.set()
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class Progress:
+    """What a person sees of a training: a bar on a terminal, a line for each epoch elsewhere."""
+
+    def __init__(self, iterations: int, batches: int, done: int, quiet: bool) -> None:
+        terminal = sys.stderr.isatty()
+        self.lines = not quiet and not terminal
+        self.epochs = math.ceil(iterations / batches)
+        self.accuracy = ""
+        self.bar = tqdm(total=iterations, initial=done, unit="batch", disable=quiet or not terminal)
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()
+
+    def after_batch(self, history: History) -> None:
+        """Move the bar; now and then renew its loss, a mean, as single batches jump too much."""
+        if self.bar.disable:
+            return
+        self.bar.update()
+        if len(history.losses) % 50 == 0:
+            self.bar.set_postfix_str(
+                f"loss {np.mean(history.losses[-100:]):.4f}{self.accuracy}", refresh=False
+            )
+
+    def after_epoch(self, record: EpochRecord) -> None:
+        """Print the record of an epoch, or keep its accuracy for the bar."""
+        shown = f"test accuracy {record.test_accuracy:.4f}"
+        if record.validation_loss is not None:
+            shown = f"validation accuracy {record.validation_accuracy:.4f}, {shown}"
+        self.accuracy = f", {shown}"
+        if self.lines:
+            say(
+                f"epoch {record.epoch:{len(str(self.epochs))}}/{self.epochs}: "
+                f"loss {record.train_loss:.4f}, accuracy {record.train_accuracy:.4f}, {shown}"
+            )
+
+
+def say(text: str) -> None:
+    """Print a line at once.  Training does not die of nobody reading it any more."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")
+
+
+# --- command line ---------------------------------------------------------------------------------
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Train as the command line says; the exit status is 0 done, 1 failed, 130 after Ctrl-C."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        if options.list:
+            for name, recipe in RECIPES.items():
+                say(f"{name}\n{textwrap.indent(recipe.description(), '    ')}\n")
+            return 0
+        return _train_as_told(parser, options)
+    except KeyboardInterrupt:
+        print("train_net: stopped; --resume goes on with a run that had begun", file=sys.stderr)
+        return 130
+    except (DatasetError, StorageError, TrainingError, OSError, ValueError, MemoryError) as error:
+        print(f"train_net: {error}", file=sys.stderr)
+        return 1
+
+
+def _train_as_told(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    """One run, from the choice of the recipe to the last file."""
+    run = _run(parser, options)
+    tell = (lambda _: None) if options.quiet else say
+    recipe, seed = RECIPES[run["recipe"]], run["seed"]
+    run["dataset"], data = _load_or_make(run, options.dataset_dir)
+    if options.show_samples:
+        title = f"{run['dataset']}: the first images to train on"
+        plots.save(
+            plots.samples(data.x_train[:100], data.t_train[:100], title), options.show_samples
+        )
+        tell(f"drew {options.show_samples}")
+        return 0
+
+    n = len(data.x_train)
+    batches = math.ceil(n / run["batch_size"])
+    run["iterations"] = run["iterations"] or run["epochs"] * batches
+    dropout = {} if run["keep_prob"] is None else {"keep_prob": run["keep_prob"]}
+    network = recipe.build(np.random.default_rng(seed), run["dtype"], **dropout)
+    network.about = {name: run[name] for name in ("recipe", "dataset", "seed")}
+    optimizer = recipe.optimizer(run["learning_rate"], run["iterations"])
+    out: Path = options.out or options.resume or Path("runs", run["recipe"])
+    history = None
+    if options.resume:
+        history = load_checkpoint(options.resume / "checkpoint.npz", network, optimizer)
+    tell(
+        f"{run['recipe']}: {network.params.flat.size:,} parameters; {run['dataset']}: {n:,} images "
+        f"to train on, {len(data.x_validation):,} to choose by, {len(data.x_test):,} to test with"
+    )
+    if options.dry_run:
+        batch = slice(run["batch_size"])
+        loss, _ = network.loss_and_gradient(data.x_train[batch], data.t_train[batch])
+        tell(f"ready for {run['iterations']:,} batches, results in {out}; first loss {loss:.4f}")
+        return 0
+
+    if options.resume is None or out.resolve() != options.resume.resolve():
+        _set_aside(out)
+    history = train(
+        network,
+        data,
+        optimizer,
+        batch_size=run["batch_size"],
+        iterations=run["iterations"],
+        seed=seed,
+        augment=recipe.augment,
+        patience=run["patience"],
+        history=history,
+        save=lambda h: save_checkpoint(out / "checkpoint.npz", network, optimizer, h, run),
+        quiet=options.quiet,
+    )
+    report = _report(network, history, run, images=len(history.losses) * n / batches)
+    _write_results(out, network, history, report)
+    if history.interrupted:
+        print(f"train_net: stopped; go on with --resume {out}", file=sys.stderr)
+        return 130
+    tell(
+        f"trained on {run['dataset']} in {history.seconds:.1f} s; best epoch "
+        f"{report['best_epoch']}: test accuracy {report['test_accuracy']:.4f}, "
+        f"loss {report['test_loss']:.4f}; results in {out}"
+    )
+    return 0
+
+
+RUN: dict[str, type | tuple[type, ...]] = {
+    "recipe": str,
+    "dataset": str,
+    "seed": int,
+    "batch_size": int,
+    "learning_rate": float,
+    "keep_prob": (float, type(None)),
+    "validation": int,
+    "patience": (int, type(None)),
+    "dtype": str,
+    "iterations": int,
+}
+"""What a checkpoint says of the run that wrote it."""
+
+FIXED = ("recipe", "dataset", "seed", "batch_size", "validation", "dtype")
+"""What cannot change in a resumed run, or its first part would not be its own."""
+
+
+def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> dict[str, Any]:
+    """What to do: as the user says, else as the recipe says, or the run that is resumed."""
+    given = vars(options)
+    if options.resume:
+        path = options.resume / "checkpoint.npz"
+        run = load_run(path)
+        wrong = [name for name, kind in RUN.items() if not isinstance(run.get(name), kind)]
+        if wrong or run["recipe"] not in RECIPES:
+            raise StorageError(
+                f"{path} does not say how its run was started ({', '.join(wrong) or 'recipe'}); "
+                "start a new run"
+            )
+        for name in FIXED:
+            if given[name] not in (None, run[name]):
+                parser.error(
+                    f"--{name.replace('_', '-')} cannot change in a resumed run: expected "
+                    f"{run[name]}, received {given[name]}; start a new run for that"
+                )
+    else:
+        name = options.recipe or "two-layer"
+        recipe = RECIPES[name]
+        run = {
+            "recipe": name,
+            "dataset": "auto",
+            "seed": 0,
+            "batch_size": recipe.batch_size,
+            "learning_rate": recipe.learning_rate,
+            "keep_prob": recipe.keep_prob(),
+            "validation": recipe.validation,
+            "patience": None,
+            "dtype": "float32",
+            "iterations": recipe.iterations,
+            "epochs": recipe.epochs,
+        }
+    if options.keep_prob is not None and run["keep_prob"] is None:
+        parser.error(f"--keep-prob is for networks with dropout; {run['recipe']} has none")
+    if options.epochs:
+        run["iterations"] = None
+    run |= {name: given[name] for name in (*run, "epochs") if given.get(name) is not None}
+    if run["patience"] and not run["validation"]:
+        parser.error("--patience needs validation images to tell a better epoch; see --validation")
+    return run
+
+
+def _load_or_make(run: dict[str, Any], folder: Path | None) -> tuple[str, Data]:
+    """The data set that was asked for; `auto` is MNIST, or digits of our own, and then says so."""
+    dataset, validation, seed = run["dataset"], run["validation"], run["seed"]
+    if dataset != "auto":
+        return dataset, load_data(dataset, folder, validation, seed)
+    try:
+        return "mnist", load_data("mnist", folder, validation, seed)
+    except DatasetError as error:
+        print(
+            f"train_net: {error}\ntrain_net: MNIST CANNOT BE HAD: training on SYNTHETIC digits, "
+            "drawn by this library",
+            file=sys.stderr,
+        )
+        return "synthetic", load_data("synthetic", folder, validation, seed)
+
+
+def _set_aside(out: Path) -> None:
+    """Move the results of an earlier run out of the way: nobody loses trained weights here."""
+    names = ("model.npz", "checkpoint.npz", "history.csv", "curves.png", "report.json")
+    old = [out / name for name in names if (out / name).exists()]
+    if not old:
+        return
+    number = 1
+    while (aside := out / f"before-{number}").exists():
+        number += 1
+    aside.mkdir()
+    for path in old:
+        path.rename(aside / path.name)
+    print(
+        f"train_net: {out} held the results of an earlier run; they are now in {aside}",
+        file=sys.stderr,
+    )
+
+
+def _report(
+    network: Network, history: History, run: dict[str, Any], images: float
+) -> dict[str, Any]:
+    best = history.best
+    return {
+        "recipe": run["recipe"],
+        "dataset": run["dataset"],
+        "seed": run["seed"],
+        "epochs": len(history.epochs),
+        "iterations": len(history.losses),
+        "best_epoch": best and best.epoch,
+        "parameters": network.params.flat.size,
+        "train_accuracy": best and best.train_accuracy,
+        "validation_accuracy": best and best.validation_accuracy,
+        "test_accuracy": best and best.test_accuracy,
+        "test_loss": best and best.test_loss,
+        "seconds": round(history.seconds, 3),
+        "images_per_second": round(images / history.seconds, 1),
+        "interrupted": history.interrupted,
+    }
+
+
+def _write_results(out: Path, network: Network, history: History, report: dict[str, Any]) -> None:
+    facts = ("best_epoch", "validation_accuracy", "test_accuracy")
+    network.about |= {name: report[name] for name in facts}
+    network.save(out / "model.npz")
+    write_file(out / "history.csv", history.to_csv().encode())
+    write_file(out / "report.json", (json.dumps(report, indent=1) + "\n").encode())
+    title = f"{report['recipe']} on {report['dataset']}, seed {report['seed']}"
+    plots.save(plots.curves(history, title), out / "curves.png")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="train_net",
+        description="Train a network on handwritten digits.",
+        epilog="OUT receives model.npz (the network after its best epoch), checkpoint.npz (the "
+        "latest state, to --resume from), history.csv, curves.png and report.json.",
+    )
+    add = parser.add_argument
+    add("--recipe", choices=RECIPES, metavar="NAME", help="which network (default: two-layer)")
+    add("--list", action="store_true", help="describe the recipes, and exit")
+    add(
+        "--dataset",
+        choices=["auto", "mnist", "fashion", "synthetic"],
+        help="default: auto, which is MNIST if it can be had, else synthetic digits",
+    )
+    add(
+        "--dataset-dir", type=Path, metavar="DIR", help="where the data sets are (default: dataset)"
+    )
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--epochs", type=_positive, metavar="N", help="passes over the images")
+    length.add_argument("--iterations", type=_positive, metavar="N", help="batches to train on")
+    add("--batch-size", type=_positive, metavar="N", help="images in a batch")
+    add("--learning-rate", type=_rate, metavar="X", help="size of a step")
+    add("--keep-prob", type=_probability, metavar="P", help="share of units that dropout keeps")
+    add("--validation", type=_count, metavar="N", help="images to choose the best epoch by")
+    add("--patience", type=_positive, metavar="N", help="stop after N epochs without a better one")
+    add("--seed", type=_count, metavar="N", help="same seed, same network (default: 0)")
+    add("--dtype", choices=["float32", "float64"], help="type of the weights (default: float32)")
+    add("--out", type=Path, metavar="DIR", help="where results go (default: runs/NAME)")
+    add("--resume", type=Path, metavar="DIR", help="go on with the run whose results are in DIR")
+    add("--show-samples", type=Path, metavar="PNG", help="draw some of the images, and exit")
+    add("--dry-run", action="store_true", help="try one batch, write nothing, and exit")
+    add("--quiet", action="store_true", help="print nothing but warnings and errors")
+    return parser
+
+
+def _number(text: str, kind: type, expected: str, accept: Callable[[Any], bool]) -> Any:
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or not accept(value):
+        raise argparse.ArgumentTypeError(f"expected {expected}; received {text}")
+    return value
+
+
+def _positive(text: str) -> Any:
+    return _number(text, int, "a whole number of at least 1", lambda n: n >= 1)
+
+
+def _count(text: str) -> Any:
+    return _number(text, int, "a whole number of at least 0", lambda n: n >= 0)
+
+
+def _rate(text: str) -> Any:
+    return _number(text, float, "a number above 0", lambda x: 0 < x < math.inf)
+
+
+def _probability(text: str) -> Any:
+    return _number(text, float, "a number above 0 and at most 1", lambda p: 0 < p <= 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

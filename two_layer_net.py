@@ -1,0 +1,175 @@
+"""A network of two layers with every formula written out: a hidden layer of sigmoids, an output
+layer of softmax, the gradient of the loss by backpropagation, and the same gradient measured one
+weight at a time.  It is the network of Saito, *Deep Learning from Scratch*, chapters 4 and 5, and
+the specimen for all others in this library.
+"""
+
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from functions import (
+    numerical_gradient,
+    sigmoid,
+    softmax,
+    softmax_cross_entropy,
+    to_inputs,
+    to_labels,
+)
+from nn.parameters import Parameters
+from nn.storage import StorageError, check_arrays, load_arrays, save_arrays
+
+Array = NDArray[Any]
+
+
+class TwoLayerNet:
+    """x -> sigmoid(x W1 + b1) -> softmax(z1 W2 + b2) -> probabilities.
+
+    Inputs x are floats (n, input_size), in [0, 1] for images; answers t are class indices (n,) or
+    one-hot (n, output_size); both are accepted everywhere.  A wrong shape or label raises
+    ValueError, integer pixels TypeError.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        output_size: int,
+        weight_init_std: float = 0.01,
+        *,
+        rng: np.random.Generator | None = None,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        """Weights are drawn from a normal distribution of standard deviation `weight_init_std`;
+        biases start at 0.
+        """
+        self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, output_size
+        self.rng = np.random.default_rng() if rng is None else rng
+        self.params = Parameters(self._shapes(input_size, hidden_size, output_size), dtype)
+        self.params["W1"] = weight_init_std * self.rng.standard_normal((input_size, hidden_size))
+        self.params["W2"] = weight_init_std * self.rng.standard_normal((hidden_size, output_size))
+        self.state = Parameters({}, dtype)
+        self.about: dict[str, Any] = {}
+
+    @staticmethod
+    def _shapes(input_size: int, hidden_size: int, output_size: int) -> dict[str, tuple[int, ...]]:
+        return {
+            "W1": (input_size, hidden_size),
+            "b1": (hidden_size,),
+            "W2": (hidden_size, output_size),
+            "b2": (output_size,),
+        }
+
+    def _forward(self, x: Array) -> tuple[Array, Array]:
+        """Hidden activations z1 and output scores a2, before softmax; shapes here for 784-50-10."""
+        params = self.params
+        a1 = x @ params["W1"] + params["b1"]  # (n, 784) @ (784, 50) + (50,)
+        z1 = sigmoid(a1)  # (n, 50)
+        a2 = z1 @ params["W2"] + params["b2"]  # (n, 50) @ (50, 10) + (10,)
+        return z1, a2
+
+    def predict(self, x: ArrayLike) -> Array:
+        """Probabilities (n, output_size); each row sums to 1."""
+        _, a2 = self._forward(to_inputs(x, self.input_size, self.params.dtype))
+        return softmax(a2)
+
+    def loss(self, x: ArrayLike, t: ArrayLike) -> float:
+        """Mean cross-entropy of the answers t under the predictions for x."""
+        _, a2 = self._forward(to_inputs(x, self.input_size, self.params.dtype))
+        return softmax_cross_entropy(a2, t)
+
+    def accuracy(self, x: ArrayLike, t: ArrayLike) -> float:
+        """Share of the samples, 0 to 1, whose most probable class is the right one."""
+        y = self.predict(x)
+        labels = to_labels(t, self.output_size)
+        if len(labels) != len(y) or len(y) == 0:
+            raise ValueError(
+                f"expected one label for each of {len(y)} samples, and at least one sample; "
+                f"received {len(labels)} labels"
+            )
+        return float(np.mean(np.argmax(y, axis=1) == labels))
+
+    def gradient(self, x: ArrayLike, t: ArrayLike) -> Parameters:
+        """Gradient of the loss with respect to W1, b1, W2, b2, by backpropagation."""
+        return self.loss_and_gradient(x, t)[1]
+
+    def loss_and_gradient(self, x: ArrayLike, t: ArrayLike) -> tuple[float, Parameters]:
+        """The loss, and its gradient found by walking the forward pass backwards with the chain
+        rule.
+
+        Write dv for the slope of the loss with respect to v.  Softmax and cross-entropy together
+        give da2 = (y - t) / n.  A layer a = z W + b passes on dW = z^T da, db = the sum of da over
+        the samples, dz = da W^T.  The sigmoid z = sigmoid(a) passes on da = dz z (1 - z).
+        """
+        x, W2 = to_inputs(x, self.input_size, self.params.dtype), self.params["W2"]
+        n = len(x)
+        z1, a2 = self._forward(x)
+        loss = softmax_cross_entropy(a2, t)
+
+        grads = self.params.zeros_like()
+        da2 = softmax(a2)
+        da2[np.arange(n), to_labels(t, self.output_size)] -= 1
+        da2 /= n
+        grads["W2"] = z1.T @ da2  # (50, n) @ (n, 10)
+        grads["b2"] = np.sum(da2, axis=0)
+        dz1 = da2 @ W2.T  # (n, 10) @ (10, 50)
+        da1 = dz1 * z1 * (1 - z1)
+        grads["W1"] = x.T @ da1  # (784, n) @ (n, 50)
+        grads["b1"] = np.sum(da1, axis=0)
+        return loss, grads
+
+    def numerical_gradient(self, x: ArrayLike, t: ArrayLike) -> Parameters:
+        """The same gradient by central differences, in float64: the loss is evaluated twice for
+        every weight.
+
+        That takes minutes for 784-50-10 and a batch of 100: it shows what a gradient is and checks
+        the fast way.
+        """
+        network = self.astype(np.float64)
+        grads = network.params.zeros_like()
+        for name, array in network.params.items():
+            grads[name] = numerical_gradient(lambda _: network.loss(x, t), array)
+        return grads
+
+    def astype(self, dtype: DTypeLike) -> Self:
+        """A copy with its parameters in another type: float32 trains, float64 checks."""
+        network = type(self)(self.input_size, self.hidden_size, self.output_size, 0, dtype=dtype)
+        network.params.flat[...] = self.params.flat
+        network.about = dict(self.about)
+        return network
+
+    def save(self, path: str | Path) -> None:
+        """Write the weights, the sizes and `about` to a `.npz` file."""
+        sizes = {
+            "class": "TwoLayerNet",
+            "sizes": [self.input_size, self.hidden_size, self.output_size],
+        }
+        save_arrays(path, "model", {"network": sizes, "about": self.about}, self.params)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a network that `save` wrote.  Raises FileNotFoundError or StorageError (a
+        ValueError) if it cannot be.
+        """
+        header, arrays = load_arrays(path, "model")
+        return cls.from_arrays(path, header, arrays)
+
+    @classmethod
+    def from_arrays(
+        cls, path: str | Path, header: dict[str, Any], arrays: dict[str, Array]
+    ) -> Self:
+        """The network in the contents of a model file; `path` is for the messages."""
+        match header.get("network"):
+            case {"class": "TwoLayerNet", "sizes": [int(i), int(h), int(o)]} if min(i, h, o) > 0:
+                check_arrays(path, arrays, cls._shapes(i, h, o))
+            case other:
+                raise StorageError(
+                    f"expected a TwoLayerNet with three sizes in {path}; found {other}"
+                )
+        network = cls(i, h, o, 0, dtype=arrays["W1"].dtype)
+        for name, array in arrays.items():
+            network.params[name] = array
+        network.about = header.get("about", {})
+        return network
