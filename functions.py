@@ -31,9 +31,7 @@ def sigmoid(x: Array) -> Array:
 
 
 def sigmoid_grad(x: Array) -> Array:
-    """Slope of the sigmoid: y (1 - y), where 1 - sigmoid(x) is taken as sigmoid(-x) to lose no
-    digits.
-    """
+    """Slope of the sigmoid: y (1 - y), with 1 - sigmoid(x) = sigmoid(-x), which loses no digits."""
     return sigmoid(x) * sigmoid(-x)
 
 
@@ -43,16 +41,14 @@ def tanh(x: Array) -> Array:
 
 
 def tanh_grad(x: Array) -> Array:
-    """Slope of tanh: 1 - y^2 = 1 / cosh(x)^2, with cosh written in exp(-|x|) so that nothing
-    overflows.
-    """
+    """Slope of tanh: 1 - y^2 = 1 / cosh(x)^2, with cosh in terms of exp(-|x|), which is safe."""
     z = np.exp(-np.abs(x))
     return (2 * z / (1 + z * z)) ** 2
 
 
 def scaled_tanh(x: Array) -> Array:
-    """1.7159 tanh(2x / 3), the squashing function of LeNet-5 (LeCun et al. 1998, appendix A): f(1)
-    = 1, f(-1) = -1.
+    """1.7159 tanh(2x / 3), the squashing function of LeNet-5: it leaves 1 and -1 where they are
+    (LeCun et al. 1998, appendix A).
     """
     return 1.7159 * np.tanh(x * (2 / 3))
 
@@ -94,8 +90,7 @@ def elu_grad(x: Array, alpha: float = 1.0) -> Array:
 
 
 def softmax(x: Array) -> Array:
-    """exp(x) / sum(exp(x)) along the last axis: any scores (..., k) become probabilities that sum
-    to 1.
+    """exp(x) / sum(exp(x)) along the last axis: scores (..., k) become probabilities that sum to 1.
 
     Taking the largest score away first changes nothing, as numerator and denominator shrink by the
     same factor, but now no exponent is above 0 and nothing can overflow.
@@ -108,8 +103,8 @@ def softmax_grad(x: Array, dy: Array) -> Array:
     """Gradient with respect to x of any loss whose gradient with respect to y = softmax(x) is `dy`.
 
     Every output depends on every input, dy_i/dx_j = y_i ([i = j] - y_j), so the slope is a matrix
-    for each sample. Its product with dy is all that backpropagation needs: dx = y * (dy - sum(dy *
-    y)).
+    for each sample.  Its product with dy is all that backpropagation needs:
+    dx = y * (dy - sum(dy * y)).
     """
     y = softmax(x)
     return y * (dy - np.sum(dy * y, axis=-1, keepdims=True))
@@ -185,8 +180,7 @@ def to_labels(t: ArrayLike, classes: int = 10) -> NDArray[np.intp]:
 
 
 def cross_entropy_error(y: Array, t: ArrayLike) -> float:
-    """Mean of -log(probability given to the correct class): the loss in the form that teaches what
-    it is.
+    """Mean of -log(probability given to the correct class): the loss as it is taught.
 
     y: probabilities (n, k), or (k,) for a single sample.  t: class indices (n,) or one-hot (n, k).
     A probability of 0 counts as the smallest positive number, so the loss is large but finite.
@@ -216,8 +210,8 @@ def softmax_cross_entropy(x: Array, t: ArrayLike) -> float:
 def softmax_cross_entropy_grad(x: Array, t: ArrayLike) -> Array:
     """Gradient of `softmax_cross_entropy` with respect to the scores: (y - t) / n, with t one-hot.
 
-    Softmax and logarithm undo each other: d/dx_j of log(sum(exp(x))) is y_j, d/dx_j of -x_t is -[j
-    = t].
+    Softmax and logarithm undo each other: the slope of log(sum(exp(x))) by x_j is y_j, that of -x_t
+    is -[j = t].
     """
     labels = _labels_for(x, t)
     dx = softmax(x)
@@ -226,9 +220,7 @@ def softmax_cross_entropy_grad(x: Array, t: ArrayLike) -> Array:
 
 
 def squared_error(y: Array, t: Array) -> float:
-    """Half the squared distance between outputs and targets, (n, k) both, averaged over the n
-    samples.
-    """
+    """Half the squared distance of outputs from targets, both (n, k), averaged over the n samples."""
     _same_shape(y, t)
     return float(0.5 * np.sum((y - t) ** 2) / len(y))
 
@@ -265,9 +257,7 @@ def _same_shape(y: Array, t: Array) -> None:
 
 
 def min_max_scale(x: ArrayLike) -> Array:
-    """Shift and stretch x so that its smallest value becomes 0 and its largest 1; a constant x
-    becomes zeros.
-    """
+    """Shift and stretch x to reach from 0 to 1; a constant x becomes zeros."""
     x = np.asarray(x)
     x = x.astype(_float_dtype(x))
     low, high = np.min(x), np.max(x)

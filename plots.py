@@ -45,6 +45,8 @@ def _figure(width: float, height: float, title: str = "") -> "Figure":
 
 def curves(history: History, title: str = "") -> "Figure":
     """Loss and accuracy against epochs: training, validation (if there was any) and test images."""
+    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
+
     figure = _figure(10, 4, title)
     left, right = figure.subplots(1, 2)
     records = history.epochs
@@ -62,7 +64,8 @@ def curves(history: History, title: str = "") -> "Figure":
                     epochs, values, color=color, marker=".", label=name, alpha=0.9, linewidth=1.4
                 )
         axes.set_xlabel("epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlim(0, 1.02 * max(1.0, len(history.losses) / max(1.0, batches)))
         axes.set_title(figure_of, fontsize=10)
         axes.grid(alpha=0.25)
         if history.best is not None and len(records) > 1:
@@ -101,7 +104,7 @@ def mistakes(x: Array, t: Array, y: Array, title: str = "", most: int = 60) -> "
     wrong = np.flatnonzero(predicted != t)
     wrong = wrong[np.argsort(-confidence[wrong], kind="stable")]
     captions = [f"{t[i]}, read as {predicted[i]}\n{confidence[i]:.0%}" for i in wrong[:most]]
-    title = f"{title}: {len(wrong):,} of {len(t):,} wrong"
+    title = f"{title}: " * bool(title) + f"{len(wrong):,} of {len(t):,} wrong"
     if len(wrong) > most:
         title += f", the {most} most confident"
     return _grid(x[wrong[:most]], captions, title, columns=10)
@@ -190,9 +193,10 @@ def feature_maps(
     grid = figure.add_gridspec(rows, most)
     _tile(figure.add_subplot(grid[0, 0]), image.reshape(28, 28), "input")
     for row, (name, activation) in enumerate(maps, start=1):
+        scale = float(activation.min()), float(activation.max())  # one for all maps of a layer
         for channel in range(min(most, activation.shape[2])):
             axes = figure.add_subplot(grid[row, channel])
-            _tile(axes, activation[:, :, channel], name if channel == 0 else "")
+            _tile(axes, activation[:, :, channel], name if channel == 0 else "", scale)
     bars = figure.add_subplot(grid[rows - 1, :])
     bars.bar(range(len(y)), y, color=TRAIN)
     bars.set_xticks(range(len(y)))
@@ -202,8 +206,8 @@ def feature_maps(
     return figure
 
 
-def _tile(axes: "Axes", image: Array, name: str) -> None:
+def _tile(axes: "Axes", image: Array, name: str, scale: tuple[float, float] = (0.0, 1.0)) -> None:
     axes.axis("off")
-    axes.imshow(image, cmap="viridis")
+    axes.imshow(image, cmap="viridis", vmin=scale[0], vmax=scale[1])
     if name:
         axes.set_title(name, fontsize=7, loc="left")

@@ -261,9 +261,12 @@ class Progress:
 
 
 def say(text: str) -> None:
-    """Print a line at once.  Training does not die of nobody reading it any more."""
+    """Print a line at once, in the letters that the terminal has.  Training does not die of nobody
+    reading it any more.
+    """
+    encoding = sys.stdout.encoding or "utf-8"
     try:
-        print(text, flush=True)
+        print(text.encode(encoding, "replace").decode(encoding), flush=True)
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")
 
@@ -376,7 +379,7 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> dict[s
     if options.resume:
         path = options.resume / "checkpoint.npz"
         run = load_run(path)
-        wrong = [name for name, kind in RUN.items() if not isinstance(run.get(name), kind)]
+        wrong = [name for name, kind in RUN.items() if not isinstance(run.get(name, run), kind)]
         if wrong or run["recipe"] not in RECIPES:
             raise StorageError(
                 f"{path} does not say how its run was started ({', '.join(wrong) or 'recipe'}); "
