@@ -196,31 +196,39 @@ def cross_entropy_error(y: Array, t: ArrayLike) -> float:
     return float(-np.mean(np.log(np.maximum(p, np.finfo(_float_dtype(y)).tiny))))
 
 
-def softmax_cross_entropy(x: Array, t: ArrayLike) -> float:
+def softmax_cross_entropy(x: Array, t: ArrayLike, label_smoothing: float = 0.0) -> float:
     """Cross-entropy of softmax(x) against t, straight from the scores x (n, k), called logits.
 
     -log(exp(x_t) / sum(exp(x))) = log(sum(exp(x))) - x_t: no probability is ever formed, so none
     can round to 0.
+
+    With label_smoothing s the answer is not all t's: every class gets s / k of it and t the rest,
+    which keeps a network from growing ever more certain (Szegedy et al. 2016, section 7).
     """
-    labels = _labels_for(x, t)
+    labels, n = _labels_for(x, t), len(x)
     x = x - np.max(x, axis=1, keepdims=True)
-    return float(np.mean(np.log(np.sum(np.exp(x), axis=1)) - x[np.arange(len(x)), labels]))
+    answer = x[np.arange(n), labels]
+    if label_smoothing:
+        answer = (1 - label_smoothing) * answer + label_smoothing * np.mean(x, axis=1)
+    return float(np.mean(np.log(np.sum(np.exp(x), axis=1)) - answer))
 
 
-def softmax_cross_entropy_grad(x: Array, t: ArrayLike) -> Array:
-    """Gradient of `softmax_cross_entropy` with respect to the scores: (y - t) / n, with t one-hot.
+def softmax_cross_entropy_grad(x: Array, t: ArrayLike, label_smoothing: float = 0.0) -> Array:
+    """Gradient of `softmax_cross_entropy` with respect to the scores: (y - t) / n, with t one-hot
+    (and smoothed).
 
     Softmax and logarithm undo each other: the slope of log(sum(exp(x))) by x_j is y_j, that of -x_t
     is -[j = t].
     """
-    labels = _labels_for(x, t)
+    labels, n = _labels_for(x, t), len(x)
     dx = softmax(x)
-    dx[np.arange(len(x)), labels] -= 1
-    return dx / len(x)
+    dx -= label_smoothing / x.shape[1]
+    dx[np.arange(n), labels] -= 1 - label_smoothing
+    return dx / n
 
 
 def squared_error(y: Array, t: Array) -> float:
-    """Half the squared distance of outputs from targets, both (n, k), averaged over the n samples."""
+    """Half the squared distance of outputs from targets, both (n, k), averaged over samples."""
     _same_shape(y, t)
     return float(0.5 * np.sum((y - t) ** 2) / len(y))
 

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 import plots
+from augmentation import prefetch
 from functions import cross_entropy_error
 from mnist_loader import DatasetError, load_mnist
 from nn.checkpoints import load_checkpoint, load_run, save_checkpoint
@@ -130,12 +131,9 @@ def train(
             epoch, done = divmod(optimizer.iterations, batches)
             if done and history.epochs and history.epochs[-1].epoch == epoch + 1:
                 history.epochs.pop()  # the record of an epoch that ended early, and now goes on
-            order = np.random.default_rng((seed, epoch)).permutation(n)
-            for i in range(done, min(batches, done + iterations - optimizer.iterations)):
-                batch = order[i * batch_size : (i + 1) * batch_size]
-                x, t = data.x_train[batch], data.t_train[batch]
-                if augment is not None:
-                    x = augment(x, np.random.default_rng((seed, epoch, i)))
+            last = min(batches, done + iterations - optimizer.iterations)
+            source = _batches(data, batch_size, seed, epoch, range(done, last), augment)
+            for i, x, t in source if augment is None else prefetch(source):
                 rate = optimizer.current_learning_rate()
                 loss, grads = network.loss_and_gradient(x, t)
                 when = f"epoch {epoch + 1}, batch {i + 1} of {batches}"
@@ -158,6 +156,19 @@ def train(
     if history.best_weights is not None:
         network.params.flat[...], network.state.flat[...] = history.best_weights
     return history
+
+
+def _batches(
+    data: Data, batch_size: int, seed: int, epoch: int, numbers: range, augment: Augment | None
+) -> Iterator[tuple[int, Array, Array]]:
+    """The batches of an epoch with these numbers: (number, images, labels)."""
+    order = np.random.default_rng((seed, epoch)).permutation(len(data.x_train))
+    for i in numbers:
+        batch = order[i * batch_size : (i + 1) * batch_size]
+        x, t = data.x_train[batch], data.t_train[batch]
+        if augment is not None:
+            x = augment(x, np.random.default_rng((seed, epoch, i)))
+        yield i, x, t
 
 
 def _require_finite(loss: float, rate: float, when: str) -> None:

@@ -47,6 +47,7 @@ from nn.layers import (
     Rescaling,
     Reshape,
     Shape,
+    require,
     whole,
 )
 from nn.network import Network
@@ -100,6 +101,7 @@ class Sequential:
     itself takes their softmax; a softmax at the end of `layers` is understood as that one.
 
     loss: "cross_entropy", or "squared_error" of the probabilities.
+    label_smoothing: share of the cross-entropy's answer that is spread over all classes.
 
     Raises ValueError if a layer cannot take what the one before it gives, for a wrong shape or
     label; TypeError for integer pixels.
@@ -110,13 +112,15 @@ class Sequential:
         layers: Sequence[Layer | Input],
         *,
         loss: str = "cross_entropy",
+        label_smoothing: float = 0.0,
         rng: np.random.Generator | None = None,
         dtype: DTypeLike = np.float32,
         initialize: bool = True,
     ) -> None:
         if loss not in LOSSES:
             raise ValueError(f"expected a loss among {', '.join(LOSSES)}; received {loss!r}")
-        self.loss_name = loss
+        require(0 <= label_smoothing < 1, "a label_smoothing in [0, 1)", label_smoothing)
+        self.loss_name, self.label_smoothing = loss, label_smoothing
         self.rng = np.random.default_rng() if rng is None else rng
         self.input_shape, self.layers = _built(layers)
         self.classes = self.layers[-1].output_shape[0]
@@ -217,12 +221,12 @@ class Sequential:
 
     def _loss(self, scores: Array, t: ArrayLike) -> float:
         if self.loss_name == "cross_entropy":
-            return softmax_cross_entropy(scores, t)
+            return softmax_cross_entropy(scores, t, self.label_smoothing)
         return squared_error(softmax(scores), to_one_hot(t, self.classes, scores.dtype))
 
     def _loss_gradient(self, scores: Array, t: ArrayLike) -> Array:
         if self.loss_name == "cross_entropy":
-            return softmax_cross_entropy_grad(scores, t)
+            return softmax_cross_entropy_grad(scores, t, self.label_smoothing)
         dy = squared_error_grad(softmax(scores), to_one_hot(t, self.classes, scores.dtype))
         return softmax_grad(scores, dy)
 
@@ -270,6 +274,7 @@ class Sequential:
             "class": "Sequential",
             "input_shape": list(self.input_shape),
             "loss": self.loss_name,
+            "label_smoothing": self.label_smoothing,
             "layers": layers,
         }
 
@@ -278,6 +283,7 @@ class Sequential:
         network = type(self)(
             [Input(self.input_shape), *(type(layer)(**layer.config()) for layer in self.layers)],
             loss=self.loss_name,
+            label_smoothing=self.label_smoothing,
             rng=copy.deepcopy(self.rng),
             dtype=dtype,
             initialize=False,
@@ -304,10 +310,11 @@ class Sequential:
         """The network in the contents of a model file; `path` is for the messages."""
         config: Any = header.get("network")
         try:
-            layers, loss = _layers_from(config), config["loss"]
+            layers = _layers_from(config)
             names = _names(_built(layers)[1])
-            if loss not in LOSSES:
-                raise ValueError(f"loss {loss!r}")
+            loss, smoothing = config["loss"], float(config.get("label_smoothing", 0.0))
+            if loss not in LOSSES or not 0 <= smoothing < 1:
+                raise ValueError(f"loss {loss!r}, label_smoothing {smoothing}")
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise StorageError(
                 f"expected the description of a Sequential in {path}; found one that cannot be "
@@ -316,7 +323,7 @@ class Sequential:
         expected = _shapes(names, "weight_shapes") | _shapes(names, "state_shapes")
         check_arrays(path, arrays, expected)
         dtype = next(iter(arrays.values())).dtype if arrays else np.dtype(np.float32)
-        network = cls(layers, loss=loss, dtype=dtype, initialize=False)
+        network = cls(layers, loss=loss, label_smoothing=smoothing, dtype=dtype, initialize=False)
         for name in network.params:
             network.params[name] = arrays[name]
         for name in network.state:

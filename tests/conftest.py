@@ -1,0 +1,33 @@
+"""What the tests share: one thread for the linear algebra, noise that is the same on every run, and
+the real data where it is to be had.
+"""
+
+import os
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before NumPy is imported, or it is too late
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Noise of the test's own: what one test draws changes no other."""
+    return np.random.default_rng(20_240_229)
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The folder that holds the modules."""
+    return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder whose subfolders `mnist` and `fashion` hold the original files."""
+    folder = os.environ.get("MNIST_DATASET_DIR")
+    if not folder or not Path(folder, "mnist", "train-images-idx3-ubyte.gz").is_file():
+        pytest.skip("needs the real data: MNIST_DATASET_DIR names no folder that holds it")
+    return Path(folder)

@@ -1,0 +1,745 @@
+"""The formulas against fifty digits of mpmath, the gradients against slopes measured by hand, and
+the doors for inputs and labels against everything that must not come in.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import mpmath
+import numpy as np
+import pytest
+from mpmath import mp, mpf
+from numpy.typing import ArrayLike, NDArray
+
+import functions as F
+from nn.parameters import Parameters
+from two_layer_net import TwoLayerNet
+
+Array = NDArray[Any]
+FLOATS = (np.float32, np.float64)
+
+mp.dps = 50
+
+
+# --- activations against fifty digits -------------------------------------------------------------
+
+
+class Formula(NamedTuple):
+    """A function of this library and what it should give, in exact arithmetic."""
+
+    function: Callable[[Array], Array]
+    exact: Callable[[Any], Any]
+    bends: float = 0.0
+    """Roundings the result may be off for each unit of |x|: where x is scaled before the formula
+    sees it, that one rounding is magnified by how steeply the logarithm of the result falls."""
+
+
+def exact_sigmoid(x: Any) -> Any:
+    return 1 / (1 + mpmath.exp(-x))
+
+
+def exact_tanh_grad(x: Any) -> Any:
+    return mpmath.sech(x) ** 2
+
+
+FORMULAS = {
+    "sigmoid": Formula(F.sigmoid, exact_sigmoid),
+    "sigmoid_grad": Formula(F.sigmoid_grad, lambda x: exact_sigmoid(x) * exact_sigmoid(-x)),
+    "tanh": Formula(F.tanh, mpmath.tanh),
+    "tanh_grad": Formula(F.tanh_grad, exact_tanh_grad),
+    "scaled_tanh": Formula(F.scaled_tanh, lambda x: mpf("1.7159") * mpmath.tanh(2 * x / 3)),
+    "scaled_tanh_grad": Formula(
+        F.scaled_tanh_grad,
+        lambda x: mpf("1.7159") * 2 / 3 * exact_tanh_grad(2 * x / 3),
+        bends=2,
+    ),
+    "relu": Formula(F.relu, lambda x: max(x, mpf(0))),
+    "relu_grad": Formula(F.relu_grad, lambda x: mpf(x > 0)),
+    "leaky_relu": Formula(F.leaky_relu, lambda x: x if x > 0 else x / 5),
+    "leaky_relu_grad": Formula(F.leaky_relu_grad, lambda x: mpf(1) if x > 0 else mpf(1) / 5),
+    "elu": Formula(F.elu, lambda x: x if x > 0 else mpmath.expm1(x)),
+    "elu_grad": Formula(F.elu_grad, lambda x: mpf(1) if x > 0 else mpmath.exp(x)),
+}
+
+SMALL = np.logspace(-8, 0, 17)
+LARGE = np.array([1.5, 2, 5, 10, 16.7, 36.8, 40, 60, 87, 89, 103.9, 104, 300, 708, 746, 1e3, 1e4])
+POINTS = np.concatenate([-LARGE, -SMALL, [0.0], SMALL, LARGE, np.linspace(-3, 3, 25)])
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("name", FORMULAS)
+def test_activation_is_right_to_the_last_digits_from_tail_to_tail(name: str, dtype: Any) -> None:
+    function, exact, bends = FORMULAS[name]
+    x = POINTS.astype(dtype)
+    y = function(x)
+
+    assert y.dtype == dtype
+    assert y.shape == x.shape
+    limits = np.finfo(dtype)
+    for x_i, y_i in zip(x.tolist(), y.tolist(), strict=True):
+        right = exact(mpf(x_i))
+        roundings = 8 + bends * abs(x_i)
+        # Below the smallest normal number there are fewer digits, and then none.
+        allowed = roundings * float(limits.eps) * abs(right) + float(limits.tiny)
+        assert abs(y_i - right) <= allowed, f"{name}({x_i!r}) is {mpmath.nstr(right)}, not {y_i!r}"
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_activations_are_exact_at_the_ends(dtype: Any) -> None:
+    ends = np.array([-1e4, 1e4], dtype=dtype)
+    expected = {
+        F.sigmoid: [0, 1],
+        F.sigmoid_grad: [0, 0],
+        F.tanh: [-1, 1],
+        F.tanh_grad: [0, 0],
+        F.relu: [0, 1e4],
+        F.relu_grad: [0, 1],
+        F.elu: [-1, 1e4],
+        F.elu_grad: [0, 1],
+        F.leaky_relu_grad: [dtype(0.2), 1],
+    }
+    for function, values in expected.items():
+        assert function(ends).tolist() == values, function.__name__
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("function", [F.sigmoid, F.sigmoid_grad, F.tanh_grad])
+def test_far_tails_keep_their_relative_accuracy(
+    function: Callable[[Array], Array], dtype: Any
+) -> None:
+    # 1 - y would have lost every digit here long ago.
+    x = np.array([-40.0], dtype=dtype)
+    right = FORMULAS[function.__name__].exact(mpf(-40))
+    assert abs(function(x).item() / right - 1) < 8 * np.finfo(dtype).eps
+
+
+def test_sigmoid_is_symmetric_and_never_falls(rng: np.random.Generator) -> None:
+    x = np.sort(rng.normal(0, 20, 5_000))
+    np.testing.assert_allclose(F.sigmoid(x) + F.sigmoid(-x), 1, rtol=0, atol=3e-16)
+    assert (np.diff(F.sigmoid(x)) >= 0).all()
+    assert F.sigmoid(np.zeros(1)).item() == 0.5
+
+
+def test_scaled_tanh_passes_through_plus_and_minus_one() -> None:
+    # LeCun et al. chose the constants so that f(1) = 1 and f(-1) = -1, to five digits.
+    np.testing.assert_allclose(F.scaled_tanh(np.array([1.0, -1.0])), [1, -1], atol=2e-5)
+
+
+def test_slopes_of_leaky_relu_and_elu_can_be_chosen() -> None:
+    x = np.array([-2.0, 3.0])
+    assert F.leaky_relu(x, 0.1).tolist() == [-0.2, 3]
+    assert F.leaky_relu_grad(x, 0.1).tolist() == [0.1, 1]
+    np.testing.assert_allclose(F.elu(x, 0.5), [0.5 * np.expm1(-2), 3], rtol=1e-15)
+    np.testing.assert_allclose(F.elu_grad(x, 0.5), [0.5 * np.exp(-2), 1], rtol=1e-15)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 3), (2, 3, 4, 5)])
+def test_activations_keep_any_shape_and_leave_their_input_alone(
+    shape: tuple[int, ...], rng: np.random.Generator
+) -> None:
+    x = np.asarray(rng.normal(size=shape), dtype=np.float32)
+    before = x.copy()
+    for name, formula in FORMULAS.items():
+        y = formula.function(x)
+        assert np.shape(y) == shape, name
+        assert y.dtype == np.float32, name
+        np.testing.assert_array_equal(x, before, err_msg=name)
+
+
+# --- gradients against measured slopes ------------------------------------------------------------
+
+SLOPES: dict[str, tuple[Callable[..., Array], Callable[..., Array], dict[str, float]]] = {
+    "sigmoid": (F.sigmoid, F.sigmoid_grad, {}),
+    "tanh": (F.tanh, F.tanh_grad, {}),
+    "scaled_tanh": (F.scaled_tanh, F.scaled_tanh_grad, {}),
+    "relu": (F.relu, F.relu_grad, {}),
+    "leaky_relu": (F.leaky_relu, F.leaky_relu_grad, {}),
+    "leaky_relu, slope 0.01": (F.leaky_relu, F.leaky_relu_grad, {"negative_slope": 0.01}),
+    "elu": (F.elu, F.elu_grad, {}),
+    "elu, alpha 0.3": (F.elu, F.elu_grad, {"alpha": 0.3}),
+}
+
+
+@pytest.mark.parametrize("name", SLOPES)
+def test_gradient_is_the_measured_slope(name: str, rng: np.random.Generator) -> None:
+    function, gradient, options = SLOPES[name]
+    corners = np.array([-2e-3, -1e-3, -2e-4, 2e-4, 1e-3, 2e-3])  # no closer to 0 than h reaches
+    x = np.concatenate([rng.normal(0, 2, 200), rng.uniform(-20, 20, 100), corners])
+    x = x[np.abs(x) > 1.5e-4]
+    measured = F.numerical_gradient(lambda x: float(np.sum(function(x, **options))), x)
+    # The sum of some hundred numbers carries rounding of its own: 1e-16 * 1e3 / h.
+    np.testing.assert_allclose(gradient(x, **options), measured, rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", SLOPES)
+def test_gradient_at_zero_is_the_slope_from_the_left(name: str) -> None:
+    function, gradient, options = SLOPES[name]
+    zero, left = np.zeros(1), np.full(1, -1e-7)
+    from_the_left = (function(zero, **options) - function(left, **options)) / 1e-7
+    np.testing.assert_allclose(gradient(zero, **options), from_the_left, atol=2e-7)
+
+
+@pytest.mark.parametrize("shape", [(5,), (4, 5), (2, 3, 4)])
+def test_softmax_gradient_is_the_measured_slope(
+    shape: tuple[int, ...], rng: np.random.Generator
+) -> None:
+    x, dy = rng.normal(0, 2, shape), rng.normal(size=shape)
+    measured = F.numerical_gradient(lambda x: float(np.sum(dy * F.softmax(x))), x)
+    np.testing.assert_allclose(F.softmax_grad(x, dy), measured, rtol=1e-7, atol=1e-9)
+
+
+# --- softmax --------------------------------------------------------------------------------------
+
+
+def exact_softmax(row: list[float]) -> list[Any]:
+    e = [mpmath.exp(mpf(x)) for x in row]
+    return [e_i / sum(e) for e_i in e]
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("scale", [1e-3, 1, 30, 1e4])
+def test_softmax_is_right_to_the_last_digits(
+    scale: float, dtype: Any, rng: np.random.Generator
+) -> None:
+    x = (scale * rng.normal(size=(20, 10))).astype(dtype)
+    y = F.softmax(x)
+    assert y.dtype == dtype
+    limits = np.finfo(dtype)
+    for x_row, y_row in zip(x.tolist(), y.tolist(), strict=True):
+        for x_i, y_i, right in zip(x_row, y_row, exact_softmax(x_row), strict=True):
+            # x - max(x) is rounded once, and exp turns that into so much relative error.
+            roundings = 8 + abs(x_i - max(x_row))
+            assert abs(y_i - right) <= roundings * float(limits.eps) * right + float(limits.tiny)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_softmax_of_huge_scores_is_exact(dtype: Any, rng: np.random.Generator) -> None:
+    x = rng.permuted(np.tile(np.arange(-5, 5), (50, 1)), axis=1).astype(dtype)
+    winners = np.eye(10, dtype=dtype)[np.argmax(x, axis=1)]
+    np.testing.assert_array_equal(F.softmax(dtype(1e4) * x), winners)
+
+    ties = np.array([[1, 1], [-1, -1], [0, 0]], dtype=dtype)
+    np.testing.assert_array_equal(F.softmax(dtype(1e4) * ties), np.full((3, 2), 0.5))
+
+
+def test_softmax_does_not_see_a_shift_of_all_scores(rng: np.random.Generator) -> None:
+    x = rng.integers(-20, 20, (30, 10)).astype(np.float64)  # integers shift without rounding
+    np.testing.assert_array_equal(F.softmax(x + 12_345), F.softmax(x))
+
+
+@pytest.mark.parametrize("shape", [(10,), (4, 10), (3, 4, 10)])
+def test_softmax_rows_are_probabilities(shape: tuple[int, ...], rng: np.random.Generator) -> None:
+    x = rng.normal(0, 5, shape)
+    before = x.copy()
+    y = F.softmax(x)
+    assert y.shape == shape
+    assert (y > 0).all()
+    np.testing.assert_allclose(y.sum(axis=-1), 1, rtol=1e-15)
+    np.testing.assert_array_equal(x, before)
+
+
+# --- inputs ---------------------------------------------------------------------------------------
+
+
+def test_inputs_take_the_type_of_the_network_and_are_not_copied_for_nothing() -> None:
+    x = np.zeros((3, 784), dtype=np.float32)
+    assert F.to_inputs(x) is x
+    assert F.to_inputs(x, dtype=np.float64).dtype == np.float64
+    assert F.to_inputs([[0.5, 1.0]], input_size=2).shape == (1, 2)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.bool_])
+def test_raw_pixels_are_refused(dtype: Any) -> None:
+    with pytest.raises(TypeError, match=r"scaled to \[0, 1\].*divide raw pixels by 255"):
+        F.to_inputs(np.zeros((3, 784), dtype=dtype))
+
+
+@pytest.mark.parametrize("shape", [(784,), (3, 783), (784, 3), (3, 28, 28), ()])
+def test_inputs_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"expected inputs of shape \(n, 784\).*received shape"):
+        F.to_inputs(np.zeros(shape))
+
+
+# --- labels ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int32, np.int64, np.float32, np.float64])
+def test_labels_survive_the_way_to_one_hot_and_back(dtype: Any, rng: np.random.Generator) -> None:
+    labels = rng.integers(0, 10, 200)
+    rows = F.to_one_hot(labels.astype(dtype))
+    assert rows.shape == (200, 10)
+    assert rows.dtype == np.float32
+    assert (rows.sum(axis=1) == 1).all()
+    for form in (rows, rows.astype(dtype), rows.astype(bool), rows.tolist(), labels.astype(dtype)):
+        back = F.to_labels(form)
+        assert back.dtype == np.intp
+        np.testing.assert_array_equal(back, labels)
+
+
+def test_one_hot_takes_the_classes_and_the_type_that_are_asked_for() -> None:
+    rows = F.to_one_hot([2, 0], classes=3, dtype=np.float64)
+    assert rows.dtype == np.float64
+    assert rows.tolist() == [[0, 0, 1], [1, 0, 0]]
+
+
+def test_no_labels_are_no_labels() -> None:
+    assert F.to_labels([]).shape == (0,)
+    assert F.to_labels(np.zeros((0, 10))).shape == (0,)
+    assert F.to_one_hot([]).shape == (0, 10)
+
+
+def test_ten_indices_are_never_read_as_one_hot() -> None:
+    """The trap: with ten samples and ten classes, both forms have ten of something."""
+    indices = np.arange(10)[::-1]
+    one_hot = np.eye(10)[indices]
+    assert F.to_labels(indices).tolist() == indices.tolist()
+    assert F.to_labels(one_hot).tolist() == indices.tolist()
+
+    # Zeros and a single 1: the one-hot row of class 3, or ten samples of classes 0 and 1?  A vector
+    # is always indices.
+    zeros_and_a_one = np.eye(10)[3]
+    assert F.to_labels(zeros_and_a_one).tolist() == [0, 0, 0, 1, 0, 0, 0, 0, 0, 0]
+
+    # And a square of indices is neither.
+    with pytest.raises(ValueError, match="one-hot"):
+        F.to_labels(np.tile(indices, (10, 1)))
+
+
+def test_ten_samples_have_the_loss_of_their_indices(rng: np.random.Generator) -> None:
+    x, indices = rng.normal(size=(10, 10)), rng.permutation(10)
+    by_hand = np.mean([-np.log(F.softmax(x[i])[indices[i]]) for i in range(10)])
+    assert F.softmax_cross_entropy(x, indices) == pytest.approx(by_hand, rel=1e-14)
+    assert F.softmax_cross_entropy(x, np.eye(10)[indices]) == pytest.approx(by_hand, rel=1e-14)
+
+
+BAD_INDICES: dict[str, Any] = {
+    "10": [3, 10, 4],
+    "-1": [3, -1],
+    "2.5": [1, 2.5],
+    "0.9999": [0.9999],
+    "nan": [1, np.nan],
+    "inf": [np.inf, 1],
+    r"1e\+300": [1e300, 1],
+    r"-1e\+30": [-1e30],
+    "9223372036854775808": [2**63],
+}
+
+
+@pytest.mark.parametrize("received", BAD_INDICES)
+def test_bad_index_is_refused_and_named(received: str) -> None:
+    with pytest.raises(ValueError, match=f"expected labels.*0 to 9.*received.*{received}"):
+        F.to_labels(BAD_INDICES[received])
+    with pytest.raises(ValueError, match=received):
+        F.to_one_hot(BAD_INDICES[received])
+
+
+BAD_ROWS: dict[str, list[Any]] = {
+    "no one": [0] * 10,
+    "two ones": [1, 1] + [0] * 8,
+    "probabilities": [0.1] * 10,
+    "plus and minus": [2, -1] + [0] * 8,
+    "not a number": [1] + [0] * 8 + [np.nan],
+}
+
+
+@pytest.mark.parametrize("name", BAD_ROWS)
+def test_row_that_is_not_one_hot_is_refused(name: str) -> None:
+    good = [0] * 9 + [1]
+    with pytest.raises(ValueError, match=r"expected.*one-hot.*received row"):
+        F.to_labels([good, BAD_ROWS[name]])
+
+
+@pytest.mark.parametrize(
+    "t", [["seven"], [None], [2 + 1j], [["1"] + ["0"] * 9], [[None] * 10], [np.datetime64("2026")]]
+)
+def test_labels_that_are_no_numbers_are_refused(t: Any) -> None:
+    with pytest.raises(ValueError, match=r"expected labels that are numbers; received"):
+        F.to_labels(t)
+    with pytest.raises(ValueError, match=r"expected labels that are numbers; received"):
+        F.to_one_hot(t)
+
+
+def test_the_first_bad_row_is_shown() -> None:
+    rows = np.eye(10)
+    rows[4, 7] = 1
+    with pytest.raises(ValueError, match=r"row \[0. 0. 0. 0. 1. 0. 0. 1. 0. 0.\]"):
+        F.to_labels(rows)
+
+
+@pytest.mark.parametrize("shape", [(), (3, 1), (1, 3), (3, 9), (3, 11), (2, 3, 10)])
+def test_labels_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"expected labels of shape \(n,\).*\(n, 10\)") as error:
+        F.to_labels(np.zeros(shape, dtype=int))
+    assert f"received shape {shape}" in str(error.value)
+
+
+# --- losses ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("scale", [0.1, 1, 100, 1e4])
+def test_cross_entropy_from_scores_is_right(
+    scale: float, dtype: Any, rng: np.random.Generator
+) -> None:
+    x = (scale * rng.normal(size=(25, 10))).astype(dtype)
+    t = rng.integers(0, 10, 25)
+    right = sum(
+        mpmath.log(sum(mpmath.exp(mpf(v)) for v in row)) - row[label]
+        for row, label in zip(x.tolist(), t.tolist(), strict=True)
+    ) / len(x)
+    loss = F.softmax_cross_entropy(x, t)
+    assert isinstance(loss, float)
+    assert abs(loss - right) <= 20 * float(np.finfo(dtype).eps) * max(scale, 1)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_cross_entropy_of_extreme_scores_is_exact(dtype: Any) -> None:
+    x = np.array([[1e4, -1e4], [-1e4, 1e4]], dtype=dtype)
+    assert F.softmax_cross_entropy(x, [0, 1]) == 0
+    assert F.softmax_cross_entropy(x, [1, 0]) == 2e4
+    assert F.softmax_cross_entropy_grad(x, [1, 0]).tolist() == [[0.5, -0.5], [-0.5, 0.5]]
+    assert F.softmax_cross_entropy_grad(x, [0, 1]).tolist() == [[0, 0], [0, 0]]
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_teaching_form_and_fused_form_agree(dtype: Any, rng: np.random.Generator) -> None:
+    x, t = rng.normal(0, 2, (50, 10)).astype(dtype), rng.integers(0, 10, 50)
+    taught, fused = F.cross_entropy_error(F.softmax(x), t), F.softmax_cross_entropy(x, t)
+    assert taught == pytest.approx(fused, rel=10 * float(np.finfo(dtype).eps))
+
+
+def test_cross_entropy_error_by_hand() -> None:
+    y = np.array([[0.5, 0.25, 0.25], [0.125, 0.125, 0.75]])
+    # (-log 1/2 - log 1/8) / 2 = (1 + 3) log 2 / 2
+    assert F.cross_entropy_error(y, [0, 1]) == pytest.approx(2 * np.log(2), rel=1e-15)
+    # a single sample, as the book writes it
+    assert F.cross_entropy_error(y[0], 1) == pytest.approx(2 * np.log(2), rel=1e-15)
+    assert F.cross_entropy_error(y[0], [0, 1, 0]) == pytest.approx(2 * np.log(2), rel=1e-15)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_probability_zero_costs_much_but_not_everything(dtype: Any) -> None:
+    y = np.array([[1, 0]], dtype=dtype)
+    assert F.cross_entropy_error(y, [0]) == 0
+    loss = F.cross_entropy_error(y, [1])
+    assert loss == pytest.approx(-np.log(float(np.finfo(dtype).tiny)), rel=1e-6)
+
+
+LOSSES: list[Callable[[Array, ArrayLike], Any]] = [
+    lambda x, t: F.cross_entropy_error(F.softmax(x), t),
+    F.softmax_cross_entropy,
+    F.softmax_cross_entropy_grad,
+]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_both_label_forms_give_the_same_bits(
+    loss: Callable[[Array, ArrayLike], Any], rng: np.random.Generator
+) -> None:
+    x, t = rng.normal(size=(10, 10)), rng.integers(0, 10, 10)
+    np.testing.assert_array_equal(loss(x, t), loss(x, F.to_one_hot(t)))
+    np.testing.assert_array_equal(loss(x, t), loss(x, t.tolist()))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(
+    ("t", "message"),
+    [
+        ([0, 1], "one label for each of 3 samples; received 2"),
+        ([0, 1, 2, 3], "one label for each of 3 samples; received 4"),
+        ([0, 1, 4], "0 to 3; received 4"),
+        ([[0], [1], [2]], "received shape"),
+        (np.eye(4)[:2], "received 2 labels"),
+        (np.full((3, 4), 0.25), "one-hot"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(
+    loss: Callable[[Array, ArrayLike], Any], t: ArrayLike, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        loss(np.zeros((3, 4)), t)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_loss_of_no_samples_is_refused(loss: Callable[[Array, ArrayLike], Any]) -> None:
+    with pytest.raises(ValueError, match="n >= 1"):
+        loss(np.zeros((0, 10)), [])
+
+
+def test_cross_entropy_gradient_is_the_measured_slope(rng: np.random.Generator) -> None:
+    x, t = rng.normal(0, 2, (7, 10)), rng.integers(0, 10, 7)
+    measured = F.numerical_gradient(lambda x: F.softmax_cross_entropy(x, t), x)
+    np.testing.assert_allclose(F.softmax_cross_entropy_grad(x, t), measured, rtol=1e-7, atol=1e-10)
+
+
+def test_squared_error_and_its_gradient(rng: np.random.Generator) -> None:
+    y, t = rng.normal(size=(6, 4)), rng.normal(size=(6, 4))
+    right = sum((mpf(a) - mpf(b)) ** 2 for a, b in zip(y.flat, t.flat, strict=True)) / 12
+    assert F.squared_error(y, t) == pytest.approx(float(right), rel=1e-15)
+    measured = F.numerical_gradient(lambda y: F.squared_error(y, t), y)
+    np.testing.assert_allclose(F.squared_error_grad(y, t), measured, rtol=1e-8, atol=1e-11)
+
+
+@pytest.mark.parametrize("function", [F.squared_error, F.squared_error_grad])
+@pytest.mark.parametrize(("y", "t"), [((3, 1), (1, 3)), ((3, 2), (3,)), ((0, 2), (0, 2))])
+def test_squared_error_never_broadcasts(
+    function: Callable[[Array, Array], Any], y: tuple[int, ...], t: tuple[int, ...]
+) -> None:
+    with pytest.raises(ValueError, match="one shape"):
+        function(np.zeros(y), np.zeros(t))
+
+
+def test_losses_and_their_gradients_stay_in_float32(rng: np.random.Generator) -> None:
+    x, t = rng.normal(size=(5, 10)).astype(np.float32), rng.integers(0, 10, 5)
+    assert F.softmax_cross_entropy_grad(x, t).dtype == np.float32
+    assert F.softmax_cross_entropy_grad(x, np.eye(10)[t]).dtype == np.float32
+    assert F.softmax_grad(x, x).dtype == np.float32
+    assert F.squared_error_grad(x, F.to_one_hot(t)).dtype == np.float32
+
+
+# --- scaling --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+def test_min_max_scale_reaches_zero_and_one(dtype: Any, rng: np.random.Generator) -> None:
+    x = rng.integers(3, 200, (20, 30)).astype(dtype)
+    y = F.min_max_scale(x)
+    assert y.dtype == (np.float64 if dtype is np.uint8 else dtype)
+    assert (y.min(), y.max()) == (0, 1)
+    low, high = float(x.min()), float(x.max())
+    np.testing.assert_allclose(y, (x.astype(np.float64) - low) / (high - low), atol=1e-7)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+def test_z_score_scale_has_mean_zero_and_deviation_one(
+    dtype: Any, rng: np.random.Generator
+) -> None:
+    x = rng.integers(3, 200, (20, 30)).astype(dtype)
+    y = F.z_score_scale(x)
+    assert y.dtype == (np.float64 if dtype is np.uint8 else dtype)
+    assert abs(y.mean()) < 1e-6
+    assert abs(y.std() - 1) < 1e-6
+    assert np.corrcoef(x.ravel(), y.ravel())[0, 1] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("scale", [F.min_max_scale, F.z_score_scale])
+@pytest.mark.parametrize("value", [0, 1, 0.1, -1e-3, 1e30])
+def test_what_is_constant_becomes_zeros(
+    scale: Callable[[ArrayLike], Array], value: float, dtype: Any
+) -> None:
+    # Not as obvious as it looks: the mean of a thousand times 0.1 is not 0.1.
+    np.testing.assert_array_equal(scale(np.full(1_000, value, dtype=dtype)), np.zeros(1_000))
+
+
+@pytest.mark.parametrize("scale", [F.min_max_scale, F.z_score_scale])
+def test_scaling_never_hides_a_value_that_is_no_number(
+    scale: Callable[[ArrayLike], Array],
+) -> None:
+    try:
+        y = scale([0.0, np.nan, 1.0])
+    except ValueError:
+        return
+    assert np.isnan(y).any()
+
+
+@pytest.mark.parametrize("scale", [F.min_max_scale, F.z_score_scale])
+def test_scaling_leaves_its_input_alone(scale: Callable[[ArrayLike], Array]) -> None:
+    x = np.array([1.0, 2.0, 4.0])
+    scale(x)
+    assert x.tolist() == [1, 2, 4]
+
+
+# --- gradients, measured --------------------------------------------------------------------------
+
+
+def test_numerical_gradient_of_known_functions(rng: np.random.Generator) -> None:
+    A, b = rng.normal(size=(6, 6)), rng.normal(size=6)
+    x = rng.normal(size=6)
+    quadratic = F.numerical_gradient(lambda x: float(x @ A @ x / 2 + b @ x), x)
+    np.testing.assert_allclose(quadratic, (A + A.T) @ x / 2 + b, rtol=1e-9, atol=1e-9)
+
+    x = rng.normal(size=(2, 3, 4))
+    waves = F.numerical_gradient(lambda x: float(np.sum(np.sin(3 * x))), x)
+    np.testing.assert_allclose(waves, 3 * np.cos(3 * x), rtol=0, atol=27 * 1e-8 / 6 + 1e-10)
+
+    x = np.array(0.7)  # a number is an array too
+    assert F.numerical_gradient(lambda x: float(x**3), x) == pytest.approx(3 * 0.49, abs=2e-8)
+
+
+def test_numerical_gradient_has_the_error_of_central_differences() -> None:
+    # (f(x + h) - f(x - h)) / 2h of x^3 is 3 x^2 + h^2: one-sided differences would be off by 3 x h.
+    x = np.array([2.0])
+    for h in (1e-1, 1e-2, 1e-3):
+        slope = F.numerical_gradient(lambda x: float(x[0] ** 3), x, h=h).item()
+        assert slope - 12 == pytest.approx(h**2, rel=1e-4)
+
+
+def test_numerical_gradient_of_a_view_nudges_the_view(rng: np.random.Generator) -> None:
+    whole = rng.normal(size=(6, 8))
+    before = whole.copy()
+    part = whole[::2, 1::3].T
+    slopes = F.numerical_gradient(lambda _: float(np.sum(whole**2)), part)
+    np.testing.assert_allclose(slopes, 2 * part, rtol=1e-8)
+    np.testing.assert_array_equal(whole, before)
+
+
+@pytest.mark.parametrize("calls_survived", range(6))
+def test_values_are_put_back_when_f_raises(calls_survived: int) -> None:
+    x = np.array([0.1, 0.2, 0.3])
+    before = x.copy()
+    calls = 0
+
+    def fails_after_a_while(x: Array) -> float:
+        nonlocal calls
+        calls += 1
+        if calls > calls_survived:
+            raise RuntimeError("out of patience")
+        return float(x.sum())
+
+    with pytest.raises(RuntimeError, match="out of patience"):
+        F.numerical_gradient(fails_after_a_while, x)
+    assert x.tobytes() == before.tobytes()
+
+
+def test_values_are_put_back_to_the_last_bit(rng: np.random.Generator) -> None:
+    x = rng.normal(size=(5, 7)) * 10.0 ** rng.integers(-12, 12, (5, 7))
+    before = x.tobytes()
+    F.numerical_gradient(lambda x: float(x.sum()), x)
+    assert x.tobytes() == before
+
+
+def test_only_the_entries_asked_for_are_measured() -> None:
+    x = np.arange(12.0).reshape(3, 4)
+    calls = 0
+
+    def f(x: Array) -> float:
+        nonlocal calls
+        calls += 1
+        return float(np.sum(x**2))
+
+    slopes = F.numerical_gradient(f, x, entries=[0, 5, 11])
+    assert calls == 6
+    np.testing.assert_allclose(slopes.ravel()[[0, 5, 11]], [0, 10, 22], atol=1e-8)
+    assert np.isnan(slopes).sum() == 9
+
+
+@pytest.mark.parametrize("x", [np.zeros(3, np.float32), np.zeros(3, int), [0.0, 1.0], 1.0])
+def test_differences_are_taken_in_float64_alone(x: Any) -> None:
+    with pytest.raises(TypeError, match="expected a float64 array"):
+        F.numerical_gradient(lambda x: 0.0, x)
+    with pytest.raises(TypeError, match="expected a float64 array"):
+        F.directional_error(lambda x: 0.0, x, np.zeros(3))
+
+
+# --- gradients, checked ---------------------------------------------------------------------------
+
+
+def sum_of_cubes(x: Array) -> float:
+    return float(np.sum(x**3))
+
+
+def test_right_gradient_passes_and_leaves_x_as_it_was(rng: np.random.Generator) -> None:
+    x = rng.normal(size=(20, 30))
+    before = x.tobytes()
+    assert F.directional_error(sum_of_cubes, x, 3 * x**2) < 1e-8
+    assert x.tobytes() == before
+
+
+def test_wrong_gradients_do_not_pass(rng: np.random.Generator) -> None:
+    x = rng.normal(size=(20, 30))
+    right = 3 * x**2
+    assert F.directional_error(sum_of_cubes, x, 1.01 * right) == pytest.approx(0.01, rel=0.02)
+    assert F.directional_error(sum_of_cubes, x, -right) > 1
+    assert F.directional_error(sum_of_cubes, x, np.zeros_like(right)) == pytest.approx(1)
+    one_entry = right.copy()
+    one_entry[7, 3] *= 1.01
+    assert F.directional_error(sum_of_cubes, x, one_entry) > 1e-6
+
+
+def test_gradient_of_a_constant_is_right_and_not_a_division_by_zero() -> None:
+    assert F.directional_error(lambda x: 1.0, np.ones(5), np.zeros(5)) == 0
+
+
+def test_gradient_or_loss_that_is_no_number_does_not_pass() -> None:
+    x = np.ones(5)
+    one_entry = 3 * x**2
+    one_entry[2] = np.nan
+    assert not F.directional_error(sum_of_cubes, x, one_entry) < 1
+    assert not F.directional_error(lambda x: float("nan"), x, 3 * x**2) < 1
+
+
+def test_x_is_put_back_when_f_raises_on_the_way() -> None:
+    x = np.arange(5.0)
+
+    def refuses(x: Array) -> float:
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="no"):
+        F.directional_error(refuses, x, np.ones(5))
+    assert x.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_gradient_of_another_shape_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"shape of x, \(3, 4\); received \(4, 3\)"):
+        F.directional_error(sum_of_cubes, np.zeros((3, 4)), np.zeros((4, 3)))
+
+
+class Planted(TwoLayerNet):
+    """A network whose gradient is 1 % wrong in one of its arrays, or in one entry of it."""
+
+    array = ""
+    entries: Any = ...
+
+    def gradient(self, x: ArrayLike, t: ArrayLike) -> Parameters:
+        grads = super().gradient(x, t)
+        if self.array:
+            grads[self.array][self.entries] *= 1.01
+        return grads
+
+
+@pytest.fixture
+def batch(rng: np.random.Generator) -> tuple[Array, Array]:
+    return rng.normal(size=(8, 6)), rng.integers(0, 4, 8)
+
+
+def planted(array: str = "", entries: Any = ...) -> Planted:
+    class Network(Planted):
+        pass
+
+    Network.array, Network.entries = array, entries
+    return Network(6, 5, 4, weight_init_std=1, rng=np.random.default_rng(1))
+
+
+def test_gradient_check_passes_what_is_right(batch: tuple[Array, Array]) -> None:
+    network = planted()
+    before = network.params.flat.tobytes()
+    assert F.gradient_check(network, *batch) < 1e-8
+    assert network.params.flat.tobytes() == before
+    assert network.params.dtype == np.float32
+
+
+@pytest.mark.parametrize("array", ["W1", "b1", "W2", "b2"])
+def test_gradient_check_finds_an_array_that_is_one_percent_wrong(
+    array: str, batch: tuple[Array, Array]
+) -> None:
+    assert F.gradient_check(planted(array), *batch) > 1e-4
+
+
+@pytest.mark.parametrize("array", ["W1", "b1", "W2", "b2"])
+def test_gradient_check_finds_a_single_entry_that_is_one_percent_wrong(
+    array: str, batch: tuple[Array, Array]
+) -> None:
+    right = planted().gradient(*batch)[array]
+    largest = np.unravel_index(np.argmax(np.abs(right)), right.shape)
+    assert F.gradient_check(planted(array, largest), *batch) > 1e-5
+
+
+def test_gradient_check_takes_its_directions_from_the_noise_it_is_given(
+    batch: tuple[Array, Array],
+) -> None:
+    errors = [
+        F.gradient_check(planted("W1"), *batch, directions=1, rng=np.random.default_rng(seed))
+        for seed in (1, 1, 2)
+    ]
+    assert errors[0] == errors[1] != errors[2]

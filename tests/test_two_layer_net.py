@@ -1,0 +1,539 @@
+"""The network with every formula written out: its gradient against slopes measured by hand, and a
+gradient with a mistake in it against the check that should notice.
+"""
+
+import ast
+import inspect
+import json
+import textwrap
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+from mpmath import mpf
+from numpy.typing import ArrayLike, NDArray
+
+import two_layer_net
+from functions import directional_error, gradient_check, to_one_hot
+from nn.parameters import Parameters
+from nn.storage import StorageError, load_arrays, save_arrays
+from two_layer_net import TwoLayerNet
+
+Array = NDArray[Any]
+NAMES = ["W1", "b1", "W2", "b2"]
+
+
+LABEL_FORMS: dict[str, Callable[[Array], Any]] = {
+    "indices": lambda t: t,
+    "bytes": lambda t: t.astype(np.uint8),
+    "list": lambda t: t.tolist(),
+    "one-hot": lambda t: to_one_hot(t, 4),
+    "one-hot of integers": lambda t: to_one_hot(t, 4, dtype=np.int64),
+}
+
+
+@pytest.fixture
+def network(rng: np.random.Generator) -> TwoLayerNet:
+    """6-5-4 in float64, with weights and biases large enough to bend every sigmoid."""
+    network = TwoLayerNet(6, 5, 4, weight_init_std=1, rng=rng, dtype=np.float64)
+    network.params["b1"] = rng.normal(size=5)
+    network.params["b2"] = rng.normal(size=4)
+    return network
+
+
+@pytest.fixture
+def batch(rng: np.random.Generator) -> tuple[Array, Array]:
+    return rng.random((9, 6)), rng.integers(0, 4, 9)
+
+
+def relative_errors(network: TwoLayerNet, x: Array, t: ArrayLike) -> dict[str, float]:
+    """|measured - backpropagated| / |measured|, for each array of parameters."""
+    backpropagated, measured = network.gradient(x, t), network.numerical_gradient(x, t)
+    assert list(backpropagated) == list(measured) == list(network.params) == NAMES
+    return {
+        name: float(np.linalg.norm(measured[name] - backpropagated[name]))
+        / float(np.linalg.norm(measured[name]))
+        for name in NAMES
+    }
+
+
+# --- the gradient ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", LABEL_FORMS)
+def test_backpropagated_and_measured_gradients_agree(
+    form: str, network: TwoLayerNet, batch: tuple[Array, Array]
+) -> None:
+    x, t = batch
+    errors = relative_errors(network, x, LABEL_FORMS[form](t))
+    assert max(errors.values()) < 1e-7, errors
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("sizes", [(6, 5, 4), (3, 7, 10), (1, 1, 2), (2, 1, 3)])
+def test_gradients_agree_for_any_sizes_and_data(sizes: tuple[int, int, int], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    network = TwoLayerNet(*sizes, weight_init_std=1, rng=rng, dtype=np.float64)
+    n = int(rng.integers(1, 12))
+    x, t = rng.random((n, sizes[0])), rng.integers(0, sizes[2], n)
+    errors = relative_errors(network, x, t)
+    assert max(errors.values()) < 1e-7, errors
+
+
+def test_gradients_agree_in_the_full_network_along_random_directions(
+    rng: np.random.Generator,
+) -> None:
+    """39,760 weights are too many to nudge one by one; every array is tried along directions."""
+    network = TwoLayerNet(784, 50, 10, rng=rng, dtype=np.float64)
+    x, t = rng.random((100, 784)), rng.integers(0, 10, 100)
+    grads = network.gradient(x, t)
+    for name in NAMES:
+        error = directional_error(
+            lambda _: network.loss(x, t), network.params[name], grads[name], rng=rng
+        )
+        assert error < 1e-7, name
+    assert gradient_check(network, x, t) < 1e-7
+
+
+def test_gradients_agree_in_the_full_network_at_sampled_weights(rng: np.random.Generator) -> None:
+    network = TwoLayerNet(784, 50, 10, weight_init_std=0.1, rng=rng, dtype=np.float64)
+    x, t = rng.random((20, 784)), rng.integers(0, 10, 20)
+    grads = network.gradient(x, t).flat
+    for i in rng.choice(grads.size, 20, replace=False):
+        nudge = np.zeros_like(grads)
+        nudge[i] = 1e-4
+        network.params.flat += nudge
+        above = network.loss(x, t)
+        network.params.flat -= 2 * nudge
+        slope = (above - network.loss(x, t)) / 2e-4
+        network.params.flat += nudge
+        assert grads[i] == pytest.approx(slope, rel=1e-6, abs=1e-10)
+
+
+def test_both_label_forms_give_the_same_bits(
+    network: TwoLayerNet, batch: tuple[Array, Array]
+) -> None:
+    x, t = batch
+    for form in LABEL_FORMS.values():
+        assert network.loss(x, form(t)) == network.loss(x, t)
+        assert network.accuracy(x, form(t)) == network.accuracy(x, t)
+        np.testing.assert_array_equal(
+            network.gradient(x, form(t)).flat, network.gradient(x, t).flat
+        )
+
+
+def test_loss_and_gradient_are_those_of_loss_and_of_gradient(
+    network: TwoLayerNet, batch: tuple[Array, Array]
+) -> None:
+    loss, grads = network.loss_and_gradient(*batch)
+    assert loss == network.loss(*batch)
+    np.testing.assert_array_equal(grads.flat, network.gradient(*batch).flat)
+
+
+def test_nothing_is_changed_by_looking(network: TwoLayerNet, batch: tuple[Array, Array]) -> None:
+    x, t = batch
+    before = network.params.flat.tobytes(), x.tobytes(), t.tobytes()
+    network.predict(x)
+    network.loss(x, t)
+    network.accuracy(x, t)
+    network.gradient(x, t)
+    network.numerical_gradient(x, t)
+    assert (network.params.flat.tobytes(), x.tobytes(), t.tobytes()) == before
+
+
+def test_gradient_of_a_batch_is_the_mean_over_its_samples(
+    network: TwoLayerNet, batch: tuple[Array, Array]
+) -> None:
+    x, t = batch
+    samples = [network.gradient(x[i : i + 1], t[i : i + 1]).flat for i in range(len(x))]
+    np.testing.assert_allclose(network.gradient(x, t).flat, np.mean(samples, axis=0), rtol=1e-12)
+
+
+# --- the gradient with a mistake in it ------------------------------------------------------------
+
+
+def backward_lines() -> list[str]:
+    """The lines of `loss_and_gradient` that compute something on the way back."""
+    (function,) = ast.parse(source()).body
+    assert isinstance(function, ast.FunctionDef)
+    statements = [s for s in function.body if isinstance(s, ast.Assign | ast.AugAssign)]
+    lines = [ast.unparse(s) for s in statements]
+    return lines[lines.index("grads = self.params.zeros_like()") + 1 :]
+
+
+def source() -> str:
+    return textwrap.dedent(inspect.getsource(TwoLayerNet.loss_and_gradient))
+
+
+class PlantError(ast.NodeTransformer):
+    """Multiply what one line assigns, adds, takes away or divides by with 1.01."""
+
+    def __init__(self, line: str) -> None:
+        self.line = line
+        self.planted = 0
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        if isinstance(node, ast.Assign | ast.AugAssign) and ast.unparse(node) == self.line:
+            node.value = ast.BinOp(ast.Constant(1.01), ast.Mult(), node.value)
+            self.planted += 1
+            return node
+        return self.generic_visit(node)
+
+
+def with_error_in(line: str | None, network: TwoLayerNet) -> TwoLayerNet:
+    """`network` with the given line of its backward pass 1 % wrong; None for no line."""
+    tree = ast.parse(source())
+    if line is not None:
+        planter = PlantError(line)
+        planter.visit(tree)
+        assert planter.planted == 1
+    namespace = dict(vars(two_layer_net))
+    exec(compile(ast.fix_missing_locations(tree), "<with an error>", "exec"), namespace)
+
+    class Mutant(TwoLayerNet):
+        loss_and_gradient = namespace["loss_and_gradient"]
+
+    mutant = Mutant(network.input_size, network.hidden_size, network.output_size, dtype=np.float64)
+    mutant.params.flat[...] = network.params.flat
+    return mutant
+
+
+def test_there_are_lines_to_get_wrong() -> None:
+    lines = backward_lines()
+    assert len(lines) >= 6
+    for name in NAMES:
+        assert any(line.startswith(f"grads['{name}'] =") for line in lines), name
+
+
+def test_without_an_error_the_mutant_is_the_network(
+    network: TwoLayerNet, batch: tuple[Array, Array]
+) -> None:
+    mutant = with_error_in(None, network)
+    assert max(relative_errors(mutant, *batch).values()) < 1e-7
+    assert gradient_check(mutant, *batch) < 1e-7
+
+
+@pytest.mark.parametrize("line", backward_lines())
+def test_one_percent_wrong_in_any_line_is_noticed(
+    line: str, network: TwoLayerNet, batch: tuple[Array, Array]
+) -> None:
+    mutant = with_error_in(line, network)
+    assert max(relative_errors(mutant, *batch).values()) > 1e-3
+    assert gradient_check(mutant, *batch) > 1e-5
+
+
+# --- the forward pass -----------------------------------------------------------------------------
+
+
+def test_predictions_and_loss_are_those_of_fifty_digits(
+    network: TwoLayerNet, batch: tuple[Array, Array]
+) -> None:
+    x, t = batch
+    W1, b1, W2, b2 = (network.params[name].tolist() for name in NAMES)
+
+    def layer(inputs: list[Any], W: list[list[float]], b: list[float]) -> list[Any]:
+        return [
+            sum(mpf(W[i][j]) * inputs[i] for i in range(len(inputs))) + mpf(b[j])
+            for j in range(len(b))
+        ]
+
+    y, losses = network.predict(x), []
+    with mpmath.workdps(50):
+        for row, label, probabilities in zip(x.tolist(), t.tolist(), y.tolist(), strict=True):
+            z1 = [1 / (1 + mpmath.exp(-a)) for a in layer([mpf(v) for v in row], W1, b1)]
+            e = [mpmath.exp(a) for a in layer(z1, W2, b2)]
+            right = [v / sum(e) for v in e]
+            np.testing.assert_allclose(probabilities, np.array(right, dtype=float), rtol=1e-14)
+            losses.append(-mpmath.log(right[label]))
+        assert network.loss(x, t) == pytest.approx(float(sum(losses) / len(losses)), rel=1e-14)
+
+
+def test_probabilities_sum_to_one(network: TwoLayerNet, rng: np.random.Generator) -> None:
+    y = network.predict(rng.random((30, 6)))
+    assert y.shape == (30, 4)
+    np.testing.assert_allclose(y.sum(axis=1), 1, rtol=1e-14)
+
+
+def test_accuracy_counts_the_samples_that_are_right(network: TwoLayerNet) -> None:
+    x = np.random.default_rng(3).random((40, 6))
+    answers = np.argmax(network.predict(x), axis=1)
+    assert network.accuracy(x, answers) == 1
+    assert network.accuracy(x, (answers + 1) % 4) == 0
+    answers[:10] = (answers[:10] + 1) % 4
+    assert network.accuracy(x, answers) == 0.75
+
+
+def test_huge_weights_neither_warn_nor_overflow(rng: np.random.Generator) -> None:
+    for dtype in (np.float32, np.float64):
+        network = TwoLayerNet(6, 5, 4, weight_init_std=1e4, rng=rng, dtype=dtype)
+        x, t = rng.random((9, 6)), rng.integers(0, 4, 9)
+        loss, grads = network.loss_and_gradient(x, t)
+        assert np.isfinite(loss)
+        assert np.isfinite(grads.flat).all()
+        assert np.isfinite(network.predict(x)).all()
+
+
+# --- construction ---------------------------------------------------------------------------------
+
+
+def test_the_network_of_the_book() -> None:
+    network = TwoLayerNet(784, 50, 10, rng=np.random.default_rng(0))
+    assert network.params.shapes == {"W1": (784, 50), "b1": (50,), "W2": (50, 10), "b2": (10,)}
+    assert network.params.flat.size == 39_760
+    assert network.params["W1"].std() == pytest.approx(0.01, rel=0.02)
+    assert abs(network.params["W1"].mean()) < 3e-4
+    assert network.params["W2"].std() == pytest.approx(0.01, rel=0.15)
+    assert not network.params["b1"].any()
+    assert not network.params["b2"].any()
+
+
+def test_the_same_noise_makes_the_same_network() -> None:
+    one, same, other = (
+        TwoLayerNet(6, 5, 4, rng=np.random.default_rng(seed)).params.flat for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(one, same)
+    assert (one != other).any()
+    # Without a seed no two are alike.
+    assert (TwoLayerNet(6, 5, 4).params.flat != TwoLayerNet(6, 5, 4).params.flat).any()
+
+
+def test_weight_init_std_is_the_spread_of_the_weights() -> None:
+    network = TwoLayerNet(300, 100, 10, weight_init_std=2.5, rng=np.random.default_rng(0))
+    assert network.params["W1"].std() == pytest.approx(2.5, rel=0.02)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_every_number_on_the_way_has_the_type_of_the_network(
+    dtype: Any, rng: np.random.Generator
+) -> None:
+    network = TwoLayerNet(6, 5, 4, rng=rng, dtype=dtype)
+    for x_dtype in (np.float32, np.float64):
+        x, t = rng.random((9, 6)).astype(x_dtype), to_one_hot(rng.integers(0, 4, 9), 4, np.float64)
+        loss, grads = network.loss_and_gradient(x, t)
+        assert isinstance(loss, float)
+        assert isinstance(network.accuracy(x, t), float)
+        assert network.predict(x).dtype == dtype
+        assert [array.dtype for array in grads.values()] == [dtype] * 4
+        for name in NAMES:
+            network.params[name] -= 0.1 * grads[name]
+        assert [array.dtype for array in network.params.values()] == [dtype] * 4
+    # The two activations inside, z1 and the scores a2.
+    activations = network._forward(rng.random((9, 6)).astype(dtype))
+    assert [array.dtype for array in activations] == [dtype, dtype]
+    assert network.numerical_gradient(x, t).dtype == np.float64
+
+
+def test_a_copy_in_another_type_shares_nothing(
+    network: TwoLayerNet, batch: tuple[Array, Array]
+) -> None:
+    network.about = {"recipe": "two-layer"}
+    copy = network.astype(np.float32)
+    assert copy.params.dtype == np.float32
+    assert copy.about == network.about
+    assert copy.about is not network.about
+    np.testing.assert_allclose(copy.predict(batch[0]), network.predict(batch[0]), rtol=1e-5)
+    before = network.params.flat.copy()
+    copy.params.flat[...] = 0
+    np.testing.assert_array_equal(network.params.flat, before)
+
+
+# --- learning -------------------------------------------------------------------------------------
+
+
+def test_it_learns_twenty_samples_by_heart(rng: np.random.Generator) -> None:
+    network = TwoLayerNet(784, 50, 10, rng=rng)
+    x, t = rng.random((20, 784), dtype=np.float32), np.arange(20) % 10
+    first_loss = network.loss(x, t)
+    assert first_loss == pytest.approx(np.log(10), rel=0.05)  # it knows nothing yet
+    for _ in range(1_000):
+        grads = network.gradient(x, t)
+        for name in NAMES:
+            network.params[name] -= 0.5 * grads[name]
+    assert network.accuracy(x, t) == 1
+    assert network.loss(x, t) < first_loss / 10
+
+
+def test_one_step_down_the_slope_lowers_the_loss(
+    network: TwoLayerNet, batch: tuple[Array, Array]
+) -> None:
+    loss, grads = network.loss_and_gradient(*batch)
+    network.params.flat -= 1e-3 * grads.flat
+    expected = loss - 1e-3 * float(grads.flat @ grads.flat)  # to first order
+    assert network.loss(*batch) == pytest.approx(expected, rel=1e-5)
+
+
+# --- what it refuses ------------------------------------------------------------------------------
+
+METHODS = ["loss", "accuracy", "gradient", "loss_and_gradient", "numerical_gradient"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("t", "message"),
+    [
+        ([0, 1], "one label for each of 3 samples"),
+        ([0, 1, 2, 3], "one label for each of 3 samples"),
+        ([0, 1, 4], "0 to 3; received 4"),
+        ([0, -1, 2], "0 to 3; received -1"),
+        ([0, 0.5, 2], "0 to 3; received 0.5"),
+        ([0, 1, float("nan")], "0 to 3"),
+        ([[0], [1], [2]], r"received shape \(3, 1\)"),
+        (np.eye(4)[:2], "one label for each of 3 samples"),
+        (np.eye(10)[:3], r"received shape \(3, 10\)"),
+        (np.full((3, 4), 0.25), "one-hot"),
+        (2, r"received shape \(\)"),
+    ],
+)
+def test_wrong_labels_are_refused(
+    method: str, t: ArrayLike, message: str, network: TwoLayerNet
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        getattr(network, method)(np.zeros((3, 6)), t)
+
+
+@pytest.mark.parametrize("method", ["predict", *METHODS])
+@pytest.mark.parametrize("shape", [(6,), (3, 5), (6, 3), (3, 2, 3)])
+def test_inputs_of_another_shape_are_refused(
+    method: str, shape: tuple[int, ...], network: TwoLayerNet
+) -> None:
+    arguments = [np.zeros(shape)] if method == "predict" else [np.zeros(shape), [0, 1, 2]]
+    with pytest.raises(ValueError, match=r"expected inputs of shape \(n, 6\)"):
+        getattr(network, method)(*arguments)
+
+
+@pytest.mark.parametrize("method", ["predict", *METHODS])
+def test_raw_pixels_are_refused(method: str, network: TwoLayerNet) -> None:
+    pixels = np.zeros((3, 6), dtype=np.uint8)
+    arguments = [pixels] if method == "predict" else [pixels, [0, 1, 2]]
+    with pytest.raises(TypeError, match="divide raw pixels by 255"):
+        getattr(network, method)(*arguments)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_empty_batch_is_refused(method: str, network: TwoLayerNet) -> None:
+    with pytest.raises(ValueError, match=r"at least one sample|n >= 1"):
+        getattr(network, method)(np.zeros((0, 6)), [])
+
+
+def test_predictions_for_nothing_are_nothing(network: TwoLayerNet) -> None:
+    assert network.predict(np.zeros((0, 6))).shape == (0, 4)
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["model.npz", "no extension", "Zahlen/数字 é.npz"])
+def test_a_saved_network_comes_back_to_the_last_bit(
+    dtype: Any, name: str, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    network = TwoLayerNet(6, 5, 4, rng=rng, dtype=dtype)
+    network.about = {"recipe": "two-layer", "seed": 7, "test_accuracy": 0.9471, "note": "é"}
+    for path in (tmp_path / name, str(tmp_path / name)):
+        network.save(path)
+        loaded = TwoLayerNet.load(path)
+        assert type(loaded) is TwoLayerNet
+        assert (loaded.input_size, loaded.hidden_size, loaded.output_size) == (6, 5, 4)
+        assert loaded.params.dtype == dtype
+        assert loaded.params.flat.tobytes() == network.params.flat.tobytes()
+        assert loaded.about == network.about
+        x = rng.random((5, 6))
+        assert loaded.predict(x).tobytes() == network.predict(x).tobytes()
+        assert loaded.gradient(x, [0, 1, 2, 3, 0]).dtype == dtype  # it can train on
+
+
+def test_the_file_is_plain_numpy_and_plain_text(network: TwoLayerNet, tmp_path: Path) -> None:
+    """Whoever has NumPy and no copy of this library can still read the weights."""
+    network.save(tmp_path / "model.npz")
+    with np.load(tmp_path / "model.npz", allow_pickle=False) as arrays:
+        for name in NAMES:
+            np.testing.assert_array_equal(arrays[name], network.params[name])
+    with zipfile.ZipFile(tmp_path / "model.npz") as archive:
+        header = json.loads(archive.read("header.json"))
+    assert header["network"] == {"class": "TwoLayerNet", "sizes": [6, 5, 4]}
+
+
+def test_no_file_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"model file at .*none\.npz"):
+        TwoLayerNet.load(tmp_path / "none.npz")
+
+
+def test_a_file_of_something_else_is_refused(tmp_path: Path, network: TwoLayerNet) -> None:
+    text = tmp_path / "letter.npz"
+    text.write_text("Dear professor,")
+    with pytest.raises(StorageError, match=r"letter\.npz is not a readable model file"):
+        TwoLayerNet.load(text)
+
+    checkpoint = tmp_path / "checkpoint.npz"
+    save_arrays(checkpoint, "checkpoint", {}, dict(network.params))
+    with pytest.raises(StorageError, match=r"expected a model file; .* is a checkpoint file"):
+        TwoLayerNet.load(checkpoint)
+
+    foreign = tmp_path / "foreign.npz"
+    np.savez(foreign, W1=network.params["W1"])
+    with pytest.raises(StorageError, match="not a file of this library"):
+        TwoLayerNet.load(foreign)
+
+
+DESCRIPTIONS: dict[str, Any] = {
+    "none at all": None,
+    "another class": {"class": "Sequential", "sizes": [6, 5, 4]},
+    "two sizes": {"class": "TwoLayerNet", "sizes": [6, 5]},
+    "sizes in words": {"class": "TwoLayerNet", "sizes": ["6", "5", "4"]},
+    "fractions": {"class": "TwoLayerNet", "sizes": [6.0, 5.0, 4.0]},
+    "negative": {"class": "TwoLayerNet", "sizes": [-6, -5, 4]},
+    "zero": {"class": "TwoLayerNet", "sizes": [6, 0, 4]},
+    "a list": [6, 5, 4],
+}
+
+
+@pytest.mark.parametrize("name", DESCRIPTIONS)
+def test_a_wrong_description_is_refused(name: str, network: TwoLayerNet, tmp_path: Path) -> None:
+    path = tmp_path / "model.npz"
+    save_arrays(path, "model", {"network": DESCRIPTIONS[name]}, dict(network.params))
+    with pytest.raises(StorageError, match="expected a TwoLayerNet with three sizes"):
+        TwoLayerNet.load(path)
+
+
+def changed(params: Parameters, **changes: Array | None) -> dict[str, Array]:
+    arrays = dict(params) | changes
+    return {name: array for name, array in arrays.items() if array is not None}
+
+
+def test_arrays_that_do_not_fit_the_description_are_refused(
+    network: TwoLayerNet, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.npz"
+    network.save(path)
+    header, _ = load_arrays(path, "model")
+    not_finite = network.params["W1"].copy()
+    not_finite[2, 3] = np.inf
+    wrong: dict[str, dict[str, Array]] = {
+        "arrays missing: b2": changed(network.params, b2=None),
+        "arrays not expected: b3": changed(network.params, b3=np.zeros(4)),
+        r"array W2 of shape \(5, 4\); found shape \(4, 5\)": changed(
+            network.params, W2=network.params["W2"].T
+        ),
+        "array W1 holds values that are not finite": changed(network.params, W1=not_finite),
+        "array b1 of type float32 or float64; found int64": changed(
+            network.params, b1=np.zeros(5, dtype=np.int64)
+        ),
+    }
+    for message, arrays in wrong.items():
+        save_arrays(path, "model", {"network": header["network"]}, arrays)
+        with pytest.raises(StorageError, match=message):
+            TwoLayerNet.load(path)
+
+
+def test_a_description_that_promises_a_billion_weights_costs_nothing(
+    network: TwoLayerNet, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.npz"
+    sizes = {"class": "TwoLayerNet", "sizes": [10**9, 10**9, 10]}
+    save_arrays(path, "model", {"network": sizes}, dict(network.params))
+    with pytest.raises(StorageError, match=r"array W1 of shape \(1000000000, 1000000000\)"):
+        TwoLayerNet.load(path)
