@@ -1,0 +1,348 @@
+"""Random changes that leave a digit readable, applied to a batch of images while it is trained on.
+
+A network that has seen every image turned, stretched, bent, thickened and badly lit learns what a
+digit is instead of learning the training images by heart (Simard, Steinkraus and Platt, "Best
+practices for convolutional neural networks applied to visual document analysis", 2003).
+
+`Augmentation` says how much of each change there is and applies it; `step_generator` gives every
+training step randomness of its own; `prefetch` prepares the next batches in a thread while the
+current one is trained on.
+"""
+
+import contextlib
+import queue
+import threading
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+T = TypeVar("T")
+Images = NDArray[np.float32]
+
+SIDE = 28
+PIXELS = SIDE * SIDE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """How strongly images are changed; 0, the default of every option, leaves that change out.
+
+    Each image draws its own amounts.  "Up to" means uniformly from minus to plus that amount,
+    or from 0 where a negative amount has no meaning.
+
+    Parameters
+    ----------
+    rotation : up to so many degrees.
+    scale : width and height, each on its own, change by up to this fraction; below 1.
+    shear : slant to either side by up to this fraction of the height.
+    shift : up to so many pixels, in x and in y.
+    elastic : standard deviation, in pixels, of a smooth random field by which ink is displaced.
+    thickness : the pen becomes up to so many pixels wider or narrower on each side; at most 1.
+    noise : up to this standard deviation of grey-level noise, the same for all pixels of an image.
+    blur : up to this standard deviation, in pixels, of a Gaussian blur; at most 2.
+    lighting : paper up to so much brighter, unevenly across the image, and ink up to so much
+        fainter; below 1.
+
+    Raises ValueError if an option is negative, not finite or above its limit.
+    """
+
+    rotation: float = 0.0
+    scale: float = 0.0
+    shear: float = 0.0
+    shift: float = 0.0
+    elastic: float = 0.0
+    thickness: float = 0.0
+    noise: float = 0.0
+    blur: float = 0.0
+    lighting: float = 0.0
+
+    def __post_init__(self) -> None:
+        limits = {"scale": 0.9, "lighting": 0.9, "thickness": 1.0, "blur": 2.0}
+        for option in fields(self):
+            amount, limit = getattr(self, option.name), limits.get(option.name, np.inf)
+            if not (0 <= amount <= limit and amount < np.inf):
+                raise ValueError(
+                    f"expected {option.name} from 0 to {limit}, received {amount!r}; "
+                    "0 leaves this change out"
+                )
+
+    def __call__(self, x: Images, rng: np.random.Generator) -> Images:
+        """Return a changed copy of the images `x`, float32 (n, 784) in [0, 1], 0 the paper.
+
+        The same images and the same state of `rng` give the same result.  Raises TypeError if
+        `x` is not float32 or `rng` is not a Generator, ValueError if the shape is another.
+        """
+        _check(x, rng)
+        images: Images = x.reshape(-1, SIDE, SIDE)
+        if self.rotation or self.scale or self.shear or self.shift or self.elastic:
+            images = self._moved(images, rng)
+        if self.thickness:
+            images = _thickened(images, _around(0, self.thickness, len(images), rng))
+        if self.blur:
+            images = _blurred(images, _up_to(self.blur, len(images), rng))
+        if self.lighting:
+            images = _lit(images, self.lighting, rng)
+        if self.noise:
+            amount = _up_to(self.noise, len(images), rng)[:, None, None]
+            noise: Images = rng.standard_normal(images.shape, dtype=np.float32)
+            images = np.clip(images + amount * noise, 0, 1)
+        changed = images.reshape(x.shape)
+        return changed.copy() if np.may_share_memory(changed, x) else changed
+
+    def _moved(self, images: Images, rng: np.random.Generator) -> Images:
+        """Turn, stretch, slant, shift and bend.
+
+        Every pixel (x, y) of the new image, measured from the middle, asks where its ink comes
+        from in the old one: A (x, y) + t + d(x, y), with a random matrix A and vector t for each
+        image and a random field d of small displacements.
+        """
+        n = len(images)
+        middle = (SIDE - 1) / 2
+        angle = _around(0, np.deg2rad(self.rotation), n, rng)
+        stretch_x, stretch_y = _around(1, self.scale, n, rng), _around(1, self.scale, n, rng)
+        slant = _around(0, self.shear, n, rng)
+        t_x, t_y = _around(middle, self.shift, n, rng), _around(middle, self.shift, n, rng)
+        cosine: Images = np.cos(angle)
+        sine: Images = np.sin(angle)
+        # A = [[cosine, -sine], [sine, cosine]] @ [[stretch_x, slant], [0, stretch_y]]
+        a_xx, a_xy = cosine * stretch_x, cosine * slant - sine * stretch_y
+        a_yx, a_yy = sine * stretch_x, sine * slant + cosine * stretch_y
+        across = np.arange(SIDE, dtype=np.float32) - np.float32(
+            middle
+        )  # (28,), an image's x and its y
+        from_x = _plane(a_xx, a_xy, t_x, across)
+        from_y = _plane(a_yx, a_yy, t_y, across)
+        if self.elastic:
+            field = _smooth_fields(2 * n, np.float32(self.elastic), rng)
+            from_x += field[:n]
+            from_y += field[n:]
+        return _interpolated(images, from_x, from_y)
+
+
+def step_generator(seed: int, step: int) -> np.random.Generator:
+    """Randomness that depends on the seed and the number of the training step, nothing else.
+
+    A run that is interrupted and resumed at step k therefore sees the same images as one that
+    never stopped.  Raises ValueError (from NumPy) if `seed` or `step` is negative.
+    """
+    return np.random.default_rng((seed, step))
+
+
+def prefetch(batches: Iterable[T], depth: int = 2) -> Generator[T, None, None]:
+    """Yield the items of `batches`, which a thread prepares up to `depth` ahead.
+
+    The items and their order are those of `batches`; an exception that it raises is raised here,
+    in its place.  The thread starts with the first item asked for, and ends with the last one,
+    or, when the iterator is closed or dropped early, after the item it is working on.
+
+        def batches(first_step):
+            for step in range(first_step, last_step):
+                rng = step_generator(seed, step)
+                chosen = rng.integers(0, len(x), 128)
+                yield augment(x[chosen], rng), t[chosen]
+
+        for x_batch, t_batch in prefetch(batches(0)):
+            ...
+
+    Raises ValueError if `depth` is below 1.
+    """
+    if depth < 1:
+        raise ValueError(f"expected depth >= 1 batches ahead, received {depth}; 2 is enough")
+    return _prefetch(batches, depth)
+
+
+def _check(x: Images, rng: np.random.Generator) -> None:
+    if not isinstance(x, np.ndarray) or x.dtype != np.float32:
+        received = x.dtype if isinstance(x, np.ndarray) else type(x).__name__
+        raise TypeError(
+            f"expected images as a float32 array, received {received}; "
+            "convert them with .astype(np.float32)"
+        )
+    if x.shape[1:] != (PIXELS,):
+        raise ValueError(
+            f"expected images of shape (n, {PIXELS}), received {x.shape}; reshape them first"
+        )
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(
+            f"expected rng as a numpy.random.Generator, received {type(rng).__name__}; "
+            "pass numpy.random.default_rng(seed) or step_generator(seed, step)"
+        )
+
+
+def _around(middle: float, amount: float, n: int, rng: np.random.Generator) -> Images:
+    """One number for each image, uniformly from middle - amount to middle + amount: (n,)."""
+    return (2 * rng.random(n, dtype=np.float32) - 1) * np.float32(amount) + np.float32(middle)
+
+
+def _up_to(amount: float, n: int, rng: np.random.Generator) -> Images:
+    """One number for each image, uniformly from 0 to amount: (n,)."""
+    return rng.random(n, dtype=np.float32) * np.float32(amount)
+
+
+# --- Geometry -----------------------------------------------------------------------------------
+
+GRID = 7  # the elastic field is drawn on a grid of 7x7 points, 5 pixels apart ...
+SMOOTHNESS = 4.0  # ... and smoothed by a Gaussian of this standard deviation in pixels
+
+
+@cache
+def _smoothing() -> Images:
+    """The matrix (28, 7) that carries a row of the coarse grid to the pixels.
+
+    Simard et al. draw a random displacement for every pixel and blur the field with a Gaussian of
+    4 pixels.  Blurred that much, nothing finer than the grid survives, so drawing 49 numbers
+    instead of 784 gives the same kind of field for a small part of the work.  Rows have unit
+    length: the displacement keeps its standard deviation everywhere.
+    """
+    points = np.linspace(-1.5, SIDE + 0.5, GRID)
+    distance = np.arange(SIDE)[:, None] - points
+    gaussian = np.exp(-0.5 * (distance / SMOOTHNESS) ** 2)
+    return (gaussian / np.linalg.norm(gaussian, axis=1, keepdims=True)).astype(np.float32)
+
+
+def _smooth_fields(n: int, deviation: np.float32, rng: np.random.Generator) -> Images:
+    """Smooth random fields (n, 28, 28) with the given standard deviation at every pixel."""
+    coarse = rng.standard_normal((n, GRID, GRID), dtype=np.float32) * deviation
+    smoothing = _smoothing()
+    return smoothing @ coarse @ smoothing.T
+
+
+def _plane(slope_x: Images, slope_y: Images, offset: Images, across: Images) -> Images:
+    """slope_x * x + slope_y * y + offset for each image and pixel: (n, 28, 28)."""
+    along_row = slope_x[:, None] * across
+    down_column = slope_y[:, None] * across + offset[:, None]
+    return along_row[:, None, :] + down_column[:, :, None]
+
+
+def _interpolated(images: Images, x: Images, y: Images) -> Images:
+    """Images (n, 28, 28) read at the places x, y (n, 28, 28), bilinearly; paper (0) around them.
+
+    Overwrites `x` and `y`: a batch passes through here every few milliseconds.
+    """
+    n, wide = len(images), SIDE + 3  # one pixel of paper before, two behind
+    paper = np.zeros((n, wide, wide), dtype=np.float32)
+    paper[:, 1:-2, 1:-2] = images
+    flat = paper.ravel()
+    x += 1
+    y += 1
+    np.clip(x, 0, SIDE + 1, out=x)
+    np.clip(y, 0, SIDE + 1, out=y)
+    left, above = x.astype(np.intp), y.astype(np.intp)
+    x -= left  # now the fraction between the pixel to the left and the one to the right
+    y -= above
+    above *= wide
+    above += left
+    above += (np.arange(n) * (wide * wide))[:, None, None]
+    upper = _between(flat, above, x)
+    above += wide
+    lower = _between(flat, above, x)
+    lower -= upper
+    lower *= y
+    lower += upper
+    return lower
+
+
+def _between(flat: Images, index: NDArray[np.intp], fraction: Images) -> Images:
+    """Values between flat[index] and its right neighbour."""
+    here = flat.take(index)
+    step = flat[1:].take(index)
+    step -= here
+    step *= fraction
+    step += here
+    return step
+
+
+# --- Pen and light ------------------------------------------------------------------------------
+
+
+def _thickened(images: Images, amount: Images) -> Images:
+    """Widen the pen by `amount` (n,) pixels, or narrow it where the amount is negative.
+
+    A pixel moves towards the darkest ink among itself and its eight neighbours, or towards the
+    lightest: grey-level dilation and erosion, in part.
+    """
+    framed = np.pad(images, ((0, 0), (1, 1), (1, 1)))
+    changed = images.copy()
+    for some, extreme in ((amount > 0, np.maximum), (amount < 0, np.minimum)):
+        frame = framed[some]
+        rows = extreme(extreme(frame[:, :-2], frame[:, 1:-1]), frame[:, 2:])
+        target = extreme(extreme(rows[:, :, :-2], rows[:, :, 1:-1]), rows[:, :, 2:])
+        changed[some] += np.abs(amount[some])[:, None, None] * (target - images[some])
+    return changed
+
+
+def _blurred(images: Images, deviation: Images) -> Images:
+    """Blur each image by a Gaussian of its own standard deviation (n,), in pixels.
+
+    The kernel (w, 1 - 2w, w) has variance 2w; passing it often enough keeps w at most 1/4, and
+    several passes approach a Gaussian.
+    """
+    passes = max(1, int(np.ceil(2 * float(deviation.max(initial=0)) ** 2)))
+    w = (deviation**2 / np.float32(2 * passes))[:, None, None]
+    for _ in range(passes):
+        framed = np.pad(images, ((0, 0), (1, 1), (1, 1)))
+        rows = images + w * (framed[:, :-2, 1:-1] + framed[:, 2:, 1:-1] - 2 * images)
+        framed[:, 1:-1, 1:-1] = rows
+        images = rows + w * (framed[:, 1:-1, :-2] + framed[:, 1:-1, 2:] - 2 * rows)
+    return images
+
+
+def _lit(images: Images, lighting: float, rng: np.random.Generator) -> Images:
+    """Paper that is not quite empty, brighter at one side, under ink that is not quite black.
+
+    Paper takes up `lighting` of the range from 0 to 1 at most, and of what remains above it the
+    ink keeps at least 1 - `lighting`: grey levels stay in [0, 1], and no digit disappears.
+    """
+    n = len(images)
+    level = _up_to(lighting / 2, n, rng)
+    along_x, along_y = _around(0, lighting / 4, n, rng), _around(0, lighting / 4, n, rng)
+    across = np.linspace(-1, 1, SIDE, dtype=np.float32)
+    paper = np.maximum(_plane(along_x, along_y, level, across), 0)
+    contrast = 1 - _up_to(lighting, n, rng)
+    return paper + contrast[:, None, None] * (1 - paper) * images
+
+
+# --- Overlapping with training ------------------------------------------------------------------
+
+
+class _End(NamedTuple):
+    """Follows the last batch: nothing more comes, and why if that is an error."""
+
+    error: BaseException | None
+
+
+def _prefetch(batches: Iterable[T], depth: int) -> Generator[T, None, None]:
+    ready: queue.Queue[T | _End] = queue.Queue(depth)
+    stopped = threading.Event()
+
+    def prepare() -> None:
+        end = _End(None)
+        try:
+            for batch in batches:
+                if stopped.is_set():
+                    return
+                ready.put(batch)
+        except BaseException as error:
+            end = _End(error)
+        if not stopped.is_set():
+            ready.put(end)
+
+    thread = threading.Thread(target=prepare, name="prefetch", daemon=True)
+    thread.start()
+    try:
+        while not isinstance(item := ready.get(), _End):
+            yield item
+        if item.error is not None:
+            raise item.error
+    finally:
+        # The thread may be waiting for room in the queue; once there is room and it is told to
+        # stop, it puts at most the batch in hand.
+        stopped.set()
+        with contextlib.suppress(queue.Empty):
+            while True:
+                ready.get_nowait()
+        thread.join()

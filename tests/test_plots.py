@@ -1,0 +1,322 @@
+"""Every picture, of ordinary and of odd things: it is drawn without a window, it shows the numbers
+that it was given, and a failure leaves no half file.
+"""
+
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tiny_data import digits
+
+import plots
+from nn.history import EpochRecord, History
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Array = NDArray[Any]
+
+
+def history(epochs: int, batches: int = 6, extra: int = 0, validation: bool = True) -> History:
+    """Of a training that goes well, `extra` batches into the next epoch."""
+    story, rng = History(), np.random.default_rng(0)
+    count = epochs * batches + extra
+    story.losses = (2.3 * np.exp(-np.arange(count) / 20) + 0.2 * rng.random(count)).tolist()
+    for epoch in range(1, epochs + 1):
+        loss, accuracy = 2.3 * 0.7**epoch, 1 - 0.5**epoch
+        record = EpochRecord(
+            epoch,
+            epoch * batches,
+            0.1,
+            loss,
+            accuracy,
+            loss * 1.1 if validation else None,
+            accuracy * 0.9 if validation else None,
+            loss * 1.2,
+            accuracy * 0.8,
+        )
+        story.add(record, np.zeros(1), np.zeros(0))
+    return story
+
+
+def images(n: int) -> tuple[Array, Array]:
+    data = digits(120, 0, 0)
+    return data.x_train[:n], data.t_train[:n]
+
+
+def answers(t: Array, wrong: int, sure: float = 0.8) -> Array:
+    """Probabilities that read the first `wrong` digits as the next one."""
+    read = np.where(np.arange(len(t)) < wrong, (t + 1) % 10, t)
+    y = np.full((len(t), 10), (1 - sure) / 9)
+    y[np.arange(len(t)), read] = sure
+    return y
+
+
+def maps(*shapes: tuple[int, int, int]) -> list[tuple[str, Array]]:
+    rng = np.random.default_rng(0)
+    return [(f"layer {i}", rng.random(shape, np.float32)) for i, shape in enumerate(shapes)]
+
+
+def grown() -> History:
+    """A run that ended within an epoch."""
+    story = history(2, extra=3)
+    story.add(EpochRecord(3, 15, 0.1, 0.5, 0.9, 0.6, 0.8, 0.7, 0.7), np.zeros(1), np.zeros(0))
+    return story
+
+
+def wild() -> History:
+    """Losses as a far too high learning rate gives them."""
+    story = history(3)
+    story.losses = [10.0**i for i in range(18)]
+    return story
+
+
+LENET_MAPS = maps((28, 28, 6), (14, 14, 6), (10, 10, 16), (5, 5, 16), (1, 1, 120))
+GAUSS = np.random.default_rng(1).standard_normal((784, 300))
+PICTURES: dict[str, Callable[[], "Figure"]] = {
+    "curves, 20 epochs": lambda: plots.curves(history(20, batches=550), "two-layer, seed 0"),
+    "curves, 1 epoch": lambda: plots.curves(history(1), "1 epoch"),
+    "curves, 1 batch": lambda: plots.curves(history(1, batches=1)),
+    "curves, no validation": lambda: plots.curves(history(3, validation=False)),
+    "curves, before the first epoch": lambda: plots.curves(history(0, extra=4)),
+    "curves, within an epoch": lambda: plots.curves(history(3, extra=2)),
+    "curves, the last epoch cut short": lambda: plots.curves(grown()),
+    "curves, nothing": lambda: plots.curves(History()),
+    "curves, wild": lambda: plots.curves(wild()),
+    "samples, 30": lambda: plots.samples(*images(30), "synthetic: the first images"),
+    "samples, 13": lambda: plots.samples(*images(13), "thirteen"),
+    "samples, 1": lambda: plots.samples(*images(1), "one image"),
+    "samples, none": lambda: plots.samples(*images(0), "none"),
+    "mistakes, none": lambda: plots.mistakes(*images(50), answers(images(50)[1], 0), "no title"),
+    "mistakes, 1": lambda: plots.mistakes(*images(50), answers(images(50)[1], 1), "two-layer"),
+    "mistakes, 90": lambda: plots.mistakes(*images(90), answers(images(90)[1], 90), "two-layer"),
+    "mistakes, of no images": lambda: plots.mistakes(*images(0), np.zeros((0, 10)), "nothing"),
+    "confusion": lambda: plots.confusion(np.arange(100).reshape(10, 10) * 13, "two-layer"),
+    "confusion, perfect": lambda: plots.confusion(np.diag(np.arange(900, 1000, 10))),
+    "confusion, nothing": lambda: plots.confusion(np.zeros((10, 10), int)),
+    "confusion, 1 class": lambda: plots.confusion(np.array([[7]])),
+    "weights, 50 units": lambda: plots.weights(GAUSS[:, :50], "two-layer"),
+    "weights, 300 units": lambda: plots.weights(GAUSS, "mlp"),
+    "weights, 1 unit": lambda: plots.weights(GAUSS[:, :1]),
+    "weights, all 0": lambda: plots.weights(np.zeros((784, 12))),
+    "weights, constant": lambda: plots.weights(np.full((784, 12), -0.3)),
+    "weights, filters": lambda: plots.weights(GAUSS[:25, :32].reshape(5, 5, 1, 32), "conv"),
+    "weights, filters of 3 channels": lambda: plots.weights(GAUSS[:75, :6].reshape(5, 5, 3, 6)),
+    "maps, lenet": lambda: plots.feature_maps(images(1)[0][0], LENET_MAPS, np.eye(10)[8], "test 0"),
+    "maps, none": lambda: plots.feature_maps(images(1)[0][0], [], np.full(10, 0.1)),
+    "maps, constant": lambda: plots.feature_maps(
+        np.zeros(784), [("dead", np.zeros((9, 7, 3)))], np.eye(10)[0]
+    ),
+}
+
+
+@cache
+def drawn(name: str) -> "Figure":
+    return PICTURES[name]()
+
+
+def panels(figure: "Figure") -> list["Axes"]:
+    """Axes that show an image."""
+    return [axes for axes in figure.axes if axes.images]
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_every_picture_becomes_a_file(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "new folder" / "图.png"
+    plots.save(drawn(name), path)
+    content = path.read_bytes()
+    assert content[:8] == b"\x89PNG\r\n\x1a\n"
+    width, height = struct.unpack(">II", content[16:24])
+    assert 300 <= width <= 2000
+    assert 100 <= height <= 2000
+    assert "matplotlib.pyplot" not in sys.modules
+
+
+def test_nothing_is_drawn_through_pyplot_nor_matplotlib_loaded_before_it_is_needed(
+    root: Path, tmp_path: Path
+) -> None:
+    script = f"""
+import sys
+import plots
+from nn.history import History
+assert not {{"matplotlib", "cv2"}} & set(sys.modules), "importing plots should be quick"
+plots.save(plots.curves(History()), {str(tmp_path / "a.png")!r})
+assert "matplotlib.pyplot" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", script], cwd=root, check=True, timeout=60)
+
+
+def test_a_failure_leaves_the_old_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "curves.png"
+    path.write_bytes(b"old")
+    figure = plots.curves(History())
+    monkeypatch.setattr(figure, "savefig", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        plots.save(figure, path)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+# --- curves ---------------------------------------------------------------------------------------
+
+
+def curve(axes: "Axes", name: str) -> tuple[list[float], list[float]]:
+    (line,) = [line for line in axes.lines if line.get_label() == name]
+    return np.asarray(line.get_xdata()).tolist(), np.asarray(line.get_ydata()).tolist()
+
+
+def test_curves_show_the_history() -> None:
+    story = history(4)
+    loss, accuracy = plots.curves(story, "a title").axes
+    assert (loss.get_title(), accuracy.get_title()) == ("loss", "accuracy")
+    assert loss.get_xlabel() == accuracy.get_xlabel() == "epoch"
+    for name in ("train", "validation", "test"):
+        for axes, figure_of in ((loss, "loss"), (accuracy, "accuracy")):
+            epochs, values = curve(axes, name)
+            assert epochs == [1, 2, 3, 4]
+            assert values == [getattr(r, f"{name}_{figure_of}") for r in story.epochs]
+    times, losses = curve(loss, "each batch")
+    assert losses == story.losses
+    assert times == pytest.approx(np.arange(1, 25) / 6)
+    assert plots.curves(story, "a title").get_suptitle() == "a title"
+
+
+def test_curves_have_no_validation_where_there_is_none() -> None:
+    for axes in drawn("curves, no validation").axes:
+        labels = [line.get_label() for line in axes.lines]
+        assert "validation" not in labels
+        assert {"train", "test"} <= set(labels)
+
+
+def test_an_epoch_cut_short_is_shown_where_it_ended() -> None:
+    epochs, _ = curve(drawn("curves, the last epoch cut short").axes[0], "test")
+    assert epochs == [1, 2, 2.5]
+
+
+def test_both_panels_count_epochs_from_the_same_start() -> None:
+    for name in ("curves, 1 epoch", "curves, 20 epochs"):
+        left, right = drawn(name).axes
+        assert left.get_xlim() == right.get_xlim()
+
+
+def test_epochs_are_whole_numbers_on_the_axis() -> None:
+    for name in ("curves, 1 epoch", "curves, no validation", "curves, 20 epochs"):
+        for axes in drawn(name).axes:
+            low, high = axes.get_xlim()
+            shown = [tick for tick in axes.get_xticks() if low <= tick <= high]
+            assert shown
+            assert all(tick == round(tick) for tick in shown)
+
+
+@pytest.mark.parametrize("name", ["curves, 20 epochs", "curves, wild", "curves, 1 batch"])
+def test_every_epoch_is_inside_the_picture(name: str) -> None:
+    for axes in drawn(name).axes:
+        low, high = axes.get_ylim()
+        for of_set in ("train", "validation", "test"):
+            values = curve(axes, of_set)[1]
+            assert low <= min(values)
+            assert max(values) <= high
+    assert drawn(name).axes[0].get_ylim()[0] == 0
+    assert drawn(name).axes[0].get_ylim()[1] < 4  # one wild batch does not flatten the rest
+
+
+# --- digits ---------------------------------------------------------------------------------------
+
+
+def test_samples_show_the_images_with_their_labels() -> None:
+    x, t = images(13)
+    shown = panels(plots.samples(x, t))
+    assert [axes.get_title() for axes in shown] == [str(label) for label in t]
+    for axes, image in zip(shown, x, strict=True):
+        np.testing.assert_array_equal(axes.images[0].get_array(), image.reshape(28, 28))
+
+
+def test_mistakes_start_with_the_most_confident() -> None:
+    x, t = images(30)
+    y = answers(t, 0)
+    for i, sure in ((4, 0.6), (7, 0.9), (20, 0.7)):
+        y[i] = (1 - sure) / 9
+        y[i, (t[i] + 3) % 10] = sure
+    figure = plots.mistakes(x, t, y, "two-layer")
+    shown = panels(figure)
+    expected = [
+        f"{t[i]}, read as {(t[i] + 3) % 10}\n{p}" for i, p in ((7, "90%"), (20, "70%"), (4, "60%"))
+    ]
+    assert [axes.get_title() for axes in shown] == expected
+    np.testing.assert_array_equal(shown[0].images[0].get_array(), x[7].reshape(28, 28))
+    assert figure.get_suptitle() == "two-layer: 3 of 30 wrong"
+
+
+def test_the_number_of_mistakes_is_that_of_all() -> None:
+    figure = drawn("mistakes, 90")
+    assert len(panels(figure)) == 60
+    assert "90 of 90 wrong" in figure.get_suptitle()
+    assert "60 most confident" in figure.get_suptitle()
+    assert "0 of 50 wrong" in drawn("mistakes, none").get_suptitle()
+
+
+def test_mistakes_without_a_title() -> None:
+    x, t = images(10)
+    assert plots.mistakes(x, t, answers(t, 2)).get_suptitle() == "2 of 10 wrong"
+
+
+# --- networks -------------------------------------------------------------------------------------
+
+
+def test_confusion_writes_true_digits_in_rows() -> None:
+    counts = np.zeros((10, 10), int)
+    counts[3, 8], counts[5, 5] = 17, 1234
+    (axes,) = plots.confusion(counts).axes
+    texts = {text.get_text(): text.get_position() for text in axes.texts}
+    assert texts == {"17": (8, 3), "1,234": (5, 5)}
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("read as", "true digit")
+    colours = np.asarray(axes.images[0].get_array())
+    assert colours[3, 8] == colours.max() == 17
+    assert colours[5, 5] == 0  # the right answers would outshine the mistakes
+
+
+def test_weights_show_one_unit_in_one_image() -> None:
+    shown = panels(plots.weights(GAUSS[:, :7]))
+    assert len(shown) == 7
+    for unit, axes in enumerate(shown):
+        np.testing.assert_array_equal(axes.images[0].get_array(), GAUSS[:, unit].reshape(28, 28))
+        low, high = axes.images[0].get_clim()
+        assert low == -high  # nothing is white
+        assert high == np.abs(GAUSS[:, :7]).max()
+    assert len(panels(drawn("weights, 300 units"))) == 64
+
+
+def test_filters_are_shown_as_the_mean_over_channels() -> None:
+    W = GAUSS[:75, :6].reshape(5, 5, 3, 6)
+    shown = panels(plots.weights(W))
+    assert len(shown) == 6
+    np.testing.assert_array_equal(shown[2].images[0].get_array(), W[:, :, :, 2].mean(axis=2))
+
+
+def test_feature_maps_show_each_layer_in_a_row() -> None:
+    x = images(1)[0][0]
+    figure = plots.feature_maps(x, LENET_MAPS, np.eye(10)[8], "title")
+    shown = panels(figure)
+    assert len(shown) == 1 + 6 + 6 + 16 + 16 + 16
+    np.testing.assert_array_equal(shown[0].images[0].get_array(), x.reshape(28, 28))
+    np.testing.assert_array_equal(shown[1].images[0].get_array(), LENET_MAPS[0][1][:, :, 0])
+    names = [axes.get_title(loc="left") for axes in shown if axes.get_title(loc="left")]
+    assert names == ["input", *(name for name, _ in LENET_MAPS)]
+    heights = [bar.get_height() for bar in figure.axes[-1].patches]  # type: ignore[attr-defined]
+    assert heights == np.eye(10)[8].tolist()
+
+
+def test_maps_of_one_layer_share_their_scale() -> None:
+    """Or those of 1 x 1 would all look the same."""
+    last = panels(drawn("maps, lenet"))[-16:]
+    assert len({axes.images[0].get_clim() for axes in last}) == 1
+    low, high = last[0].images[0].get_clim()
+    assert low < high

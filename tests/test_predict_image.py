@@ -1,0 +1,330 @@
+"""From a picture to the digits on it: rows, boxes, broken and touching digits, the command line."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import predict_image
+from photograph import PictureError, normalise_digit
+from predict_image import Reading, draw_annotated, draw_steps, main, read_digits, read_many
+from two_layer_net import TwoLayerNet
+
+Array = NDArray[Any]
+
+ROOT = Path(predict_image.__file__).parent
+
+
+def write(picture: Array, text: str, x: int, y: int, size: float = 2.0, ink: int = 40) -> None:
+    """Letters and digits in a plain typeface, their foot at y."""
+    font = cv2.FONT_HERSHEY_SIMPLEX
+    cv2.putText(picture, text, (x, y), font, size, (ink,) * 3, round(2.5 * size), cv2.LINE_AA)
+
+
+def page(*rows: str, tilt: float = 0.0, size: float = 2.0, spacing: int = 70) -> Array:
+    """White paper with rows of digits, tilted by so many pixels a pixel."""
+    picture = np.full((120 + 110 * len(rows), 760, 3), 215, np.uint8)
+    for row, text in enumerate(rows):
+        for place, character in enumerate(text):
+            x = 60 + spacing * place
+            write(picture, character, x, round(110 + 110 * row + tilt * x), size)
+    return picture
+
+
+class Typist:
+    """Reads the typeface above: the most similar of ten images, or nothing if none is similar."""
+
+    def __init__(self, classes: int = 11) -> None:
+        shapes = []
+        for digit in range(10):
+            canvas = np.full((120, 120, 3), 0, np.uint8)
+            write(canvas, str(digit), 30, 90, ink=255)
+            shapes.append(normalise_digit(canvas[..., 0].astype(np.float32) / 255).ravel())
+        self.shapes = np.array(shapes)
+        self.shapes /= np.linalg.norm(self.shapes, axis=1, keepdims=True)
+        self.classes = classes
+        self.calls: list[int] = []
+
+    def predict(self, x: Array) -> Array:
+        self.calls.append(len(x))
+        assert x.dtype == np.float32
+        assert x.shape[1:] == (784,)
+        assert 0 <= x.min() <= x.max() <= 1
+        similar = x @ self.shapes.T / np.linalg.norm(x, axis=1, keepdims=True)
+        scores = np.concatenate([similar, np.full((len(x), 1), 0.7)], axis=1)[:, : self.classes]
+        p = np.exp(40 * (scores - scores.max(axis=1, keepdims=True)))
+        return p / p.sum(axis=1, keepdims=True)
+
+
+@pytest.fixture(scope="module")
+def typist() -> Typist:
+    return Typist()
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("digit", "0123456789")
+def test_every_digit(digit: str, typist: Typist) -> None:
+    reading = read_digits(page(digit), typist)
+    assert reading.rows == [digit]
+    (found,) = reading.digits
+    assert found.digit == int(digit)
+    assert found.image.shape == (28, 28)
+    assert 0.9 < found.confidence <= 1
+    assert found.second != found.digit
+    assert reading.seen.shape == (1, 28, 28)
+
+
+@pytest.mark.parametrize("tilt", [-0.15, -0.05, 0.0, 0.08, 0.15])
+def test_rows_are_read_from_top_to_bottom_and_left_to_right(tilt: float, typist: Typist) -> None:
+    rows = ["2740", "91836", "505"]
+    picture = page(*rows, tilt=tilt)
+    picture = cv2.copyMakeBorder(picture, 100, 100, 0, 0, cv2.BORDER_REPLICATE)
+    assert read_digits(picture, typist).rows == rows
+
+
+def test_boxes_lie_around_the_digits_in_the_picture_that_was_given(typist: Typist) -> None:
+    for scale in (0.35, 1, 6):  # enlarged, as it is, reduced
+        picture = cv2.resize(page("38"), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        reading = read_digits(picture, typist)
+        assert reading.rows == ["38"]
+        for digit, left in zip(reading.digits, (60, 130), strict=True):
+            x, y, w, h = (side / scale for side in digit.box)
+            assert left - 4 <= x <= left + 12
+            assert 58 <= y <= 74
+            assert 30 <= w <= 46
+            assert 38 <= h <= 56
+
+
+def test_light_on_dark_grey_and_sixteen_bits(typist: Typist) -> None:
+    picture = page("4071")
+    for version in (
+        255 - picture,
+        picture[..., 0],
+        picture[..., :1],
+        picture[..., 0].astype(np.uint16) * 100,
+        np.dstack([picture, np.full(picture.shape[:2], 255, np.uint8)]),
+    ):
+        assert read_digits(version, typist).rows == ["4071"]
+
+
+def test_a_broken_digit_is_one_digit(typist: Typist) -> None:
+    picture = page("757")
+    reading = read_digits(picture, typist)
+    x, y, w, h = reading.digits[1].box
+    picture[y + h // 3 : y + h // 3 + 4, x - 4 : x + w + 4] = 215  # the 5 loses its bar
+    reading = read_digits(picture, typist)
+    assert reading.rows == ["757"]
+    assert abs(reading.digits[1].box[3] - h) <= 4
+
+
+def test_touching_digits_are_cut(typist: Typist) -> None:
+    for text in ("6808", "80", "88"):
+        picture = page(text, spacing=32)
+        assert read_digits(picture, typist).rows == [text]
+        assert cv2.connectedComponents((picture[..., 0] < 128).astype(np.uint8))[0] == 2
+
+
+def test_what_is_no_digit_is_left_out(typist: Typist) -> None:
+    picture = page("294")
+    cv2.circle(picture, (400, 60), 3, (40,) * 3, -1)  # a speck
+    cv2.line(picture, (300, 200), (600, 210), (40,) * 3, 4)  # a line below
+    cv2.rectangle(picture, (600, 0), (760, 120), (20,) * 3, -1)  # the table
+    write(picture, "=", 420, 110)
+    assert read_digits(picture, typist).rows == ["294"]
+
+
+def test_digits_touching_the_frame_are_read(typist: Typist) -> None:
+    picture = page("38")
+    left = read_digits(picture, typist).digits[0].box[0]
+    assert read_digits(picture[:, left:], typist).rows == ["38"]
+
+
+def test_blank_paper_gives_an_empty_reading(typist: Typist) -> None:
+    for shade in (0, 128, 255):
+        reading = read_digits(np.full((300, 400), shade, np.uint8), typist)
+        assert reading.rows == []
+        assert reading.digits == []
+        assert reading.seen.shape == (0, 28, 28)
+        assert reading.confidence == 0
+
+
+def test_one_pixel_and_one_column(typist: Typist) -> None:
+    for shape in ((1, 1), (1, 500), (500, 1), (3, 3, 3)):
+        assert read_digits(np.zeros(shape, np.uint8), typist).digits == []
+
+
+def test_networks_without_an_eleventh_answer_work_too(typist: Typist) -> None:
+    assert read_digits(page("2026"), Typist(classes=10)).rows == ["2026"]
+    network = TwoLayerNet(784, 8, 10, rng=np.random.default_rng(0))
+    assert isinstance(read_digits(page("2026"), network), Reading)
+
+
+def test_many_images_go_through_the_network_together(tmp_path: Path) -> None:
+    typist = Typist()
+    for number in range(5):
+        cv2.imencode(".png", page(str(number)))[1].tofile(tmp_path / f"{number}.png")
+    (tmp_path / "notes.txt").write_text("not a picture")
+    (tmp_path / "broken.png").write_bytes(b"")
+    answers = list(read_many(tmp_path, typist))
+    assert [a.rows for a in answers if isinstance(a, Reading)] == [[str(n)] for n in range(5)]
+    assert isinstance(answers[-1], PictureError)  # broken.png comes after the numbers
+    assert len(typist.calls) == 1
+
+
+def test_errors_are_raised_for_a_single_picture(typist: Typist, tmp_path: Path) -> None:
+    with pytest.raises(PictureError, match="no such file"):
+        read_digits(tmp_path / "nothing.png", typist)
+    with pytest.raises(FileNotFoundError, match=r"train_net\.py"):
+        read_digits(page("1"), tmp_path / "model.npz")
+
+
+# --- drawings -------------------------------------------------------------------------------------
+
+
+def test_the_annotated_picture_has_the_size_of_the_picture(typist: Typist) -> None:
+    picture = page("38")
+    drawn = draw_annotated(read_digits(picture, typist))
+    assert drawn.shape == picture.shape
+    assert (drawn != picture).any()
+    assert draw_annotated(read_digits(picture[..., 0], typist)).shape == picture.shape
+
+
+@pytest.mark.parametrize("text", ["", "7", "12345678", "1234567890"])
+def test_the_steps_are_drawn_for_any_number_of_digits(text: str, typist: Typist) -> None:
+    reading = read_digits(page(text, text), typist)
+    figure = draw_steps(reading, "a title")
+    axes = [axes for axes in figure.get_axes() if axes.get_title()]
+    assert len(axes) == 3 + 2 * len(text)
+
+
+# --- command line ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A network that knows nothing, but answers."""
+    path = tmp_path / "model.npz"
+    TwoLayerNet(784, 8, 10, rng=np.random.default_rng(0)).save(path)
+    return path
+
+
+@pytest.fixture
+def reading_typist(monkeypatch: pytest.MonkeyPatch, typist: Typist) -> None:
+    """Every model file holds the typist."""
+    monkeypatch.setattr(predict_image, "load_reader", lambda model: typist)
+
+
+def save(picture: Array, path: Path) -> str:
+    cv2.imencode(path.suffix, picture)[1].tofile(path)
+    return str(path)
+
+
+@pytest.mark.usefixtures("reading_typist")
+def test_one_line_an_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, two = (
+        save(page("42", "17"), tmp_path / "one.png"),
+        save(page("5"), tmp_path / "zwei é.jpg"),
+    )
+    assert main([one, two]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].startswith(f"{one}: 42 17  (")
+    assert out[1].startswith(f"{two}: 5  (")
+    assert len(out) == 2
+
+
+@pytest.mark.usefixtures("reading_typist")
+def test_json_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, missing = save(page("42", "17"), tmp_path / "one.png"), str(tmp_path / "none.png")
+    blank = save(page(""), tmp_path / "blank.png")
+    assert main([missing, one, blank, "--json"]) == 1
+    captured = capsys.readouterr()
+    first, second, third = (json.loads(line) for line in captured.out.splitlines())
+    assert first["image"] == missing
+    assert "no such file" in first["error"]
+    assert second["rows"] == ["42", "17"]
+    assert [digit["digit"] for digit in second["digits"]] == [4, 2, 1, 7]
+    assert [digit["row"] for digit in second["digits"]] == [0, 0, 1, 1]
+    assert all(len(digit["box"]) == 4 for digit in second["digits"])
+    assert "error" not in second
+    assert "no digits" in third["error"]
+    assert len(captured.err.splitlines()) == 2
+
+
+@pytest.mark.usefixtures("reading_typist")
+def test_drawings_are_written(tmp_path: Path) -> None:
+    one, two = save(page("42"), tmp_path / "one.png"), save(page("5"), tmp_path / "two.png")
+    out = tmp_path / "out"
+    out.mkdir()
+    assert main([one, "--annotate", str(out / "a.png"), "--steps", str(out / "s.png")]) == 0
+    assert main([one, two, "--annotate", str(out / "b.png")]) == 0
+    assert main([one, two, "--steps", str(out)]) == 0
+    names = {path.name for path in out.iterdir()}
+    assert names == {"a.png", "s.png", "b-one.png", "b-two.png", "one.png", "two.png"}
+    assert all(cv2.imdecode(np.fromfile(path, np.uint8), 1) is not None for path in out.iterdir())
+
+
+@pytest.mark.usefixtures("reading_typist")
+def test_a_folder_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in (1, 2):
+        save(page(str(number)), tmp_path / f"{number}.png")
+    assert main([str(tmp_path)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert main([str(empty)]) == 1
+    assert "no picture" in capsys.readouterr().err
+
+
+def test_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in ([], ["a.png", "--annotate", "out.txt"], ["a.png", "--nonsense"]):
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        assert caught.value.code == 2
+    capsys.readouterr()
+    picture = save(page("1"), tmp_path / "one.png")
+    assert main([picture, "--model", str(tmp_path / "none.npz")]) == 1
+    assert "train_net.py" in capsys.readouterr().err
+    (tmp_path / "text.npz").write_text("no model")
+    assert main([picture, "--model", str(tmp_path / "text.npz")]) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", str(ROOT / "predict_image.py"), *arguments],
+        capture_output=True, text=True, check=False, env=os.environ | environment, timeout=120,
+    )  # fmt: skip
+
+
+def test_as_a_user_runs_it(model: Path, tmp_path: Path) -> None:
+    picture = save(page("3"), tmp_path / "drei.png")
+    done = run(picture, "--model", str(model), "--steps", str(tmp_path / "steps.png"))
+    assert "Traceback" not in done.stderr
+    assert done.returncode in (0, 1)  # a network that knows nothing may see no digit
+    assert (tmp_path / "steps.png").exists()
+
+
+def test_help_needs_no_opencv(tmp_path: Path) -> None:
+    (tmp_path / "cv2.py").write_text("raise ImportError('libGL.so.1: cannot open shared object')")
+    assert run("--help", PYTHONPATH=str(tmp_path)).returncode == 0
+    done = run(str(tmp_path / "a.png"), "--model", "m.npz", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 1
+    done_lines = done.stderr.splitlines()
+    assert len(done_lines) == 1
+
+
+def test_a_missing_library_is_explained(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "cv2.py").write_text("raise ImportError('libGL.so.1: cannot open shared object')")
+    done = run(str(model), "--model", str(model), PYTHONPATH=str(tmp_path))
+    assert done.returncode == 1
+    assert "pip install opencv-python-headless" in done.stderr
+    assert len(done.stderr.splitlines()) == 1

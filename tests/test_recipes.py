@@ -1,0 +1,319 @@
+"""Every recipe: its gradient is right, it can learn, it stays float32, and it is what its
+description says.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import DTypeLike, NDArray
+
+from functions import gradient_check
+from nn.layers import Dropout
+from nn.network import Network
+from nn.optimizers import Adam, CosineDecay, Optimizer
+from nn.parameters import Parameters
+from nn.sequential import Sequential, load_model
+from recipes import C3_SEES, MNIST_DEVIATION, MNIST_MEAN, RECIPES, Recipe
+from train_net import main
+
+Array = NDArray[Any]
+
+COUNTS = {
+    "two-layer": 39_760,
+    "mlp": 266_610,
+    "deep-mlp": 271_410,
+    "mlp-adam": 101_770,
+    "conv": 3_274_634,
+    "lenet5": 61_706,
+    "lenet5-1998": 60_850,
+}
+"""Parameters as Keras counts them for the same stacks, and as the paper of LeNet-5 does."""
+
+every_recipe = pytest.mark.parametrize("name", RECIPES)
+
+
+def built(name: str, dtype: DTypeLike = np.float32, **options: Any) -> Network:
+    return RECIPES[name].build(np.random.default_rng(1), dtype, **options)
+
+
+def batch(n: int, dtype: DTypeLike = np.float32) -> tuple[Array, NDArray[np.intp]]:
+    """Blots of ink that no two samples share, with labels that cannot be told but learned."""
+    rng = np.random.default_rng(2)
+    x = rng.random((n, 784)) * (rng.random((n, 784)) < 0.3)
+    return x.astype(dtype), rng.permutation(n) % 10
+
+
+def test_every_recipe_is_counted() -> None:
+    assert RECIPES.keys() >= COUNTS.keys()
+
+
+# --- gradients ------------------------------------------------------------------------------------
+
+
+class Frozen:
+    """A network in training, with the same dropout at every call: what `gradient_check` asks of a
+    network, where `loss` and `gradient` otherwise mean those of inference.
+    """
+
+    def __init__(self, network: Sequential) -> None:
+        self.network, self.params = network, network.params
+        self.start = network.rng.bit_generator.state
+
+    def astype(self, dtype: DTypeLike) -> "Frozen":
+        return Frozen(self.network.astype(dtype))
+
+    def loss(self, x: Array, t: Any) -> float:
+        self.network.rng.bit_generator.state = self.start
+        return self.network.loss(x, t, training=True)
+
+    def gradient(self, x: Array, t: Any) -> Parameters:
+        self.network.rng.bit_generator.state = self.start
+        return self.network.gradient(x, t, training=True)
+
+
+def spread_out(network: Network) -> Network:
+    """The network with biases that are not all 0, as they will be after some training."""
+    network.params.flat[...] += 0.02 * np.random.default_rng(5).standard_normal(
+        network.params.flat.shape
+    )
+    return network
+
+
+@every_recipe
+def test_gradient(name: str) -> None:
+    assert gradient_check(spread_out(built(name, np.float64)), *batch(3, np.float64)) < 1e-6
+
+
+@pytest.mark.parametrize("name", [name for name in RECIPES if name != "two-layer"])
+def test_gradient_in_training(name: str) -> None:
+    network = spread_out(built(name, np.float64))
+    assert isinstance(network, Sequential)
+    frozen, (x, t) = Frozen(network), batch(3, np.float64)
+    assert gradient_check(frozen, x, t) < 1e-6
+    if any(isinstance(layer, Dropout) for layer in network.layers):
+        assert frozen.loss(x, t) == frozen.loss(x, t) != network.loss(x, t)
+
+
+# --- learning -------------------------------------------------------------------------------------
+
+
+@every_recipe
+def test_twenty_samples_are_learned_by_heart(name: str) -> None:
+    network, (x, t) = built(name), batch(20)
+    optimizer = Adam(0.01 if name == "two-layer" else 0.001)
+    first = network.loss(x, t)
+    for _ in range(150):
+        _, grads = network.loss_and_gradient(x, t)
+        optimizer.update(network.params, grads)
+        if network.loss(x, t) < first / 2 and network.accuracy(x, t) == 1:
+            break
+    assert network.accuracy(x, t) == 1
+    assert network.loss(x, t) < first / 2
+
+
+@every_recipe
+def test_a_step_of_its_own_optimizer_goes_down(name: str) -> None:
+    recipe, network, (x, t) = RECIPES[name], built(name), batch(10)
+    optimizer = recipe.optimizer(recipe.learning_rate, 100)
+    assert optimizer.current_learning_rate() == pytest.approx(recipe.learning_rate)
+    before = network.loss(x, t)
+    for _ in range(3):
+        optimizer.update(network.params, network.loss_and_gradient(x, t)[1])
+    assert network.loss(x, t) < before
+
+
+# --- types, files ---------------------------------------------------------------------------------
+
+
+def update(network: Network, optimizer: Optimizer) -> Parameters:
+    grads = network.loss_and_gradient(*batch(4))[1]
+    optimizer.update(network.params, grads)
+    return grads
+
+
+@every_recipe
+def test_float32_stays_float32(name: str) -> None:
+    recipe, network, (x, t) = RECIPES[name], built(name), batch(4)
+    optimizer = recipe.optimizer(recipe.learning_rate, 10)
+    grads = update(network, optimizer)
+    average = Adam(0.001, use_ema=True, weight_decay=0.1, global_clipnorm=1.0)
+    update(network, average)
+    arrays = {
+        "params": network.params.flat,
+        "grads": grads.flat,
+        "state": network.state.flat,
+        "gradient": network.gradient(x, t).flat,
+        "predict": network.predict(x),
+        **{f"params {name}": array for name, array in network.params.items()},
+        **{f"grads {name}": array for name, array in grads.items()},
+        **{f"slot {name}": array for name, array in optimizer.slots.items()},
+        **{f"slot {name}": array for name, array in average.slots.items()},
+    }
+    if isinstance(network, Sequential):
+        arrays |= dict(network.activations(x))
+        y = x.reshape(len(x), *network.input_shape)
+        for i, layer in enumerate(network.layers):
+            y = arrays[f"training {i}"] = layer.forward(y, training=True)
+    assert {name: str(array.dtype) for name, array in arrays.items()} == dict.fromkeys(
+        arrays, "float32"
+    )
+
+
+@every_recipe
+def test_float64_stays_float64(name: str) -> None:
+    network, (x, t) = built(name, np.float64), batch(2, np.float64)
+    assert network.predict(x).dtype == network.gradient(x, t).flat.dtype == np.float64
+    # Float32 pixels are welcome; one rounding to float32 on the way would show here.
+    assert network.loss(x, t) == network.astype(np.float64).loss(x, t)
+    assert network.loss(x, t) != network.astype(np.float32).loss(x, t)
+
+
+@every_recipe
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_saved_and_loaded_it_answers_the_same_bits(
+    name: str, dtype: DTypeLike, tmp_path: Path
+) -> None:
+    network, (x, _) = built(name, dtype), batch(12)
+    network.about = {"recipe": name, "accuracy": 0.5}
+    network.save(tmp_path / "model.npz")
+    loaded = load_model(tmp_path / "model.npz")
+    assert type(loaded) is type(network)
+    assert loaded.about == network.about
+    assert loaded.params.shapes == network.params.shapes
+    assert loaded.params.dtype == dtype
+    np.testing.assert_array_equal(loaded.params.flat, network.params.flat)
+    np.testing.assert_array_equal(loaded.predict(x), network.predict(x))
+
+
+@every_recipe
+def test_the_seed_decides(name: str) -> None:
+    one, two = built(name), built(name)
+    np.testing.assert_array_equal(one.params.flat, two.params.flat)
+    for network in (one, two):
+        update(network, Adam())
+    np.testing.assert_array_equal(one.params.flat, two.params.flat)
+    other = RECIPES[name].build(np.random.default_rng(2), np.float32)
+    assert not np.array_equal(other.params.flat, one.params.flat)
+
+
+# --- what they are --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "count"), COUNTS.items())
+def test_number_of_parameters(name: str, count: int) -> None:
+    assert built(name).params.flat.size == count
+
+
+@every_recipe
+def test_descriptions_tell_the_number_of_parameters(name: str) -> None:
+    text = RECIPES[name].description()
+    told = re.search(r"([\d,]+) parameters", text)
+    assert told is not None
+    assert int(told[1].replace(",", "")) == built(name).params.flat.size
+
+
+@every_recipe
+def test_descriptions_tell_how_it_is_trained(name: str) -> None:
+    recipe = RECIPES[name]
+    text = " ".join(recipe.description().split())
+    rate = f"{recipe.learning_rate:g}"
+    assert rate in text or f"{recipe.learning_rate:.0e}".replace("e-0", "e-") in text
+    assert f"batches of {recipe.batch_size}" in text
+    assert (recipe.epochs is None) != (recipe.iterations is None)
+    if recipe.epochs is not None:
+        assert f"{recipe.epochs} epochs" in text
+    else:
+        assert f"{recipe.iterations:,}" in text
+
+
+def test_the_list_shows_every_description(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list"]) == 0
+    text = capsys.readouterr().out
+    for name, recipe in RECIPES.items():
+        start = text.index(f"{name}\n")
+        for line in recipe.description().splitlines():
+            assert line in text[start:]
+    for count in COUNTS.values():
+        assert f"{count:,} parameters" in text
+
+
+def test_keep_prob_is_for_networks_with_dropout() -> None:
+    assert RECIPES["conv"].keep_prob() == 0.5
+    assert RECIPES["mlp"].keep_prob() is None
+    for keep in (0.25, 1.0):
+        network = built("conv", keep_prob=keep)
+        assert isinstance(network, Sequential)
+        (dropout,) = (layer for layer in network.layers if isinstance(layer, Dropout))
+        assert dropout.rate == 1 - keep
+
+
+def test_first_weights_are_those_of_the_sources() -> None:
+    two_layer, conv = built("two-layer"), built("conv")
+    assert two_layer.params["W1"].std() == pytest.approx(0.01, rel=0.02)
+    assert not two_layer.params["b1"].any()
+    for name, array in conv.params.items():
+        if name.startswith("b"):
+            np.testing.assert_array_equal(array, np.float32(0.1))
+        else:
+            assert np.abs(array).max() <= 0.2
+            assert array.std() == pytest.approx(0.088, rel=0.15)
+
+
+def test_pixels_are_standardised_by_the_first_layers() -> None:
+    for name in ("mlp", "deep-mlp"):
+        network = built(name)
+        assert isinstance(network, Sequential)
+        x = np.full((1, 784), MNIST_MEAN + MNIST_DEVIATION, np.float32)
+        np.testing.assert_allclose(network.activations(x)[1][1], np.ones((1, 784)), rtol=1e-5)
+    network = built("lenet5-1998")
+    assert isinstance(network, Sequential)
+    y = network.activations(np.ones((1, 784), np.float32))[2][1]
+    assert y.shape == (1, 32, 32, 1)
+    np.testing.assert_allclose(y[0, 0, :, 0], np.full(32, -0.1), rtol=1e-6)
+    np.testing.assert_allclose(y[0, 2:-2, 2:-2], np.full((28, 28, 1), 1.175), rtol=1e-6)
+
+
+def test_lenet5_of_1998_is_counted_as_in_its_paper() -> None:
+    network = built("lenet5-1998")
+    assert isinstance(network, Sequential)
+    rows = re.findall(r"\((\w+)\)\s+\((.*?)\)\s+([\d,]+)", network.summary())
+    assert rows[3:] == [
+        ("Conv2D", "None, 28, 28, 6", "156"),
+        ("Subsampling2D", "None, 14, 14, 6", "12"),
+        ("Conv2D", "None, 10, 10, 16", "1,516"),
+        ("Subsampling2D", "None, 5, 5, 16", "32"),
+        ("Conv2D", "None, 1, 1, 120", "48,120"),
+        ("Flatten", "None, 120", "0"),
+        ("Dense", "None, 84", "10,164"),
+        ("Dense", "None, 10", "850"),
+    ]
+
+
+def test_the_connection_table_is_that_of_the_paper() -> None:
+    # Table I of LeCun et al. 1998, read by its rows: which of the 16 maps see each map of S2.
+    table = [
+        "X   XXX  XXXX XX",
+        "XX   XXX  XXXX X",
+        "XXX   XXX  X XXX",
+        " XXX  XXXX  X XX",
+        "  XXX  XXXX XX X",
+        "   XXX  XXXX XXX",
+    ]
+    network = built("lenet5-1998")
+    assert isinstance(network, Sequential)
+    connections = network.layers[5].config()["connections"]
+    assert ["".join(" X"[seen] for seen in row) for row in connections] == table
+    assert sum(map(len, C3_SEES)) == 60
+
+
+def test_lenet5_1998_falls_along_a_cosine() -> None:
+    optimizer = RECIPES["lenet5-1998"].optimizer(0.01, 200)
+    assert optimizer.learning_rate == CosineDecay(0.01, 200)
+
+
+def test_recipes_are_plain_values() -> None:
+    assert all(isinstance(recipe, Recipe) for recipe in RECIPES.values())
+    assert all(re.fullmatch(r"[a-z0-9-]+", name) for name in RECIPES)

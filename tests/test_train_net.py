@@ -1,0 +1,647 @@
+"""The training loop with networks that do what a script says, real signals, and losses that are no
+numbers: what it visits, what it records, what it keeps, and how it stops.
+"""
+
+import csv
+import math
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import ArrayLike, NDArray
+from tiny_data import TEST, TRAIN, digits, write_data_set
+
+import train_net
+from functions import cross_entropy_error
+from mnist_loader import DatasetError
+from nn.history import EpochRecord, History
+from nn.layers import Dense, Dropout
+from nn.network import Network
+from nn.optimizers import SGD, Adam, CosineDecay, Optimizer
+from nn.parameters import Parameters
+from nn.sequential import Sequential
+from train_net import Data, TrainingError, load_data, train
+from two_layer_net import TwoLayerNet
+
+Array = NDArray[Any]
+Step = Callable[[ArrayLike, ArrayLike], tuple[float, Parameters]]
+
+
+def small_network(seed: int = 0) -> TwoLayerNet:
+    return TwoLayerNet(784, 6, 10, 0.1, rng=np.random.default_rng(seed))
+
+
+def numbered(n: int) -> Data:
+    """Images whose first pixel is their number, divided by n."""
+    x = np.zeros((n, 784), np.float32)
+    x[:, 0] = np.arange(n) / n
+    t = np.arange(n) % 10
+    return Data(x, t, x[:3], t[:3], x[:4], t[:4])
+
+
+def before_each_step(network: Network, act: Callable[[int, Array], None]) -> None:
+    """Have act(number of the step, images) called before each step of training."""
+    step: Step = network.loss_and_gradient
+    count = 0
+
+    def loss_and_gradient(x: ArrayLike, t: ArrayLike) -> tuple[float, Parameters]:
+        nonlocal count
+        count += 1
+        act(count, np.asarray(x))
+        return step(x, t)
+
+    network.loss_and_gradient = loss_and_gradient  # type: ignore[method-assign]
+
+
+def visited(n: int, batch_size: int, iterations: int, seed: int = 0) -> list[list[int]]:
+    """The numbers of the images in each batch of a training."""
+    network, batches = small_network(), list[list[int]]()
+    before_each_step(
+        network, lambda _, x: batches.append(np.rint(x[:, 0] * n).astype(int).tolist())
+    )
+    train(
+        network,
+        numbered(n),
+        SGD(0.1),
+        batch_size=batch_size,
+        iterations=iterations,
+        seed=seed,
+        quiet=True,
+    )
+    return batches
+
+
+def press_ctrl_c() -> None:
+    """A real signal, as the terminal sends it."""
+    signal.raise_signal(signal.SIGINT)
+
+
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """Python's own Ctrl-C, also where the tests run in the background and it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+# --- what is visited, and what is recorded --------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 7, 10, 19, 20, 21, 1000])
+def test_every_epoch_visits_every_image_once_and_ends_with_a_record(batch_size: int) -> None:
+    n, epochs = 20, 3
+    batches = math.ceil(n / batch_size)
+    network, saved = small_network(), list[int]()
+    history = train(
+        network,
+        numbered(n),
+        SGD(0.1),
+        batch_size=batch_size,
+        iterations=epochs * batches,
+        save=lambda h: saved.append(len(h.epochs)),
+        quiet=True,
+    )
+    assert [r.epoch for r in history.epochs] == [1, 2, 3]
+    assert [r.iteration for r in history.epochs] == [batches, 2 * batches, 3 * batches]
+    assert len(history.losses) == epochs * batches
+    assert [epochs for epochs in saved if epochs] == [1, 2, 3]
+
+    seen = visited(n, batch_size, epochs * batches)
+    for epoch in range(epochs):
+        of_epoch = seen[epoch * batches : (epoch + 1) * batches]
+        assert sorted(chain(*of_epoch)) == list(range(n))
+        assert [len(batch) for batch in of_epoch[:-1]] == [batch_size] * (batches - 1)
+        assert len(of_epoch[-1]) == n - (batches - 1) * batch_size
+
+
+def test_an_epoch_that_the_number_of_iterations_cuts_short_has_a_record_too() -> None:
+    history = train(small_network(), numbered(20), SGD(0.1), batch_size=5, iterations=6, quiet=True)
+    assert [(r.epoch, r.iteration) for r in history.epochs] == [(1, 4), (2, 6)]
+
+
+def test_the_order_depends_on_seed_and_epoch_alone() -> None:
+    def orders(batch_size: int, seed: int) -> list[list[int]]:
+        flat = list(chain(*visited(20, batch_size, 2 * math.ceil(20 / batch_size), seed)))
+        return [flat[:20], flat[20:]]
+
+    first, second = orders(5, seed=0)
+    assert first != second
+    assert first != list(range(20))
+    assert orders(7, seed=0) == [first, second]
+    assert orders(20, seed=0) == [first, second]
+    assert orders(5, seed=1)[0] not in (first, second)
+
+
+def test_a_record_holds_what_the_network_measures() -> None:
+    data, network = digits(50, 20, 30), small_network()
+    (record,) = train(network, data, SGD(0.5), batch_size=16, iterations=4, quiet=True).epochs
+    sets = [
+        ("train", data.x_train, data.t_train),
+        ("validation", data.x_validation, data.t_validation),
+        ("test", data.x_test, data.t_test),
+    ]
+    for name, x, t in sets:
+        assert getattr(record, f"{name}_loss") == pytest.approx(network.loss(x, t), rel=1e-6)
+        assert getattr(record, f"{name}_accuracy") == network.accuracy(x, t)
+    assert record.learning_rate == 0.5
+
+
+def test_accuracies_are_shares_of_all_images() -> None:
+    """None of the 7 and 13 images may be dropped to make whole batches of."""
+    data = digits(40, 7, 13)
+    (record,) = train(
+        small_network(), data, SGD(0.5), batch_size=40, iterations=1, quiet=True
+    ).epochs
+    assert record.validation_accuracy is not None
+    assert (record.validation_accuracy * 7) == pytest.approx(round(record.validation_accuracy * 7))
+    assert (record.test_accuracy * 13) == pytest.approx(round(record.test_accuracy * 13))
+
+
+def test_dropout_is_awake_in_steps_and_asleep_in_records() -> None:
+    data = digits(30, 10, 10)
+    network = Sequential([Dense(20), Dropout(0.5), Dense(10)], rng=np.random.default_rng(0))
+    history = train(network, data, SGD(1e-12), batch_size=30, iterations=3, quiet=True)
+    assert len(set(history.losses)) == 3  # the noise differs, the weights hardly do
+    assert np.ptp([r.train_loss for r in history.epochs]) < 1e-6
+
+
+def test_augmentation_gets_noise_of_its_own_and_leaves_the_data_alone() -> None:
+    data = digits(30, 5, 5)
+    untouched = data.x_train.copy()
+
+    def run(batch_size: int) -> tuple[list[float], list[Array]]:
+        noise, shown = list[float](), list[Array]()
+
+        def augment(x: Array, rng: np.random.Generator) -> Array:
+            noise.append(rng.random())
+            return np.full_like(x, 0.5)
+
+        network = small_network()
+        before_each_step(network, lambda _, x: shown.append(x))
+        train(
+            network,
+            data,
+            SGD(0.1),
+            batch_size=batch_size,
+            iterations=2 * 30 // batch_size,
+            augment=augment,
+            quiet=True,
+        )
+        return noise, shown
+
+    noise, shown = run(10)
+    assert len(set(noise)) == 6
+    assert run(10)[0] == noise
+    assert all(np.all(x == 0.5) for x in shown)
+    np.testing.assert_array_equal(data.x_train, untouched)
+
+
+# --- which weights are kept -----------------------------------------------------------------------
+
+BATCHES = 2
+
+
+class Scripted(TwoLayerNet):
+    """A network whose weights, after k batches, are all k, and which reads as many of ten images
+    right as the script says: right[set][epoch], with sets 0 train, 1 validation, 2 test.
+    """
+
+    def __init__(
+        self, validation: Sequence[int], test: Sequence[int], sure: Sequence[float] | None = None
+    ) -> None:
+        super().__init__(784, 1, 10, 0)
+        self.right = [[5] * len(test), validation, test]
+        self.sure = sure or [0.55] * len(test)
+
+    def loss_and_gradient(self, x: ArrayLike, t: ArrayLike) -> tuple[float, Parameters]:
+        grads = self.params.zeros_like()
+        grads.flat[...] = -1
+        return 1.0, grads
+
+    def predict(self, x: ArrayLike) -> Array:
+        which, epoch = int(np.asarray(x)[0, 0]), int(self.params.flat[0]) // BATCHES - 1
+        answers, right = np.arange(10), self.right[which][epoch]
+        answers[right:] = (answers[right:] + 1) % 10
+        y = np.full((10, 10), (1 - self.sure[epoch]) / 9)
+        y[np.arange(10), answers] = self.sure[epoch]
+        return y
+
+    def train(self, patience: int | None = None, validation: bool = True) -> History:
+        sets = [np.full((10, 784), which, np.float32) for which in range(3)]
+        t = np.arange(10)
+        chosen_by = slice(None) if validation else slice(0)
+        data = Data(sets[0], t, sets[1][chosen_by], t[chosen_by], sets[2], t)
+        iterations = BATCHES * len(self.sure)
+        return train(
+            self,
+            data,
+            SGD(1.0),
+            batch_size=10 // BATCHES,
+            iterations=iterations,
+            patience=patience,
+            quiet=True,
+        )
+
+    @property
+    def kept(self) -> int:
+        """The epoch whose weights the network has."""
+        assert len(set(self.params.flat.tolist())) == 1
+        return int(self.params.flat[0]) // BATCHES
+
+
+def test_the_weights_of_the_best_epoch_are_restored() -> None:
+    network = Scripted(validation=[3, 8, 5, 7], test=[9, 1, 9, 9])
+    history = network.train()
+    assert network.kept == 2
+    assert history.best is history.epochs[1]
+    assert len(history.epochs) == 4
+
+
+def test_as_many_right_with_less_loss_is_better() -> None:
+    network = Scripted([8, 8, 8], [5, 5, 5], sure=[0.6, 0.8, 0.7])
+    network.train()
+    assert network.kept == 2
+
+
+def test_of_equal_epochs_the_first_is_kept() -> None:
+    network = Scripted([8, 8, 8], [1, 5, 9])
+    network.train()
+    assert network.kept == 1
+
+
+def test_without_validation_images_the_last_epoch_is_kept() -> None:
+    network = Scripted([0, 0, 0], [9, 5, 1])
+    history = network.train(validation=False)
+    assert network.kept == 3
+    assert all(r.validation_loss is r.validation_accuracy is None for r in history.epochs)
+
+
+@pytest.mark.parametrize(
+    ("patience", "epochs", "kept"), [(1, 3, 2), (2, 4, 2), (3, 7, 5), (None, 7, 5)]
+)
+def test_patience(patience: int | None, epochs: int, kept: int) -> None:
+    network = Scripted([3, 7, 5, 6, 9, 1, 1], [5] * 7)
+    history = network.train(patience)
+    assert len(history.epochs) == epochs
+    assert network.kept == kept
+
+
+def test_the_test_images_have_no_say() -> None:
+    data = digits(60, 20, 20)
+
+    def weights(data: Data) -> bytes:
+        network = small_network()
+        train(network, data, Adam(0.01), batch_size=7, iterations=50, patience=2, quiet=True)
+        return network.params.flat.tobytes()
+
+    other_labels = replace(data, t_test=(data.t_test + 1) % 10)
+    other_images = replace(data, x_test=1 - data.x_test)
+    assert weights(data) == weights(other_labels) == weights(other_images)
+    other_choice = replace(data, t_validation=(data.t_validation + 1) % 10)
+    assert weights(data) != weights(other_choice)  # or the comparison would show nothing
+
+
+def test_averaged_weights_are_measured_and_restored_while_training_goes_on_with_the_latest() -> (
+    None
+):
+    data = digits(60, 20, 20)
+
+    def run(optimizer: Optimizer) -> tuple[TwoLayerNet, History, list[bytes], list[Array]]:
+        network, latest, averages = small_network(), list[bytes](), list[Array]()
+
+        def save(history: History) -> None:
+            if history.epochs:
+                latest.append(network.params.flat.tobytes())
+                averages.append(optimizer.slots.get("average", np.zeros(0)).copy())
+
+        history = train(
+            network, data, optimizer, batch_size=20, iterations=12, save=save, quiet=True
+        )
+        return network, history, latest, averages
+
+    _, _, plain, _ = run(SGD(0.5))
+    network, history, latest, averages = run(SGD(0.5, use_ema=True, ema_momentum=0.9))
+    assert latest == plain
+    assert history.best is not None
+    best = history.best.epoch - 1
+    np.testing.assert_array_equal(network.params.flat, averages[best])
+    assert averages[best].tobytes() != latest[best]
+    for record, average in zip(history.epochs, averages, strict=True):
+        network.params.flat[...] = average
+        expected = cross_entropy_error(network.predict(data.x_test), data.t_test)
+        assert record.test_loss == expected
+
+
+# --- numbers that are none ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
+def test_a_loss_that_is_no_number_stops_training(loss: float) -> None:
+    network, saved, weights = small_network(), list[int](), b""
+    step: Step = network.loss_and_gradient
+    steps = 0
+
+    def loss_and_gradient(x: ArrayLike, t: ArrayLike) -> tuple[float, Parameters]:
+        nonlocal steps, weights
+        steps += 1
+        true_loss, grads = step(x, t)
+        weights = network.params.flat.tobytes()
+        return (loss if steps == 6 else true_loss), grads
+
+    network.loss_and_gradient = loss_and_gradient  # type: ignore[method-assign]
+    with pytest.raises(TrainingError) as caught:
+        train(
+            network,
+            numbered(20),
+            SGD(0.25),
+            batch_size=5,
+            iterations=12,
+            save=lambda h: saved.append(len(h.losses)),
+            quiet=True,
+        )
+    message = str(caught.value)
+    for part in (str(loss), "epoch 2", "batch 2 of 4", "learning rate 0.25", "--learning-rate"):
+        assert part in message
+    assert saved[-1] == 4  # what was saved before stays the latest
+    assert network.params.flat.tobytes() == weights  # no step was taken on it
+
+
+def test_training_that_diverges_says_so_without_warnings() -> None:
+    """Warnings are errors in these tests."""
+    network = small_network()
+    with pytest.raises(TrainingError, match=r"epoch 1, batch \d of 10, at learning rate 3e\+38"):
+        train(network, digits(50, 5, 5), SGD(3e38), batch_size=5, iterations=10, quiet=True)
+
+
+@pytest.mark.parametrize("learning_rate", [0.25, CosineDecay(0.25, 4)])
+def test_weights_that_the_last_step_ruins_are_an_error_and_not_saved(
+    learning_rate: float | CosineDecay,
+) -> None:
+    network, saved = small_network(), list[int]()
+    step: Step = network.loss_and_gradient
+
+    def loss_and_gradient(x: ArrayLike, t: ArrayLike) -> tuple[float, Parameters]:
+        loss, grads = step(x, t)
+        if len(x) == 10:  # type: ignore[arg-type]
+            grads.flat[...] = np.inf
+        return loss, grads
+
+    network.loss_and_gradient = loss_and_gradient  # type: ignore[method-assign]
+    with pytest.raises(TrainingError, match=r"epoch 1, batch 4 of 4, at learning rate 0\.\d") as e:
+        train(
+            network,
+            digits(55, 5, 5),
+            SGD(learning_rate),
+            batch_size=15,
+            iterations=4,
+            save=lambda h: saved.append(len(h.losses)),
+            quiet=True,
+        )
+    assert 4 not in saved
+    assert "nan" in str(e.value)
+
+
+# --- Ctrl-C ---------------------------------------------------------------------------------------
+
+
+def test_ctrl_c_ends_after_the_batch_with_everything_saved() -> None:
+    network, saved = small_network(), list[int]()
+    before_each_step(network, lambda step, _: press_ctrl_c() if step == 7 else None)
+    history = train(
+        network,
+        numbered(20),
+        SGD(0.1),
+        batch_size=5,
+        iterations=20,
+        save=lambda h: saved.append(len(h.losses)),
+        quiet=True,
+    )
+    assert history.interrupted
+    assert len(history.losses) == 7
+    assert [r.epoch for r in history.epochs] == [1]
+    assert saved[-1] == 7
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_before_the_first_epoch_ends() -> None:
+    network, saved = small_network(), list[int]()
+    before_each_step(network, lambda step, _: press_ctrl_c() if step == 1 else None)
+    history = train(
+        network,
+        numbered(20),
+        SGD(0.1),
+        batch_size=5,
+        iterations=20,
+        save=lambda h: saved.append(len(h.losses)),
+        quiet=True,
+    )
+    assert history.interrupted
+    assert (history.epochs, history.best) == ([], None)
+    assert saved[-1] == 1
+
+
+@pytest.mark.parametrize(("batch_size", "step"), [(5, 4), (5, 8), (20, 1), (100, 2)])
+def test_ctrl_c_in_the_last_batch_of_an_epoch_keeps_its_record(batch_size: int, step: int) -> None:
+    network = small_network()
+    before_each_step(network, lambda count, _: press_ctrl_c() if count == step else None)
+    history = train(
+        network, numbered(20), SGD(0.1), batch_size=batch_size, iterations=16, quiet=True
+    )
+    assert len(history.losses) == step
+    assert history.epochs
+    assert history.epochs[-1].iteration == step
+
+
+def test_a_second_ctrl_c_stops_at_once() -> None:
+    network = small_network()
+
+    def press_twice(step: int, _: Array) -> None:
+        if step == 2:
+            press_ctrl_c()
+            press_ctrl_c()
+
+    before_each_step(network, press_twice)
+    with pytest.raises(KeyboardInterrupt):
+        train(network, numbered(20), SGD(0.1), batch_size=5, iterations=20, quiet=True)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_is_given_back_after_an_error() -> None:
+    def fail(step: int, _: Array) -> None:
+        raise ZeroDivisionError
+
+    network = small_network()
+    before_each_step(network, fail)
+    with pytest.raises(ZeroDivisionError):
+        train(network, numbered(20), SGD(0.1), batch_size=5, iterations=20, quiet=True)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_training_in_a_thread_leaves_ctrl_c_to_the_main_one() -> None:
+    handlers, histories, network = list[Any](), list[History](), small_network()
+    before_each_step(network, lambda *_: handlers.append(signal.getsignal(signal.SIGINT)))
+
+    def work() -> None:
+        histories.append(
+            train(network, numbered(20), SGD(0.1), batch_size=5, iterations=8, quiet=True)
+        )
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(30)
+    (history,) = histories
+    assert len(history.epochs) == 2
+    assert set(handlers) == {signal.default_int_handler}
+    same = small_network()
+    train(same, numbered(20), SGD(0.1), batch_size=5, iterations=8, quiet=True)
+    np.testing.assert_array_equal(network.params.flat, same.params.flat)
+
+
+# --- progress -------------------------------------------------------------------------------------
+
+
+def test_one_line_an_epoch_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    history = train(small_network(), digits(30, 10, 10), SGD(0.1), batch_size=10, iterations=30)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 10
+    assert lines[0].startswith("epoch  1/10: loss 2.")
+    last = history.epochs[-1]
+    assert lines[-1] == (
+        f"epoch 10/10: loss {last.train_loss:.4f}, accuracy {last.train_accuracy:.4f}, "
+        f"validation accuracy {last.validation_accuracy:.4f}, "
+        f"test accuracy {last.test_accuracy:.4f}"
+    )
+
+
+def test_quiet_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    train(small_network(), numbered(10), SGD(0.1), batch_size=5, iterations=4, quiet=True)
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "")
+
+
+# --- data -----------------------------------------------------------------------------------------
+
+
+def test_data_in_three_sets_that_share_no_image(tmp_path: Path) -> None:
+    folder = write_data_set(tmp_path)
+    data = load_data("synthetic", folder, 100, seed=3)
+    sizes = [len(data.x_train), len(data.x_validation), len(data.x_test)]
+    assert sizes == [TRAIN - 100, 100, TEST]
+    assert sizes == [len(data.t_train), len(data.t_validation), len(data.t_test)]
+    assert data.x_train.dtype == data.x_validation.dtype == data.x_test.dtype == np.float32
+    assert (data.x_train.min(), data.x_train.max()) == (0, 1)
+
+    whole = load_data("synthetic", folder, 0, seed=0)
+    assert len(whole.x_validation) == 0
+
+    def labelled(x: Array, t: Array) -> set[tuple[bytes, int]]:
+        return {(image.tobytes(), int(label)) for image, label in zip(x, t, strict=True)}
+
+    kept, held_out = (
+        labelled(data.x_train, data.t_train),
+        labelled(data.x_validation, data.t_validation),
+    )
+    assert not kept & held_out
+    assert kept | held_out == labelled(whole.x_train, whole.t_train)
+    assert held_out == labelled(*_validation(folder, seed=3))
+    assert held_out != labelled(*_validation(folder, seed=4))
+
+
+def _validation(folder: Path, seed: int) -> tuple[Array, Array]:
+    data = load_data("synthetic", folder, 100, seed)
+    return data.x_validation, data.t_validation
+
+
+@pytest.mark.parametrize("validation", [-1, TRAIN, 10**9])
+def test_an_image_must_be_left_to_train_on(tmp_path: Path, validation: int) -> None:
+    folder = write_data_set(tmp_path)
+    with pytest.raises(ValueError, match=rf"0 to {TRAIN - 1}.*received {validation:,}"):
+        load_data("synthetic", folder, validation, seed=0)
+
+
+def test_a_data_set_that_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mnist_loader.MIRRORS", {"mnist": ("http://127.0.0.1:9/",)})
+    with pytest.raises(DatasetError, match=r"127\.0\.0\.1"):
+        load_data("mnist", tmp_path, 10, seed=0)
+
+
+# --- history --------------------------------------------------------------------------------------
+
+
+def record(epoch: int, accuracy: float | None, loss: float | None) -> EpochRecord:
+    return EpochRecord(epoch, 10 * epoch, 0.1, 1.0, 0.5, loss, accuracy, 1.0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "better"),
+    [
+        ((0.9, 0.5), (0.8, 0.1), True),  # more right beats less loss
+        ((0.8, 0.1), (0.9, 0.5), False),
+        ((0.9, 0.1), (0.9, 0.5), True),
+        ((0.9, 0.5), (0.9, 0.5), False),
+        ((0.0, 0.1), (0.0, 0.5), True),  # nothing right is a number too
+    ],
+)
+def test_which_epoch_is_better(
+    one: tuple[float, float], other: tuple[float, float], better: bool
+) -> None:
+    assert record(2, *one).is_better_than(record(1, *other)) is better
+
+
+def test_without_validation_the_later_epoch_is_better() -> None:
+    assert record(2, None, None).is_better_than(record(1, None, None))
+    assert not record(1, None, None).is_better_than(record(2, None, None))
+
+
+def test_the_best_weights_are_a_copy() -> None:
+    history, params, state = History(), np.ones(3), np.zeros(1)
+    history.add(record(1, 0.5, 1.0), params, state)
+    params[...], state[...] = 7, 7
+    history.add(record(2, 0.4, 1.0), params, state)
+    assert history.best_weights is not None
+    np.testing.assert_array_equal(history.best_weights[0], np.ones(3))
+    np.testing.assert_array_equal(history.best_weights[1], np.zeros(1))
+    assert history.epochs_since_best() == 1
+
+
+def test_history_as_csv_gives_every_figure_to_the_last_bit() -> None:
+    history = train(
+        small_network(), digits(30, 10, 10), SGD(0.1), batch_size=7, iterations=10, quiet=True
+    )
+    rows = list(csv.DictReader(history.to_csv().splitlines()))
+    assert len(rows) == 2
+    for row, known in zip(rows, history.epochs, strict=True):
+        assert list(row) == list(vars(known))
+        assert {name: float(text) for name, text in row.items()} == vars(known)
+    assert History().to_csv().splitlines() == [",".join(rows[0])]
+    history.add(record(3, None, None), np.zeros(1), np.zeros(1))
+    assert history.to_csv().splitlines()[-1] == "3,30,0.1,1.0,0.5,,,1.0,0.5"
+
+
+def test_nothing_happened_yet() -> None:
+    assert History().epochs_since_best() == 0
+
+
+# --- the real thing -------------------------------------------------------------------------------
+
+
+def test_two_layers_learn_mnist(real_data: Path) -> None:
+    """Too good would be as wrong as too bad."""
+    data = load_data("mnist", real_data, 5000, seed=0)
+    network = TwoLayerNet(784, 50, 10, rng=np.random.default_rng(0))
+    history = train(network, data, SGD(0.1), iterations=600, quiet=True)
+    assert history.best is not None
+    assert 0.70 < history.best.test_accuracy < 0.999
+    assert history.best.test_accuracy == network.accuracy(data.x_test, data.t_test)
+
+
+def test_the_loop_knows_no_network_by_name() -> None:
+    """It trains whatever keeps the contract."""
+    assert "TwoLayerNet" not in vars(train_net)
+    assert "Sequential" not in vars(train_net)

@@ -1,0 +1,45 @@
+"""Things to train in a moment: a few drawn digits, as arrays or as a data set on disk that the
+command lines read like any other, and a small network that is as hard to resume as a large one.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import DTypeLike
+
+import mnist_loader
+from nn.layers import Dense, Dropout
+from nn.sequential import Sequential
+from synthetic_digits import generate
+from train_net import Data
+
+TRAIN, TEST = 700, 200
+"""Images in the data set that `write_data_set` puts on disk."""
+
+
+def digits(train: int, validation: int, test: int) -> Data:
+    """Drawn digits in three sets of these sizes, always the same."""
+    images, labels = generate(train + validation + test, np.random.default_rng(0))
+    x = (images / np.float32(255)).reshape(-1, 784)
+    a, b = train, train + validation
+    return Data(x[:a], labels[:a], x[a:b], labels[a:b], x[b:], labels[b:])
+
+
+def write_data_set(folder: Path) -> Path:
+    """Leave a synthetic data set of 700 and 200 digits in `folder`, where `--dataset synthetic`
+    takes it for the whole one.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mnist_loader, "SYNTHETIC_SIZES", (TRAIN, TEST))
+        mnist_loader.load_mnist(dataset="synthetic", dataset_dir=folder)
+    return folder
+
+
+def small_with_dropout(
+    rng: np.random.Generator, dtype: DTypeLike = np.float32, keep_prob: float = 0.5
+) -> Sequential:
+    """Builds what a recipe asks for: a network whose training needs noise."""
+    return Sequential(
+        [Dense(20, activation="relu"), Dropout(1 - keep_prob), Dense(10)], rng=rng, dtype=dtype
+    )
