@@ -45,6 +45,9 @@ class Recipe:
     validation: int = 5000
     """Training images held out to choose the best epoch by."""
     augment: Callable[[Array, np.random.Generator], Array] | None = None
+    """Changes a batch of images while it is trained on."""
+    extend: Callable[[Array, Array, np.random.Generator], tuple[Array, Array]] | None = None
+    """(images, labels, noise) -> these and more of them, to train on and to choose by."""
 
     def keep_prob(self) -> float | None:
         """Share of units that dropout keeps, None for a network without dropout."""

@@ -68,8 +68,16 @@ class Data:
     t_test: Array
 
 
-def load_data(dataset: str, dataset_dir: Path | None, validation: int, seed: int) -> Data:
+def load_data(
+    dataset: str,
+    dataset_dir: Path | None,
+    validation: int,
+    seed: int,
+    extend: Callable[[Array, Array, np.random.Generator], tuple[Array, Array]] | None = None,
+) -> Data:
     """A data set in three parts, the second of them `validation` training images drawn by `seed`.
+
+    extend: adds images to the first two parts, each from its own; the test images stay as they are.
 
     Raises DatasetError if the data cannot be had, ValueError if no image is left to train on.
     """
@@ -80,7 +88,11 @@ def load_data(dataset: str, dataset_dir: Path | None, validation: int, seed: int
         )
     order = np.random.default_rng(seed).permutation(len(x))
     held_out, kept = order[:validation], order[validation:]
-    return Data(x[kept], t[kept], x[held_out], t[held_out], x_test, t_test)
+    train_part, held_out_part = (x[kept], t[kept]), (x[held_out], t[held_out])
+    if extend is not None:
+        train_part = extend(*train_part, np.random.default_rng((seed, 0)))
+        held_out_part = extend(*held_out_part, np.random.default_rng((seed, 1)))
+    return Data(*train_part, *held_out_part, x_test, t_test)
 
 
 # --- the loop -------------------------------------------------------------------------------------
@@ -431,17 +443,18 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> dict[s
 def _load_or_make(run: dict[str, Any], folder: Path | None) -> tuple[str, Data]:
     """The data set that was asked for; `auto` is MNIST, or digits of our own, and then says so."""
     dataset, validation, seed = run["dataset"], run["validation"], run["seed"]
+    extend = RECIPES[run["recipe"]].extend
     if dataset != "auto":
-        return dataset, load_data(dataset, folder, validation, seed)
+        return dataset, load_data(dataset, folder, validation, seed, extend)
     try:
-        return "mnist", load_data("mnist", folder, validation, seed)
+        return "mnist", load_data("mnist", folder, validation, seed, extend)
     except DatasetError as error:
         print(
             f"train_net: {error}\ntrain_net: MNIST CANNOT BE HAD: training on SYNTHETIC digits, "
             "drawn by this library",
             file=sys.stderr,
         )
-        return "synthetic", load_data("synthetic", folder, validation, seed)
+        return "synthetic", load_data("synthetic", folder, validation, seed, extend)
 
 
 def _set_aside(out: Path) -> None:
