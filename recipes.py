@@ -229,6 +229,11 @@ def _adam(learning_rate: float, iterations: int) -> Optimizer:
     return Adam(learning_rate)
 
 
+def _first_adam(learning_rate: float, iterations: int) -> Optimizer:
+    # TensorFlow 1 had a smaller epsilon, which these small slopes feel.
+    return Adam(learning_rate, epsilon=1e-8)
+
+
 def _averaged_adam(learning_rate: float, iterations: int) -> Optimizer:
     return Adam(learning_rate, use_ema=True, ema_momentum=0.999)
 
@@ -242,7 +247,7 @@ RECIPES = {
     "mlp": Recipe(mlp, _sgd, 0.01, batch_size=32, epochs=10),
     "deep-mlp": Recipe(deep_mlp, _sgd, 0.01, batch_size=32, epochs=10),
     "mlp-adam": Recipe(mlp_adam, _adam, 0.001, batch_size=32, epochs=10, validation=0),
-    "conv": Recipe(conv, _adam, 1e-4, batch_size=10, iterations=10_000),
+    "conv": Recipe(conv, _first_adam, 1e-4, batch_size=10, iterations=10_000),
     "lenet5": Recipe(lenet5, _averaged_adam, 0.001, batch_size=64, epochs=5),
     "lenet5-1998": Recipe(lenet5_1998, _momentum_with_cosine, 0.01, batch_size=32, epochs=10),
 }
