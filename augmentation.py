@@ -44,6 +44,10 @@ class Augmentation:
     thickness : the pen becomes up to so many pixels wider or narrower on each side; at most 1.
     noise : up to this standard deviation of grey-level noise, the same for all pixels of an image.
     blur : up to this standard deviation, in pixels, of a Gaussian blur; at most 2.
+    contrast : grey levels are raised to a power, whose logarithm is up to this: the grey edges of
+        strokes become fainter or darker.
+    flaws : share of the images that get a piece of a ruling line, of those whose strokes get a gap,
+        and of those that get a speck, each drawn on its own; at most 1.
     lighting : paper up to so much brighter, unevenly across the image, and ink up to so much
         fainter; below 1.
 
@@ -58,10 +62,12 @@ class Augmentation:
     thickness: float = 0.0
     noise: float = 0.0
     blur: float = 0.0
+    contrast: float = 0.0
+    flaws: float = 0.0
     lighting: float = 0.0
 
     def __post_init__(self) -> None:
-        limits = {"scale": 0.9, "lighting": 0.9, "thickness": 1.0, "blur": 2.0}
+        limits = {"scale": 0.9, "lighting": 0.9, "thickness": 1.0, "blur": 2.0, "flaws": 1.0}
         for option in fields(self):
             amount, limit = getattr(self, option.name), limits.get(option.name, np.inf)
             if not (0 <= amount <= limit and amount < np.inf):
@@ -84,6 +90,11 @@ class Augmentation:
             images = _thickened(images, _around(0, self.thickness, len(images), rng))
         if self.blur:
             images = _blurred(images, _up_to(self.blur, len(images), rng))
+        if self.contrast:
+            power = np.exp(_around(0, self.contrast, len(images), rng))[:, None, None]
+            images = np.clip(images, 0, 1) ** power
+        if self.flaws:
+            images = _flawed(images, self.flaws, rng)
         if self.lighting:
             images = _lit(images, self.lighting, rng)
         if self.noise:
@@ -289,6 +300,41 @@ def _blurred(images: Images, deviation: Images) -> Images:
         framed[:, 1:-1, 1:-1] = rows
         images = rows + w * (framed[:, 1:-1, :-2] + framed[:, 1:-1, 2:] - 2 * rows)
     return images
+
+
+def _flawed(images: Images, share: float, rng: np.random.Generator) -> Images:
+    """What goes wrong where ink is found in a photograph: a piece of a ruling line is left, a faint
+    stroke is broken, a speck is taken for ink.
+    """
+    n = len(images)
+    level = rng.random(n, dtype=np.float32) < 0.75  # the other lines are upright
+    length, width = _whole(4, 22, n, rng), _whole(1, 2, n, rng)
+    height, breadth = np.where(level, width, length), np.where(level, length, width)
+    speck, gap = _whole(1, 2, n, rng), _whole(1, 3, n, rng)
+    flawed = images.copy()
+    for high, wide, ink in ((height, breadth, True), (gap, gap, False), (speck, speck, True)):
+        struck = rng.random(n, dtype=np.float32) < share
+        where = _rectangles(high, wide, rng) & struck[:, None, None]
+        grey = np.float32(0.3) + _up_to(0.7, n, rng)[:, None, None] if ink else np.float32(0)
+        flawed = np.where(where, np.maximum(flawed, grey) if ink else grey, flawed)
+    return flawed
+
+
+def _rectangles(
+    high: NDArray[np.intp], wide: NDArray[np.intp], rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """Masks (n, 28, 28) of rectangles of the given sizes (n,), away from the edge."""
+    along = np.arange(SIDE)
+    inside = []
+    for size in (high, wide):
+        start = 3 + (rng.random(len(size), dtype=np.float32) * (SIDE - 5 - size)).astype(np.intp)
+        inside.append((along >= start[:, None]) & (along < (start + size)[:, None]))
+    return inside[0][:, :, None] & inside[1][:, None, :]
+
+
+def _whole(least: int, most: int, n: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Whole numbers (n,) from `least` to `most`."""
+    return least + (rng.random(n, dtype=np.float32) * (most + 1 - least)).astype(np.intp)
 
 
 def _lit(images: Images, lighting: float, rng: np.random.Generator) -> Images:

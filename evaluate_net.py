@@ -50,14 +50,19 @@ class Evaluation:
         )
 
     def table(self) -> str:
-        """Precision, recall, F1 and number of images: a line for each class, one for the mean."""
+        """Precision, recall, F1 and number of images: a line for each class, one for the mean of
+        those that have images.
+        """
         rows = zip(
             self.precision(), self.recall(), self.f1(), self.confusion.sum(axis=1), strict=True
         )
         lines = ["digit  precision  recall      f1  images"]
-        for digit, (precision, recall, f1, images) in enumerate(rows):
+        for index, (precision, recall, f1, images) in enumerate(rows):
+            digit = plots.class_name(index)
             lines.append(f"{digit:>5}  {precision:9.4f}  {recall:6.4f}  {f1:6.4f}  {images:6,}")
-        mean = [np.nanmean(values) for values in (self.precision(), self.recall(), self.f1())]
+        tested = self.confusion.any(axis=1)
+        columns = (self.precision(), self.recall(), self.f1())
+        mean = [np.nanmean(values[tested]) for values in columns]
         total = self.confusion.sum()
         lines.append(f" mean  {mean[0]:9.4f}  {mean[1]:6.4f}  {mean[2]:6.4f}  {total:6,}")
         return "\n".join(lines)
@@ -141,7 +146,8 @@ def _show(network: Network, x: Array, t: Array, index: int, name: str, out: Path
         layers = network.activations(image)
         maps = [(title, a[0]) for title, a in layers if a.ndim == 4 and a.shape[3] > 1]
     path = out / f"features-{index}.png"
-    title = f"{name}: test image {index}, a {t[index]}, read as {np.argmax(y)} ({np.max(y):.0%})"
+    answer = f"{plots.class_name(np.argmax(y))} ({np.max(y):.0%})"
+    title = f"{name}: test image {index}, a {t[index]}, read as {answer}"
     plots.save(plots.feature_maps(image[0], maps, y, title), path)
     print(f"{title}\ndrew {path}")
     return 0

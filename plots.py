@@ -24,6 +24,11 @@ Array = NDArray[Any]
 TRAIN, VALIDATION, TEST, FAINT = "#1f6fb4", "#e07b28", "#2c9f4b", "#c9d9e8"
 
 
+def class_name(index: int | np.integer) -> str:
+    """The digit as text; of networks with an eleventh answer, "no digit", that one is "none"."""
+    return "none" if index == 10 else str(index)
+
+
 def save(figure: "Figure", path: str | Path) -> None:
     """Write a figure as a PNG, all at once: a failure leaves no half picture."""
     content = io.BytesIO()
@@ -55,7 +60,8 @@ def curves(history: History, title: str = "") -> "Figure":
     epochs = [record.iteration / batches for record in records]  # the last may be cut short
     if history.losses:
         times = np.arange(1, len(history.losses) + 1) / batches
-        left.plot(times, history.losses, color=FAINT, linewidth=0.6, label="each batch")
+        width = 0.6 if len(history.losses) > 500 else 1.2  # many lines make a band
+        left.plot(times, history.losses, color=FAINT, linewidth=width, label="each batch")
     for axes, figure_of in ((left, "loss"), (right, "accuracy")):
         for name, color in (("train", TRAIN), ("validation", VALIDATION), ("test", TEST)):
             values = [getattr(r, f"{name}_{figure_of}") for r in records]
@@ -103,7 +109,9 @@ def mistakes(x: Array, t: Array, y: Array, title: str = "", most: int = 60) -> "
     predicted, confidence = np.argmax(y, axis=1), np.max(y, axis=1)
     wrong = np.flatnonzero(predicted != t)
     wrong = wrong[np.argsort(-confidence[wrong], kind="stable")]
-    captions = [f"{t[i]}, read as {predicted[i]}\n{confidence[i]:.0%}" for i in wrong[:most]]
+    captions = [
+        f"{t[i]}, read as {class_name(predicted[i])}\n{confidence[i]:.0%}" for i in wrong[:most]
+    ]
     title = f"{title}: " * bool(title) + f"{len(wrong):,} of {len(t):,} wrong"
     if len(wrong) > most:
         title += f", the {most} most confident"
@@ -149,8 +157,9 @@ def confusion(counts: Array, title: str = "") -> "Figure":
                 color="white" if dark else "#1a5fa0" if row == column else "black",
                 fontweight="bold" if row == column else "normal",
             )
-    axes.set_xticks(range(len(counts)))
-    axes.set_yticks(range(len(counts)))
+    names = [class_name(index) for index in range(len(counts))]
+    axes.set_xticks(range(len(counts)), names)
+    axes.set_yticks(range(len(counts)), names)
     axes.set_xlabel("read as")
     axes.set_ylabel("true digit")
     return figure
@@ -199,7 +208,7 @@ def feature_maps(
             _tile(axes, activation[:, :, channel], name if channel == 0 else "", scale)
     bars = figure.add_subplot(grid[rows - 1, :])
     bars.bar(range(len(y)), y, color=TRAIN)
-    bars.set_xticks(range(len(y)))
+    bars.set_xticks(range(len(y)), [class_name(index) for index in range(len(y))])
     bars.set_ylim(0, 1)
     bars.set_ylabel("probability", fontsize=7)
     bars.tick_params(labelsize=7)

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+import non_digits
+import synthetic_digits
+from augmentation import Augmentation
 from nn.convolution import (
     AveragePooling2D,
     Conv2D,
@@ -17,10 +20,19 @@ from nn.convolution import (
     Subsampling2D,
     ZeroPadding2D,
 )
-from nn.initializers import Constant, TruncatedNormal
-from nn.layers import Dense, Dropout, Flatten, Normalization, Rescaling, Reshape
+from nn.layers import (
+    Activation,
+    BatchNormalization,
+    Dense,
+    Dropout,
+    Flatten,
+    Layer,
+    Normalization,
+    Rescaling,
+    Reshape,
+)
 from nn.network import Network
-from nn.optimizers import SGD, Adam, CosineDecay, Optimizer
+from nn.optimizers import SGD, Adam, CosineDecay, OneCycle, Optimizer
 from nn.sequential import Sequential
 from two_layer_net import TwoLayerNet
 
@@ -128,24 +140,21 @@ def conv(
     experts".
 
     3,274,634 parameters.  Adam 1e-4, batches of 10, 10,000 of them; dropout keeps half the units.
+    Ours are the standardised pixels and Keras' first weights: those of the tutorial, two to five
+    times as wide, cost a percent of accuracy in runs as short as these.
     """
-    normal, tenth = TruncatedNormal(stddev=0.1), Constant(0.1)
-    options: dict[str, Any] = {
-        "activation": "relu",
-        "kernel_initializer": normal,
-        "bias_initializer": tenth,
-    }
     return Sequential(
         [
             Reshape((28, 28, 1)),
-            Conv2D(32, 5, padding="same", **options),
+            Normalization(MNIST_MEAN, MNIST_DEVIATION**2),
+            Conv2D(32, 5, padding="same", activation="relu"),
             MaxPooling2D(2),
-            Conv2D(64, 5, padding="same", **options),
+            Conv2D(64, 5, padding="same", activation="relu"),
             MaxPooling2D(2),
             Flatten(),
-            Dense(1024, **options),
+            Dense(1024, activation="relu"),
             Dropout(1 - keep_prob),
-            Dense(10, kernel_initializer=normal, bias_initializer=tenth),
+            Dense(10, activation="softmax"),
         ],
         rng=rng,
         dtype=dtype,
@@ -218,6 +227,42 @@ def lenet5_1998(rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Sequ
     )
 
 
+def photo(rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Sequential:
+    """What reads photographs: five convolutions, and an eleventh answer, "no digit".
+
+    81,211 parameters.  Ours: a stem of 5x5 and pairs of 3x3 (Simonyan and Zisserman 2015), batch
+    normalisation before each relu.  Adam in one cycle up to 0.006 and down, batches of 128, 10
+    epochs of MNIST, digits that this library draws, and things that are no digit, all of them
+    turned, bent, blurred and damaged as in photographs.
+    """
+
+    def normalized() -> list[Layer]:
+        return [BatchNormalization(momentum=0.9, epsilon=1e-5), Activation("relu")]
+
+    return Sequential(
+        [
+            Reshape((28, 28, 1)),
+            Normalization(MNIST_MEAN, MNIST_DEVIATION**2),
+            Conv2D(16, 5, use_bias=False),
+            MaxPooling2D(2),
+            *normalized(),
+            Conv2D(32, 3, padding="same", use_bias=False),
+            *normalized(),
+            Conv2D(32, 3, padding="same", use_bias=False),
+            MaxPooling2D(2),
+            *normalized(),
+            Conv2D(64, 3, padding="same", use_bias=False),
+            *normalized(),
+            Conv2D(64, 3, use_bias=False),
+            *normalized(),
+            Flatten(),
+            Dense(11, activation="softmax"),
+        ],
+        rng=rng,
+        dtype=dtype,
+    )
+
+
 # --- how each is trained --------------------------------------------------------------------------
 
 
@@ -238,8 +283,37 @@ def _averaged_adam(learning_rate: float, iterations: int) -> Optimizer:
     return Adam(learning_rate, use_ema=True, ema_momentum=0.999)
 
 
+def _adam_in_one_cycle(learning_rate: float, iterations: int) -> Optimizer:
+    return Adam(OneCycle(learning_rate, iterations), beta_2=0.99)
+
+
 def _momentum_with_cosine(learning_rate: float, iterations: int) -> Optimizer:
     return SGD(CosineDecay(learning_rate, iterations), momentum=0.9)
+
+
+def _what_photographs_show(x: Array, t: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    """The digits, half as many drawn by pens of this library, and, labelled 10, things that are
+    none.
+    """
+    n = len(x)
+    clean, clean_labels = synthetic_digits.generate(round(0.35 * n), rng)
+    drawn, drawn_labels = non_digits.generate_digits(round(0.15 * n), rng)
+    others = non_digits.generate(round(0.6 * n), x, t, rng)
+    images = [x, clean.reshape(-1, 784).astype(x.dtype) / 255, drawn, others]
+    labels = [t, clean_labels, drawn_labels, np.full(len(others), 10)]
+    return np.concatenate(images), np.concatenate(labels).astype(t.dtype)
+
+
+BENT = Augmentation(rotation=11, scale=0.12, shear=0.2, shift=1.5, elastic=0.7)
+WORN = Augmentation(thickness=0.6, noise=0.08, blur=0.7, contrast=0.6, flaws=0.12, lighting=0.12)
+
+
+def _as_in_photographs(x: Array, rng: np.random.Generator) -> Array:
+    """Every hand is another, and half of the pictures are badly taken."""
+    x = BENT(x, rng)
+    half = len(x) // 2
+    x[:half] = WORN(x[:half], rng)
+    return x
 
 
 RECIPES = {
@@ -250,4 +324,13 @@ RECIPES = {
     "conv": Recipe(conv, _first_adam, 1e-4, batch_size=10, iterations=10_000),
     "lenet5": Recipe(lenet5, _averaged_adam, 0.001, batch_size=64, epochs=5),
     "lenet5-1998": Recipe(lenet5_1998, _momentum_with_cosine, 0.01, batch_size=32, epochs=10),
+    "photo": Recipe(
+        photo,
+        _adam_in_one_cycle,
+        0.006,
+        batch_size=128,
+        epochs=10,
+        augment=_as_in_photographs,
+        extend=_what_photographs_show,
+    ),
 }

@@ -91,7 +91,8 @@ def load_data(
     train_part, held_out_part = (x[kept], t[kept]), (x[held_out], t[held_out])
     if extend is not None:
         train_part = extend(*train_part, np.random.default_rng((seed, 0)))
-        held_out_part = extend(*held_out_part, np.random.default_rng((seed, 1)))
+        if validation:
+            held_out_part = extend(*held_out_part, np.random.default_rng((seed, 1)))
     return Data(*train_part, *held_out_part, x_test, t_test)
 
 
@@ -378,19 +379,23 @@ def _train_as_told(parser: argparse.ArgumentParser, options: argparse.Namespace)
     return 0
 
 
-RUN: dict[str, type | tuple[type, ...]] = {
-    "recipe": str,
-    "dataset": str,
-    "seed": int,
-    "batch_size": int,
-    "learning_rate": float,
-    "keep_prob": (float, type(None)),
-    "validation": int,
-    "patience": (int, type(None)),
-    "dtype": str,
-    "iterations": int,
+def _whole(least: int) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, int) and value >= least
+
+
+RUN: dict[str, Callable[[Any], bool]] = {
+    "recipe": lambda name: name in RECIPES,
+    "dataset": lambda name: name in ("mnist", "fashion", "synthetic"),
+    "seed": _whole(0),
+    "batch_size": _whole(1),
+    "learning_rate": lambda rate: isinstance(rate, float) and rate > 0,
+    "keep_prob": lambda p: p is None or (isinstance(p, float) and 0 < p <= 1),
+    "validation": _whole(0),
+    "patience": lambda epochs: epochs is None or _whole(1)(epochs),
+    "dtype": lambda name: name in ("float32", "float64"),
+    "iterations": _whole(1),
 }
-"""What a checkpoint says of the run that wrote it."""
+"""What a checkpoint says of the run that wrote it, and what can be believed."""
 
 FIXED = ("recipe", "dataset", "seed", "batch_size", "validation", "dtype")
 """What cannot change in a resumed run, or its first part would not be its own."""
@@ -402,11 +407,10 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> dict[s
     if options.resume:
         path = options.resume / "checkpoint.npz"
         run = load_run(path)
-        wrong = [name for name, kind in RUN.items() if not isinstance(run.get(name, run), kind)]
-        if wrong or run["recipe"] not in RECIPES:
+        wrong = [name for name, good in RUN.items() if name not in run or not good(run[name])]
+        if wrong:
             raise StorageError(
-                f"{path} does not say how its run was started ({', '.join(wrong) or 'recipe'}); "
-                "start a new run"
+                f"{path} does not say how its run was started ({', '.join(wrong)}); start a new run"
             )
         for name in FIXED:
             if given[name] not in (None, run[name]):

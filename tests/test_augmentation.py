@@ -24,6 +24,8 @@ EVERYTHING = Augmentation(
     thickness=0.5,
     noise=0.1,
     blur=0.7,
+    contrast=0.6,
+    flaws=1,
     lighting=0.3,
 )
 each_option = pytest.mark.parametrize("option", [option.name for option in fields(Augmentation)])
@@ -142,6 +144,13 @@ def test_shear_leans_upright_bars() -> None:
     assert leaning[5:23].sum(axis=1) == pytest.approx(2, abs=0.05)
 
 
+def test_turning_comes_before_slanting_and_stretching(x: Images) -> None:
+    at_once = Augmentation(rotation=90, shear=0.3, scale=0.2)(x, Extreme(1))
+    turned = Augmentation(rotation=90)(x, Extreme(1))
+    one_by_one = Augmentation(shear=0.3, scale=0.2)(turned, Extreme(1))
+    assert at_once == pytest.approx(one_by_one, abs=1e-3)
+
+
 def test_interpolation_against_its_definition(x: Images) -> None:
     rng = np.random.default_rng(0)
     places = rng.uniform(-4, 32, (2, 20, 28, 28)).astype(np.float32)
@@ -209,6 +218,37 @@ def test_noise_is_as_strong_as_asked() -> None:
     assert noisy.mean() == pytest.approx(0.5, abs=0.002)
 
 
+@pytest.mark.parametrize(("uniform", "power"), [(1, np.e), (0, 1 / np.e), (0.5, 1)])
+def test_contrast_raises_grey_levels_to_a_power(x: Images, uniform: float, power: float) -> None:
+    changed = Augmentation(contrast=1)(x, Extreme(uniform))
+    assert changed == pytest.approx(x**power, rel=1e-5)
+
+
+def test_flaws_are_rectangles_of_ink_or_paper() -> None:
+    for paper, most in ((0.0, 22 * 2 + 4), (1.0, 9)):
+        images = np.full((500, 784), paper, dtype=np.float32)
+        changed = Augmentation(flaws=1)(images, np.random.default_rng(0)).reshape(-1, 28, 28)
+        different = changed != paper
+        assert 1 <= different.sum(axis=(1, 2)).min()
+        assert different.sum(axis=(1, 2)).max() <= most
+        assert not different[:, :3].any()  # nothing at the edge
+        assert not different[:, -2:].any()
+        drawn = changed[different]
+        assert drawn.min() >= (0.3 if paper == 0 else 0)
+    empty = np.zeros((500, 784), dtype=np.float32)
+    rules = Augmentation(flaws=1)(empty, np.random.default_rng(1)).reshape(-1, 28, 28)
+    along, down = ((rules > 0).sum(axis=axis).max(axis=1) for axis in (2, 1))
+    assert np.mean(along > 4) == pytest.approx(0.75 * 18 / 19, abs=0.08)  # most lines are level
+    assert np.mean(down > 4) == pytest.approx(0.25 * 18 / 19, abs=0.08)
+
+
+def test_as_many_images_are_flawed_as_asked(x: Images) -> None:
+    many = np.zeros((2000, 784), dtype=np.float32)
+    changed = Augmentation(flaws=0.2)(many, np.random.default_rng(0))
+    # A gap in empty paper is not seen: two kinds of flaws remain.
+    assert changed.any(axis=1).mean() == pytest.approx(1 - 0.8**2, abs=0.04)
+
+
 def test_lighting_leaves_ink_darker_than_paper() -> None:
     digit = np.zeros((500, 28, 28), dtype=np.float32)
     digit[:, 10:18, 10:18] = 1
@@ -232,7 +272,7 @@ def test_amounts_are_not_negative_and_finite(option: str, amount: float) -> None
         Augmentation(**{option: amount})
 
 
-@pytest.mark.parametrize("option", ["scale", "thickness", "blur", "lighting"])
+@pytest.mark.parametrize("option", ["scale", "thickness", "blur", "flaws", "lighting"])
 def test_amounts_are_limited(option: str) -> None:
     with pytest.raises(ValueError, match=f"expected {option} from 0 to"):
         Augmentation(**{option: 2.5})

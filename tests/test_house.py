@@ -29,6 +29,7 @@ ROWS = {
     "two_layer_net": 1,
     "plots": 1,
     "mnist_loader": 1,
+    "non_digits": 1,
     # 2
     "nn.convolution": 2,
     "nn.checkpoints": 2,
@@ -42,7 +43,13 @@ ROWS = {
     "predict_image": 5,
 }
 
-READS_PICTURES = {"predict_image", "photograph", "synthetic_digits", "augmentation"}
+READS_PICTURES = {
+    "predict_image",
+    "photograph",
+    "synthetic_digits",
+    "non_digits",
+    "augmentation",
+}
 DRAWS_FIGURES = {"plots", "predict_image"}
 
 GENERATORS = {"Generator", "BitGenerator", "SeedSequence", "PCG64", "default_rng"}
@@ -169,7 +176,7 @@ def test_every_module_is_installed() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     installed = project["tool"]["setuptools"]["py-modules"]
     assert sorted(installed) == sorted(name for name in MODULES if not name.startswith("nn"))
-    assert project["tool"]["setuptools"]["packages"] == ["nn"]
+    assert project["tool"]["setuptools"]["packages"] == ["nn", "models"]
     for command, place in project["project"]["scripts"].items():
         module, function = place.split(":")
         assert module == command.replace("-", "_")

