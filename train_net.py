@@ -384,7 +384,7 @@ def _whole(least: int) -> Callable[[Any], bool]:
 
 
 RUN: dict[str, Callable[[Any], bool]] = {
-    "recipe": lambda name: name in RECIPES,
+    "recipe": lambda name: isinstance(name, str) and name in RECIPES,
     "dataset": lambda name: name in ("mnist", "fashion", "synthetic"),
     "seed": _whole(0),
     "batch_size": _whole(1),
