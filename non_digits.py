@@ -85,7 +85,7 @@ SIDES = {
 
 SIZE = 80  # long side, in pixels, of what the pen draws before it is made small
 
-
+# How much of what `generate` makes is of each kind.
 SHARES = {"part": 0.26, "pair": 0.18, "letter": 0.26, "scribble": 0.14, "line": 0.09, "blot": 0.07}
 
 
@@ -100,18 +100,16 @@ def generate(n: int, x: Array, t: Array, rng: np.random.Generator) -> NDArray[np
     rng : the source of randomness.
 
     Returns float32 (n, 784) in [0, 1], all kinds of things in turn, prepared by
-    `photograph.normalise_digit`.  Raises ValueError if `n` is negative, or if among the digits one
-    of 0, 2, 3 and 5 is missing: parts are cut from them.
+    `photograph.normalise_digit`.  Raises ValueError if `n` is negative.
     """
     _check_number(n)
-    missing = [digit for digit in SIDES["upper"] if not np.any(t == digit)]
-    if missing:
-        raise ValueError(f"expected digits of all kinds, received none of {missing}; pass more")
     counts = dict(zip(SHARES, rng.multinomial(n, list(SHARES.values())), strict=True))
     things = parts(counts["part"], x, t, rng) + pairs(counts["pair"], x, t, rng)
     for name, draw in (("letter", letter), ("scribble", scribble), ("line", line), ("blot", blot)):
         things += [draw(rng) for _ in range(counts[name])]
-    return _prepared(things)
+    # More letters in place of what could not be cut, as there were no digits for it.
+    things += [letter(rng) for _ in range(n - len(things))]
+    return prepared(things)
 
 
 def generate_digits(
@@ -124,7 +122,7 @@ def generate_digits(
     _check_number(n)
     labels = rng.integers(0, 10, n)
     things = [_ink([path for path, _ in strokes(int(digit), rng)], rng) for digit in labels]
-    return _prepared(things), labels
+    return prepared(things), labels
 
 
 def _check_number(n: int) -> None:
@@ -132,7 +130,7 @@ def _check_number(n: int) -> None:
         raise ValueError(f"expected n >= 0 images, received {n}; ask for 0 or more")
 
 
-def _prepared(things: list[Array]) -> NDArray[np.float32]:
+def prepared(things: list[Array]) -> NDArray[np.float32]:
     """Ink of any size -> (n, 784), as the reader of photographs shows it to the network."""
     from photograph import normalise_digit  # noqa: PLC0415  (OpenCV loads when it is needed)
 
@@ -144,10 +142,14 @@ def _prepared(things: list[Array]) -> NDArray[np.float32]:
 
 
 def parts(n: int, x: Array, t: Array, rng: np.random.Generator) -> list[Array]:
-    """One side of a digit, of 30 to 55 percent of its width or height."""
+    """One side of a digit, of 30 to 55 percent of its width or height; up to `n` of them, as some
+    sides need a digit that is not there.
+    """
     with_side = {side: np.flatnonzero(np.isin(t, digits)) for side, digits in SIDES.items()}
     found = []
     for side in rng.choice(list(SIDES), n, p=[0.4, 0.4, 0.1, 0.1]):
+        if not len(with_side[side]):
+            continue
         digit = _cropped(x[rng.choice(with_side[side])])
         size = digit.shape[0 if side in ("upper", "lower") else 1]
         kept = max(1, round(size * rng.uniform(0.3, 0.55)))
@@ -163,11 +165,13 @@ def parts(n: int, x: Array, t: Array, rng: np.random.Generator) -> list[Array]:
 
 
 def pairs(n: int, x: Array, t: Array, rng: np.random.Generator) -> list[Array]:
-    """Two digits that touch or nearly do, or a digit with a part of its neighbour."""
+    """Two digits that touch or nearly do, or a digit with a part of its neighbour; `n` of them, if
+    there are digits.
+    """
     # A 1 beside a digit soon looks like another digit: fewer of them.
     candidates = np.flatnonzero((t != 1) | (rng.random(len(t)) < 0.3))
     found = []
-    for first, second in rng.choice(candidates, (n, 2)):
+    for first, second in rng.choice(candidates, (n if len(candidates) else 0, 2)):
         left, right = _cropped(x[first]), _cropped(x[second])
         if rng.random() < 0.3:
             right = right[:, : max(1, round(right.shape[1] * rng.uniform(0.35, 0.8)))]

@@ -84,6 +84,7 @@ def decode_picture(data: bytes) -> tuple[Array, int]:
             f"the file is cut off: its {len(data):,} bytes stop before the end of the picture; "
             "copy or download it again"
         )
+    turned = any(name in data for name in (b"Exif", b"EXIF", b"eXIf", b"II*\0", b"MM\0*"))
     reduced = {
         1: cv2.IMREAD_COLOR,
         2: cv2.IMREAD_REDUCED_COLOR_2,
@@ -91,7 +92,7 @@ def decode_picture(data: bytes) -> tuple[Array, int]:
         8: cv2.IMREAD_REDUCED_COLOR_8,
     }
     picture = None if is_jpeg else _decode(data, cv2.IMREAD_UNCHANGED)
-    if picture is None or (picture.dtype == np.uint8 and picture.shape[2:] != (4,)):
+    if picture is None or (picture.dtype == np.uint8 and picture.shape[2:] != (4,) and turned):
         picture = _decode(data, reduced[shrink])  # the flags that turn the picture upright
     if picture is None:
         raise PictureError(
@@ -102,6 +103,8 @@ def decode_picture(data: bytes) -> tuple[Array, int]:
         picture = _to_8_bits(picture)
     if picture.shape[2:] == (4,):
         picture = _flatten_transparency(picture)
+    if picture.ndim == 2 or picture.shape[2] == 1:
+        picture = cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR)
     return picture, shrink
 
 
@@ -318,18 +321,20 @@ def _odd(size: float) -> int:
 def find_ink(flat: Array) -> tuple[Array, Array]:
     """Which pixels are ink, bool, and how much of it lies there, float32 in [0, 1].
 
-    Ink is darker than paper ever is by chance (five standard deviations, measured on this paper in
-    this light), and more than two fifths as dark as the darkest within one and a half stroke
-    widths.  So a stroke ends where its blurred edge fades, a pencil beside a marker keeps its
-    width, and grey ruling under a pen counts as paper.  The
-    lines of ruled or squared paper are taken out.
+    Ink is darker than paper is by chance (five standard deviations, measured on this paper in this
+    light; as few as three where the darkest ink is faint), and more than two fifths as dark as the
+    darkest within one and a half stroke widths.  So a stroke ends where its blurred edge fades, a
+    pencil beside a marker keeps its width, and grey ruling under a pen counts as paper.  The lines
+    of ruled or squared paper are taken out.
     """
     darkness = cv2.GaussianBlur(255 - flat, (0, 0), max(0.7, max(flat.shape) / WORKING_SIZE))
     paper, spread = _paper(darkness)
     if np.median(spread) > 6:  # coarse grain: look through a coarser lens
         darkness = cv2.GaussianBlur(darkness, (0, 0), 1.5)
         paper, spread = _paper(darkness)
-    marked = darkness > paper + np.maximum(5 * spread, 12)
+    contrast = float(np.quantile(darkness[::2, ::2], 0.99)) - paper
+    chance = np.maximum(3 * spread, np.minimum(5 * spread, 0.4 * contrast))
+    marked = darkness > paper + np.maximum(chance, 12)
     reach = max(flat.shape) * 0.03
     for _ in range(2):  # the first pass finds how wide the strokes are
         size = _odd(reach)
@@ -403,8 +408,11 @@ def _rulings_across(marked: Array, darkness: Array) -> tuple[Array, float]:
     # a cell takes the darkest of its pixels, so that not even the thinnest line gets lost
     cells = cv2.dilate(marked.astype(np.uint8), cell)[::step, ::step]
     shades = cv2.dilate(darkness, cell)[::step, ::step]
-    count, labels, boxes, _ = cv2.connectedComponentsWithStats(_long_lines(cells), connectivity=8)
-    columns = cells.shape[1]
+    lines, columns = _long_lines(cells), cells.shape[1]
+    # where a digit joins two lines they are cut apart
+    broad = cv2.morphologyEx(lines, cv2.MORPH_OPEN, np.ones((max(10, columns // 16), 1), np.uint8))
+    lines[broad > 0] = 0
+    count, labels, boxes, _ = cv2.connectedComponentsWithStats(lines, connectivity=8)
     left, length, area = boxes[:, 0], boxes[:, 2], boxes[:, 4]
     thickness = area / length - 2  # the lines were thickened by two
     thin = thickness < np.maximum(2, length / 20)
@@ -430,19 +438,20 @@ def _rulings_across(marked: Array, darkness: Array) -> tuple[Array, float]:
 def _long_lines(cells: Array) -> Array:
     """Where a straight line at least a quarter of the picture long passes, uint8.
 
-    The picture is sheared so that lines of one slope after the other become level, and everything
-    that is no level run is taken away (a morphological opening).
+    The picture is sheared so that lines of one slope after the other become level; small gaps are
+    closed, and everything that is no level run is taken away (a morphological closing and opening).
     """
     rows, columns = cells.shape
     margin = columns // 7  # room for what a shear moves out of the picture
     thickened = cv2.dilate(cells, np.ones((3, 1), np.uint8))  # a line bends a little
     thickened = np.pad(thickened, ((margin, margin), (0, 0)))
     size = columns, rows + 2 * margin
-    run = np.ones((1, max(15, columns // 4)), np.uint8)
+    run, gap = np.ones((1, max(15, columns // 4)), np.uint8), np.ones((1, 7))
     lines = np.zeros_like(thickened)
     for slope in np.linspace(-0.27, 0.27, 19):
         shear = np.array([[1, 0, 0], [-slope, 1, slope * columns / 2]])
         level = cv2.warpAffine(thickened, shear, size, flags=cv2.INTER_NEAREST)
+        level = cv2.morphologyEx(level, cv2.MORPH_CLOSE, gap)
         level = cv2.morphologyEx(level, cv2.MORPH_OPEN, run)
         if level.any():
             shear[1] = slope, 1, -slope * columns / 2

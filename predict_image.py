@@ -219,8 +219,20 @@ def _propose(strokes: list[Stroke]) -> tuple[list[_Proposal], list[tuple[int, ..
         count += len(parts)
     for group in _neighbours(strokes):
         pieces = tuple(sorted(piece for index in group for piece in wholes[index]))
-        proposals.append(_Proposal(pieces, join([strokes[index] for index in group])))
+        members = [strokes[index] for index in group]
+        proposals.append(_Proposal(pieces, join(members), _worth_of_joining(members)))
     return proposals, wholes
+
+
+def _worth_of_joining(strokes: list[Stroke]) -> float:
+    """How likely strokes are to be one digit by their places alone: two of one size are rarely
+    parts of one digit, unless their boxes share half of a width and a quarter of a height, which
+    neighbours in a row and in a column do not."""
+    (x, y, w, h), (u, v, s, t) = (stroke.box for stroke in strokes[:2])
+    across, down = min(x + w, u + s) - max(x, u), min(y + h, v + t) - max(y, v)
+    if 2 * across > min(w, s) and 4 * down > min(h, t):
+        return ENTWINED
+    return APART if min(w * h, s * t) > 0.6 * max(w * h, s * t) else 0.0
 
 
 def _neighbours(strokes: list[Stroke], most: int = 400) -> list[tuple[int, ...]]:
@@ -252,7 +264,9 @@ def _neighbours(strokes: list[Stroke], most: int = 400) -> list[tuple[int, ...]]
 
 # --- decision -------------------------------------------------------------------------------------
 
-# What is less likely than the network knows, as log-probabilities:
+# What is more or less likely than the network can know, as log-probabilities:
+ENTWINED = float(np.log(5))  # that strokes in one place are one digit
+APART = float(np.log(0.3))  # that strokes of one size in two places are one digit
 CUT = float(np.log(0.7))  # that a digit ends at a cut
 LIGATURE = float(np.log(0.1))  # that a piece between two cuts is part of no digit
 NONE_OF_MANY = float(np.log(0.05))  # that a stroke wide enough for several digits holds none
@@ -352,23 +366,68 @@ def _groups(sets: list[frozenset[int]]) -> list[frozenset[int]]:
 
 
 def _plausible(chosen: list[int], draft: _Draft, p: Array) -> list[int]:
-    """What is left of the digits when each is compared with the others."""
+    """The digits that are of a kind with the others: one hand wrote them all with one pen.
+
+    Left out is what is less than 0.35 times as high as a typical digit, a third as dark (writing
+    that shines through), half as thick (remains of rulings), or cut by the edge of the picture and
+    lower than the others.  "Typical" is a median weighted by ink and certainty.
+    """
+    from photograph import stroke_width  # noqa: PLC0415
+
+    chosen = [index for index in chosen if p[index, :10].max() > 0.3]
     if not chosen:
         return []
     strokes = [draft.proposals[index].stroke for index in chosen]
-    confidence = np.array([p[index, :10].max() for index in chosen])
-    height = np.array([stroke.box[3] for stroke in strokes])
+    x, y, w, h = np.array([stroke.box for stroke in strokes]).T
+    weight = p[chosen, :10].max(axis=1) * [float(stroke.ink.sum()) for stroke in strokes]
     darkness = np.array([stroke.darkness for stroke in strokes])
-    typical = _weighted_median(height, confidence * height)
-    shade = _weighted_median(darkness, confidence * height)
-    keep = (confidence > 0.3) & (height > 0.35 * typical) & (darkness > 0.33 * shade)
+    pen = np.array([stroke_width(stroke.ink > 0) for stroke in strokes])
+    typical = _weighted_median(h, weight)
     rows, columns = draft.ink.shape
-    for index, stroke in enumerate(strokes):
-        x, y, w, h = stroke.box
-        at_edge = x <= 1 or y <= 1 or x + w >= columns - 1 or y + h >= rows - 1
-        if at_edge and h < 0.75 * typical:
-            keep[index] = False
-    return [index for index, kept in zip(chosen, keep, strict=True) if kept]
+    at_edge = (x <= 1) | (y <= 1) | (x + w >= columns - 1) | (y + h >= rows - 1)
+    fits = h > np.where(at_edge, 0.75, 0.35) * typical
+    fits &= darkness > _weighted_median(darkness, weight) / 3
+    fits &= pen > _weighted_median(pen, weight) / 2
+    return _in_company([index for index, fit in zip(chosen, fits, strict=True) if fit], draft, p)
+
+
+def _in_company(chosen: list[int], draft: _Draft, p: Array) -> list[int]:
+    """A row is writing of one kind.  Where three fifths of a row are digits, what else has their
+    size is one too, if the network does not rule it out; where less than two fifths of at least
+    three are, it is a row of words, and none is a digit."""
+    used = {piece for index in chosen for piece in draft.proposals[index].pieces}
+    h = np.array([draft.proposals[index].stroke.box[3] for index in chosen])
+    if not chosen:
+        return []
+    typical = float(np.median(h))
+    wholes = set(draft.wholes)
+    others = [
+        index
+        for index, proposal in enumerate(draft.proposals)
+        if proposal.pieces in wholes
+        and not used.intersection(proposal.pieces)
+        and 0.6 * typical < proposal.stroke.box[3] < 2 * typical
+    ]
+    everything = [*chosen, *others]
+    boxes = [draft.proposals[index].stroke.box for index in everything]
+    kept: list[int] = []
+    for row in rows_of(boxes):
+        digits = [everything[member] for member in row if member < len(chosen)]
+        rest = [everything[member] for member in row if member >= len(chosen)]
+        letters = sum(max(1.0, draft.proposals[index].stroke.box[2] / typical) for index in rest)
+        share = len(digits) / (len(digits) + letters)
+        if share >= 0.4 or len(digits) + letters < 3:
+            kept += digits
+        if share >= 0.6:
+            kept += [index for index in rest if _may_be_digit(draft.proposals[index], p[index])]
+    return kept
+
+
+def _may_be_digit(proposal: _Proposal, p: Array) -> bool:
+    """Whether something in a row of digits may be one of them: no wider than high, and not ruled
+    out by the network."""
+    _, _, w, h = proposal.stroke.box
+    return w < 1.2 * h and float(p[:10].max()) > 0.02
 
 
 def _weighted_median(values: Array, weights: Array) -> float:
@@ -428,7 +487,7 @@ def draw_annotated(reading: Reading) -> Array:
             color = tuple(int(DOUBTFUL[i : i + 2], 16) for i in (5, 3, 1))
         cv2.rectangle(canvas, (x - line, y - line), (x + w + line, y + h + line), color, line)
         text = f"{digit.digit}?" if digit.unsure else str(digit.digit)
-        size = max(h / 60, line / 2.5, 0.4)
+        size = max(min(h / 60, max(canvas.shape[:2]) / 400), line / 2.5, 0.4)
         (_, tall), _ = cv2.getTextSize(text, font, size, line)
         bottom = y - 3 * line if y - 4 * line > tall else y + h + tall + 4 * line
         bottom = min(bottom, canvas.shape[0] - line)
@@ -443,7 +502,7 @@ def draw_steps(reading: Reading, title: str = "", most: int = 40) -> Figure:
     from matplotlib.figure import Figure  # noqa: PLC0415  (most runs draw nothing)
 
     digits = reading.digits[:most]
-    columns = max(4, min(10, len(digits)))
+    columns = max(6, min(10, len(digits)))
     lines = -(-len(digits) // columns)
     height, width = reading.flat.shape
     tall = min(4.5, max(1.6, 3.6 * height / width))

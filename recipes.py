@@ -78,7 +78,7 @@ def two_layer(rng: np.random.Generator, dtype: DTypeLike = np.float32) -> TwoLay
     """784-50-10 with sigmoid: the network whose every formula is written out in two_layer_net.py.
 
     39,760 parameters.  Saito, *Deep Learning from Scratch*, chapters 4 and 5: SGD 0.1, batches of
-    100, 10,000 of them.
+    100, 10,000 of them.  Test accuracy 0.9465 ± 0.0011 (5 seeds).
     """
     return TwoLayerNet(784, 50, 10, rng=rng, dtype=dtype)
 
@@ -87,7 +87,8 @@ def mlp(rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Sequential:
     """784-300-100-10 with relu, on standardised pixels.
 
     266,610 parameters.  The first network of the Keras tutorials (Géron, *Hands-On Machine
-    Learning*, chapter 10): SGD 0.01, batches of 32, 10 epochs.
+    Learning*, chapter 10): SGD 0.01, batches of 32, 10 epochs.  Test accuracy 0.9759 ± 0.0016 (5
+    seeds; published 0.9756).
     """
     return Sequential(
         [
@@ -106,7 +107,7 @@ def deep_mlp(rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Sequent
     """Twenty hidden layers of 100 relu units, on standardised pixels: how deep can it be?
 
     271,410 parameters.  The deep network of the Keras tutorials: SGD 0.01, batches of 32, 10
-    epochs.
+    epochs.  Test accuracy 0.9655 ± 0.0012 (5 seeds; published 0.9652).
     """
     return Sequential(
         [
@@ -124,7 +125,8 @@ def mlp_adam(rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Sequent
     """784-128-10 with relu, trained with Adam.
 
     101,770 parameters.  TensorFlow's beginner tutorial: Adam 0.001, batches of 32, 10 epochs of
-    all 60,000 images, the last of which counts.
+    all 60,000 images, the last of which counts.  Test accuracy 0.9785 ± 0.0019 (5 seeds; published
+    0.9789, one run within the spread).
     """
     return Sequential(
         [Flatten(), Dense(128, activation="relu"), Dense(10, activation="softmax")],
@@ -166,7 +168,8 @@ def lenet5(rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Sequentia
 
     61,706 parameters.  After LeCun et al., "Gradient-based learning applied to document
     recognition", 1998: Adam 0.001, batches of 64, 5 epochs.  Ours are the standardised pixels, and
-    that the weights which count are an average over the latest 1,000 batches.
+    that the weights which count are an average over the latest 1,000 batches.  Test accuracy
+    0.9913 ± 0.0003 (5 seeds; a tutorial reports 0.9926 for one run).
     """
     return Sequential(
         [

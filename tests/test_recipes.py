@@ -317,8 +317,8 @@ def test_what_reads_photographs_has_an_eleventh_answer() -> None:
     assert isinstance(network, Sequential)
     assert network.classes == 11
     assert recipe.optimizer(0.006, 200).learning_rate == OneCycle(0.006, 200)
-    x, t = generate(100, np.random.default_rng(0))
-    x = x.reshape(-1, 784).astype(np.float32) / 255
+    digits, t = generate(100, np.random.default_rng(0))
+    x = digits.reshape(-1, 784).astype(np.float32) / 255
     assert recipe.extend is not None
     assert recipe.augment is not None
     images, labels = recipe.extend(x, t, np.random.default_rng(1))
