@@ -1,0 +1,284 @@
+"""How long a step of training takes, here and in the frameworks, side by side: each system in a
+process of its own, one at a time, round after round, on the same images of MNIST.
+
+    python benchmarks/speed.py                          all workloads, some minutes
+    python benchmarks/speed.py --workloads mlp-adam     those whose name begins like that
+    python benchmarks/speed.py --systems "this library" PyTorch --rounds 21
+
+A machine that is busy with something else measures nothing: how long the threads of each chunk
+stood in line for a processor is measured too, and a table made in a crowd says that it is none.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from peers import SYSTEMS, Workload, build, torch_model
+
+ROOT = Path(__file__).resolve().parent.parent
+
+TRAINING = [
+    Workload("two-layer", 100),
+    Workload("mlp", 32),
+    Workload("deep-mlp", 32),
+    Workload("mlp-adam", 32),
+    *(Workload("conv", size) for size in (10, 50, 128)),
+    Workload("lenet5", 64),
+]
+NETWORKS = ("two-layer", "mlp", "deep-mlp", "mlp-adam", "conv", "lenet5")
+ASKING = [Workload(name, n, training=False) for name in NETWORKS for n in (1, 1000)]
+WORKLOADS = {str(workload): workload for workload in [*TRAINING, *ASKING]}
+
+REFERENCE, LIBRARY, FLOOR = "PyTorch", "this library", "matrix products"
+CHUNK = 0.15
+"""Seconds that a system works before the next one's turn."""
+TOLERATED = 0.02
+"""Share of its time that a system may stand in line for a processor in a run that counts."""
+
+
+# --- one system: a process that takes so many steps when it is told to ----------------------------
+
+
+def serve(system: str, workload: Workload, images: str) -> None:
+    """Answer every line of stdin with the seconds that a step took, and the share of them waited.
+
+    The first answer says how many steps fill a chunk, or why the system cannot be measured.
+    """
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a framework has to say is no answer
+
+    def answer(**figures: Any) -> None:
+        print(json.dumps(figures), file=answers, flush=True)
+
+    with np.load(images) as file:
+        x, t = file["x"], file["t"]
+    try:
+        run = SYSTEMS[system](workload, x, t)
+    except ImportError as error:
+        answer(missing=str(error))
+        return
+    run(3)
+    steps, seconds = 1, 0.0
+    while seconds < CHUNK / 3:
+        steps *= 2
+        began = time.perf_counter()
+        run(steps)
+        seconds = time.perf_counter() - began
+    steps = max(1, round(steps * CHUNK / seconds))
+    answer(steps=steps)
+    for _ in sys.stdin:
+        waited, began = waiting(), time.perf_counter()
+        run(steps)
+        seconds = time.perf_counter() - began
+        answer(seconds=seconds / steps, waited=(waiting() - waited) / seconds)
+
+
+def waiting() -> float:
+    """Seconds that the threads of this process were ready to work and got no processor; on systems
+    other than Linux nobody counts them.
+    """
+    total = 0
+    for path in Path("/proc/self/task").glob("*/schedstat"):
+        try:
+            total += int(path.read_text().split()[1])
+        except OSError:  # a thread that has just ended
+            continue
+    return total / 1e9
+
+
+# --- all of them, in turn -------------------------------------------------------------------------
+
+
+def measure(
+    systems: list[str], workload: Workload, images: str, rounds: int
+) -> dict[str, list[dict[str, float]]]:
+    """The answers of each system, round by round; every round begins with another one."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    processes: dict[str, subprocess.Popen[str]] = {}
+    with tempfile.TemporaryFile() as noise:
+        for system in systems:
+            command = [sys.executable, __file__, "--serve", system, str(workload), images]
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=noise,
+                text=True,
+                env=environment,
+            )
+            first = _answer(process)
+            if "steps" in first:
+                processes[system] = process
+            else:
+                _end(process)
+                reason = first.get("missing", "it failed")
+                print(f"{workload}: without {system} ({reason})", file=sys.stderr)
+        results: dict[str, list[dict[str, float]]] = {system: [] for system in processes}
+        names = list(processes)
+        for i in range(rounds):
+            start = i % len(names)
+            for system in names[start:] + names[:start]:
+                stdin = processes[system].stdin
+                assert stdin is not None
+                print("go", file=stdin, flush=True)
+                results[system].append(_answer(processes[system]))
+        for process in processes.values():
+            _end(process)
+    return results
+
+
+def _answer(process: subprocess.Popen[str]) -> dict[str, Any]:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    return dict(json.loads(line)) if line else {}
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.close()
+    process.stdout.close()
+    process.wait()
+
+
+def row(workload: str, system: str, results: dict[str, list[dict[str, float]]]) -> str:
+    """A line of the table.  Ratios are taken within each round, where both met the same weather."""
+    own = [chunk["seconds"] for chunk in results[system]]
+    cells = [workload, system, f"{1e6 * statistics.median(own):,.0f}"]
+    for other, faster in ((REFERENCE, True), (FLOOR, False)):
+        if other not in results:
+            cells.append("")
+            continue
+        theirs = [chunk["seconds"] for chunk in results[other]]
+        pairs = zip(theirs, own, strict=True)
+        cells.append(f"{statistics.median(b / a if faster else a / b for b, a in pairs):.2f}")
+    waited = statistics.median(chunk["waited"] for chunk in results[system])
+    return f"| {' | '.join(cells)} | {waited:.1%} |"
+
+
+# --- from nothing to an answer --------------------------------------------------------------------
+
+COLD_START = {
+    LIBRARY: """
+import sys
+import numpy as np
+from nn.sequential import load_model
+network = load_model(sys.argv[1])
+print(int(np.argmax(network.predict(np.load(sys.argv[2])))))
+""",
+    REFERENCE: """
+import sys
+import numpy as np
+import torch
+from peers import torch_model
+model = torch_model("lenet5")
+model.load_state_dict(torch.load(sys.argv[1]))
+model.eval()
+with torch.inference_mode():
+    x = torch.from_numpy(np.load(sys.argv[2])).reshape(1, 1, 28, 28)
+    print(int(model(x).argmax()))
+""",
+}
+MEMORY = """
+from pathlib import Path
+status = Path("/proc/self/status")
+if status.exists():
+    print(next(line.split()[1] for line in status.open() if line.startswith("VmHWM")))
+"""
+
+
+def cold_start(folder: Path, x: Any, rounds: int) -> dict[str, tuple[float, float]]:
+    """Median seconds, and megabytes at the most, of a process that loads a LeNet-5, reads one image
+    and ends.
+    """
+    image, models = folder / "image.npy", {LIBRARY: folder / "model.npz"}
+    np.save(image, x[:1])
+    build("lenet5").save(models[LIBRARY])
+    if importlib.util.find_spec("torch"):
+        import torch
+
+        models[REFERENCE] = folder / "model.pt"
+        torch.save(torch_model("lenet5").state_dict(), models[REFERENCE])
+    path = os.pathsep.join([str(ROOT), str(ROOT / "benchmarks")])
+    environment = {**os.environ, "PYTHONPATH": path}
+    seconds: dict[str, list[float]] = {system: [] for system in models}
+    memory = dict.fromkeys(models, 0.0)
+    for _ in range(rounds):
+        for system, model in models.items():
+            script = COLD_START[system] + MEMORY
+            command = [sys.executable, "-c", script, str(model), str(image)]
+            began = time.perf_counter()
+            result = subprocess.run(
+                command, env=environment, check=True, capture_output=True, text=True
+            )
+            seconds[system].append(time.perf_counter() - began)
+            _, *kilobytes = result.stdout.split()
+            memory[system] = float(kilobytes[0]) / 1024 if kilobytes else float("nan")
+    return {name: (statistics.median(seconds[name]), memory[name]) for name in models}
+
+
+# --- command line ---------------------------------------------------------------------------------
+
+
+def main() -> int:
+    """Print the tables; the exit status is 1 if the machine was too busy for them to count."""
+    if sys.argv[1:2] == ["--serve"]:
+        serve(sys.argv[2], WORKLOADS[sys.argv[3]], sys.argv[4])
+        return 0
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--workloads", nargs="+", default=[""], metavar="NAME")
+    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
+    parser.add_argument("--rounds", type=int, default=11, help="at least 7 (default: 11)")
+    parser.add_argument("--dataset-dir", type=Path, help="where mnist/ is (default: dataset)")
+    parser.add_argument("--no-cold-start", action="store_true", help="only the steps")
+    options = parser.parse_args()
+    chosen = [name for name in WORKLOADS if name.startswith(tuple(options.workloads))]
+    if options.rounds < 7 or not chosen:
+        parser.error(f"expected at least 7 rounds, and workloads among: {'; '.join(WORKLOADS)}")
+
+    from mnist_loader import load_mnist
+
+    (x, t), _ = load_mnist(normalize=True, dataset="mnist", dataset_dir=options.dataset_dir)
+    x, t = x[:12_800], t[:12_800]
+    print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.2f}, NumPy {np.__version__}")
+    busy: list[str] = []
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        images = folder / "images.npz"
+        np.savez(images, x=x, t=t)
+        print("| workload | system | microseconds | PyTorch / it | it / floor | waited |")
+        print("|---|---|---|---|---|---|", flush=True)
+        for name in chosen:
+            results = measure(options.systems, WORKLOADS[name], str(images), options.rounds)
+            for system, chunks in results.items():
+                print(row(name, system, results), flush=True)
+                waited = statistics.median(chunk["waited"] for chunk in chunks)
+                if waited > TOLERATED:
+                    busy.append(f"{name}, {system}: {waited:.0%}")
+        if not options.no_cold_start:
+            print("\nLoad a LeNet-5, classify one image, exit:")
+            for system, (seconds, megabytes) in cold_start(folder, x, options.rounds).items():
+                print(f"{system}: {1000 * seconds:,.0f} ms, {megabytes:,.0f} MB")
+    print(f"load {os.getloadavg()[0]:.2f}")
+    if busy:
+        print(
+            "NOT A RESULT: the machine was busy with something else, and systems stood in line "
+            f"for a processor ({'; '.join(busy)}); try again when it is idle",
+            file=sys.stderr,
+        )
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
