@@ -220,11 +220,28 @@ def softmax_cross_entropy_grad(x: Array, t: ArrayLike, label_smoothing: float = 
     Softmax and logarithm undo each other: the slope of log(sum(exp(x))) by x_j is y_j, that of -x_t
     is -[j = t].
     """
+    return softmax_cross_entropy_with_grad(x, t, label_smoothing)[1]
+
+
+def softmax_cross_entropy_with_grad(
+    x: Array, t: ArrayLike, label_smoothing: float = 0.0
+) -> tuple[float, Array]:
+    """`softmax_cross_entropy` and its gradient, which have the exponentials in common."""
     labels, n = _labels_for(x, t), len(x)
-    dx = softmax(x)
-    dx -= label_smoothing / x.shape[1]
-    dx[np.arange(n), labels] -= 1 - label_smoothing
-    return dx / n
+    right = np.arange(n), labels
+    x = x - np.max(x, axis=1, keepdims=True)
+    answer = x[right]
+    if label_smoothing:
+        answer = (1 - label_smoothing) * answer + label_smoothing * np.mean(x, axis=1)
+    y = np.exp(x)
+    total = np.sum(y, axis=1, keepdims=True)
+    loss = float(np.mean(np.log(total[:, 0]) - answer))
+    y /= total
+    if label_smoothing:
+        y -= label_smoothing / y.shape[1]
+    y[right] -= 1 - label_smoothing
+    y /= n
+    return loss, y
 
 
 def squared_error(y: Array, t: Array) -> float:

@@ -70,21 +70,27 @@ class Optimizer:
 
     def update(self, params: Parameters, grads: Parameters) -> None:
         """Change `params` in place, one step down the slope.  `grads` may be scaled by clipping."""
-        p, g = params.flat, grads.flat
         self.slots = self.slots or self.empty_slots(params)
         rate = self.current_learning_rate()
         self.iterations += 1
         self._clip(grads)
-        for start in range(0, p.size, BLOCK):
-            block = slice(start, start + BLOCK)
-            if self.weight_decay:
-                p[block] *= 1 - rate * self.weight_decay
-            self._step(p[block], g[block], rate, *(self.slots[s][block] for s in self.slot_names))
+        names = (*self.slot_names, "average") if self.use_ema else self.slot_names
+        vectors = [params.flat, grads.flat, *(self.slots[name] for name in names)]
+        scratch = np.empty(min(BLOCK, params.flat.size), params.dtype)
+        for start in range(0, params.flat.size, BLOCK):
+            p, g, *slots = (vector[start : start + BLOCK] for vector in vectors)
+            self._update_block(p, g, rate, slots, scratch[: p.size])
+
+    def _update_block(
+        self, p: Array, g: Array, rate: float, slots: list[Array], scratch: Array
+    ) -> None:
+        if self.weight_decay:
+            p *= 1 - rate * self.weight_decay
+        self._step(p, g, rate, scratch, *slots[: len(self.slot_names)])
         if self.use_ema:
             # A young average would remember the first, random weights: let it forget faster.
             keep = min(self.ema_momentum, (1 + self.iterations) / (10 + self.iterations))
-            average = self.slots["average"]
-            average += (1 - keep) * (p - average)
+            _approach(slots[-1], p, 1 - keep, scratch)
 
     def empty_slots(self, params: Parameters) -> dict[str, Array]:
         """The slots as they are before the first update of `params`."""
@@ -94,8 +100,12 @@ class Optimizer:
     def _first_slot(self, p: Array) -> Array:
         return np.zeros_like(p)
 
-    def _step(self, p: Array, g: Array, rate: float, *slots: Array) -> None:
-        """The rule itself, on one piece of the vectors: change p, and the slots, in place."""
+    def _step(self, p: Array, g: Array, rate: float, scratch: Array, *slots: Array) -> None:
+        """The rule itself, on one piece of the vectors: change p, and the slots, in place.
+
+        Formulas are taken apart so that what lies between two operations fits into `scratch`, an
+        array as long as the others: making new ones would take as long as the arithmetic.
+        """
         raise NotImplementedError
 
     def _clip(self, grads: Parameters) -> None:
@@ -110,6 +120,13 @@ def _shorten(g: Array, longest: float) -> None:
     length = float(np.linalg.norm(g))
     if length > longest:
         g *= longest / length
+
+
+def _approach(average: Array, x: Array, share: float, scratch: Array) -> None:
+    """average += share * (x - average); x may be the scratch itself."""
+    np.subtract(x, average, out=scratch)
+    scratch *= share
+    average += scratch
 
 
 def _require(condition: bool, expected: str, received: object) -> None:
@@ -137,14 +154,20 @@ class SGD(Optimizer):
         self.momentum, self.nesterov = momentum, nesterov
         self.slot_names = ("velocity",) if momentum else ()
 
-    def _step(self, p: Array, g: Array, rate: float, *slots: Array) -> None:
+    def _step(self, p: Array, g: Array, rate: float, scratch: Array, *slots: Array) -> None:
+        step = np.multiply(g, rate, out=scratch)
         if not slots:
-            p -= rate * g
+            p -= step
             return
         (velocity,) = slots
         velocity *= self.momentum
-        velocity -= rate * g
-        p += self.momentum * velocity - rate * g if self.nesterov else velocity
+        velocity -= step
+        if self.nesterov:
+            p -= step
+            step = np.multiply(velocity, self.momentum, out=scratch)
+            p += step
+        else:
+            p += velocity
 
 
 class Adagrad(Optimizer):
@@ -173,10 +196,15 @@ class Adagrad(Optimizer):
     def _first_slot(self, p: Array) -> Array:
         return np.full_like(p, self.initial_accumulator_value)
 
-    def _step(self, p: Array, g: Array, rate: float, *slots: Array) -> None:
+    def _step(self, p: Array, g: Array, rate: float, scratch: Array, *slots: Array) -> None:
         (accumulator,) = slots
-        accumulator += g * g
-        p -= rate * g / np.sqrt(accumulator + self.epsilon)
+        accumulator += np.multiply(g, g, out=scratch)
+        # p -= rate * g / sqrt(accumulator + epsilon)
+        np.add(accumulator, self.epsilon, out=scratch)
+        np.sqrt(scratch, out=scratch)
+        np.divide(g, scratch, out=scratch)
+        scratch *= rate
+        p -= scratch
 
 
 class RMSprop(Optimizer):
@@ -199,10 +227,15 @@ class RMSprop(Optimizer):
         self.rho, self.momentum, self.epsilon = rho, momentum, epsilon
         self.slot_names = ("square", "velocity") if momentum else ("square",)
 
-    def _step(self, p: Array, g: Array, rate: float, *slots: Array) -> None:
+    def _step(self, p: Array, g: Array, rate: float, scratch: Array, *slots: Array) -> None:
         square = slots[0]
-        square += (1 - self.rho) * (g * g - square)
-        step = rate * g / np.sqrt(square + self.epsilon)
+        np.multiply(g, g, out=scratch)
+        _approach(square, scratch, 1 - self.rho, scratch)
+        # step = rate * g / sqrt(square + epsilon)
+        np.add(square, self.epsilon, out=scratch)
+        np.sqrt(scratch, out=scratch)
+        step = np.divide(g, scratch, out=scratch)
+        step *= rate
         if self.momentum:
             velocity = slots[1]
             velocity *= self.momentum
@@ -235,13 +268,19 @@ class Adam(Optimizer):
         _require(0 <= epsilon < math.inf, "an epsilon of 0 or more", epsilon)
         self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
 
-    def _step(self, p: Array, g: Array, rate: float, *slots: Array) -> None:
+    def _step(self, p: Array, g: Array, rate: float, scratch: Array, *slots: Array) -> None:
         m, v = slots
-        m += (1 - self.beta_1) * (g - m)
-        v += (1 - self.beta_2) * (g * g - v)
+        _approach(m, g, 1 - self.beta_1, scratch)
+        np.multiply(g, g, out=scratch)
+        _approach(v, scratch, 1 - self.beta_2, scratch)
         t = self.iterations
         rate *= math.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
-        p -= rate * m / (np.sqrt(v) + self.epsilon)
+        # p -= rate * m / (sqrt(v) + epsilon)
+        np.sqrt(v, out=scratch)
+        scratch += self.epsilon
+        np.divide(m, scratch, out=scratch)
+        scratch *= rate
+        p -= scratch
 
 
 class AdamW(Adam):

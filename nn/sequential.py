@@ -20,7 +20,7 @@ from functions import (
     numerical_gradient,
     softmax,
     softmax_cross_entropy,
-    softmax_cross_entropy_grad,
+    softmax_cross_entropy_with_grad,
     softmax_grad,
     squared_error,
     squared_error_grad,
@@ -177,8 +177,7 @@ class Sequential:
     ) -> tuple[float, Parameters]:
         """Both from one forward pass; the next call overwrites the gradient."""
         scores = self._scores(self._inputs(x), training)
-        loss = self._loss(scores, t)
-        dy = self._loss_gradient(scores, t)
+        loss, dy = self._loss_and_slope(scores, t)
         for layer in reversed(self.layers[self.first :]):
             slope = layer.backward(dy)
             if slope is not None:
@@ -224,11 +223,11 @@ class Sequential:
             return softmax_cross_entropy(scores, t, self.label_smoothing)
         return squared_error(softmax(scores), to_one_hot(t, self.classes, scores.dtype))
 
-    def _loss_gradient(self, scores: Array, t: ArrayLike) -> Array:
+    def _loss_and_slope(self, scores: Array, t: ArrayLike) -> tuple[float, Array]:
         if self.loss_name == "cross_entropy":
-            return softmax_cross_entropy_grad(scores, t, self.label_smoothing)
+            return softmax_cross_entropy_with_grad(scores, t, self.label_smoothing)
         dy = squared_error_grad(softmax(scores), to_one_hot(t, self.classes, scores.dtype))
-        return softmax_grad(scores, dy)
+        return self._loss(scores, t), softmax_grad(scores, dy)
 
     # --- looking inside ---------------------------------------------------------------------------
 
