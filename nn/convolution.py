@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from nn.fourier import FourierConvolution
 from nn.initializers import Initializer, get_initializer
 from nn.layers import ACTIVATIONS, Layer, Shape, activation_name, require, whole
 
@@ -27,9 +28,15 @@ def images(n: int, shape: Shape, dtype: Any) -> Array:
     return np.zeros((channels, height, width, n), dtype).transpose(3, 1, 2, 0)
 
 
-def images_innermost(x: Array) -> Array:
-    """The same array with the images innermost in memory; x itself if they are."""
-    return np.ascontiguousarray(x.transpose(3, 1, 2, 0)).transpose(3, 1, 2, 0)
+def ordered_like(x: Array, other: Array) -> Array:
+    """The same array with its numbers in the order in memory of another one of the same shape; x
+    itself if they are.
+    """
+    if x.strides == other.strides:
+        return x
+    y = np.empty_like(other, x.dtype)
+    y[...] = x
+    return y
 
 
 def pair(value: Any, meaning: str) -> Pair:
@@ -53,12 +60,13 @@ class Window(Layer):
         super().__init__()
         require(padding in ("valid", "same"), "padding 'valid' or 'same'", padding)
         self.window, self.strides, self.padding = window, strides, padding
+        self.border: tuple[Pair, Pair] = ((0, 0), (0, 0))
 
     def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         self._expect_rank(3, "(height, width, channels)", self.image_advice)
         *sizes, channels = input_shape
-        steps, self.border = [], []
+        steps, border = [], []
         for size, window, stride in zip(sizes, self.window, self.strides, strict=True):
             step = (size - window) // stride + 1
             before = after = 0
@@ -72,7 +80,8 @@ class Window(Layer):
                     f"received {tuple(sizes)}: use padding='same', or fewer layers before it"
                 )
             steps.append(step)
-            self.border.append((before, after))
+            border.append((before, after))
+        self.border = (border[0], border[1])
         self.output_shape = (*steps, channels)
 
     def _pad(self, x: Array, value: float = 0.0) -> Array:
@@ -157,6 +166,18 @@ class Conv2D(Window):
         if self.use_bias:
             self.weight_shapes["b"] = (self.filters,)
 
+    def bind(
+        self,
+        weights: dict[str, Array],
+        grads: dict[str, Array],
+        state: dict[str, Array],
+        rng: np.random.Generator,
+        dtype: DTypeLike,
+    ) -> None:
+        super().bind(weights, grads, state, rng, dtype)
+        image, steps = self.input_shape[:2], self.output_shape[:2]
+        self.waves = FourierConvolution(image, self.window, steps, self.border, dtype)
+
     def initialize(self) -> None:
         W, area = self.weights["W"], math.prod(self.window)
         fan_in, fan_out = area * self.input_shape[2], area * self.filters
@@ -167,16 +188,39 @@ class Conv2D(Window):
             b = self.weights["b"]
             b[...] = self.bias_initializer(b.shape, fan_in, fan_out, self.rng)
 
-    def _kernel(self) -> Array:
-        """W as a matrix (filters, window height * window width * channels)."""
-        W = self.weights["W"]
-        if self.connections is not None:
-            full = np.zeros((*self.window, *self.connections.shape), W.dtype)
-            full[:, :, self.connections] = W
-            W = full
-        return W.reshape(-1, self.filters).T
-
     def forward(self, x: Array, training: bool = False) -> Array:
+        W, b = self._full(self.weights["W"]), self.weights.get("b")
+        self.in_waves = self._waves_are_cheaper(len(x))
+        a = self.waves.forward(x, W, b) if self.in_waves else self._forward(x, W, b)
+        self.y = ACTIVATIONS[self.activation][0](a)
+        return self.y
+
+    def backward(self, dy: Array) -> Array | None:
+        da = ACTIVATIONS[self.activation][1](ordered_like(dy, self.y), self.y)
+        way = self.waves.backward if self.in_waves else self._backward
+        dW, db, dx = way(da, self.needs_dx)
+        self.grads["W"][...] = dW if self.connections is None else dW[:, :, self.connections]
+        if self.use_bias:
+            self.grads["b"][...] = db
+        return dx
+
+    def _full(self, W: Array) -> Array:
+        """W with zeros for the weights that do not exist."""
+        if self.connections is None:
+            return W
+        full = np.zeros((*self.window, *self.connections.shape), W.dtype)
+        full[:, :, self.connections] = W
+        return full
+
+    def _waves_are_cheaper(self, n: int) -> bool:
+        """Whether `FourierConvolution` has less to multiply than the plain way."""
+        if self.strides != (1, 1) or n == 0:
+            return False
+        channels = self.input_shape[2]
+        plain = n * math.prod((*self.output_shape, *self.window, channels))
+        return self.waves.multiplications(n, channels, self.filters) < plain
+
+    def _forward(self, x: Array, W: Array, b: Array | None) -> Array:
         """As a matrix product: every filter is a row of weights, and every place of the window, in
         every image, a column of pixels.
 
@@ -189,33 +233,30 @@ class Conv2D(Window):
         for i, j, tap in self._taps(padded):
             patches[i, j] = tap.transpose(3, 1, 2, 0)
         self.patches = patches.reshape(math.prod(patches.shape[:3]), rows * columns * len(x))
-        a = self._kernel() @ self.patches  # (filters, i j c) @ (i j c, rows columns n)
-        if self.use_bias:
-            a += self.weights["b"][:, np.newaxis]
-        a = a.reshape(filters, rows, columns, len(x)).transpose(3, 1, 2, 0)
-        self.y = ACTIVATIONS[self.activation][0](a)
-        return self.y
+        self.kernel = W.reshape(-1, filters).T
+        a = self.kernel @ self.patches  # (filters, i j c) @ (i j c, rows columns n)
+        if b is not None:
+            a += b[:, np.newaxis]
+        return a.reshape(filters, rows, columns, len(x)).transpose(3, 1, 2, 0)
 
-    def backward(self, dy: Array) -> Array | None:
+    def _backward(self, da: Array, needs_dx: bool) -> tuple[Array, Array, Array | None]:
         """The matrix product as in Dense, with rows and columns exchanged: da the slope by a,
         dW = da patches^T, dpatches = W^T da.  A pixel was copied into several patches, so its slope
         is the sum of theirs.
         """
         rows, columns, filters = self.output_shape
-        da = ACTIVATIONS[self.activation][1](images_innermost(dy), self.y)
-        da = da.transpose(3, 1, 2, 0).reshape(filters, -1)
+        n = len(da)
+        da = da.transpose(3, 1, 2, 0).reshape(filters, rows * columns * n)
         dW = (self.patches @ da.T).reshape(*self.window, -1, filters)
-        self.grads["W"][...] = dW if self.connections is None else dW[:, :, self.connections]
-        if self.use_bias:
-            np.sum(da, axis=1, out=self.grads["b"])
-        if not self.needs_dx:
-            return None
-        dpatches = self._kernel().T @ da  # (i j c, filters) @ (filters, rows columns n)
-        dpatches = dpatches.reshape(*self.window, self.input_shape[2], rows, columns, len(dy))
-        dx = self._padded_zeros(len(dy), dy.dtype)
+        db = np.sum(da, axis=1)
+        if not needs_dx:
+            return dW, db, None
+        dpatches = self.kernel.T @ da  # (i j c, filters) @ (filters, rows columns n)
+        dpatches = dpatches.reshape(*self.window, self.input_shape[2], rows, columns, n)
+        dx = self._padded_zeros(n, da.dtype)
         for i, j, tap in self._taps(dx):
             tap[...] += dpatches[i, j].transpose(3, 1, 2, 0)
-        return self._unpad(dx)
+        return dW, db, self._unpad(dx)
 
     def config(self) -> dict[str, Any]:
         connections = None if self.connections is None else self.connections.astype(int).tolist()
@@ -266,12 +307,12 @@ class MaxPooling2D(Pooling):
         """The slope goes where the maximum came from: the first place in reading order, if there
         are equals.
         """
-        dx = self._padded_zeros(len(dy), dy.dtype)
-        waiting = np.ones_like(self.y, bool)  # windows whose maximum has not been met yet
+        dx = np.zeros_like(self.padded, dy.dtype)
+        left = np.array(ordered_like(dy, self.y))  # of windows whose maximum has not been met yet
         for (_, _, x), (_, _, slope) in zip(self._taps(self.padded), self._taps(dx), strict=True):
-            winner = (x == self.y) & waiting
-            slope[...] += dy * winner
-            waiting &= ~winner
+            found = left * (x == self.y)
+            left -= found
+            slope[...] += found
         return self._unpad(dx)
 
 

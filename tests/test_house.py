@@ -15,6 +15,7 @@ ROWS = {
     # 0: know nothing of each other
     "nn": 0,
     "functions": 0,
+    "nn.fourier": 0,
     "nn.parameters": 0,
     "nn.storage": 0,
     "nn.history": 0,
