@@ -36,6 +36,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from nn.parallel import share
+
 Array = NDArray[Any]
 Pair = tuple[int, int]
 
@@ -92,32 +94,64 @@ class FourierConvolution:
         """y (n, rows, columns, filters) from x (n, height, width, channels), b (filters,) and
         W (window height, window width, channels, filters).
         """
-        rows, columns = self.rows, self.columns
-        self.x_waves = transform(rows.of_image, columns.of_image, self._paired(x))
-        self.W_waves = transform(rows.of_window, columns.of_window, W.astype(self.complex))
-        # For each frequency, (filters, channels) @ (channels, n / 2):
-        y_waves = self.W_waves.swapaxes(2, 3) @ self.x_waves
+        n, rows, columns = len(x), self.rows, self.columns
+        x, W = self._paired(x), W.astype(self.complex)
+        self.x_waves = self._empty_waves(x)
+        self.W_waves = self._empty_waves(W)
+        y_waves = np.empty((*self.x_waves.shape[:2], W.shape[3], x.shape[3]), self.complex)
+        y = np.empty((*self.steps, *y_waves.shape[2:]), self.complex)
+
+        def to_waves(part: slice) -> None:
+            transform(rows.of_image[part], columns.of_image, x, out=self.x_waves[part])
+            transform(rows.of_window[part], columns.of_window, W, out=self.W_waves[part])
+            # For each frequency, (filters, channels) @ (channels, n / 2):
+            transposed = self.W_waves[part].swapaxes(2, 3)
+            np.matmul(transposed, self.x_waves[part], out=y_waves[part])
+
+        def to_output(part: slice) -> None:
+            transform(rows.to_output[part], columns.to_output, y_waves, out=y[part])
+
+        share(to_waves, rows.length)
         if b is not None:  # what is the same everywhere is the wave of frequency 0
             y_waves[0, 0] += self.places * np.array(b + 1j * b, self.complex)[:, np.newaxis]
-        return self._unpaired(transform(rows.to_output, columns.to_output, y_waves), len(x))
+        share(to_output, len(y))
+        return self._unpaired(y, n)
 
     def backward(self, dy: Array, needs_dx: bool = True) -> tuple[Array, Array, Array | None]:
         """dW, db, and dx unless it is not needed, for the latest `forward`."""
-        rows, columns = self.rows, self.columns
-        dy_waves = self._paired(dy)
-        np.conjugate(dy_waves, out=dy_waves)
-        dy_waves = transform(rows.to_output.T, columns.to_output.T, dy_waves)
-        # For each frequency, (channels, n / 2) @ (n / 2, filters):
-        dW_waves = self.x_waves @ dy_waves.swapaxes(2, 3)
-        dW = transform(rows.of_window.T, columns.of_window.T, dW_waves).real
+        n, rows, columns = len(dy), self.rows, self.columns
+        dy = self._paired(dy)
+        np.conjugate(dy, out=dy)
+        dy_waves = self._empty_waves(dy)
+        dW_waves, dx_waves = np.empty_like(self.W_waves), np.empty_like(self.x_waves)
+        dW = np.empty((*self.window, *dW_waves.shape[2:]), self.complex)
+        dx = np.empty((*self.image, *dx_waves.shape[2:]), self.complex)
+
+        def to_waves(part: slice) -> None:
+            transform(rows.to_output.T[part], columns.to_output.T, dy, out=dy_waves[part])
+            # For each frequency, (channels, n / 2) @ (n / 2, filters):
+            transposed = dy_waves[part].swapaxes(2, 3)
+            np.matmul(self.x_waves[part], transposed, out=dW_waves[part])
+            if needs_dx:  # (channels, filters) @ (filters, n / 2)
+                np.matmul(self.W_waves[part], dy_waves[part], out=dx_waves[part])
+
+        def to_window(part: slice) -> None:
+            transform(rows.of_window.T[part], columns.of_window.T, dW_waves, out=dW[part])
+
+        def to_image(part: slice) -> None:
+            transform(rows.of_image.T[part], columns.of_image.T, dx_waves, out=dx[part])
+            np.conjugate(dx[part], out=dx[part])
+
+        share(to_waves, rows.length)
+        share(to_window, len(dW))
         db = self.places * np.sum(dy_waves[0, 0].real - dy_waves[0, 0].imag, axis=1)
         if not needs_dx:
-            return dW, db, None
-        # For each frequency, (channels, filters) @ (filters, n / 2):
-        dx_waves = self.W_waves @ dy_waves
-        dx = transform(rows.of_image.T, columns.of_image.T, dx_waves)
-        np.conjugate(dx, out=dx)
-        return dW, db, self._unpaired(dx, len(dy))
+            return dW.real, db, None
+        share(to_image, len(dx))
+        return dW.real, db, self._unpaired(dx, n)
+
+    def _empty_waves(self, x: Array) -> Array:
+        return np.empty((self.rows.length, self.columns.length, *x.shape[2:]), self.complex)
 
     def _paired(self, x: Array) -> Array:
         """Images (n, height, width, channels) as complex pairs (height, width, channels, n / 2); if
@@ -132,11 +166,10 @@ class FourierConvolution:
         return pairs.view(self.dtype)[..., :n].transpose(3, 0, 1, 2)
 
 
-def transform(rows: Array, columns: Array, x: Array) -> Array:
+def transform(rows: Array, columns: Array, x: Array, out: Array) -> None:
     """A matrix for the first axis of x, and one for the second: (a, b) and (c, d) make an array
     (a, c, ...) of one (b, d, ...).
     """
-    _, width, *rest = x.shape
-    x = rows @ x.reshape(len(x), -1)
-    x = columns @ x.reshape(len(rows), width, -1)
-    return x.reshape(len(rows), len(columns), *rest)
+    half = rows @ x.reshape(len(x), -1)
+    half = half.reshape(len(rows), x.shape[1], -1)
+    np.matmul(columns, half, out=out.reshape(len(rows), len(columns), -1))

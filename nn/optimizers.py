@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nn.parallel import share
 from nn.parameters import Parameters
 
 Array = NDArray[Any]
@@ -20,6 +21,9 @@ Schedule = Callable[[int], float]
 BLOCK = 32_768
 """Vectors are updated in pieces of this many numbers: a rule reads a piece several times, and all
 its arrays together should stay in the processor's second-level cache while it does."""
+
+WORTH_SHARING = 300_000
+"""Numbers to go through, in all vectors together, that repay waking another thread."""
 
 
 class Optimizer:
@@ -76,10 +80,19 @@ class Optimizer:
         self._clip(grads)
         names = (*self.slot_names, "average") if self.use_ema else self.slot_names
         vectors = [params.flat, grads.flat, *(self.slots[name] for name in names)]
-        scratch = np.empty(min(BLOCK, params.flat.size), params.dtype)
-        for start in range(0, params.flat.size, BLOCK):
-            p, g, *slots = (vector[start : start + BLOCK] for vector in vectors)
-            self._update_block(p, g, rate, slots, scratch[: p.size])
+
+        def update_part(part: slice) -> None:
+            scratch = np.empty(min(BLOCK, part.stop - part.start), params.dtype)
+            for start in range(part.start, part.stop, BLOCK):
+                block = slice(start, min(start + BLOCK, part.stop))
+                p, g, *slots = (vector[block] for vector in vectors)
+                self._update_block(p, g, rate, slots, scratch[: p.size])
+
+        size = params.flat.size
+        if size * len(vectors) < WORTH_SHARING:
+            update_part(slice(0, size))
+        else:
+            share(update_part, size)
 
     def _update_block(
         self, p: Array, g: Array, rate: float, slots: list[Array], scratch: Array

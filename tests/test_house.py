@@ -15,7 +15,7 @@ ROWS = {
     # 0: know nothing of each other
     "nn": 0,
     "functions": 0,
-    "nn.fourier": 0,
+    "nn.parallel": 0,
     "nn.parameters": 0,
     "nn.storage": 0,
     "nn.history": 0,
@@ -26,6 +26,7 @@ ROWS = {
     # 1: what networks are made of, and the data
     "nn.network": 1,
     "nn.optimizers": 1,
+    "nn.fourier": 1,
     "nn.layers": 1,
     "two_layer_net": 1,
     "plots": 1,
