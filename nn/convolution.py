@@ -2,9 +2,10 @@
 them: convolution, pooling, padding.  The window may step over pixels (strides), and the border may
 be widened so that the output is as large as the input (padding="same").
 
-In memory these images lie the other way round, as (channels, height, width, n), and what is passed
-on is a transposed view.  The same pixel of all images then is a run of neighbouring numbers, so
-that shifting a window copies long runs; NumPy's arithmetic keeps the order of what it is given.
+In memory these images lie otherwise, as (height, channels, width, n), and what is passed on is a
+transposed view.  The same pixels of all images then are a run of neighbouring numbers, so that
+shifting a window copies long runs, and a row of all images and channels is one matrix; NumPy's
+arithmetic keeps the order of what it is given.
 """
 
 import math
@@ -17,6 +18,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from nn.fourier import FourierConvolution
 from nn.initializers import Initializer, get_initializer
 from nn.layers import ACTIVATIONS, Layer, Shape, activation_name, require, whole
+from nn.parallel import share
 
 Array = NDArray[Any]
 Pair = tuple[int, int]
@@ -25,7 +27,7 @@ Pair = tuple[int, int]
 def images(n: int, shape: Shape, dtype: Any) -> Array:
     """n images of shape (height, width, channels), all zeros, the images innermost in memory."""
     height, width, channels = shape
-    return np.zeros((channels, height, width, n), dtype).transpose(3, 1, 2, 0)
+    return np.zeros((height, channels, width, n), dtype).transpose(3, 0, 2, 1)
 
 
 def ordered_like(x: Array, other: Array) -> Array:
@@ -37,6 +39,15 @@ def ordered_like(x: Array, other: Array) -> Array:
     y = np.empty_like(other, x.dtype)
     y[...] = x
     return y
+
+
+def rows_seen(x: Array, high: int) -> Array:
+    """For every row of x, it and the next ones, `high` in all, below each other in one matrix:
+    (rows, k, q) makes (rows - high + 1, high * k, q).  Nothing is copied: they are neighbours.
+    """
+    rows, k, q = x.shape
+    shape = (rows - high + 1, high * k, q)
+    return np.lib.stride_tricks.as_strided(x, shape, x.strides, writeable=False)
 
 
 def pair(value: Any, meaning: str) -> Pair:
@@ -191,12 +202,25 @@ class Conv2D(Window):
     def forward(self, x: Array, training: bool = False) -> Array:
         W, b = self._full(self.weights["W"]), self.weights.get("b")
         self.in_waves = self._waves_are_cheaper(len(x))
-        a = self.waves.forward(x, W, b) if self.in_waves else self._forward(x, W, b)
-        self.y = ACTIVATIONS[self.activation][0](a)
+        self.y = self.waves.forward(x, W, b) if self.in_waves else self._forward(x, W, b)
+        activate, _ = ACTIVATIONS[self.activation]
+
+        def activate_rows(part: slice) -> None:
+            self.y[:, part] = activate(self.y[:, part])
+
+        if self.activation != "linear":
+            share(activate_rows, self.y.shape[1], self.y.size)
         return self.y
 
     def backward(self, dy: Array) -> Array | None:
-        da = ACTIVATIONS[self.activation][1](ordered_like(dy, self.y), self.y)
+        _, slope = ACTIVATIONS[self.activation]
+        da = np.empty_like(self.y)
+
+        def slope_of_rows(part: slice) -> None:
+            da[:, part] = dy[:, part]
+            da[:, part] = slope(da[:, part], self.y[:, part])
+
+        share(slope_of_rows, da.shape[1], da.size)
         way = self.waves.backward if self.in_waves else self._backward
         dW, db, dx = way(da, self.needs_dx)
         self.grads["W"][...] = dW if self.connections is None else dW[:, :, self.connections]
@@ -221,41 +245,73 @@ class Conv2D(Window):
         return self.waves.multiplications(n, channels, self.filters) < plain
 
     def _forward(self, x: Array, W: Array, b: Array | None) -> Array:
-        """As a matrix product: every filter is a row of weights, and every place of the window, in
-        every image, a column of pixels.
+        """As a matrix product for each row of places: every filter is a row of weights, and every
+        place of the window, in every image, a column of pixels.
 
-        The columns overlap, so a pixel is copied up to window height * window width times: memory
-        is the price for doing all the arithmetic in one fast product (Chellapilla et al. 2006).
+        The columns overlap, so pixels are copied, once for each column of the window: memory is the
+        price for doing the arithmetic in fast products (Chellapilla et al. 2006).  Rows need not be
+        copied.  With all copies of a row of pixels side by side in memory, what the window sees at
+        a place is a few such rows, one after the other: a matrix that is already there.
         """
-        rows, columns, filters = self.output_shape
-        padded = self._pad(x)
-        patches = np.empty((*self.window, x.shape[3], rows, columns, len(x)), x.dtype)
-        for i, j, tap in self._taps(padded):
-            patches[i, j] = tap.transpose(3, 1, 2, 0)
-        self.patches = patches.reshape(math.prod(patches.shape[:3]), rows * columns * len(x))
-        self.kernel = W.reshape(-1, filters).T
-        a = self.kernel @ self.patches  # (filters, i j c) @ (i j c, rows columns n)
-        if b is not None:
-            a += b[:, np.newaxis]
-        return a.reshape(filters, rows, columns, len(x)).transpose(3, 1, 2, 0)
+        n, (rows, columns, filters) = len(x), self.output_shape
+        padded = self._pad(x).transpose(1, 3, 2, 0)  # (height, channels, width, n)
+        height, channels, _, _ = padded.shape
+        copies = np.empty((height, self.window[1], channels, columns, n), x.dtype)
+        for j in range(self.window[1]):
+            copies[:, j] = padded[:, :, j : j + columns * self.strides[1] : self.strides[1]]
+        seen = rows_seen(copies.reshape(height, -1, columns * n), self.window[0])
+        self.patches = seen[:: self.strides[0]]  # (rows, i j c, columns n)
+        self.W = W
+        kernel = W.reshape(-1, filters).T
+        a = np.empty((rows, filters, columns * n), x.dtype)
+
+        def compare(part: slice) -> None:
+            np.matmul(kernel, self.patches[part], out=a[part])
+            if b is not None:
+                a[part] += b[:, np.newaxis]
+
+        share(compare, rows, a.size)
+        return a.reshape(rows, filters, columns, n).transpose(3, 0, 2, 1)
 
     def _backward(self, da: Array, needs_dx: bool) -> tuple[Array, Array, Array | None]:
-        """The matrix product as in Dense, with rows and columns exchanged: da the slope by a,
-        dW = da patches^T, dpatches = W^T da.  A pixel was copied into several patches, so its slope
-        is the sum of theirs.
+        """The product as in Dense, with rows and columns exchanged: dW = da patches^T, a sum over
+        the rows of places.
+
+        A row of pixels was seen from several rows of places, by another row of the window each
+        time, the lowest place by the first one.  So its slope is a matrix product, too: of the
+        window upside down and the rows of da that saw it, with zeros above and below the first and
+        last.  A pixel was copied for several columns, and its slope is the sum of theirs.
         """
-        rows, columns, filters = self.output_shape
-        n = len(da)
-        da = da.transpose(3, 1, 2, 0).reshape(filters, rows * columns * n)
-        dW = (self.patches @ da.T).reshape(*self.window, -1, filters)
-        db = np.sum(da, axis=1)
+        n, (rows, columns, filters), channels = len(da), self.output_shape, self.input_shape[2]
+        (high, wide), (down, right) = self.window, self.strides
+        da = da.transpose(1, 3, 2, 0).reshape(rows, filters, columns * n)
+        dW = np.empty((rows, self.patches.shape[1], filters), da.dtype)
+        db = np.empty((rows, filters), da.dtype)
+
+        def slopes_of_weights(part: slice) -> None:
+            np.matmul(self.patches[part], da[part].swapaxes(1, 2), out=dW[part])
+            np.sum(da[part], axis=2, out=db[part])
+
+        share(slopes_of_weights, rows, da.size)
+        dW, db = np.sum(dW, axis=0).reshape(self.W.shape), np.sum(db, axis=0)
         if not needs_dx:
             return dW, db, None
-        dpatches = self.kernel.T @ da  # (i j c, filters) @ (filters, rows columns n)
-        dpatches = dpatches.reshape(*self.window, self.input_shape[2], rows, columns, n)
+
         dx = self._padded_zeros(n, da.dtype)
-        for i, j, tap in self._taps(dx):
-            tap[...] += dpatches[i, j].transpose(3, 1, 2, 0)
+        height = dx.shape[1]
+        spaced = np.zeros((height + high - 1, filters, columns * n), da.dtype)
+        spaced[high - 1 : high - 1 + rows * down : down] = da
+        seen_by = rows_seen(spaced, high)  # (height, i f, q)
+        upside_down = self.W[::-1].transpose(1, 2, 0, 3).reshape(wide * channels, high * filters)
+        dcopies = np.empty((height, wide * channels, columns * n), da.dtype)
+
+        def slopes_of_pixels(part: slice) -> None:
+            np.matmul(upside_down, seen_by[part], out=dcopies[part])
+            for j, copy in enumerate(np.split(dcopies[part], wide, axis=1)):
+                tap = dx[:, part, j : j + columns * right : right].transpose(1, 3, 2, 0)
+                tap += copy.reshape(tap.shape)
+
+        share(slopes_of_pixels, height, dcopies.size)
         return dW, db, self._unpad(dx)
 
     def config(self) -> dict[str, Any]:

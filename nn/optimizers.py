@@ -22,9 +22,6 @@ BLOCK = 32_768
 """Vectors are updated in pieces of this many numbers: a rule reads a piece several times, and all
 its arrays together should stay in the processor's second-level cache while it does."""
 
-WORTH_SHARING = 300_000
-"""Numbers to go through, in all vectors together, that repay waking another thread."""
-
 
 class Optimizer:
     """What all rules share: counting the updates, the learning rate, clipping, decay, averaging.
@@ -88,11 +85,7 @@ class Optimizer:
                 p, g, *slots = (vector[block] for vector in vectors)
                 self._update_block(p, g, rate, slots, scratch[: p.size])
 
-        size = params.flat.size
-        if size * len(vectors) < WORTH_SHARING:
-            update_part(slice(0, size))
-        else:
-            share(update_part, size)
+        share(update_part, params.flat.size, numbers=params.flat.size)
 
     def _update_block(
         self, p: Array, g: Array, rate: float, slots: list[Array], scratch: Array

@@ -17,6 +17,9 @@ import numpy as np
 
 Work = Callable[[slice], None]
 
+WORTH_SHARING = 100_000
+"""Array elements whose arithmetic takes a few times as long as waking another thread."""
+
 
 def threads() -> int:
     """How many threads share the work."""
@@ -34,13 +37,15 @@ def set_threads(count: int) -> None:
     _team.size = count
 
 
-def share(work: Work, count: int) -> None:
+def share(work: Work, count: int, numbers: int) -> None:
     """Call work(part) for slices that together are range(count), one in each thread.
 
-    Matrix products inside use one thread each.  What `work` raises is raised here, after all have
+    `numbers` says about how many array elements that is: for a few nobody is woken.  Matrix
+    products inside use one thread each.  What `work` raises is raised here, after all have
     finished.  Work that shares its own work does all of that itself.
     """
-    if _team.size == 1 or count == 1 or not _team.free.acquire(blocking=False):
+    alone = min(_team.size, count) < 2 or numbers < WORTH_SHARING
+    if alone or not _team.free.acquire(blocking=False):
         work(slice(0, count))
         return
     try:
