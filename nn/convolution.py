@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from nn.fourier import FourierConvolution
 from nn.initializers import Initializer, get_initializer
 from nn.layers import ACTIVATIONS, Layer, Shape, activation_name, require, whole
-from nn.parallel import share
+from nn.parallel import ELEMENTWISE, share
 
 Array = NDArray[Any]
 Pair = tuple[int, int]
@@ -209,7 +209,7 @@ class Conv2D(Window):
             self.y[:, part] = activate(self.y[:, part])
 
         if self.activation != "linear":
-            share(activate_rows, self.y.shape[1], self.y.size)
+            share(activate_rows, self.y.shape[1], 2 * ELEMENTWISE * self.y.size)
         return self.y
 
     def backward(self, dy: Array) -> Array | None:
@@ -220,7 +220,7 @@ class Conv2D(Window):
             da[:, part] = dy[:, part]
             da[:, part] = slope(da[:, part], self.y[:, part])
 
-        share(slope_of_rows, da.shape[1], da.size)
+        share(slope_of_rows, da.shape[1], 4 * ELEMENTWISE * da.size)
         way = self.waves.backward if self.in_waves else self._backward
         dW, db, dx = way(da, self.needs_dx)
         self.grads["W"][...] = dW if self.connections is None else dW[:, :, self.connections]
@@ -259,7 +259,9 @@ class Conv2D(Window):
         copies = np.empty((height, self.window[1], channels, columns, n), x.dtype)
         for j in range(self.window[1]):
             copies[:, j] = padded[:, :, j : j + columns * self.strides[1] : self.strides[1]]
-        seen = rows_seen(copies.reshape(height, -1, columns * n), self.window[0])
+        seen = rows_seen(
+            copies.reshape(height, self.window[1] * channels, columns * n), self.window[0]
+        )
         self.patches = seen[:: self.strides[0]]  # (rows, i j c, columns n)
         self.W = W
         kernel = W.reshape(-1, filters).T
@@ -270,7 +272,7 @@ class Conv2D(Window):
             if b is not None:
                 a[part] += b[:, np.newaxis]
 
-        share(compare, rows, a.size)
+        share(compare, rows, a.size * kernel.shape[1])
         return a.reshape(rows, filters, columns, n).transpose(3, 0, 2, 1)
 
     def _backward(self, da: Array, needs_dx: bool) -> tuple[Array, Array, Array | None]:
@@ -292,7 +294,7 @@ class Conv2D(Window):
             np.matmul(self.patches[part], da[part].swapaxes(1, 2), out=dW[part])
             np.sum(da[part], axis=2, out=db[part])
 
-        share(slopes_of_weights, rows, da.size)
+        share(slopes_of_weights, rows, da.size * self.patches.shape[1])
         dW, db = np.sum(dW, axis=0).reshape(self.W.shape), np.sum(db, axis=0)
         if not needs_dx:
             return dW, db, None
@@ -311,7 +313,7 @@ class Conv2D(Window):
                 tap = dx[:, part, j : j + columns * right : right].transpose(1, 3, 2, 0)
                 tap += copy.reshape(tap.shape)
 
-        share(slopes_of_pixels, height, dcopies.size)
+        share(slopes_of_pixels, height, dcopies.size * seen_by.shape[1])
         return dW, db, self._unpad(dx)
 
     def config(self) -> dict[str, Any]:

@@ -111,10 +111,10 @@ class FourierConvolution:
         def to_output(part: slice) -> None:
             transform(rows.to_output[part], columns.to_output, y_waves, out=y[part])
 
-        share(to_waves, rows.length, self.W_waves.size)
+        share(to_waves, rows.length, 4 * self.W_waves.size * x.shape[3])
         if b is not None:  # what is the same everywhere is the wave of frequency 0
             y_waves[0, 0] += self.places * np.array(b + 1j * b, self.complex)[:, np.newaxis]
-        share(to_output, len(y), y_waves.size)
+        share(to_output, len(y), 4 * len(y) * y_waves.size)
         return self._unpaired(y, n)
 
     def backward(self, dy: Array, needs_dx: bool = True) -> tuple[Array, Array, Array | None]:
@@ -142,12 +142,12 @@ class FourierConvolution:
             transform(rows.of_image.T[part], columns.of_image.T, dx_waves, out=dx[part])
             np.conjugate(dx[part], out=dx[part])
 
-        share(to_waves, rows.length, self.W_waves.size)
-        share(to_window, len(dW), dW_waves.size)
+        share(to_waves, rows.length, 4 * self.W_waves.size * dy.shape[3])
+        share(to_window, len(dW), 4 * len(dW) * dW_waves.size)
         db = self.places * np.sum(dy_waves[0, 0].real - dy_waves[0, 0].imag, axis=1)
         if not needs_dx:
             return dW.real, db, None
-        share(to_image, len(dx), dx_waves.size)
+        share(to_image, len(dx), 4 * len(dx) * dx_waves.size)
         return dW.real, db, self._unpaired(dx, n)
 
     def _empty_waves(self, x: Array) -> Array:

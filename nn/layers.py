@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 import functions
 from nn.initializers import Initializer, get_initializer
+from nn.parallel import product
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -173,7 +174,7 @@ class Dense(Layer):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x
-        a = x @ self.weights["W"]  # (n, features) @ (features, units)
+        a = product(x, self.weights["W"])  # (n, features) @ (features, units)
         if self.use_bias:
             a += self.weights["b"]
         self.y = ACTIVATIONS[self.activation][0](a)
@@ -184,10 +185,10 @@ class Dense(Layer):
         dW = x^T da; b meets all, so db = sum of da; x reaches the loss through W, so dx = da W^T.
         """
         da = ACTIVATIONS[self.activation][1](dy, self.y)
-        np.matmul(self.x.T, da, out=self.grads["W"])
+        product(self.x.T, da, out=self.grads["W"])
         if self.use_bias:
             np.sum(da, axis=0, out=self.grads["b"])
-        return da @ self.weights["W"].T if self.needs_dx else None
+        return product(da, self.weights["W"].T) if self.needs_dx else None
 
     def config(self) -> dict[str, Any]:
         return {"units": self.units, "activation": self.activation, "use_bias": self.use_bias}
@@ -220,7 +221,7 @@ class Maxout(Layer):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x
-        a = x @ self.weights["W"] + self.weights["b"]
+        a = product(x, self.weights["W"]) + self.weights["b"]
         a = a.reshape(len(x), self.units, self.pieces)
         self.winner = np.argmax(a, axis=2)[:, :, np.newaxis]
         return np.take_along_axis(a, self.winner, axis=2)[:, :, 0]
@@ -230,9 +231,9 @@ class Maxout(Layer):
         da = np.zeros((*dy.shape, self.pieces), dy.dtype)
         np.put_along_axis(da, self.winner, dy[:, :, np.newaxis], axis=2)
         da = da.reshape(len(dy), -1)
-        np.matmul(self.x.T, da, out=self.grads["W"])
+        product(self.x.T, da, out=self.grads["W"])
         np.sum(da, axis=0, out=self.grads["b"])
-        return da @ self.weights["W"].T if self.needs_dx else None
+        return product(da, self.weights["W"].T) if self.needs_dx else None
 
     def config(self) -> dict[str, Any]:
         return {"units": self.units, "pieces": self.pieces}

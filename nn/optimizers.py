@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nn.parallel import share
+from nn.parallel import ELEMENTWISE, share
 from nn.parameters import Parameters
 
 Array = NDArray[Any]
@@ -85,7 +85,8 @@ class Optimizer:
                 p, g, *slots = (vector[block] for vector in vectors)
                 self._update_block(p, g, rate, slots, scratch[: p.size])
 
-        share(update_part, params.flat.size, numbers=params.flat.size)
+        passes = 2 + 5 * len(self.slot_names)  # over the vectors, about
+        share(update_part, params.flat.size, ELEMENTWISE * passes * params.flat.size)
 
     def _update_block(
         self, p: Array, g: Array, rate: float, slots: list[Array], scratch: Array

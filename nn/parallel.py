@@ -1,6 +1,6 @@
 """Work shared between a few threads: NumPy lets go of Python's lock while it calculates, so two
-threads keep two processors busy.  There are as many as NumPy's matrix products use by themselves,
-unless `set_threads` says otherwise; the first shared work starts them.
+threads keep two processors busy.  There are as many as NumPy's matrix products would use by
+themselves, unless `set_threads` says otherwise; the first work worth sharing starts them.
 
 Results for the same number of threads are the same to the last bit.  With another number sums may
 be taken in another order, and differ by a rounding.
@@ -9,16 +9,22 @@ be taken in another order, and differ by a rounding.
 import ctypes
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-Work = Callable[[slice], None]
+Array = NDArray[Any]
 
-WORTH_SHARING = 100_000
-"""Array elements whose arithmetic takes a few times as long as waking another thread."""
+WORTH_SHARING = 3_000_000
+"""Multiplications that take a few times as long as waking another thread: some 60 microseconds."""
+
+ELEMENTWISE = 5
+"""Multiplications of a matrix product in the time of one element by element."""
 
 
 def threads() -> int:
@@ -33,27 +39,59 @@ def set_threads(count: int) -> None:
     """
     if count < 1:
         raise ValueError(f"expected at least 1 thread; received {count}")
-    _blas.set_threads(count)
+    _set_blas_threads(count)
     _team.size = count
 
 
-def share(work: Work, count: int, numbers: int) -> None:
+def share(work: Callable[[slice], None], count: int, multiplications: float) -> None:
     """Call work(part) for slices that together are range(count), one in each thread.
 
-    `numbers` says about how many array elements that is: for a few nobody is woken.  Matrix
-    products inside use one thread each.  What `work` raises is raised here, after all have
-    finished.  Work that shares its own work does all of that itself.
+    `multiplications` says about how much there is to do: for a little nobody is woken.  What `work`
+    raises is raised here, after all have finished.  Shared work that shares does that alone.
     """
-    alone = min(_team.size, count) < 2 or numbers < WORTH_SHARING
+    alone = min(_team.size, count) < 2 or multiplications < WORTH_SHARING
     if alone or not _team.free.acquire(blocking=False):
         work(slice(0, count))
         return
     try:
-        _blas.set_threads(1)
         _team.run(work, count)
     finally:
-        _blas.set_threads(_team.size)
         _team.free.release()
+
+
+def product(a: Array, b: Array, out: Array | None = None) -> Array:
+    """The matrix product a @ b, with the longer side of a large one cut among the threads."""
+    (rows, inner), columns = a.shape, b.shape[1]
+    if rows * inner * columns < WORTH_SHARING or _team.size == 1:
+        return np.matmul(a, b, out=out)
+    y = np.empty((rows, columns), np.result_type(a, b)) if out is None else out
+
+    def some_rows(part: slice) -> None:
+        np.matmul(a[part], b, out=y[part])
+
+    def some_columns(part: slice) -> None:
+        np.matmul(a, b[:, part], out=y[:, part])
+
+    if rows >= columns:
+        share(some_rows, rows, rows * inner * columns)
+    else:
+        share(some_columns, columns, rows * inner * columns)
+    return y
+
+
+@contextmanager
+def products_alone() -> Iterator[None]:
+    """Inside, NumPy's matrix products use one thread each, so that none waits for the others.
+
+    Its own threads wait by asking again and again.  That is quick where nothing else runs, but on
+    a busy machine they keep each other from working, and small products take a thousand times as
+    long.
+    """
+    _set_blas_threads(1)
+    try:
+        yield
+    finally:
+        _set_blas_threads(_team.size)
 
 
 # --- helpers --------------------------------------------------------------------------------------
@@ -66,28 +104,38 @@ class _Helper:
         self.begin, self.done = threading.Lock(), threading.Lock()
         self.begin.acquire()
         self.done.acquire()
-        self.work: Callable[[], None] = lambda: None
+        self.work: Callable[[], None] | None = None
         self.error: BaseException | None = None
         threading.Thread(target=self._live, daemon=True).start()
 
     def _live(self) -> None:
         while True:
             self.begin.acquire()
-            try:
-                self.work()
-            except BaseException as error:
-                self.error = error
+            self._do()
             self.done.release()
 
+    def _do(self) -> None:
+        work, self.work, self.error = self.work, None, None
+        try:
+            if work is not None:
+                work()
+        except BaseException as error:
+            self.error = error
+
     def start(self, work: Callable[[], None]) -> None:
-        self.work, self.error = work, None
+        self.work = work
         self.begin.release()
 
-    def wait(self) -> BaseException | None:
-        """What went wrong, if anything did."""
-        self.done.acquire()
-        self.work = lambda: None  # let go of its arrays
-        return self.error
+    def finish(self) -> BaseException | None:
+        """Wait for the end; what went wrong, if anything did.  If the thread has not even begun, as
+        the processors are busy with something else, the work is done here instead.
+        """
+        if self.begin.acquire(blocking=False):
+            self._do()
+        else:
+            self.done.acquire()
+        error, self.error = self.error, None
+        return error
 
 
 class _Team:
@@ -96,7 +144,7 @@ class _Team:
         self.free = threading.Lock()
         self.helpers: list[_Helper] = []
 
-    def run(self, work: Work, count: int) -> None:
+    def run(self, work: Callable[[slice], None], count: int) -> None:
         """One share here, and one in each helper."""
         shares = min(self.size, count)
         bounds = [count * i // shares for i in range(shares + 1)]
@@ -110,7 +158,7 @@ class _Team:
             work(own)
         finally:
             try:
-                errors = [helper.wait() for helper in busy]
+                errors = [helper.finish() for helper in busy]
             except KeyboardInterrupt:
                 self.helpers = []  # they end what they do, and nobody asks them again
                 raise
@@ -122,37 +170,31 @@ class _Team:
 # --- NumPy's own threads --------------------------------------------------------------------------
 
 
-class _Blas:
-    """The library behind NumPy's matrix products, if it is an OpenBLAS that can be told how many
-    threads to use; any other is left alone.
+def _openblas() -> tuple[Callable[[], int], Callable[[int], None]] | None:
+    """How to ask the library behind NumPy's matrix products its number of threads, and how to tell
+    it another, if it is an OpenBLAS; any other is left alone.
     """
-
-    def __init__(self) -> None:
-        self.get: Callable[[], int] | None = None
-        self.set: Callable[[int], None] | None = None
-        try:
-            # A name that is not in this file is looked for in the libraries that it has loaded.
-            library = ctypes.CDLL(np._core._multiarray_umath.__file__)  # type: ignore[attr-defined]
-        except (AttributeError, OSError):
-            return
-        for name in ("scipy_openblas_{}64_", "openblas_{}64_", "scipy_openblas_{}", "openblas_{}"):
-            if hasattr(library, name.format("set_num_threads")):
-                self.get = getattr(library, name.format("get_num_threads"))
-                self.set = getattr(library, name.format("set_num_threads"))
-                return
-
-    def threads(self) -> int:
-        if self.get is not None:
-            return self.get()
-        return os.cpu_count() or 1
-
-    def set_threads(self, count: int) -> None:
-        if self.set is not None:
-            self.set(count)
+    try:
+        # A name that is not in this file is looked for in the libraries that it has loaded.
+        library = ctypes.CDLL(np._core._multiarray_umath.__file__)  # type: ignore[attr-defined]
+    except (AttributeError, OSError):
+        return None
+    for name in ("scipy_openblas_{}64_", "openblas_{}64_", "scipy_openblas_{}", "openblas_{}"):
+        if hasattr(library, name.format("set_num_threads")):
+            return (
+                getattr(library, name.format("get_num_threads")),
+                getattr(library, name.format("set_num_threads")),
+            )
+    return None
 
 
-_blas = _Blas()
-_team = _Team(_blas.threads())
+_BLAS = _openblas()
+_team = _Team(_BLAS[0]() if _BLAS else os.cpu_count() or 1)
+
+
+def _set_blas_threads(count: int) -> None:
+    if _BLAS:
+        _BLAS[1](count)
 
 
 def _after_fork() -> None:

@@ -51,6 +51,7 @@ from nn.layers import (
     whole,
 )
 from nn.network import Network
+from nn.parallel import products_alone
 from nn.parameters import Parameters
 from nn.storage import StorageError, check_arrays, load_arrays, save_arrays
 from two_layer_net import TwoLayerNet
@@ -176,12 +177,14 @@ class Sequential:
         self, x: ArrayLike, t: ArrayLike, training: bool = True
     ) -> tuple[float, Parameters]:
         """Both from one forward pass; the next call overwrites the gradient."""
-        scores = self._scores(self._inputs(x), training)
-        loss, dy = self._loss_and_slope(scores, t)
-        for layer in reversed(self.layers[self.first :]):
-            slope = layer.backward(dy)
-            if slope is not None:
-                dy = slope
+        x = self._inputs(x)
+        with products_alone():
+            scores = self._scores(x, training)
+            loss, dy = self._loss_and_slope(scores, t)
+            for layer in reversed(self.layers[self.first :]):
+                slope = layer.backward(dy)
+                if slope is not None:
+                    dy = slope
         return loss, self.grads
 
     def numerical_gradient(self, x: ArrayLike, t: ArrayLike) -> Parameters:
@@ -213,9 +216,10 @@ class Sequential:
     def _all_scores(self, x: ArrayLike) -> Array:
         x = self._inputs(x)
         scores = np.empty((len(x), self.classes), self.params.dtype)
-        for start in range(0, len(x), PIECE):
-            piece = slice(start, start + PIECE)
-            scores[piece] = self._scores(x[piece], training=False)
+        with products_alone():
+            for start in range(0, len(x), PIECE):
+                piece = slice(start, start + PIECE)
+                scores[piece] = self._scores(x[piece], training=False)
         return scores
 
     def _loss(self, scores: Array, t: ArrayLike) -> float:
