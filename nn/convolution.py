@@ -2,10 +2,9 @@
 them: convolution, pooling, padding.  The window may step over pixels (strides), and the border may
 be widened so that the output is as large as the input (padding="same").
 
-In memory these images lie otherwise, as (height, channels, width, n), and what is passed on is a
-transposed view.  The same pixels of all images then are a run of neighbouring numbers, so that
-shifting a window copies long runs, and a row of all images and channels is one matrix; NumPy's
-arithmetic keeps the order of what it is given.
+In memory these images lie otherwise, as (height, width, channels, n), and what is passed on is a
+transposed view.  What a window meets at its steps then are long runs of neighbouring numbers: a
+pixel of all images and channels.  NumPy's arithmetic keeps the order of what it is given.
 """
 
 import math
@@ -26,19 +25,7 @@ Pair = tuple[int, int]
 
 def images(n: int, shape: Shape, dtype: Any) -> Array:
     """n images of shape (height, width, channels), all zeros, the images innermost in memory."""
-    height, width, channels = shape
-    return np.zeros((height, channels, width, n), dtype).transpose(3, 0, 2, 1)
-
-
-def ordered_like(x: Array, other: Array) -> Array:
-    """The same array with its numbers in the order in memory of another one of the same shape; x
-    itself if they are.
-    """
-    if x.strides == other.strides:
-        return x
-    y = np.empty_like(other, x.dtype)
-    y[...] = x
-    return y
+    return np.zeros((*shape, n), dtype).transpose(3, 0, 1, 2)
 
 
 def rows_seen(x: Array, high: int) -> Array:
@@ -202,14 +189,14 @@ class Conv2D(Window):
     def forward(self, x: Array, training: bool = False) -> Array:
         W, b = self._full(self.weights["W"]), self.weights.get("b")
         self.in_waves = self._waves_are_cheaper(len(x))
-        self.y = self.waves.forward(x, W, b) if self.in_waves else self._forward(x, W, b)
+        a = self.waves.forward(x, W, b) if self.in_waves else self._forward(x, W, b)
         activate, _ = ACTIVATIONS[self.activation]
+        self.y = images(len(x), self.output_shape, a.dtype)
 
         def activate_rows(part: slice) -> None:
-            self.y[:, part] = activate(self.y[:, part])
+            self.y[:, part] = activate(a[:, part])
 
-        if self.activation != "linear":
-            share(activate_rows, self.y.shape[1], 2 * ELEMENTWISE * self.y.size)
+        share(activate_rows, a.shape[1], 2 * ELEMENTWISE * a.size)
         return self.y
 
     def backward(self, dy: Array) -> Array | None:
@@ -286,7 +273,7 @@ class Conv2D(Window):
         """
         n, (rows, columns, filters), channels = len(da), self.output_shape, self.input_shape[2]
         (high, wide), (down, right) = self.window, self.strides
-        da = da.transpose(1, 3, 2, 0).reshape(rows, filters, columns * n)
+        da = da.transpose(1, 3, 2, 0).reshape(rows, filters, columns * n)  # a copy
         dW = np.empty((rows, self.patches.shape[1], filters), da.dtype)
         db = np.empty((rows, filters), da.dtype)
 
@@ -354,23 +341,38 @@ class MaxPooling2D(Pooling):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.padded = self._pad(x, -np.inf)  # a border that never wins
-        y: Array | None = None
-        for _, _, tap in self._taps(self.padded):
-            y = np.array(tap, order="K") if y is None else np.maximum(y, tap, out=y)
-        assert y is not None  # a window has at least one place
-        self.y = y
-        return y
+        self.y = images(len(x), self.output_shape, x.dtype)
+
+        def highest_of_rows(part: slice) -> None:
+            y = self.y[:, part]
+            y[...] = first[:, part]
+            for tap in others:
+                np.maximum(y, tap[:, part], out=y)
+
+        first, *others = (tap for _, _, tap in self._taps(self.padded))
+        share(highest_of_rows, self.output_shape[0], ELEMENTWISE * x.size)
+        return self.y
 
     def backward(self, dy: Array) -> Array:
         """The slope goes where the maximum came from: the first place in reading order, if there
         are equals.
         """
         dx = np.zeros_like(self.padded, dy.dtype)
-        left = np.array(ordered_like(dy, self.y))  # of windows whose maximum has not been met yet
-        for (_, _, x), (_, _, slope) in zip(self._taps(self.padded), self._taps(dx), strict=True):
-            found = left * (x == self.y)
-            left -= found
-            slope[...] += found
+        left = np.empty_like(self.y)  # of windows whose maximum has not been met yet
+
+        def slopes_of_rows(part: slice) -> None:
+            left[:, part] = dy[:, part]
+            for x, slope in zip(taps_of_x, taps_of_dx, strict=True):
+                found = left[:, part] * (x[:, part] == self.y[:, part])
+                left[:, part] -= found
+                slope[:, part] += found
+
+        taps_of_x = [tap for _, _, tap in self._taps(self.padded)]
+        taps_of_dx = [tap for _, _, tap in self._taps(dx)]
+        if self.strides[0] < self.window[0]:  # rows of windows overlap: no two at a time
+            slopes_of_rows(slice(None))
+        else:
+            share(slopes_of_rows, self.output_shape[0], 5 * ELEMENTWISE * dx.size)
         return self._unpad(dx)
 
 
@@ -396,9 +398,11 @@ class AveragePooling2D(Pooling):
     def backward(self, dy: Array) -> Array:
         """Each number under the window had the same share in the mean."""
         dx = self._padded_zeros(len(dy), dy.dtype)
-        share = dy / self._count(dy.dtype)
+        mean = images(len(dy), self.output_shape, dy.dtype)
+        mean[...] = dy
+        mean /= self._count(dy.dtype)
         for _, _, tap in self._taps(dx):
-            tap[...] += share
+            tap[...] += mean
         return self._unpad(dx)
 
 
