@@ -36,6 +36,7 @@ from nn.checkpoints import load_checkpoint, load_run, save_checkpoint
 from nn.history import EpochRecord, History
 from nn.network import Network
 from nn.optimizers import Optimizer
+from nn.parallel import set_threads
 from nn.storage import StorageError, write_file
 from recipes import RECIPES
 
@@ -307,6 +308,8 @@ def main(arguments: list[str] | None = None) -> int:
             for name, recipe in RECIPES.items():
                 say(f"{name}\n{textwrap.indent(recipe.description(), '    ')}\n")
             return 0
+        if options.threads:
+            set_threads(options.threads)
         return _train_as_told(parser, options)
     except KeyboardInterrupt:
         print("train_net: stopped; --resume goes on with a run that had begun", file=sys.stderr)
@@ -543,6 +546,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--resume", type=Path, metavar="DIR", help="go on with the run whose results are in DIR")
     add("--show-samples", type=Path, metavar="PNG", help="draw some of the images, and exit")
     add("--dry-run", action="store_true", help="try one batch, write nothing, and exit")
+    add("--threads", type=_positive, metavar="N", help="processors to use (default: all)")
     add("--quiet", action="store_true", help="print nothing but warnings and errors")
     return parser
 

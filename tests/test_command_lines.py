@@ -27,6 +27,7 @@ from tiny_data import TRAIN, small_with_dropout, write_data_set
 import mnist_loader
 import plots
 import train_net
+from nn import parallel
 from nn.layers import Dropout
 from nn.optimizers import Adam
 from nn.parameters import Parameters
@@ -509,6 +510,20 @@ def test_dry_run(run: Workshop) -> None:
     assert run.resume("--dry-run", "--epochs", "5").status == 0
     assert (results(run.out), run.report()) == (before, report)
     assert {path.name for path in run.out.iterdir()} == FILES
+
+
+@option("--threads")
+def test_threads(run: Workshop) -> None:
+    before = parallel.threads()
+    try:
+        weights = []
+        for threads in (3, 1):
+            run.train("--recipe", "mlp", "--epochs", "1", "--threads", threads)
+            assert parallel.threads() == threads
+            weights.append(load_model(run.out / "model.npz").params.flat)
+        np.testing.assert_allclose(*weights, rtol=1e-3, atol=1e-5)
+    finally:
+        parallel.set_threads(before)
 
 
 @option("--quiet")
