@@ -27,7 +27,7 @@ def sigmoid(x: Array) -> Array:
     precision, without a warning.
     """
     z = np.exp(-np.abs(x))  # in [0, 1]
-    return np.where(x >= 0, np.ones_like(z), z) / (1 + z)
+    return np.where(x >= 0, 1, z) / (1 + z)
 
 
 def sigmoid_grad(x: Array) -> Array:
@@ -229,13 +229,13 @@ def softmax_cross_entropy_with_grad(
     """`softmax_cross_entropy` and its gradient, which have the exponentials in common."""
     labels, n = _labels_for(x, t), len(x)
     right = np.arange(n), labels
-    x = x - np.max(x, axis=1, keepdims=True)
+    x = x - x.max(axis=1, keepdims=True)
     answer = x[right]
     if label_smoothing:
         answer = (1 - label_smoothing) * answer + label_smoothing * np.mean(x, axis=1)
     y = np.exp(x)
-    total = np.sum(y, axis=1, keepdims=True)
-    loss = float(np.mean(np.log(total[:, 0]) - answer))
+    total = y.sum(axis=1, keepdims=True)
+    loss = float((np.log(total[:, 0]) - answer).sum() / n)
     y /= total
     if label_smoothing:
         y -= label_smoothing / y.shape[1]

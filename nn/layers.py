@@ -187,7 +187,7 @@ class Dense(Layer):
         da = ACTIVATIONS[self.activation][1](dy, self.y)
         product(self.x.T, da, out=self.grads["W"])
         if self.use_bias:
-            np.sum(da, axis=0, out=self.grads["b"])
+            da.sum(axis=0, out=self.grads["b"])
         return product(da, self.weights["W"].T) if self.needs_dx else None
 
     def config(self) -> dict[str, Any]:
