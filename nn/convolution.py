@@ -24,7 +24,12 @@ Pair = tuple[int, int]
 
 
 def images(n: int, shape: Shape, dtype: Any) -> Array:
-    """n images of shape (height, width, channels), all zeros, the images innermost in memory."""
+    """Room for n images of shape (height, width, channels), with the images innermost in memory."""
+    return np.empty((*shape, n), dtype).transpose(3, 0, 1, 2)
+
+
+def black_images(n: int, shape: Shape, dtype: Any) -> Array:
+    """The same, all zeros."""
     return np.zeros((*shape, n), dtype).transpose(3, 0, 1, 2)
 
 
@@ -108,7 +113,7 @@ class Window(Layer):
     def _padded_zeros(self, n: int, dtype: Any) -> Array:
         (top, bottom), (left, right) = self.border
         height, width, channels = self.input_shape
-        return images(n, (top + height + bottom, left + width + right, channels), dtype)
+        return black_images(n, (top + height + bottom, left + width + right, channels), dtype)
 
     def _window_config(self) -> dict[str, Any]:
         return {"strides": list(self.strides), "padding": self.padding}
@@ -380,7 +385,7 @@ class AveragePooling2D(Pooling):
     """y = the mean of the numbers under the window, those of the border not counted."""
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        y = images(len(x), self.output_shape, x.dtype)
+        y = black_images(len(x), self.output_shape, x.dtype)
         for _, _, tap in self._taps(self._pad(x)):
             y += tap
         y /= self._count(x.dtype)
@@ -463,7 +468,7 @@ class ZeroPadding2D(Layer):
         self.output_shape = (height + 2 * self.rows, width + 2 * self.columns, channels)
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        y = images(len(x), self.output_shape, x.dtype)
+        y = black_images(len(x), self.output_shape, x.dtype)
         y[:, self.rows : -self.rows, self.columns : -self.columns] = x
         return y
 
