@@ -18,7 +18,7 @@ Array = NDArray[Any]
 Schedule = Callable[[int], float]
 """Number of updates made so far -> learning rate of the next."""
 
-BLOCK = 32_768
+BLOCK = 65_536
 """Vectors are updated in pieces of this many numbers: a rule reads a piece several times, and all
 its arrays together should stay in the processor's second-level cache while it does."""
 
