@@ -408,11 +408,8 @@ def _rulings_across(marked: Array, darkness: Array) -> tuple[Array, float]:
     # a cell takes the darkest of its pixels, so that not even the thinnest line gets lost
     cells = cv2.dilate(marked.astype(np.uint8), cell)[::step, ::step]
     shades = cv2.dilate(darkness, cell)[::step, ::step]
-    lines, columns = _long_lines(cells), cells.shape[1]
-    # where a digit joins two lines they are cut apart
-    broad = cv2.morphologyEx(lines, cv2.MORPH_OPEN, np.ones((max(10, columns // 16), 1), np.uint8))
-    lines[broad > 0] = 0
-    count, labels, boxes, _ = cv2.connectedComponentsWithStats(lines, connectivity=8)
+    count, labels, boxes, _ = cv2.connectedComponentsWithStats(_long_lines(cells), connectivity=8)
+    columns = cells.shape[1]
     left, length, area = boxes[:, 0], boxes[:, 2], boxes[:, 4]
     thickness = area / length - 2  # the lines were thickened by two
     thin = thickness < np.maximum(2, length / 20)

@@ -521,7 +521,7 @@ def test_threads(run: Workshop) -> None:
             run.train("--recipe", "mlp", "--epochs", "1", "--threads", threads)
             assert parallel.threads() == threads
             weights.append(load_model(run.out / "model.npz").params.flat)
-        np.testing.assert_allclose(*weights, rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(weights[0], weights[1], rtol=1e-3, atol=1e-5)
     finally:
         parallel.set_threads(before)
 

@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 
 import predict_image
 from photograph import PictureError, normalise_digit
-from predict_image import Reading, draw_annotated, draw_steps, main, read_digits, read_many
+from predict_image import (
+    SHIFTS,
+    Reading,
+    draw_annotated,
+    draw_steps,
+    main,
+    read_digits,
+    read_many,
+)
 from two_layer_net import TwoLayerNet
 
 Array = NDArray[Any]
@@ -46,7 +54,8 @@ class Typist:
         for digit in range(10):
             canvas = np.full((120, 120, 3), 0, np.uint8)
             write(canvas, str(digit), 30, 90, ink=255)
-            shapes.append(normalise_digit(canvas[..., 0].astype(np.float32) / 255).ravel())
+            shape = normalise_digit(canvas[..., 0].astype(np.float32) / 255).reshape(28, 28)
+            shapes += [np.roll(shape, shift, axis=(0, 1)).ravel() for shift in SHIFTS]
         self.shapes = np.array(shapes)
         self.shapes /= np.linalg.norm(self.shapes, axis=1, keepdims=True)
         self.classes = classes
@@ -58,6 +67,7 @@ class Typist:
         assert x.shape[1:] == (784,)
         assert 0 <= x.min() <= x.max() <= 1
         similar = x @ self.shapes.T / np.linalg.norm(x, axis=1, keepdims=True)
+        similar = similar.reshape(len(x), 10, len(SHIFTS)).max(axis=2)
         scores = np.concatenate([similar, np.full((len(x), 1), 0.7)], axis=1)[:, : self.classes]
         p = np.exp(40 * (scores - scores.max(axis=1, keepdims=True)))
         return p / p.sum(axis=1, keepdims=True)
