@@ -11,8 +11,10 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,8 +41,8 @@ def set_threads(count: int) -> None:
     """
     if count < 1:
         raise ValueError(f"expected at least 1 thread; received {count}")
-    _set_blas_threads(count)
     _team.size = count
+    _team.alone(0)
 
 
 def share(work: Callable[[slice], None], count: int, multiplications: float) -> None:
@@ -62,7 +64,7 @@ def share(work: Callable[[slice], None], count: int, multiplications: float) -> 
 def product(a: Array, b: Array, out: Array | None = None) -> Array:
     """The matrix product a @ b, with the longer side of a large one cut among the threads."""
     (rows, inner), columns = a.shape, b.shape[1]
-    if rows * inner * columns < WORTH_SHARING or _team.size == 1:
+    if rows * inner * columns < WORTH_SHARING or _team.size == 1 or _BLAS is None:
         return np.matmul(a, b, out=out)
     y = np.empty((rows, columns), np.result_type(a, b)) if out is None else out
 
@@ -87,11 +89,11 @@ def products_alone() -> Iterator[None]:
     a busy machine they keep each other from working, and small products take a thousand times as
     long.
     """
-    _set_blas_threads(1)
+    _team.alone(+1)
     try:
         yield
     finally:
-        _set_blas_threads(_team.size)
+        _team.alone(-1)
 
 
 # --- helpers --------------------------------------------------------------------------------------
@@ -141,8 +143,15 @@ class _Helper:
 class _Team:
     def __init__(self, size: int) -> None:
         self.size = size
-        self.free = threading.Lock()
+        self.free, self.counting = threading.Lock(), threading.Lock()
         self.helpers: list[_Helper] = []
+        self.want_products_alone = 0
+
+    def alone(self, change: int) -> None:
+        """Note that so many more want `products_alone`, and tell NumPy what follows."""
+        with self.counting:
+            self.want_products_alone += change
+            _set_blas_threads(1 if self.want_products_alone else self.size)
 
     def run(self, work: Callable[[slice], None], count: int) -> None:
         """One share here, and one in each helper."""
@@ -153,7 +162,8 @@ class _Team:
             self.helpers.append(_Helper())
         busy = self.helpers[: len(others)]
         for helper, part in zip(busy, others, strict=True):
-            helper.start(partial(work, part))
+            context = copy_context()  # NumPy's errstate is the caller's there, too
+            helper.start(partial(context.run, work, part))
         try:
             work(own)
         finally:
@@ -174,17 +184,19 @@ def _openblas() -> tuple[Callable[[], int], Callable[[int], None]] | None:
     """How to ask the library behind NumPy's matrix products its number of threads, and how to tell
     it another, if it is an OpenBLAS; any other is left alone.
     """
-    try:
-        # A name that is not in this file is looked for in the libraries that it has loaded.
-        library = ctypes.CDLL(np._core._multiarray_umath.__file__)  # type: ignore[attr-defined]
-    except (AttributeError, OSError):
-        return None
-    for name in ("scipy_openblas_{}64_", "openblas_{}64_", "scipy_openblas_{}", "openblas_{}"):
-        if hasattr(library, name.format("set_num_threads")):
-            return (
-                getattr(library, name.format("get_num_threads")),
-                getattr(library, name.format("set_num_threads")),
-            )
+    # A name that is not in the first file is looked for in the libraries that it has loaded, but
+    # not by Windows.
+    numpy = Path(np.__file__).parent
+    files = [*numpy.glob("_core/_multiarray_umath.*"), *numpy.parent.glob("numpy.libs/*openblas*")]
+    for file in files:
+        try:
+            library = ctypes.CDLL(str(file))
+        except OSError:
+            continue
+        for name in ("scipy_openblas_{}64_", "openblas_{}64_", "scipy_openblas_{}", "openblas_{}"):
+            if hasattr(library, name.format("set_num_threads")):
+                ask, tell = name.format("get_num_threads"), name.format("set_num_threads")
+                return getattr(library, ask), getattr(library, tell)
     return None
 
 
@@ -199,7 +211,7 @@ def _set_blas_threads(count: int) -> None:
 
 def _after_fork() -> None:
     """A forked process has none of its parent's threads."""
-    _team.helpers, _team.free = [], threading.Lock()
+    _team.helpers, _team.free, _team.counting = [], threading.Lock(), threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):

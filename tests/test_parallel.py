@@ -82,6 +82,21 @@ def test_errors_arrive_after_all_have_finished(wrong: int) -> None:
         assert sorted(finished) == sorted({0, 1, 2} - {wrong})
 
 
+def test_numerical_errors_are_treated_as_the_caller_says() -> None:
+    parallel.set_threads(3)
+    x = np.full(30, 1e300)
+
+    def work(part: slice) -> None:
+        x[part] * x[part]
+        time.sleep(0.02)
+
+    for _ in range(3):
+        with np.errstate(over="ignore"):
+            parallel.share(work, 30, MUCH)
+        with np.errstate(over="raise"), pytest.raises(FloatingPointError):
+            parallel.share(work, 30, MUCH)
+
+
 def test_shared_work_may_share() -> None:
     parallel.set_threads(2)
     done = np.zeros((4, 6), int)
@@ -184,6 +199,13 @@ def test_numpy_is_left_as_it_was_found() -> None:
         with pytest.raises(KeyError), parallel.products_alone():
             assert ask() == 1
             raise KeyError
+        assert ask() == threads
+        with parallel.products_alone():
+            with parallel.products_alone():
+                assert ask() == 1
+            assert ask() == 1
+            parallel.set_threads(threads)
+            assert ask() == 1
         assert ask() == threads
         network = Sequential([Dense(3)])
         network.loss_and_gradient(np.zeros((2, 784), np.float32), [0, 1])
