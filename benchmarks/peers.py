@@ -127,13 +127,14 @@ def matrix_products(workload: Workload, x: Array, t: Array) -> Run:
             )
         )
 
+    pieces = 1 if workload.training else -(-workload.batch_size // 100)  # to fit into memory
     network = build(workload.network)
     for i, layer in enumerate(network.layers):
         if not isinstance(layer, Dense | Conv2D):
             continue
         *window, units = layer.weight_shapes["W"]
         inputs = int(np.prod(window))
-        rows = workload.batch_size * int(np.prod(layer.output_shape[:-1]))
+        rows = workload.batch_size // pieces * int(np.prod(layer.output_shape[:-1]))
         add(rows, inputs, units)
         if workload.training:
             add(inputs, rows, units, "first")
@@ -141,7 +142,7 @@ def matrix_products(workload: Workload, x: Array, t: Array) -> Run:
                 add(rows, units, inputs, "second")
 
     def run(steps: int) -> None:
-        for _ in range(steps):
+        for _ in range(steps * pieces):
             for a, b, out in products:
                 np.matmul(a, b, out=out)
 

@@ -1,7 +1,7 @@
 """How the time of a step grows with the batch and with the width of the network: on both axes of a
 logarithmic plot in proportion, once there is enough to do to hide the calls of NumPy.
 
-    python benchmarks/scaling.py scaling.png
+    python -m benchmarks.scaling scaling.png
 """
 
 import statistics
@@ -51,7 +51,7 @@ def milliseconds(take: Callable[[], None]) -> float:
 def main() -> int:
     """Measure, print the figures and draw them."""
     if len(sys.argv) != 2:
-        print("usage: python benchmarks/scaling.py PICTURE.png", file=sys.stderr)
+        print("usage: python -m benchmarks.scaling PICTURE.png", file=sys.stderr)
         return 2
     figure = Figure(figsize=(10, 4), layout="constrained")
     axes = figure.subplots(1, 2, sharey=True)

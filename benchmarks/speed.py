@@ -233,6 +233,9 @@ def main() -> int:
     if sys.argv[1:2] == ["--serve"]:
         serve(sys.argv[2], WORKLOADS[sys.argv[3]], sys.argv[4])
         return 0
+    if importlib.util.find_spec("nn") is None:  # the library is not installed: this checkout's own
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        return subprocess.call([sys.executable, *sys.argv], env=environment)
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
