@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-WORTH_SHARING = 3_000_000
-"""Multiplications that take a few times as long as waking another thread: some 60 microseconds."""
+WORTH_SHARING = 10_000_000
+"""Multiplications that take several times as long as waking another thread: some 200 microseconds.
+"""
 
 ELEMENTWISE = 5
 """Multiplications of a matrix product in the time of one element by element."""
