@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 import photograph
 from photograph import PictureError, decode_picture, normalise_digit, read_picture
@@ -117,6 +118,15 @@ def test_the_first_picture_of_an_animation() -> None:
     assert done
     picture, _ = decode_picture(data.tobytes())
     assert picture.min() < 60
+
+
+def test_printers_colours_are_understood() -> None:
+    """A CMYK JPEG holds how much ink there is, not how much light."""
+    drawn, file = figure_seven(), io.BytesIO()
+    Image.fromarray(drawn).convert("CMYK").save(file, "JPEG", quality=95)
+    picture, _ = decode_picture(file.getvalue())
+    assert picture.shape == (*drawn.shape, 3)
+    assert np.abs(picture.astype(int) - drawn[..., np.newaxis]).mean() < 5
 
 
 def test_large_jpegs_are_reduced_and_say_so() -> None:
