@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import plots
-from functions import cross_entropy_error
+from functions import accuracy, cross_entropy_error
 from mnist_loader import DatasetError, load_mnist
 from nn.network import Network
 from nn.sequential import Sequential, load_model
@@ -74,7 +74,7 @@ def evaluate(network: Network, x: Array, t: Array) -> Evaluation:
     predicted = np.argmax(y, axis=1)
     confusion = np.zeros((y.shape[1], y.shape[1]), np.int64)
     np.add.at(confusion, (t, predicted), 1)
-    return Evaluation(cross_entropy_error(y, t), float(np.mean(predicted == t)), confusion, y)
+    return Evaluation(cross_entropy_error(y, t), accuracy(y, t), confusion, y)
 
 
 def _share(part: Array, whole: Array) -> Array:

@@ -256,6 +256,12 @@ def squared_error_grad(y: Array, t: Array) -> Array:
     return (y - t) / len(y)
 
 
+def accuracy(y: Array, t: ArrayLike) -> float:
+    """Share of the samples, 0 to 1, whose largest output in y (n, k) is that of the right class."""
+    labels = _labels_for(y, t)
+    return float(np.mean(np.argmax(y, axis=1) == labels))
+
+
 def _labels_for(y: Array, t: ArrayLike) -> NDArray[np.intp]:
     """Class indices from t, one for every row of y."""
     if y.ndim != 2 or len(y) == 0:

@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 import plots
 from augmentation import prefetch
-from functions import cross_entropy_error
+from functions import accuracy, cross_entropy_error
 from mnist_loader import DatasetError, load_mnist
 from nn.checkpoints import load_checkpoint, load_run, save_checkpoint
 from nn.history import EpochRecord, History
@@ -151,8 +151,7 @@ def train(
             for i, x, t in source if augment is None else prefetch(source):
                 rate = optimizer.current_learning_rate()
                 loss, grads = network.loss_and_gradient(x, t)
-                when = f"epoch {epoch + 1}, batch {i + 1} of {batches}"
-                _require_finite(loss, rate, when)
+                _require_finite(loss, rate, epoch, i, batches)
                 optimizer.update(network.params, grads)
                 history.losses.append(loss)
                 progress.after_batch(history)
@@ -162,7 +161,7 @@ def train(
             if optimizer.iterations in (iterations, (epoch + 1) * batches):
                 with averaged_weights(network, optimizer):
                     record = _measure(network, data, optimizer, epoch + 1)
-                    _require_finite(record.train_loss, rate, when)
+                    _require_finite(record.train_loss, rate, epoch, i, batches)
                     history.add(record, network.params.flat, network.state.flat)
                 progress.after_epoch(record)
             history.seconds = seconds + time.perf_counter() - began
@@ -186,18 +185,18 @@ def _batches(
         yield i, x, t
 
 
-def _require_finite(loss: float, rate: float, when: str) -> None:
+def _require_finite(loss: float, rate: float, epoch: int, i: int, batches: int) -> None:
     if not math.isfinite(loss):
         raise TrainingError(
-            f"the loss became {loss} in {when}, at learning rate {rate:g}: "
-            "start again with a lower --learning-rate"
+            f"the loss became {loss} in epoch {epoch + 1}, batch {i + 1} of {batches}, at learning "
+            f"rate {rate:g}: start again with a lower --learning-rate"
         )
 
 
 def _measure(network: Network, data: Data, optimizer: Optimizer, epoch: int) -> EpochRecord:
     def measure(x: Array, t: Array) -> tuple[float, float]:
         y = network.predict(x)  # once, for both figures
-        return cross_entropy_error(y, t), float(np.mean(np.argmax(y, axis=1) == t))
+        return cross_entropy_error(y, t), accuracy(y, t)
 
     validation: tuple[float | None, float | None] = (None, None)
     if len(data.x_validation):

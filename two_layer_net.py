@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from functions import (
+    accuracy,
     numerical_gradient,
     sigmoid,
     softmax,
@@ -82,14 +83,7 @@ class TwoLayerNet:
 
     def accuracy(self, x: ArrayLike, t: ArrayLike) -> float:
         """Share of the samples, 0 to 1, whose most probable class is the right one."""
-        y = self.predict(x)
-        labels = to_labels(t, self.output_size)
-        if len(labels) != len(y) or len(y) == 0:
-            raise ValueError(
-                f"expected one label for each of {len(y)} samples, and at least one sample; "
-                f"received {len(labels)} labels"
-            )
-        return float(np.mean(np.argmax(y, axis=1) == labels))
+        return accuracy(self.predict(x), t)
 
     def gradient(self, x: ArrayLike, t: ArrayLike) -> Parameters:
         """Gradient of the loss with respect to W1, b1, W2, b2, by backpropagation."""

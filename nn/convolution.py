@@ -103,12 +103,14 @@ class Window(Layer):
         height, width, _ = self.input_shape
         return x[:, top : top + height, left : left + width]
 
-    def _taps(self, padded: Array) -> Iterator[tuple[int, int, Array]]:
-        """For each place (i, j) in the window, the pixels (n, *steps, channels) that it meets."""
+    def _taps(self, padded: Array) -> Iterator[Array]:
+        """For each place in the window, in reading order, the pixels (n, *steps, channels) that it
+        meets.
+        """
         (rows, columns), (down, right) = self.output_shape[:2], self.strides
         for i in range(self.window[0]):
             for j in range(self.window[1]):
-                yield i, j, padded[:, i : i + rows * down : down, j : j + columns * right : right]
+                yield padded[:, i : i + rows * down : down, j : j + columns * right : right]
 
     def _padded_zeros(self, n: int, dtype: Any) -> Array:
         (top, bottom), (left, right) = self.border
@@ -354,7 +356,7 @@ class MaxPooling2D(Pooling):
             for tap in others:
                 np.maximum(y, tap[:, part], out=y)
 
-        first, *others = (tap for _, _, tap in self._taps(self.padded))
+        first, *others = self._taps(self.padded)
         share(highest_of_rows, self.output_shape[0], ELEMENTWISE * x.size)
         return self.y
 
@@ -372,8 +374,7 @@ class MaxPooling2D(Pooling):
                 left[:, part] -= found
                 slope[:, part] += found
 
-        taps_of_x = [tap for _, _, tap in self._taps(self.padded)]
-        taps_of_dx = [tap for _, _, tap in self._taps(dx)]
+        taps_of_x, taps_of_dx = list(self._taps(self.padded)), list(self._taps(dx))
         if self.strides[0] < self.window[0]:  # rows of windows overlap: no two at a time
             slopes_of_rows(slice(None))
         else:
@@ -386,7 +387,7 @@ class AveragePooling2D(Pooling):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         y = black_images(len(x), self.output_shape, x.dtype)
-        for _, _, tap in self._taps(self._pad(x)):
+        for tap in self._taps(self._pad(x)):
             y += tap
         y /= self._count(x.dtype)
         return y
@@ -406,7 +407,7 @@ class AveragePooling2D(Pooling):
         mean = images(len(dy), self.output_shape, dy.dtype)
         mean[...] = dy
         mean /= self._count(dy.dtype)
-        for _, _, tap in self._taps(dx):
+        for tap in self._taps(dx):
             tap[...] += mean
         return self._unpad(dx)
 

@@ -136,6 +136,15 @@ def _approach(average: Array, x: Array, share: float, scratch: Array) -> None:
     average += scratch
 
 
+def _over_root(g: Array, square: Array, rate: float, epsilon: float, scratch: Array) -> Array:
+    """rate * g / sqrt(square + epsilon), in the scratch."""
+    np.add(square, epsilon, out=scratch)
+    np.sqrt(scratch, out=scratch)
+    np.divide(g, scratch, out=scratch)
+    scratch *= rate
+    return scratch
+
+
 def _require(condition: bool, expected: str, received: object) -> None:
     if not condition:  # a nan fails every comparison, so it ends here too
         raise ValueError(f"expected {expected}; received {received}")
@@ -206,12 +215,7 @@ class Adagrad(Optimizer):
     def _step(self, p: Array, g: Array, rate: float, scratch: Array, *slots: Array) -> None:
         (accumulator,) = slots
         accumulator += np.multiply(g, g, out=scratch)
-        # p -= rate * g / sqrt(accumulator + epsilon)
-        np.add(accumulator, self.epsilon, out=scratch)
-        np.sqrt(scratch, out=scratch)
-        np.divide(g, scratch, out=scratch)
-        scratch *= rate
-        p -= scratch
+        p -= _over_root(g, accumulator, rate, self.epsilon, scratch)
 
 
 class RMSprop(Optimizer):
@@ -238,11 +242,7 @@ class RMSprop(Optimizer):
         square = slots[0]
         np.multiply(g, g, out=scratch)
         _approach(square, scratch, 1 - self.rho, scratch)
-        # step = rate * g / sqrt(square + epsilon)
-        np.add(square, self.epsilon, out=scratch)
-        np.sqrt(scratch, out=scratch)
-        step = np.divide(g, scratch, out=scratch)
-        step *= rate
+        step = _over_root(g, square, rate, self.epsilon, scratch)
         if self.momentum:
             velocity = slots[1]
             velocity *= self.momentum

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from functions import (
+    accuracy,
     numerical_gradient,
     softmax,
     softmax_cross_entropy,
@@ -25,7 +26,6 @@ from functions import (
     squared_error,
     squared_error_grad,
     to_inputs,
-    to_labels,
     to_one_hot,
 )
 from nn.convolution import (
@@ -161,13 +161,7 @@ class Sequential:
 
     def accuracy(self, x: ArrayLike, t: ArrayLike) -> float:
         """Share of the samples, 0 to 1, whose most probable class is the right one."""
-        y, labels = self.predict_classes(x), to_labels(t, self.classes)
-        if len(labels) != len(y) or len(y) == 0:
-            raise ValueError(
-                f"expected one label for each of {len(y)} samples, and at least one sample; "
-                f"received {len(labels)} labels"
-            )
-        return float(np.mean(y == labels))
+        return accuracy(self._all_scores(x), t)
 
     def gradient(self, x: ArrayLike, t: ArrayLike, training: bool = False) -> Parameters:
         """Gradient of `loss` by backpropagation, under the names of `params`."""
