@@ -79,7 +79,8 @@ def curves(history: History, title: str = "") -> "Figure":
                 history.best.iteration / batches, color="#999999", linewidth=0.8, linestyle=":"
             )
         if axes.lines:
-            axes.legend(fontsize=8)
+            # Where these curves are not: losses fall, accuracies rise.
+            axes.legend(fontsize=8, loc="upper right" if axes is left else "lower right")
     left.set_ylim(0, _loss_ceiling(history))
     right.yaxis.set_major_formatter(lambda y, _: f"{y:.1%}" if y <= 1 else "")
     return figure
