@@ -26,8 +26,8 @@ def sigmoid(x: Array) -> Array:
     denominator of the textbook formula are multiplied by exp(x).  So the tails keep their relative
     precision, without a warning.
     """
-    z = np.exp(-np.abs(x))  # in [0, 1]
-    return np.where(x >= 0, 1, z) / (1 + z)
+    z = np.exp(-np.abs(x))  # in [0, 1], so that the larger of it and 1 or 0 is 1 or z
+    return np.maximum(x >= 0, z) / (1 + z)
 
 
 def sigmoid_grad(x: Array) -> Array:
@@ -168,7 +168,9 @@ def to_labels(t: ArrayLike, classes: int = 10) -> NDArray[np.intp]:
             f"expected labels of shape (n,), class indices, or (n, {classes}), one-hot; "
             f"received shape {t.shape}"
         )
-    right = (t >= 0) & (t < classes) & (t == np.floor(t))
+    right = (t >= 0) & (t < classes)
+    if t.dtype.kind == "f":
+        right &= t == np.floor(t)
     if not right.all():
         raise ValueError(
             f"expected labels that are integers 0 to {classes - 1}; received {t[~right][0]}"
@@ -228,20 +230,21 @@ def softmax_cross_entropy_with_grad(
 ) -> tuple[float, Array]:
     """`softmax_cross_entropy` and its gradient, which have the exponentials in common."""
     labels, n = _labels_for(x, t), len(x)
-    right = np.arange(n), labels
-    x = x - x.max(axis=1, keepdims=True)
+    right = labels, np.arange(n)
+    x = np.ascontiguousarray(x.T)  # (k, n): what follows goes over all samples of a class at once
+    x = x - x.max(axis=0)
     answer = x[right]
     if label_smoothing:
-        answer = (1 - label_smoothing) * answer + label_smoothing * np.mean(x, axis=1)
+        answer = (1 - label_smoothing) * answer + label_smoothing * np.mean(x, axis=0)
     y = np.exp(x)
-    total = y.sum(axis=1, keepdims=True)
-    loss = float((np.log(total[:, 0]) - answer).sum() / n)
+    total = y.sum(axis=0)
+    loss = float((np.log(total) - answer).sum() / n)
     y /= total
     if label_smoothing:
-        y -= label_smoothing / y.shape[1]
+        y -= label_smoothing / len(y)
     y[right] -= 1 - label_smoothing
     y /= n
-    return loss, y
+    return loss, y.T
 
 
 def squared_error(y: Array, t: Array) -> float:

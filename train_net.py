@@ -36,7 +36,7 @@ from nn.checkpoints import load_checkpoint, load_run, save_checkpoint
 from nn.history import EpochRecord, History
 from nn.network import Network
 from nn.optimizers import Optimizer
-from nn.parallel import products_alone, set_threads
+from nn.parallel import set_threads
 from nn.storage import StorageError, write_file
 from recipes import RECIPES
 
@@ -138,7 +138,6 @@ def train(
         ctrl_c() as pressed,
         Progress(iterations, batches, optimizer.iterations, quiet) as progress,
         np.errstate(over="ignore", invalid="ignore"),  # told in words by _require_finite
-        products_alone(),
     ):
         while optimizer.iterations < iterations and not history.interrupted:
             if patience is not None and history.epochs_since_best() >= patience:

@@ -41,6 +41,8 @@ WORKLOADS = {str(workload): workload for workload in [*TRAINING, *ASKING]}
 REFERENCE, LIBRARY, FLOOR = "PyTorch", "this library", "matrix products"
 CHUNK = 0.15
 """Seconds that a system works before the next one's turn."""
+REST = 0.1
+"""Seconds before each turn: threads of the system before go on asking for work for a while."""
 TOLERATED = 0.02
 """Share of its time that a system may stand in line for a processor in a run that counts."""
 
@@ -129,6 +131,7 @@ def measure(
             for system in names[start:] + names[:start]:
                 stdin = processes[system].stdin
                 assert stdin is not None
+                time.sleep(REST)
                 print("go", file=stdin, flush=True)
                 results[system].append(_answer(processes[system]))
         for process in processes.values():

@@ -58,6 +58,7 @@ class Window(Layer):
     """
 
     image_advice = "put Reshape((28, 28, 1)) before the first convolution"
+    shares_work = True
 
     def __init__(self, window: Pair, strides: Pair, padding: str) -> None:
         super().__init__()

@@ -255,8 +255,9 @@ class Adam(Optimizer):
     """Averages m of the slopes and v of their squares, both corrected for having started at 0;
     a weight moves by about the rate, wherever its slope is steady (Kingma and Ba 2015).
 
-    The corrections are folded into the rate and epsilon stands outside them ("epsilon hat" of the
-    paper's section 2.1), as in Keras.
+    What is kept is the sum of which m is the share (1 - beta_1), and that of which v is the share
+    (1 - beta_2).  These factors, and the corrections, are folded into the rate and epsilon: it
+    stands outside the corrections ("epsilon hat" of the paper's section 2.1), as in Keras.
     """
 
     slot_names = ("m", "v")
@@ -277,14 +278,15 @@ class Adam(Optimizer):
 
     def _step(self, p: Array, g: Array, rate: float, scratch: Array, *slots: Array) -> None:
         m, v = slots
-        _approach(m, g, 1 - self.beta_1, scratch)
-        np.multiply(g, g, out=scratch)
-        _approach(v, scratch, 1 - self.beta_2, scratch)
-        t = self.iterations
-        rate *= math.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
-        # p -= rate * m / (sqrt(v) + epsilon)
+        m *= self.beta_1
+        m += g
+        v *= self.beta_2
+        v += np.multiply(g, g, out=scratch)
+        t, share = self.iterations, math.sqrt(1 - self.beta_2)
+        rate *= (1 - self.beta_1) / (1 - self.beta_1**t) * math.sqrt(1 - self.beta_2**t) / share
+        # p -= rate * m / (sqrt(v) + epsilon / share)
         np.sqrt(v, out=scratch)
-        scratch += self.epsilon
+        scratch += self.epsilon / share
         np.divide(m, scratch, out=scratch)
         scratch *= rate
         p -= scratch

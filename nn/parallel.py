@@ -63,9 +63,12 @@ def share(work: Callable[[slice], None], count: int, multiplications: float) -> 
 
 
 def product(a: Array, b: Array, out: Array | None = None) -> Array:
-    """The matrix product a @ b, with the longer side of a large one cut among the threads."""
+    """The matrix product a @ b.  NumPy's own threads share a large one, or, inside
+    `products_alone`, ours do: its longer side is cut among them.
+    """
     (rows, inner), columns = a.shape, b.shape[1]
-    if rows * inner * columns < WORTH_SHARING or _team.size == 1 or _BLAS is None:
+    small = rows * inner * columns < WORTH_SHARING
+    if small or not _team.want_products_alone or _team.size == 1 or _BLAS is None:
         return np.matmul(a, b, out=out)
     y = np.empty((rows, columns), np.result_type(a, b)) if out is None else out
 

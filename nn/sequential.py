@@ -10,6 +10,7 @@ same way.  It keeps the contract of `nn.network.Network`, as the hand-written `T
 import copy
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Self
 
@@ -130,6 +131,9 @@ class Sequential:
         self.state = Parameters(_shapes(names, "state_shapes"), dtype)
         self.grads = self.params.zeros_like()
         self.about: dict[str, Any] = {}
+        # Threads of ours and NumPy's own would stand in each other's way.
+        shared = any(layer.shares_work for layer in self.layers)
+        self._products = products_alone if shared else nullcontext
 
         self.first = next((i for i, layer in enumerate(self.layers) if layer.weight_shapes), 0)
         for i, (layer, own) in enumerate(names):
@@ -172,7 +176,7 @@ class Sequential:
     ) -> tuple[float, Parameters]:
         """Both from one forward pass; the next call overwrites the gradient."""
         x = self._inputs(x)
-        with products_alone():
+        with self._products():
             scores = self._scores(x, training)
             loss, dy = self._loss_and_slope(scores, t)
             for layer in reversed(self.layers[self.first :]):
@@ -210,7 +214,7 @@ class Sequential:
     def _all_scores(self, x: ArrayLike) -> Array:
         x = self._inputs(x)
         scores = np.empty((len(x), self.classes), self.params.dtype)
-        with products_alone():
+        with self._products():
             for start in range(0, len(x), PIECE):
                 piece = slice(start, start + PIECE)
                 scores[piece] = self._scores(x[piece], training=False)
