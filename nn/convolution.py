@@ -2,9 +2,9 @@
 them: convolution, pooling, padding.  The window may step over pixels (strides), and the border may
 be widened so that the output is as large as the input (padding="same").
 
-In memory these images lie otherwise, as (height, width, channels, n), and what is passed on is a
-transposed view.  What a window meets at its steps then are long runs of neighbouring numbers: a
-pixel of all images and channels.  NumPy's arithmetic keeps the order of what it is given.
+In memory these images lie otherwise, as (height, channels, width, n), and what is passed on is a
+transposed view.  What a window meets at its steps then are long runs of neighbouring numbers: a row
+of pixels of all images.  NumPy's arithmetic keeps the order of what it is given.
 """
 
 import math
@@ -23,14 +23,10 @@ Array = NDArray[Any]
 Pair = tuple[int, int]
 
 
-def images(n: int, shape: Shape, dtype: Any) -> Array:
-    """Room for n images of shape (height, width, channels), with the images innermost in memory."""
-    return np.empty((*shape, n), dtype).transpose(3, 0, 1, 2)
-
-
 def black_images(n: int, shape: Shape, dtype: Any) -> Array:
-    """The same, all zeros."""
-    return np.zeros((*shape, n), dtype).transpose(3, 0, 1, 2)
+    """n images of shape (height, width, channels), all zeros, with the images innermost in memory."""
+    height, width, channels = shape
+    return np.zeros((height, channels, width, n), dtype).transpose(3, 0, 2, 1)
 
 
 def rows_seen(x: Array, high: int) -> Array:
@@ -197,14 +193,14 @@ class Conv2D(Window):
     def forward(self, x: Array, training: bool = False) -> Array:
         W, b = self._full(self.weights["W"]), self.weights.get("b")
         self.in_waves = self._waves_are_cheaper(len(x))
-        a = self.waves.forward(x, W, b) if self.in_waves else self._forward(x, W, b)
+        self.y = self.waves.forward(x, W, b) if self.in_waves else self._forward(x, W, b)
         activate, _ = ACTIVATIONS[self.activation]
-        self.y = images(len(x), self.output_shape, a.dtype)
 
         def activate_rows(part: slice) -> None:
-            self.y[:, part] = activate(a[:, part])
+            self.y[:, part] = activate(self.y[:, part])
 
-        share(activate_rows, a.shape[1], 2 * ELEMENTWISE * a.size)
+        if self.activation != "linear":
+            share(activate_rows, self.y.shape[1], 2 * ELEMENTWISE * self.y.size)
         return self.y
 
     def backward(self, dy: Array) -> Array | None:
@@ -212,8 +208,7 @@ class Conv2D(Window):
         da = np.empty_like(self.y)
 
         def slope_of_rows(part: slice) -> None:
-            da[:, part] = dy[:, part]
-            da[:, part] = slope(da[:, part], self.y[:, part])
+            da[:, part] = slope(dy[:, part], self.y[:, part])
 
         share(slope_of_rows, da.shape[1], 4 * ELEMENTWISE * da.size)
         way = self.waves.backward if self.in_waves else self._backward
@@ -252,8 +247,13 @@ class Conv2D(Window):
         padded = self._pad(x).transpose(1, 3, 2, 0)  # (height, channels, width, n)
         height, channels, _, _ = padded.shape
         copies = np.empty((height, self.window[1], channels, columns, n), x.dtype)
-        for j in range(self.window[1]):
-            copies[:, j] = padded[:, :, j : j + columns * self.strides[1] : self.strides[1]]
+
+        def copy_rows(part: slice) -> None:
+            for j in range(self.window[1]):
+                columns_seen = slice(j, j + columns * self.strides[1], self.strides[1])
+                copies[part, j] = padded[part, :, columns_seen]
+
+        share(copy_rows, height, ELEMENTWISE * copies.size)
         seen = rows_seen(
             copies.reshape(height, self.window[1] * channels, columns * n), self.window[0]
         )
@@ -340,6 +340,13 @@ class Pooling(Window):
         window = pair(pool_size, "a pool_size")
         super().__init__(window, window if strides is None else pair(strides, "strides"), padding)
 
+    def _share_windows(self, work: Callable[[slice], None], multiplications: float) -> None:
+        """`share` work that writes to the pixels under rows of windows."""
+        if self.strides[0] < self.window[0]:  # they overlap: no two at a time
+            work(slice(None))
+        else:
+            share(work, self.output_shape[0], multiplications)
+
     def config(self) -> dict[str, Any]:
         return {"pool_size": list(self.window), **self._window_config()}
 
@@ -349,7 +356,7 @@ class MaxPooling2D(Pooling):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.padded = self._pad(x, -np.inf)  # a border that never wins
-        self.y = images(len(x), self.output_shape, x.dtype)
+        self.y = np.empty_like(x, shape=(len(x), *self.output_shape))
 
         def highest_of_rows(part: slice) -> None:
             y = self.y[:, part]
@@ -376,10 +383,7 @@ class MaxPooling2D(Pooling):
                 slope[:, part] += found
 
         taps_of_x, taps_of_dx = list(self._taps(self.padded)), list(self._taps(dx))
-        if self.strides[0] < self.window[0]:  # rows of windows overlap: no two at a time
-            slopes_of_rows(slice(None))
-        else:
-            share(slopes_of_rows, self.output_shape[0], 5 * ELEMENTWISE * dx.size)
+        self._share_windows(slopes_of_rows, 5 * ELEMENTWISE * dx.size)
         return self._unpad(dx)
 
 
@@ -387,14 +391,24 @@ class AveragePooling2D(Pooling):
     """y = the mean of the numbers under the window, those of the border not counted."""
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        y = black_images(len(x), self.output_shape, x.dtype)
-        for tap in self._taps(self._pad(x)):
-            y += tap
+        y = np.empty_like(x, shape=(len(x), *self.output_shape))
+        first, *others = self._taps(self._pad(x))
+
+        def sums_of_rows(part: slice) -> None:
+            y[:, part] = first[:, part]
+            for tap in others:
+                y[:, part] += tap[:, part]
+
+        share(sums_of_rows, self.output_shape[0], ELEMENTWISE * x.size)
         y /= self._count(x.dtype)
         return y
 
     def _count(self, dtype: Any) -> Array:
-        """How many pixels lie under the window at each of its places, (rows, columns, 1)."""
+        """How many pixels lie under the window at each of its places, (rows, columns, 1); or one
+        number, where there is no border.
+        """
+        if not any(map(any, self.border)):
+            return np.array(math.prod(self.window), dtype)
         inside = []
         for axis, (before, _) in enumerate(self.border):
             starts = np.arange(self.output_shape[axis]) * self.strides[axis] - before
@@ -405,11 +419,14 @@ class AveragePooling2D(Pooling):
     def backward(self, dy: Array) -> Array:
         """Each number under the window had the same share in the mean."""
         dx = self._padded_zeros(len(dy), dy.dtype)
-        mean = images(len(dy), self.output_shape, dy.dtype)
-        mean[...] = dy
-        mean /= self._count(dy.dtype)
-        for tap in self._taps(dx):
-            tap[...] += mean
+        mean = dy / self._count(dy.dtype)
+
+        def slopes_of_rows(part: slice) -> None:
+            for tap in taps:
+                tap[:, part] += mean[:, part]
+
+        taps = list(self._taps(dx))
+        self._share_windows(slopes_of_rows, ELEMENTWISE * dx.size)
         return self._unpad(dx)
 
 

@@ -51,6 +51,7 @@ from nn.layers import (
     require,
     whole,
 )
+from nn.memory import keep_freed_memory
 from nn.network import Network
 from nn.parallel import products_alone
 from nn.parameters import Parameters
@@ -131,6 +132,7 @@ class Sequential:
         self.state = Parameters(_shapes(names, "state_shapes"), dtype)
         self.grads = self.params.zeros_like()
         self.about: dict[str, Any] = {}
+        keep_freed_memory()
         # Threads of ours and NumPy's own would stand in each other's way.
         shared = any(layer.shares_work for layer in self.layers)
         self._products = products_alone if shared else nullcontext
