@@ -24,7 +24,7 @@ Pair = tuple[int, int]
 
 
 def black_images(n: int, shape: Shape, dtype: Any) -> Array:
-    """n images of shape (height, width, channels), all zeros, with the images innermost in memory."""
+    """n images of shape (height, width, channels), all zeros; in memory, the images innermost."""
     height, width, channels = shape
     return np.zeros((height, channels, width, n), dtype).transpose(3, 0, 2, 1)
 

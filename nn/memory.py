@@ -6,7 +6,7 @@ gives memory out again slowly, page by page, each filled with zeros first.
 import numpy as np
 
 LARGEST = 31 * 1024 * 1024
-"""Bytes; Linux' C library learns from blocks of less than 32 MB: `man mallopt`, M_MMAP_THRESHOLD."""
+"""Bytes.  Linux' C library learns from blocks of less than 32 MB: `mallopt`, M_MMAP_THRESHOLD."""
 
 
 def keep_freed_memory() -> None:

@@ -83,7 +83,7 @@ LAYERS: dict[str, type[Layer]] = {
 
 LOSSES = ("cross_entropy", "squared_error")
 
-PIECE = 100
+PIECE = 250
 """Images that `predict` takes at a time, so that the memory it needs does not grow with their
 number."""
 

@@ -19,6 +19,7 @@ ROWS = {
     "nn.parameters": 0,
     "nn.storage": 0,
     "nn.history": 0,
+    "nn.memory": 0,
     "nn.initializers": 0,
     "synthetic_digits": 0,
     "augmentation": 0,

@@ -2,10 +2,12 @@
 results depend on the number of threads by roundings at most, and NumPy is left as it was found.
 """
 
+import itertools
 import os
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -179,8 +181,10 @@ def test_a_shared_product_is_the_product(
     rng, (rows, inner, columns) = np.random.default_rng(0), shape
     a = rng.standard_normal((rows, inner)).astype(dtype)
     b = rng.standard_normal((inner, columns)).astype(dtype)
-    for left in (a, np.asfortranarray(a)):
-        for right in (b, np.asfortranarray(b)):
+    for left, right, ours in itertools.product(
+        (a, np.asfortranarray(a)), (b, np.asfortranarray(b)), (True, False)
+    ):
+        with parallel.products_alone() if ours else nullcontext():
             y = parallel.product(left, right)
             assert y.dtype == dtype
             np.testing.assert_allclose(y, a @ b, rtol=1e-4, atol=1e-5)
