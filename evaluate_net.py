@@ -3,6 +3,7 @@ mistaken for, and pictures of the mistakes and of what goes on inside.
 
     python evaluate_net.py runs/two-layer/model.npz
     python evaluate_net.py runs/lenet5/model.npz --show 7       the feature maps of test image 7
+    python evaluate_net.py runs/lenet5/model.npz --export-onnx lenet5.onnx     for other runtimes
 """
 
 import argparse
@@ -91,13 +92,17 @@ def main(arguments: list[str] | None = None) -> int:
         return _evaluate_as_told(options)
     except KeyboardInterrupt:
         return 130
-    except (DatasetError, StorageError, OSError, ValueError, MemoryError) as error:
+    except (DatasetError, StorageError, OSError, ValueError, MemoryError, ImportError) as error:
         print(f"evaluate_net: {error}", file=sys.stderr)
         return 1
 
 
 def _evaluate_as_told(options: argparse.Namespace) -> int:
     network = load_model(options.model)
+    if options.export_onnx is not None:
+        network.export_onnx(options.export_onnx)
+        print(f"wrote {options.export_onnx}")
+        return 0
     # A network is tested on what it was trained on, unless the user says otherwise.
     dataset = options.dataset or network.about.get("dataset", "mnist")
     _, (x, t) = load_mnist(normalize=True, dataset=dataset, dataset_dir=options.dataset_dir)
@@ -177,6 +182,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--out", type=Path, metavar="DIR", help="where results go (default: beside the model)")
     add("--show", type=_index, metavar="INDEX", help="only draw the feature maps of a test image")
+    add(
+        "--export-onnx",
+        type=Path,
+        metavar="FILE",
+        help="only write the network as an ONNX file, which other runtimes read",
+    )
     return parser
 
 

@@ -19,6 +19,7 @@ from functions import (
     to_inputs,
     to_labels,
 )
+from nn.onnx_export import export_onnx
 from nn.parameters import Parameters
 from nn.storage import StorageError, check_arrays, load_arrays, save_arrays
 
@@ -141,6 +142,16 @@ class TwoLayerNet:
             "sizes": [self.input_size, self.hidden_size, self.output_size],
         }
         save_arrays(path, "model", {"network": sizes, "about": self.about}, self.params)
+
+    def export_onnx(self, path: str | Path) -> None:
+        """Write the network, from pixels to probabilities, for other runtimes (docs/exchange.md).
+        Raises ImportError without the package `onnx`.
+        """
+        hidden = {"class": "Dense", "name": "hidden", "activation": "sigmoid"}
+        output = {"class": "Dense", "name": "output", "activation": "linear"}
+        W1, b1, W2, b2 = self.params.values()
+        layers = [(hidden, {"W": W1, "b": b1}), (output, {"W": W2, "b": b2})]
+        export_onnx(path, layers, (self.input_size,), self.output_size, self.about)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

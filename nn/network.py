@@ -67,3 +67,7 @@ class Network(Protocol):
     def save(self, path: str | Path) -> None:
         """Write weights, architecture and `about` to a `.npz` file."""
         ...
+
+    def export_onnx(self, path: str | Path) -> None:
+        """Write all of it, from pixels to probabilities, as an ONNX file for other runtimes."""
+        ...

@@ -53,6 +53,7 @@ from nn.layers import (
 )
 from nn.memory import keep_freed_memory
 from nn.network import Network
+from nn.onnx_export import export_onnx
 from nn.parallel import products_alone
 from nn.parameters import Parameters
 from nn.storage import StorageError, check_arrays, load_arrays, save_arrays
@@ -238,7 +239,7 @@ class Sequential:
     def activations(self, x: ArrayLike) -> list[tuple[str, Array]]:
         """What each layer makes of x: pairs of its name in `summary` and its outputs."""
         y, outputs = self._inputs(x), []
-        for name, layer in zip(_titles(self.layers), self.layers, strict=True):
+        for name, layer in zip(titles(self.layers), self.layers, strict=True):
             y = layer.forward(y)
             outputs.append((name, y))
         return outputs
@@ -246,7 +247,7 @@ class Sequential:
     def summary(self) -> str:
         """A table of the layers, their output shapes and numbers of parameters, as Keras prints."""
         rows = [("Layer (type)", "Output Shape", "Param #")]
-        for name, layer in zip(_titles(self.layers), self.layers, strict=True):
+        for name, layer in zip(titles(self.layers), self.layers, strict=True):
             shape = ", ".join(map(str, ("None", *layer.output_shape)))
             sizes = (*layer.weight_shapes.values(), *layer.state_shapes.values())
             title = f"{name} ({type(layer).__name__})"
@@ -299,6 +300,19 @@ class Sequential:
         """Write weights, state, architecture and `about` to a `.npz` file."""
         header = {"network": self.config(), "about": self.about}
         save_arrays(path, "model", header, {**self.params, **self.state})
+
+    def export_onnx(self, path: str | Path) -> None:
+        """Write the network, from pixels to probabilities, for other runtimes (docs/exchange.md).
+
+        Raises ImportError without the package `onnx`, ValueError for a layer unknown to it.
+        """
+        layers = [
+            ({"name": name, **description}, {**layer.weights, **layer.state})
+            for name, description, layer in zip(
+                titles(self.layers), self.config()["layers"], self.layers, strict=True
+            )
+        ]
+        export_onnx(path, layers, self.input_shape, self.classes, self.about)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -404,7 +418,7 @@ def _shapes(named: list[tuple[Layer, dict[str, str]]], kind: str) -> dict[str, S
     }
 
 
-def _titles(layers: Sequence[Layer]) -> Iterator[str]:
+def titles(layers: Sequence[Layer]) -> Iterator[str]:
     """Names as Keras gives them: dense, dense_1, conv2d, max_pooling2d, ..."""
     seen: dict[str, int] = {}
     for layer in layers:

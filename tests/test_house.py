@@ -26,14 +26,15 @@ ROWS = {
     "photograph": 0,
     # 1: what networks are made of, and the data
     "nn.network": 1,
+    "nn.onnx_export": 1,
     "nn.optimizers": 1,
     "nn.fourier": 1,
     "nn.layers": 1,
-    "two_layer_net": 1,
     "plots": 1,
     "mnist_loader": 1,
     "non_digits": 1,
     # 2
+    "two_layer_net": 2,
     "nn.convolution": 2,
     "nn.checkpoints": 2,
     # 3: any stack of layers

@@ -17,7 +17,7 @@ MODULES = sorted(
     if file.name != "__init__.py"
 )
 SCRIPTS = ["train_net", "evaluate_net", "predict_image"]
-HEAVY = {"cv2", "matplotlib", "torch", "scipy"}
+HEAVY = {"cv2", "matplotlib", "torch", "scipy", "onnx", "keras"}
 NEEDS_OPENCV = {"photograph"}
 
 PROBE = """
