@@ -39,8 +39,9 @@ ROWS = {
     "nn.checkpoints": 2,
     # 3: any stack of layers
     "nn.sequential": 3,
-    # 4: which networks there are
+    # 4: which networks there are, and what other libraries call their weights
     "recipes": 4,
+    "nn.exchange": 4,
     # 5: the scripts
     "train_net": 5,
     "evaluate_net": 5,
