@@ -4,6 +4,7 @@ mistaken for, and pictures of the mistakes and of what goes on inside.
     python evaluate_net.py runs/two-layer/model.npz
     python evaluate_net.py runs/lenet5/model.npz --show 7       the feature maps of test image 7
     python evaluate_net.py runs/lenet5/model.npz --export-onnx lenet5.onnx     for other runtimes
+    python evaluate_net.py runs/best/model.npz --looks 5        the mean answer to five looks
 """
 
 import argparse
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import plots
+from augmentation import LOOKS, looks
 from functions import accuracy, cross_entropy_error
 from mnist_loader import DatasetError, load_mnist
 from nn.network import Network
@@ -69,9 +71,12 @@ class Evaluation:
         return "\n".join(lines)
 
 
-def evaluate(network: Network, x: Array, t: Array) -> Evaluation:
-    """Measure a network on images x (n, 784) in [0, 1] and their class indices t (n,)."""
-    y = network.predict(x)
+def evaluate(network: Network, x: Array, t: Array, count: int = 1) -> Evaluation:
+    """Measure a network on images x (n, 784) in [0, 1] and their class indices t (n,).
+
+    count: the answer is the mean over so many looks at each image (`augmentation.looks`).
+    """
+    y = sum(network.predict(look) for look in looks(x, count)) / count
     predicted = np.argmax(y, axis=1)
     confusion = np.zeros((y.shape[1], y.shape[1]), np.int64)
     np.add.at(confusion, (t, predicted), 1)
@@ -111,8 +116,12 @@ def _evaluate_as_told(options: argparse.Namespace) -> int:
     if options.show is not None:
         return _show(network, x, t, options.show, name, out)
 
-    result = evaluate(network, x, t)
-    print(f"{name}: {len(x):,} test images, loss {result.loss:.4f}, accuracy {result.accuracy:.4f}")
+    result = evaluate(network, x, t, options.looks)
+    several = f", {options.looks} looks at each" if options.looks > 1 else ""
+    print(
+        f"{name}: {len(x):,} test images{several}, loss {result.loss:.4f}, "
+        f"accuracy {result.accuracy:.4f}"
+    )
     print(result.table())
     plots.save(plots.confusion(result.confusion, name), out / "confusion.png")
     plots.save(plots.mistakes(x, t, result.y, name), out / "mistakes.png")
@@ -126,6 +135,7 @@ def _evaluate_as_told(options: argparse.Namespace) -> int:
         "recipe": network.about.get("recipe"),
         "dataset": dataset,
         "parameters": network.params.flat.size,
+        "looks": options.looks,
         "test_accuracy": result.accuracy,
         "test_loss": result.loss,
         "precision": _plain(result.precision()),
@@ -181,6 +191,15 @@ def _parser() -> argparse.ArgumentParser:
         "--dataset-dir", type=Path, metavar="DIR", help="where the data sets are (default: dataset)"
     )
     add("--out", type=Path, metavar="DIR", help="where results go (default: beside the model)")
+    add(
+        "--looks",
+        type=int,
+        choices=range(1, len(LOOKS) + 1),
+        default=1,
+        metavar="N",
+        help=f"answer by the mean over N looks at an image that is moved a little; at most "
+        f"{len(LOOKS)} (default: 1)",
+    )
     add("--show", type=_index, metavar="INDEX", help="only draw the feature maps of a test image")
     add(
         "--export-onnx",

@@ -232,40 +232,79 @@ def lenet5_1998(rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Sequ
     )
 
 
-def photo(rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Sequential:
-    """What reads photographs: five convolutions, and an eleventh answer, "no digit".
+def fast(rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Sequential:
+    """What a quarter of a minute can reach: two convolutions, batch normalisation after each.
 
-    81,211 parameters.  Ours: a stem of 5x5 and pairs of 3x3 (Simonyan and Zisserman 2015), batch
-    normalisation before each relu.  Adam in one cycle up to 0.006 and down, batches of 128, 10
-    epochs of MNIST, digits that this library draws, and things that are no digit, all of them
-    turned, bent, blurred and damaged as in photographs.
+    80,378 parameters.  Ours, in the form of LeNet-5: Adam in one cycle up to 0.01 and down (Smith
+    2018), batches of 64, label smoothing 0.05, 1 epochs of all 60,000 images.  Test accuracy TBD
     """
-
-    def normalized() -> list[Layer]:
-        return [BatchNormalization(momentum=0.9, epsilon=1e-5), Activation("relu")]
-
     return Sequential(
         [
             Reshape((28, 28, 1)),
             Normalization(MNIST_MEAN, MNIST_DEVIATION**2),
             Conv2D(16, 5, use_bias=False),
             MaxPooling2D(2),
-            *normalized(),
-            Conv2D(32, 3, padding="same", use_bias=False),
-            *normalized(),
-            Conv2D(32, 3, padding="same", use_bias=False),
+            *_normalized_relu(),
+            Conv2D(32, 5, use_bias=False),
             MaxPooling2D(2),
-            *normalized(),
-            Conv2D(64, 3, padding="same", use_bias=False),
-            *normalized(),
-            Conv2D(64, 3, use_bias=False),
-            *normalized(),
+            *_normalized_relu(),
             Flatten(),
-            Dense(11, activation="softmax"),
+            Dense(128, use_bias=False),
+            *_normalized_relu(),
+            Dense(10, activation="softmax"),
         ],
+        label_smoothing=0.05,
         rng=rng,
         dtype=dtype,
     )
+
+
+def best(rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Sequential:
+    """The most accurate: five convolutions, on images that are bent anew in every epoch.
+
+    298,602 parameters.  Ours: a stem of 5x5 and pairs of 3x3 (Simonyan and Zisserman 2015), batch
+    normalisation before each relu.  Adam in one cycle up to 0.004 and down, batches of 128, 15
+    epochs of all 60,000 images, label smoothing 0.05; the weights that count are an average over
+    the latest 1,000 batches.  Test accuracy TBD
+    """
+    return Sequential(_stem_and_pairs(32, answers=10), label_smoothing=0.05, rng=rng, dtype=dtype)
+
+
+def photo(rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Sequential:
+    """What reads photographs: five convolutions, and an eleventh answer, "no digit".
+
+    81,211 parameters.  The network of `best` at half its width.  Adam in one cycle up to 0.006 and
+    down, batches of 128, 10 epochs of MNIST, digits that this library draws, and things that are no
+    digit, all of them turned, bent, blurred and damaged as in photographs.
+    """
+    return Sequential(_stem_and_pairs(16, answers=11), rng=rng, dtype=dtype)
+
+
+def _stem_and_pairs(width: int, answers: int) -> list[Layer]:
+    """A stem of 5x5 that sees strokes, a pair of 3x3 for their joints, a pair for whole digits."""
+    return [
+        Reshape((28, 28, 1)),
+        Normalization(MNIST_MEAN, MNIST_DEVIATION**2),
+        Conv2D(width, 5, use_bias=False),
+        MaxPooling2D(2),
+        *_normalized_relu(),
+        Conv2D(2 * width, 3, padding="same", use_bias=False),
+        *_normalized_relu(),
+        Conv2D(2 * width, 3, padding="same", use_bias=False),
+        MaxPooling2D(2),
+        *_normalized_relu(),
+        Conv2D(4 * width, 3, padding="same", use_bias=False),
+        *_normalized_relu(),
+        Conv2D(4 * width, 3, use_bias=False),
+        *_normalized_relu(),
+        Flatten(),
+        Dense(answers, activation="softmax"),
+    ]
+
+
+def _normalized_relu() -> list[Layer]:
+    """With the defaults of PyTorch: running means that fit trainings of a few hundred batches."""
+    return [BatchNormalization(momentum=0.9, epsilon=1e-5), Activation("relu")]
 
 
 # --- how each is trained --------------------------------------------------------------------------
@@ -292,6 +331,11 @@ def _adam_in_one_cycle(learning_rate: float, iterations: int) -> Optimizer:
     return Adam(OneCycle(learning_rate, iterations), beta_2=0.99)
 
 
+def _averaged_adam_in_one_cycle(learning_rate: float, iterations: int) -> Optimizer:
+    rate = OneCycle(learning_rate, iterations)
+    return Adam(rate, beta_2=0.99, use_ema=True, ema_momentum=0.999)
+
+
 def _momentum_with_cosine(learning_rate: float, iterations: int) -> Optimizer:
     return SGD(CosineDecay(learning_rate, iterations), momentum=0.9)
 
@@ -309,6 +353,7 @@ def _what_photographs_show(x: Array, t: Array, rng: np.random.Generator) -> tupl
     return np.concatenate(images), np.concatenate(labels).astype(t.dtype)
 
 
+GENTLY_BENT = Augmentation(rotation=8, scale=0.08, shear=0.1, shift=1.2, elastic=0.7)
 BENT = Augmentation(rotation=11, scale=0.12, shear=0.2, shift=1.5, elastic=0.7)
 WORN = Augmentation(thickness=0.6, noise=0.08, blur=0.7, contrast=0.6, flaws=0.12, lighting=0.12)
 
@@ -329,6 +374,16 @@ RECIPES = {
     "conv": Recipe(conv, _first_adam, 1e-4, batch_size=10, iterations=10_000),
     "lenet5": Recipe(lenet5, _averaged_adam, 0.001, batch_size=64, epochs=5),
     "lenet5-1998": Recipe(lenet5_1998, _momentum_with_cosine, 0.01, batch_size=32, epochs=10),
+    "fast": Recipe(fast, _adam_in_one_cycle, 0.01, batch_size=64, epochs=1, validation=0),
+    "best": Recipe(
+        best,
+        _averaged_adam_in_one_cycle,
+        0.004,
+        batch_size=128,
+        epochs=15,
+        validation=0,
+        augment=GENTLY_BENT,
+    ),
     "photo": Recipe(
         photo,
         _adam_in_one_cycle,

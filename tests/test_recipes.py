@@ -30,6 +30,8 @@ COUNTS = {
     "conv": 3_274_634,
     "lenet5": 61_706,
     "lenet5-1998": 60_850,
+    "fast": 80_378,
+    "best": 298_602,
     "photo": 81_211,
 }
 """Parameters as Keras counts them for the same stacks, and as the paper of LeNet-5 does."""
