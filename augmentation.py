@@ -371,14 +371,15 @@ def looks(x: Images, count: int) -> Iterator[Images]:
     if not 1 <= count <= len(LOOKS):
         raise ValueError(f"expected 1 to {len(LOOKS)} looks at an image, received {count}")
     images = x.reshape(-1, SIDE, SIDE)
-    middle = (SIDE - 1) / 2
-    down_column, along_row = np.mgrid[:SIDE, :SIDE].astype(np.float32) - np.float32(middle)
+    middle = np.float32((SIDE - 1) / 2)
+    down_column, along_row = np.mgrid[:SIDE, :SIDE].astype(np.float32) - middle
     for right, down, degrees in LOOKS[:count]:
         cosine, sine = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
         from_x = cosine * along_row - sine * down_column + (middle - right)
         from_y = sine * along_row + cosine * down_column + (middle - down)
-        everywhere = np.broadcast_to(np.float32([from_x, from_y])[:, None], (2, *images.shape))
-        yield _interpolated(images, *everywhere.copy()).reshape(x.shape)
+        # the same for all images
+        from_x, from_y = (np.tile(places, (len(x), 1, 1)) for places in (from_x, from_y))
+        yield _interpolated(images, from_x, from_y).reshape(x.shape)
 
 
 # --- Overlapping with training ------------------------------------------------------------------

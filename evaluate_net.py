@@ -76,7 +76,7 @@ def evaluate(network: Network, x: Array, t: Array, count: int = 1) -> Evaluation
 
     count: the answer is the mean over so many looks at each image (`augmentation.looks`).
     """
-    y = sum(network.predict(look) for look in looks(x, count)) / count
+    y = np.mean([network.predict(look) for look in looks(x, count)], axis=0)
     predicted = np.argmax(y, axis=1)
     confusion = np.zeros((y.shape[1], y.shape[1]), np.int64)
     np.add.at(confusion, (t, predicted), 1)

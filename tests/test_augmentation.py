@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 import augmentation
-from augmentation import Augmentation, prefetch, step_generator
+from augmentation import Augmentation, looks, prefetch, step_generator
 
 Images = NDArray[np.float32]
 
@@ -329,6 +329,46 @@ def test_a_resumed_run_sees_the_same_images(x: Images) -> None:
     plain = list(batches(0))
     assert all(np.array_equal(a, b) for a, b in zip(whole, plain, strict=True))
     assert all(np.array_equal(a, b) for a, b in zip(whole[6:], resumed, strict=True))
+
+
+# --- Looking more than once -----------------------------------------------------------------------
+
+
+def test_five_looks_are_the_images_and_a_pixel_to_each_side(x: Images) -> None:
+    seen = [look.reshape(-1, 28, 28) for look in looks(x, 5)]
+    images = x.reshape(-1, 28, 28)
+    assert np.array_equal(seen[0], images)
+    assert np.array_equal(seen[1][:, :, 1:], images[:, :, :-1])
+    assert np.array_equal(seen[2][:, :, :-1], images[:, :, 1:])
+    assert np.array_equal(seen[3][:, 1:], images[:, :-1])
+    assert np.array_equal(seen[4][:, :-1], images[:, 1:])
+
+
+def test_the_last_two_looks_are_turned_to_either_side() -> None:
+    bar = np.zeros((1, 28, 28), dtype=np.float32)
+    bar[:, 13:15, 4:24] = 1
+    _, _, _, _, _, left, right = (look.reshape(28, 28) for look in looks(bar.reshape(1, 784), 7))
+    for turned, degrees in ((left, 8), (right, -8)):
+        heights = 13.5 - np.arange(28) @ turned[:, 4:24] / turned[:, 4:24].sum(axis=0)
+        slope = np.polyfit(np.arange(4, 24), heights, 1)[0]
+        assert np.rad2deg(np.arctan(slope)) == pytest.approx(degrees, abs=0.2)
+    assert right == pytest.approx(left[:, ::-1], abs=1e-6)
+
+
+@pytest.mark.parametrize("n", [0, 1, 7])
+def test_looks_keep_the_form_of_the_images(x: Images, n: int) -> None:
+    before = x.copy()
+    seen = list(looks(x[:n], 7))
+    assert [look.shape for look in seen] == [(n, 784)] * 7
+    assert {look.dtype for look in seen} == {np.dtype(np.float32)}
+    assert np.array_equal(x, before)
+    assert len(list(looks(x, 3))) == 3
+
+
+@pytest.mark.parametrize("count", [-1, 0, 8])
+def test_one_to_seven_looks(x: Images, count: int) -> None:
+    with pytest.raises(ValueError, match="expected 1 to 7 looks at an image, received"):
+        next(looks(x, count))
 
 
 # --- Prefetching --------------------------------------------------------------------------------
