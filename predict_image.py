@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from augmentation import looks
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -28,7 +30,7 @@ Array = NDArray[Any]
 SHIPPED_MODEL = Path(__file__).with_name("models") / "photo.npz"
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 UNSURE = 0.77  # below this confidence a digit is marked; one digit in a hundred is, wrongly
-SHIFTS = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))  # rows, columns
+LOOKS = 5  # at each digit: straight on, and from a pixel to each side
 
 
 class Reader(Protocol):
@@ -126,13 +128,10 @@ def read_many(
 
 
 def _judged(reader: Reader, x: Array) -> Array:
-    """Probabilities for images x (n, 784): the mean over five looks, straight on and one pixel to
-    each side.  What depends on a pixel more or less is not to be trusted.
-    """
-    images = x.reshape(-1, 28, 28)
-    looks = np.concatenate([np.roll(images, shift, axis=(1, 2)) for shift in SHIFTS])
-    p = np.asarray(reader.predict(looks.reshape(-1, 784)))
-    return np.mean(p.reshape(len(SHIFTS), len(x), -1), axis=0)
+    """Probabilities for images x (n, 784): the mean over five looks at each."""
+    seen = np.concatenate(list(looks(x, LOOKS)))
+    p = np.asarray(reader.predict(seen))
+    return np.mean(p.reshape(LOOKS, len(x), -1), axis=0)
 
 
 def pictures_in(folder: str | Path) -> list[Path]:

@@ -13,9 +13,10 @@ import pytest
 from numpy.typing import NDArray
 
 import predict_image
+from augmentation import looks
 from photograph import PictureError, normalise_digit
 from predict_image import (
-    SHIFTS,
+    LOOKS,
     Reading,
     draw_annotated,
     draw_steps,
@@ -54,8 +55,8 @@ class Typist:
         for digit in range(10):
             canvas = np.full((120, 120, 3), 0, np.uint8)
             write(canvas, str(digit), 30, 90, ink=255)
-            shape = normalise_digit(canvas[..., 0].astype(np.float32) / 255).reshape(28, 28)
-            shapes += [np.roll(shape, shift, axis=(0, 1)).ravel() for shift in SHIFTS]
+            shape = normalise_digit(canvas[..., 0].astype(np.float32) / 255).reshape(1, 784)
+            shapes += [look[0] for look in looks(shape, LOOKS)]
         self.shapes = np.array(shapes)
         self.shapes /= np.linalg.norm(self.shapes, axis=1, keepdims=True)
         self.classes = classes
@@ -67,7 +68,7 @@ class Typist:
         assert x.shape[1:] == (784,)
         assert 0 <= x.min() <= x.max() <= 1
         similar = x @ self.shapes.T / np.linalg.norm(x, axis=1, keepdims=True)
-        similar = similar.reshape(len(x), 10, len(SHIFTS)).max(axis=2)
+        similar = similar.reshape(len(x), 10, LOOKS).max(axis=2)
         scores = np.concatenate([similar, np.full((len(x), 1), 0.7)], axis=1)[:, : self.classes]
         p = np.exp(40 * (scores - scores.max(axis=1, keepdims=True)))
         return p / p.sum(axis=1, keepdims=True)
