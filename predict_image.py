@@ -101,6 +101,27 @@ def read_digits(image: str | Path | Array, model: Reader | str | Path | None = N
     raise answer
 
 
+def read_drawing(drawing: Array, model: Reader | str | Path | None = None) -> Reading:
+    """Read every digit that was drawn on a screen: uint8 (height, width), black ink on white.
+
+    There is no light to divide away, no grain and no ruling, so every dark pixel is ink: that is
+    faster than `read_digits`, and a line from edge to edge stays a line.  `model` as there.
+
+    Raises photograph.PictureError for what is no such array.
+    """
+    import photograph  # noqa: PLC0415
+
+    flat = photograph.check_picture(drawing)
+    if flat.ndim != 2:
+        raise photograph.PictureError(
+            f"expected a drawing in grey, (height, width); received shape {flat.shape}"
+        )
+    amount = 1 - flat.astype(np.float32) / 255
+    draft = _drafted(flat, 1, flat, amount > 0.4, amount, 1.0)  # 0.4 as in `find_ink`
+    p = _judged(load_reader(model), draft.seen) if len(draft.seen) else np.zeros((0, 10))
+    return _reading(draft, p)
+
+
 def read_many(
     images: Sequence[str | Path | Array] | str | Path,
     model: Reader | str | Path | None = None,
@@ -197,10 +218,17 @@ def _draft(image: str | Path | Array) -> _Draft | Exception:
         return error
     grey, scale = photograph.working_copy(picture)
     flat = photograph.flatten_light(grey)
-    ink, amount = photograph.find_ink(flat)
-    strokes = photograph.find_strokes(ink, amount, flat)
-    proposals, wholes = _propose(strokes)
-    seen = [photograph.normalise_digit(proposal.stroke.ink).ravel() for proposal in proposals]
+    return _drafted(picture, shrink, flat, *photograph.find_ink(flat), scale)
+
+
+def _drafted(
+    picture: Array, shrink: int, flat: Array, ink: Array, amount: Array, scale: float
+) -> _Draft:
+    """The proposals for ink that was found, and what the network will see of them."""
+    from photograph import find_strokes, normalise_digit  # noqa: PLC0415
+
+    proposals, wholes = _propose(find_strokes(ink, amount, flat))
+    seen = [normalise_digit(proposal.stroke.ink).ravel() for proposal in proposals]
     return _Draft(
         picture, shrink, flat, ink, scale, proposals, wholes,
         np.array(seen, np.float32).reshape(-1, 784),

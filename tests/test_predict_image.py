@@ -22,6 +22,7 @@ from predict_image import (
     draw_steps,
     main,
     read_digits,
+    read_drawing,
     read_many,
 )
 from two_layer_net import TwoLayerNet
@@ -177,6 +178,39 @@ def test_networks_without_an_eleventh_answer_work_too(typist: Typist) -> None:
     assert read_digits(page("2026"), Typist(classes=10)).rows == ["2026"]
     network = TwoLayerNet(784, 8, 10, rng=np.random.default_rng(0))
     assert isinstance(read_digits(page("2026"), network), Reading)
+
+
+def test_a_drawing_is_read_as_a_photo_is(typist: Typist) -> None:
+    drawing = page("42", "17")[..., 0].copy()
+    drawing[drawing > 200] = 255
+    reading = read_drawing(drawing, typist)
+    assert reading.rows == ["42", "17"]
+    photo = read_digits(drawing, typist)
+    assert np.allclose([d.box for d in reading.digits], [d.box for d in photo.digits], atol=4)
+    assert np.array_equal(reading.picture, drawing)
+
+
+def test_in_a_drawing_every_dark_pixel_is_ink(typist: Typist) -> None:
+    """From edge to edge, faint beside dark, on paper that is mostly ink."""
+    drawing = np.full((200, 300), 255, np.uint8)
+    drawing[90:100] = 0  # to `read_digits` a ruling
+    drawing[20:60, 40:48] = 140
+    reading = read_drawing(drawing, typist)
+    assert np.array_equal(reading.ink, drawing < 153)
+    drawing[:, :200] = 0
+    assert read_drawing(drawing, typist).ink[:, :200].all()
+
+
+def test_an_empty_drawing_gives_an_empty_reading(typist: Typist) -> None:
+    typist.calls.clear()
+    reading = read_drawing(np.full((300, 600), 255, np.uint8), typist)
+    assert (reading.rows, reading.digits, typist.calls) == ([], [], [])
+
+
+@pytest.mark.parametrize("shape", [(0, 10), (10,), (10, 10, 3)])
+def test_what_is_no_drawing_is_refused(shape: tuple[int, ...], typist: Typist) -> None:
+    with pytest.raises(PictureError, match="received shape"):
+        read_drawing(np.zeros(shape, np.uint8), typist)
 
 
 def test_many_images_go_through_the_network_together(tmp_path: Path) -> None:
