@@ -115,6 +115,11 @@ class TwoLayerNet:
         grads["b1"] = np.sum(da1, axis=0)
         return loss, grads
 
+    def activations(self, x: ArrayLike) -> list[tuple[str, Array]]:
+        """What each layer makes of x: the hidden activations, and the scores before softmax."""
+        z1, a2 = self._forward(to_inputs(x, self.input_size, self.params.dtype))
+        return [("hidden", z1), ("scores", a2)]
+
     def numerical_gradient(self, x: ArrayLike, t: ArrayLike) -> Parameters:
         """The same gradient by central differences, in float64: the loss is evaluated twice for
         every weight.

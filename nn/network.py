@@ -36,6 +36,10 @@ class Network(Protocol):
         """Probabilities (n, 10)."""
         ...
 
+    def activations(self, x: ArrayLike) -> list[tuple[str, Array]]:
+        """What each layer makes of x: pairs of its name and its outputs, (n, ...)."""
+        ...
+
     def loss(self, x: ArrayLike, t: ArrayLike) -> float:
         """Mean cross-entropy over the batch."""
         ...

@@ -18,7 +18,7 @@ from mpmath import mpf
 from numpy.typing import ArrayLike, NDArray
 
 import two_layer_net
-from functions import directional_error, gradient_check, to_one_hot
+from functions import directional_error, gradient_check, softmax, to_one_hot
 from nn.parameters import Parameters
 from nn.storage import StorageError, load_arrays, save_arrays
 from two_layer_net import TwoLayerNet
@@ -256,6 +256,18 @@ def test_probabilities_sum_to_one(network: TwoLayerNet, rng: np.random.Generator
     y = network.predict(rng.random((30, 6)))
     assert y.shape == (30, 4)
     np.testing.assert_allclose(y.sum(axis=1), 1, rtol=1e-14)
+
+
+def test_activations_lead_to_the_probabilities(
+    network: TwoLayerNet, rng: np.random.Generator
+) -> None:
+    x = rng.random((7, network.input_size))
+    (hidden, z1), (scores, a2) = network.activations(x)
+    assert (hidden, scores) == ("hidden", "scores")
+    assert z1.shape == (7, network.hidden_size)
+    assert ((z1 > 0) & (z1 < 1)).all()
+    np.testing.assert_allclose(z1 @ network.params["W2"] + network.params["b2"], a2)
+    np.testing.assert_allclose(softmax(a2), network.predict(x))
 
 
 def test_accuracy_counts_the_samples_that_are_right(network: TwoLayerNet) -> None:
