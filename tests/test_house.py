@@ -46,6 +46,8 @@ ROWS = {
     "train_net": 5,
     "evaluate_net": 5,
     "predict_image": 5,
+    # 6: the page on top of them
+    "draw_digit": 6,
 }
 
 READS_PICTURES = {
@@ -181,7 +183,7 @@ def test_every_module_is_installed() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     installed = project["tool"]["setuptools"]["py-modules"]
     assert sorted(installed) == sorted(name for name in MODULES if not name.startswith("nn"))
-    assert project["tool"]["setuptools"]["packages"] == ["nn", "models"]
+    assert project["tool"]["setuptools"]["packages"] == ["nn", "models", "draw_page"]
     for command, place in project["project"]["scripts"].items():
         module, function = place.split(":")
         assert module == command.replace("-", "_")

@@ -16,8 +16,8 @@ MODULES = sorted(
     for file in [*ROOT.glob("*.py"), *(ROOT / "nn").glob("*.py")]
     if file.name != "__init__.py"
 )
-SCRIPTS = ["train_net", "evaluate_net", "predict_image"]
 HEAVY = {"cv2", "matplotlib", "torch", "scipy", "onnx", "keras"}
+SCRIPTS = ["train_net", "evaluate_net", "predict_image", "draw_digit"]
 NEEDS_OPENCV = {"photograph"}
 
 PROBE = """
