@@ -108,10 +108,13 @@ function picture({ maps, height, width, values }) {
   for (let map = 0; map < maps; map++)
     for (let y = 0; y < height; y++)
       for (let x = 0; x < width; x++, i++)
-        pixels[(y * maps + map) * width + x] = ((2 * Math.abs(values[i])) << 24) | (values[i] > 0 ? plus : minus);
+        pixels[(y * maps + map) * width + x] = (opacity(values[i]) << 24) | (values[i] > 0 ? plus : minus);
   tiles.getContext("2d").putImageData(image, 0, 0);
   return tiles;
 }
+
+/** 0 to 255 for -127 to 127; small numbers are made a little stronger, to be seen beside large ones. */
+const opacity = (value) => Math.round(255 * (Math.abs(value) / 127) ** 0.75);
 
 /** #rrggbb as a canvas holds it: red in the lowest byte, and the highest left for opacity. */
 function packed(hex) {
@@ -288,7 +291,7 @@ function showChosen() {
 const SAYS = {
   normalization: "pixels with mean 0 and variance 1",
   rescaling: "pixels in another range",
-  conv2d: "small filters slide over it: strong where one fits",
+  conv2d: "strong where a small filter fits",
   max_pooling2d: "the largest number of each small window",
   average_pooling2d: "the mean of each small window",
   subsampling2d: "the mean of each small window, trained",
