@@ -12,7 +12,7 @@ import mnist_loader
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
-# What main is told, so that a test is short; what is left under runs/; and the test accuracy that is
+# What main is told, so that a test is short; what is left under runs/; the test accuracy that is
 # surely reached in that time (guessing gives 0.1; twenty layers hardly begin to learn).
 HELD_OUT = {"validation": 200}
 CASES: dict[str, tuple[dict[str, int], set[str], float]] = {
