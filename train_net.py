@@ -9,6 +9,7 @@ enough to read digits with (model.npz), look at (curves.png) and go on from (che
 """
 
 import argparse
+import itertools
 import json
 import math
 import os
@@ -34,14 +35,21 @@ from functions import accuracy, cross_entropy_error
 from mnist_loader import DatasetError, load_mnist
 from nn.checkpoints import load_checkpoint, load_run, save_checkpoint
 from nn.history import EpochRecord, History
+from nn.lock import FolderInUseError, hold
 from nn.network import Network
 from nn.optimizers import Optimizer
 from nn.parallel import set_threads
-from nn.storage import StorageError, write_file
+from nn.storage import StorageError, remove_unfinished, write_file
 from recipes import RECIPES
 
 Array = NDArray[Any]
 Augment = Callable[[Array, np.random.Generator], Array]
+
+RESULTS = ("checkpoint.npz", "model.npz", "history.csv", "report.json", "curves.png")
+"""What a run leaves in its folder."""
+
+DEFAULT = "two-layer"
+"""The recipe that is trained when none is named."""
 
 SAMPLE = 10_000
 """Loss and accuracy on training images are measured on this many, as many as MNIST tests with."""
@@ -286,14 +294,20 @@ class Progress:
 
 def say(text: str) -> None:
     """Print a line at once, in the letters that the terminal has.  Training does not die of nobody
-    reading it any more.
+    reading it any more, or of a full disk under a log.
     """
     encoding = sys.stdout.encoding or "utf-8"
     try:
         print(text.encode(encoding, "replace").decode(encoding), flush=True)
-    except BrokenPipeError:
+    except OSError:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")
 
+
+FAILURES = (
+    *(DatasetError, FolderInUseError, StorageError, TrainingError),
+    *(OSError, ValueError, MemoryError),
+)
+"""What can end a run, told in one line."""
 
 # --- command line ---------------------------------------------------------------------------------
 
@@ -313,12 +327,24 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("train_net: stopped; --resume goes on with a run that had begun", file=sys.stderr)
         return 130
-    except (DatasetError, StorageError, TrainingError, OSError, ValueError, MemoryError) as error:
+    except FAILURES as error:
         print(f"train_net: {error}", file=sys.stderr)
         return 1
 
 
 def _train_as_told(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    """One run, alone in the folder of its results."""
+    out = options.out or options.resume or Path("runs", options.recipe or DEFAULT)
+    if options.dry_run or options.show_samples:  # there will be none
+        return _train_into(out, parser, options)
+    with hold(out) as alone:
+        if alone:
+            for name in RESULTS:
+                remove_unfinished(out / name)
+        return _train_into(out, parser, options)
+
+
+def _train_into(out: Path, parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     """One run, from the choice of the recipe to the last file."""
     run = _run(parser, options)
     tell = (lambda _: None) if options.quiet else say
@@ -339,7 +365,6 @@ def _train_as_told(parser: argparse.ArgumentParser, options: argparse.Namespace)
     network = recipe.build(np.random.default_rng(seed), run["dtype"], **dropout)
     network.about = {name: run[name] for name in ("recipe", "dataset", "seed")}
     optimizer = recipe.optimizer(run["learning_rate"], run["iterations"])
-    out: Path = options.out or options.resume or Path("runs", run["recipe"])
     history = None
     if options.resume:
         history = load_checkpoint(options.resume / "checkpoint.npz", network, optimizer)
@@ -421,7 +446,7 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> dict[s
                     f"{run[name]}, received {given[name]}; start a new run for that"
                 )
     else:
-        name = options.recipe or "two-layer"
+        name = options.recipe or DEFAULT
         recipe = RECIPES[name]
         run = {
             "recipe": name,
@@ -464,17 +489,19 @@ def _load_or_make(run: dict[str, Any], folder: Path | None) -> tuple[str, Data]:
 
 
 def _set_aside(out: Path) -> None:
-    """Move the results of an earlier run out of the way: nobody loses trained weights here."""
-    names = ("model.npz", "checkpoint.npz", "history.csv", "curves.png", "report.json")
-    old = [out / name for name in names if (out / name).exists()]
-    if not old:
+    """Move the results of an earlier run out of the way: nobody loses trained weights here.
+
+    They get their folder's name last: what a kill interrupts is ended by the next start.
+    """
+    old = [out / name for name in RESULTS if (out / name).exists()]
+    on_the_way = out / ".before.part"
+    if not old and not on_the_way.exists():
         return
-    number = 1
-    while (aside := out / f"before-{number}").exists():
-        number += 1
-    aside.mkdir()
+    on_the_way.mkdir(exist_ok=True)
     for path in old:
-        path.rename(aside / path.name)
+        path.rename(on_the_way / path.name)
+    names = (out / f"before-{number}" for number in itertools.count(1))
+    aside = on_the_way.rename(next(path for path in names if not path.exists()))
     print(
         f"train_net: {out} held the results of an earlier run; they are now in {aside}",
         file=sys.stderr,

@@ -27,6 +27,7 @@ ROWS = {
     # 1: what networks are made of, and the data
     "nn.network": 1,
     "nn.onnx_export": 1,
+    "nn.lock": 1,
     "nn.optimizers": 1,
     "nn.fourier": 1,
     "nn.layers": 1,
