@@ -160,15 +160,25 @@ def load_mnist(
 
 def _dataset_dir(dataset_dir: str | os.PathLike[str] | None) -> Path:
     chosen = dataset_dir or os.environ.get("MNIST_DATASET_DIR")
-    if chosen:
-        return Path(chosen).expanduser()
     root = Path(__file__).resolve().parent
-    if (root / "pyproject.toml").is_file():
-        return root / "dataset"
-    import pooch  # noqa: PLC0415  as slow to import as NumPy, and seldom needed
+    try:
+        if chosen:
+            return Path(chosen).expanduser()
+        if (root / "pyproject.toml").is_file():
+            return root / "dataset"
+        import pooch  # noqa: PLC0415  as slow to import as NumPy, and seldom needed
 
-    # Installed from a wheel, the folder beside this file is site-packages: nothing to write in.
-    return Path(pooch.os_cache("digits-from-scratch"))
+        # Installed from a wheel, the folder beside this file is site-packages: nothing to write in.
+        folder = Path(pooch.os_cache("digits-from-scratch"))
+        if folder.is_absolute():
+            return folder
+        reason = f"found {folder}"
+    except RuntimeError as error:  # a user whom the system does not know, as in some containers
+        reason = str(error)
+    raise DatasetError(
+        f"expected a home folder to keep data sets in; there is none ({reason}): choose a folder "
+        "with --dataset-dir or MNIST_DATASET_DIR"
+    )
 
 
 def _load_arrays(dataset: str, folder: Path) -> list[Array]:
