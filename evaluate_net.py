@@ -75,8 +75,15 @@ def evaluate(network: Network, x: Array, t: Array, count: int = 1) -> Evaluation
     """Measure a network on images x (n, 784) in [0, 1] and their class indices t (n,).
 
     count: the answer is the mean over so many looks at each image (`augmentation.looks`).
+
+    Raises ValueError if its answers are not finite.
     """
     y = np.mean([network.predict(look) for look in looks(x, count)], axis=0)
+    if not np.isfinite(y).all():
+        raise ValueError(
+            "expected probabilities; the network's are not finite, as its weights are too large: "
+            "use another copy, or train it again with a lower --learning-rate"
+        )
     predicted = np.argmax(y, axis=1)
     confusion = np.zeros((y.shape[1], y.shape[1]), np.int64)
     np.add.at(confusion, (t, predicted), 1)

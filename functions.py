@@ -16,6 +16,10 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 Array = NDArray[Any]
 
+without_warnings = np.errstate(over="ignore", invalid="ignore")
+"""Decorates what may meet numbers too large for their type: inf and nan tell of it, no warning
+does, which would be an exception for those who run `python -W error`."""
+
 # --- activations ----------------------------------------------------------------------------------
 
 
@@ -113,12 +117,17 @@ def softmax_grad(x: Array, dy: Array) -> Array:
 # --- what enters a network ------------------------------------------------------------------------
 
 
-def to_inputs(x: ArrayLike, input_size: int = 784, dtype: DTypeLike = np.float32) -> Array:
+@without_warnings  # what the type cannot hold becomes inf, and is refused as that
+def to_inputs(
+    x: ArrayLike, input_size: int = 784, dtype: DTypeLike = np.float32, *, finite: bool = True
+) -> Array:
     """A batch of inputs as an array (n, input_size) of the given type: the one door by which images
     enter a network.
 
-    Raises ValueError for another shape, and TypeError for integers: raw pixels of 0 to 255 have to
-    be divided by 255 first, or a network trained on [0, 1] answers nonsense with great confidence.
+    Raises TypeError for integers: raw pixels of 0 to 255 have to be divided by 255 first, or a
+    network trained on [0, 1] answers nonsense with great confidence.  Raises ValueError for another
+    shape, and for pixels that are NaN or infinite; with finite=False the caller promises to call
+    `require_finite` when the result is strange.
     """
     x = np.asarray(x)
     if not np.issubdtype(x.dtype, np.floating):
@@ -131,7 +140,29 @@ def to_inputs(x: ArrayLike, input_size: int = 784, dtype: DTypeLike = np.float32
             f"expected inputs of shape (n, {input_size}), a row for each sample; "
             f"received shape {x.shape}"
         )
-    return x.astype(dtype, copy=False)
+    x = x.astype(dtype, copy=False)
+    if finite:
+        require_finite(x)
+    return x
+
+
+@without_warnings
+def require_finite(x: Array) -> None:
+    """Raise ValueError if inputs (n, ...) are not all finite numbers, saying which is the first
+    that is not.
+    """
+    # The squares of finite numbers have a finite sum, if they are not enormous: a quick glance
+    # before looking at each of them.
+    if math.isfinite(np.vdot(x, x)):
+        return
+    x = x.reshape(len(x), -1)
+    strange = np.argwhere(~np.isfinite(x))
+    if len(strange):
+        image, pixel = strange[0]
+        raise ValueError(
+            f"expected finite inputs; received {x[image, pixel]} in image {image}, pixel {pixel}, "
+            f"counted from 0, and {len(strange) - 1:,} more like it: mend or leave out such images"
+        )
 
 
 def to_one_hot(labels: ArrayLike, classes: int = 10, dtype: DTypeLike = np.float32) -> Array:

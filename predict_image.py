@@ -93,7 +93,8 @@ def read_digits(image: str | Path | Array, model: Reader | str | Path | None = N
     that `nn.sequential.load_model` understands, or None for the one that is shipped.
 
     A picture without digits gives a Reading without rows.  Raises photograph.PictureError where
-    there is no picture to read, and what `load_model` raises where there is no model.
+    there is no picture to read, ValueError where the network's answers are no numbers, and what
+    `load_model` raises where there is no model.
     """
     (answer,) = read_many([image], model)
     if isinstance(answer, Reading):
@@ -152,6 +153,11 @@ def _judged(reader: Reader, x: Array) -> Array:
     """Probabilities for images x (n, 784): the mean over five looks at each."""
     seen = np.concatenate(list(looks(x, LOOKS)))
     p = np.asarray(reader.predict(seen))
+    if not np.isfinite(p).all():
+        raise ValueError(
+            "expected probabilities; the model's are not finite, as its weights are too large: use "
+            "another copy, or train it again with a lower --learning-rate"
+        )
     return np.mean(p.reshape(LOOKS, len(x), -1), axis=0)
 
 

@@ -31,7 +31,7 @@ from tqdm import tqdm
 
 import plots
 from augmentation import prefetch
-from functions import accuracy, cross_entropy_error
+from functions import accuracy, cross_entropy_error, require_finite
 from mnist_loader import DatasetError, load_mnist
 from nn.checkpoints import load_checkpoint, load_run, save_checkpoint
 from nn.history import EpochRecord, History
@@ -133,8 +133,10 @@ def train(
     patience: stop after so many epochs without a better one; None never stops early.
 
     Ctrl-C ends the training after the current batch, with everything saved and
-    `history.interrupted` set.  Raises TrainingError when the loss is no longer finite.
+    `history.interrupted` set.  Raises TrainingError when the loss is no longer finite, ValueError
+    for data that cannot be trained on.
     """
+    _require_trainable(data, batch_size)
     history = History() if history is None else history
     history.interrupted = False
     began, seconds = time.perf_counter(), history.seconds
@@ -145,7 +147,7 @@ def train(
     with (
         ctrl_c() as pressed,
         Progress(iterations, batches, optimizer.iterations, quiet) as progress,
-        np.errstate(over="ignore", invalid="ignore"),  # told in words by _require_finite
+        np.errstate(over="ignore", invalid="ignore"),  # told in words by _require_finite_loss
     ):
         while optimizer.iterations < iterations and not history.interrupted:
             if patience is not None and history.epochs_since_best() >= patience:
@@ -158,7 +160,7 @@ def train(
             for i, x, t in source if augment is None else prefetch(source):
                 rate = optimizer.current_learning_rate()
                 loss, grads = network.loss_and_gradient(x, t)
-                _require_finite(loss, rate, epoch, i, batches)
+                _require_finite_loss(loss, rate, epoch, i, batches)
                 optimizer.update(network.params, grads)
                 history.losses.append(loss)
                 progress.after_batch(history)
@@ -168,7 +170,7 @@ def train(
             if optimizer.iterations in (iterations, (epoch + 1) * batches):
                 with averaged_weights(network, optimizer):
                     record = _measure(network, data, optimizer, epoch + 1)
-                    _require_finite(record.train_loss, rate, epoch, i, batches)
+                    _require_finite_loss(record.train_loss, rate, epoch, i, batches)
                     history.add(record, network.params.flat, network.state.flat)
                 progress.after_epoch(record)
             history.seconds = seconds + time.perf_counter() - began
@@ -192,7 +194,22 @@ def _batches(
         yield i, x, t
 
 
-def _require_finite(loss: float, rate: float, epoch: int, i: int, batches: int) -> None:
+def _require_trainable(data: Data, batch_size: int) -> None:
+    """What would be found out late, or never, is looked at before the first batch."""
+    if batch_size < 1:
+        raise ValueError(f"expected batches of at least 1 image; received {batch_size}")
+    for name in ("train", "validation", "test"):
+        x, t = getattr(data, f"x_{name}"), getattr(data, f"t_{name}")
+        if len(x) != len(t):
+            raise ValueError(
+                f"expected a label for each of {len(x):,} {name} images; received {len(t):,}"
+            )
+        if len(x) == 0 and name != "validation":
+            raise ValueError(f"expected at least 1 {name} image; received none: see `load_data`")
+        require_finite(x)
+
+
+def _require_finite_loss(loss: float, rate: float, epoch: int, i: int, batches: int) -> None:
     if not math.isfinite(loss):
         raise TrainingError(
             f"the loss became {loss} in epoch {epoch + 1}, batch {i + 1} of {batches}, at learning "

@@ -4,6 +4,7 @@ weight at a time.  It is the network of Saito, *Deep Learning from Scratch*, cha
 the specimen for all others in this library.
 """
 
+import math
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,11 +14,13 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from functions import (
     accuracy,
     numerical_gradient,
+    require_finite,
     sigmoid,
     softmax,
     softmax_cross_entropy,
     to_inputs,
     to_labels,
+    without_warnings,
 )
 from nn.onnx_export import export_onnx
 from nn.parameters import Parameters
@@ -30,8 +33,9 @@ class TwoLayerNet:
     """x -> sigmoid(x W1 + b1) -> softmax(z1 W2 + b2) -> probabilities.
 
     Inputs x are floats (n, input_size), in [0, 1] for images; answers t are class indices (n,) or
-    one-hot (n, output_size); both are accepted everywhere.  A wrong shape or label raises
-    ValueError, integer pixels TypeError.
+    one-hot (n, output_size); both are accepted everywhere.  A wrong shape or label or a pixel that
+    is not finite raises ValueError, integer pixels TypeError.  Weights too large for their type
+    give a loss that is inf or nan, and no warning.
     """
 
     def __init__(
@@ -72,11 +76,13 @@ class TwoLayerNet:
         a2 = z1 @ params["W2"] + params["b2"]  # (n, 50) @ (50, 10) + (10,)
         return z1, a2
 
+    @without_warnings
     def predict(self, x: ArrayLike) -> Array:
         """Probabilities (n, output_size); each row sums to 1."""
         _, a2 = self._forward(to_inputs(x, self.input_size, self.params.dtype))
         return softmax(a2)
 
+    @without_warnings
     def loss(self, x: ArrayLike, t: ArrayLike) -> float:
         """Mean cross-entropy of the answers t under the predictions for x."""
         _, a2 = self._forward(to_inputs(x, self.input_size, self.params.dtype))
@@ -88,8 +94,10 @@ class TwoLayerNet:
 
     def gradient(self, x: ArrayLike, t: ArrayLike) -> Parameters:
         """Gradient of the loss with respect to W1, b1, W2, b2, by backpropagation."""
+        x = to_inputs(x, self.input_size, self.params.dtype)
         return self.loss_and_gradient(x, t)[1]
 
+    @without_warnings
     def loss_and_gradient(self, x: ArrayLike, t: ArrayLike) -> tuple[float, Parameters]:
         """The loss, and its gradient found by walking the forward pass backwards with the chain
         rule.
@@ -98,10 +106,12 @@ class TwoLayerNet:
         give da2 = (y - t) / n.  A layer a = z W + b passes on dW = z^T da, db = the sum of da over
         the samples, dz = da W^T.  The sigmoid z = sigmoid(a) passes on da = dz z (1 - z).
         """
-        x, W2 = to_inputs(x, self.input_size, self.params.dtype), self.params["W2"]
+        x, W2 = to_inputs(x, self.input_size, self.params.dtype, finite=False), self.params["W2"]
         n = len(x)
         z1, a2 = self._forward(x)
         loss = softmax_cross_entropy(a2, t)
+        if not math.isfinite(loss):
+            require_finite(x)  # now that something is wrong: looking at every batch takes time
 
         grads = self.params.zeros_like()
         da2 = softmax(a2)

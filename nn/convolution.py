@@ -68,6 +68,11 @@ class Window(Layer):
         *sizes, channels = input_shape
         steps, border = [], []
         for size, window, stride in zip(sizes, self.window, self.strides, strict=True):
+            require(
+                window < 2 * size,  # in the corner of the border it would meet no pixel at all
+                f"a window of less than twice the {size} pixels that it is to see",
+                window,
+            )
             step = (size - window) // stride + 1
             before = after = 0
             if self.padding == "same":

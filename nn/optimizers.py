@@ -69,6 +69,7 @@ class Optimizer:
         rate = self.learning_rate
         return float(rate(self.iterations)) if callable(rate) else rate
 
+    @np.errstate(over="ignore", invalid="ignore")  # the next loss tells, if weights overflow
     def update(self, params: Parameters, grads: Parameters) -> None:
         """Change `params` in place, one step down the slope.  `grads` may be scaled by clipping."""
         self.slots = self.slots or self.empty_slots(params)

@@ -12,6 +12,9 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 Array = NDArray[Any]
 
+MOST = 2**28
+"""Numbers in one vector, 1 GB in float32.  Training takes several such vectors."""
+
 
 class Parameters(Mapping[str, Array]):
     """A read-only set of names, each with an array that is a view of `flat`.
@@ -22,6 +25,9 @@ class Parameters(Mapping[str, Array]):
 
     The arrays can be written, in place or by assignment: `params["W1"] -= 0.1 * grads["W1"]` and
     `params["W1"] = W` both copy into the view, and never cut its tie to the vector.
+
+    Raises ValueError for sizes that are not whole numbers above 0, and, before any memory is asked
+    for, for more than MOST numbers.
     """
 
     def __init__(
@@ -29,7 +35,18 @@ class Parameters(Mapping[str, Array]):
     ) -> None:
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise ValueError(f"expected parameters of type float32 or float64; received {dtype}")
-        size = sum(map(math.prod, shapes.values()))
+        for name, shape in shapes.items():
+            if not all(isinstance(size, int | np.integer) and size > 0 for size in shape):
+                raise ValueError(
+                    f"expected {name} of a shape of whole numbers above 0; received {shape}"
+                )
+        size = sum(math.prod(map(int, shape)) for shape in shapes.values())
+        if size > MOST:
+            raise ValueError(
+                f"expected at most {MOST:,} parameters; received {size:,}, which would take "
+                f"{size * np.dtype(dtype).itemsize / 1e9:,.1f} GB, and several times that while "
+                "they are trained: use fewer units"
+            )
         self.__setstate__((dict(shapes), np.zeros(size, dtype)))
 
     def __getstate__(self) -> tuple[dict[str, tuple[int, ...]], Array]:

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from functions import (
     accuracy,
     numerical_gradient,
+    require_finite,
     softmax,
     softmax_cross_entropy,
     softmax_cross_entropy_with_grad,
@@ -28,6 +29,7 @@ from functions import (
     squared_error_grad,
     to_inputs,
     to_one_hot,
+    without_warnings,
 )
 from nn.convolution import (
     AveragePooling2D,
@@ -88,6 +90,9 @@ PIECE = 250
 """Images that `predict` takes at a time, so that the memory it needs does not grow with their
 number."""
 
+MOST_OUTPUTS = 2**22
+"""Numbers that a layer may make of one image.  More is a mistake, or a file that means harm."""
+
 
 class Input:
     """The shape of one input, as the first entry of a stack; without it inputs are 784 pixels."""
@@ -108,7 +113,8 @@ class Sequential:
     label_smoothing: share of the cross-entropy's answer that is spread over all classes.
 
     Raises ValueError if a layer cannot take what the one before it gives, for a wrong shape or
-    label; TypeError for integer pixels.
+    label or a pixel that is not finite; TypeError for integer pixels.  Weights too large for their
+    type give a loss that is inf or nan, and no warning.
     """
 
     def __init__(
@@ -153,6 +159,7 @@ class Sequential:
 
     # --- the contract -----------------------------------------------------------------------------
 
+    @without_warnings
     def predict(self, x: ArrayLike) -> Array:
         """Probabilities (n, classes); each row sums to 1."""
         return softmax(self._all_scores(x))
@@ -161,6 +168,7 @@ class Sequential:
         """The most probable class of each sample, (n,)."""
         return np.argmax(self._all_scores(x), axis=1)
 
+    @without_warnings
     def loss(self, x: ArrayLike, t: ArrayLike, training: bool = False) -> float:
         """Mean loss over the samples; with `training`, dropout and batch statistics are at work."""
         scores = self._scores(self._inputs(x), training) if training else self._all_scores(x)
@@ -172,16 +180,19 @@ class Sequential:
 
     def gradient(self, x: ArrayLike, t: ArrayLike, training: bool = False) -> Parameters:
         """Gradient of `loss` by backpropagation, under the names of `params`."""
-        return self.loss_and_gradient(x, t, training)[1].copy()
+        return self.loss_and_gradient(self._inputs(x), t, training)[1].copy()
 
+    @without_warnings
     def loss_and_gradient(
         self, x: ArrayLike, t: ArrayLike, training: bool = True
     ) -> tuple[float, Parameters]:
         """Both from one forward pass; the next call overwrites the gradient."""
-        x = self._inputs(x)
+        x = self._inputs(x, finite=False)
         with self._products():
             scores = self._scores(x, training)
             loss, dy = self._loss_and_slope(scores, t)
+            if not math.isfinite(loss):
+                require_finite(x)  # now: looking at every batch takes time
             for layer in reversed(self.layers[self.first :]):
                 slope = layer.backward(dy)
                 if slope is not None:
@@ -197,7 +208,7 @@ class Sequential:
             grads[name] = numerical_gradient(lambda _: network.loss(x, t), array)
         return grads
 
-    def _inputs(self, x: ArrayLike) -> Array:
+    def _inputs(self, x: ArrayLike, finite: bool = True) -> Array:
         """Inputs in the shape that the first layer takes; rows of as many numbers are welcome."""
         x, size = np.asarray(x), math.prod(self.input_shape)
         if x.shape[1:] == self.input_shape:
@@ -207,13 +218,15 @@ class Sequential:
                 f"expected inputs of shape {('n', *self.input_shape)} or (n, {size}); "
                 f"received shape {x.shape}"
             )
-        return to_inputs(x, size, self.params.dtype).reshape(len(x), *self.input_shape)
+        x = to_inputs(x, size, self.params.dtype, finite=finite)
+        return x.reshape(len(x), *self.input_shape)
 
     def _scores(self, x: Array, training: bool) -> Array:
         for layer in self.layers:
             x = layer.forward(x, training)
         return x
 
+    @without_warnings
     def _all_scores(self, x: ArrayLike) -> Array:
         x = self._inputs(x)
         scores = np.empty((len(x), self.classes), self.params.dtype)
@@ -236,6 +249,7 @@ class Sequential:
 
     # --- looking inside ---------------------------------------------------------------------------
 
+    @without_warnings
     def activations(self, x: ArrayLike) -> list[tuple[str, Array]]:
         """What each layer makes of x: pairs of its name in `summary` and its outputs."""
         y, outputs = self._inputs(x), []
@@ -391,6 +405,12 @@ def _built(entries: Sequence[Layer | Input]) -> tuple[Shape, list[Layer]]:
     for layer in layers:
         layer.build(shape)
         shape = layer.output_shape
+        if math.prod(shape) > MOST_OUTPUTS:
+            raise ValueError(
+                f"expected layers of at most {MOST_OUTPUTS:,} outputs; received a "
+                f"{type(layer).__name__} of {shape}, which would take "
+                f"{4 * PIECE * math.prod(shape) / 1e9:,.1f} GB for {PIECE} images: make it smaller"
+            )
     if len(shape) != 1:
         raise ValueError(
             f"expected a last layer that gives one score for each class; received {shape}: "
