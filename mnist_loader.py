@@ -14,9 +14,10 @@ import os
 import pickle
 import secrets
 import struct
+import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -111,6 +112,8 @@ MIRRORS = {
     ),
 }
 TIMEOUT = (10.0, 30.0)  # seconds to connect, seconds of silence
+PATIENCE = 60.0  # seconds that any file may take, and more for a large one ...
+SLOWEST = 20_000  # ... at so many bytes a second
 USER_AGENT = "digits-from-scratch"
 
 SYNTHETIC_SIZES = (60_000, 10_000)  # training, test: as MNIST
@@ -293,8 +296,29 @@ def _fetch(url: str, original: Original, temporary: Path) -> None:
         ) as bar,
         _Arrival(temporary, max(packed.size, unpacked.size), bar) as file,
     ):
-        get(url, file, None)
+        _in_time(lambda: get(url, file, None), PATIENCE + packed.size / SLOWEST)
         bar.leave = True  # a failure's bar goes, its reason is told instead
+
+
+def _in_time(work: Callable[[], object], seconds: float) -> None:
+    """Do the work in a thread, and raise TimeoutError if it takes longer: a server may send a byte
+    now and then for ever, none of them late.  The thread ends when it finds its file closed.
+    """
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="download", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        raise TimeoutError(f"too slow: not complete after {seconds:,.0f} s")
+    if errors:
+        raise errors.pop()
 
 
 class _Arrival(io.FileIO):

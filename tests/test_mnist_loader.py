@@ -135,6 +135,14 @@ def send_slowly(handler: Handler, body: bytes) -> None:
         handler.wfile.write(body[start : start + 200])
 
 
+def send_drops(handler: Handler, body: bytes) -> None:
+    """A byte before anyone loses patience with the silence, and so on for ever."""
+    send(handler, b"", promised=len(body))
+    for byte in body * 100:
+        time.sleep(0.05)
+        handler.wfile.write(bytes([byte]))
+
+
 def send_unpacked(handler: Handler, body: bytes) -> None:
     """As a server does that takes the compression of the file for that of the transfer."""
     handler.send_response(200)
@@ -446,6 +454,21 @@ def test_when_all_mirrors_fail_the_error_says_everything(
     for name, packed, _ in published.originals:
         assert f"{name}.gz  {packed.size:,} bytes  SHA-256 {packed.sha256}" in str(error.value)
     assert str(tmp_path / "mnist") in str(error.value)
+    assert names_in(tmp_path / "mnist") == []
+
+
+def test_a_server_that_drips_for_ever_is_left(
+    published: Published,
+    server: Server,
+    use: Callable[..., None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server.answer["drips"] = send_drops
+    use("drips")
+    monkeypatch.setattr(mnist_loader, "PATIENCE", 0.5)
+    with pytest.raises(DatasetError, match="too slow: not complete after 1 s"):
+        load_mnist(dataset_dir=tmp_path)
     assert names_in(tmp_path / "mnist") == []
 
 
