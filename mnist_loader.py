@@ -12,6 +12,7 @@ import logging
 import math
 import os
 import pickle
+import pickletools
 import secrets
 import struct
 import threading
@@ -513,13 +514,28 @@ def _cache_key(dataset: str) -> tuple[Any, ...]:
     return (CACHE_VERSION, dataset, *sources)
 
 
-class _PlainUnpickler(pickle.Unpickler):
-    """Reads numbers, text, bytes and their containers.  It knows no class and no function, and a
-    pickle that can name none can run none; nor does it depend on where NumPy keeps its own.
-    """
+PLAIN_STEPS = frozenset(
+    "PROTO FRAME MARK MEMOIZE STOP BININT BININT1 BININT2 BINUNICODE SHORT_BINUNICODE BINBYTES "
+    "BINBYTES8 SHORT_BINBYTES TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_LIST APPENDS EMPTY_DICT SETITEMS "
+    "BINGET".split()
+)
+"""What a pickle must do to make numbers, text and bytes and to put them into containers."""
+MOST_STEPS = 1000  # ten times what a cache takes
+LARGEST_CACHE = 2**27  # bytes; that of MNIST takes 55 million
 
-    def find_class(self, module: str, name: str, /) -> NoReturn:
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}, and may ask for nothing")
+
+def _unpickled(data: bytes) -> Any:
+    """What a pickle of plain values holds.  A pickle is a program: this one is read before it runs.
+
+    It may name no class and no function, so it can run none.  Nor may it say how much memory it
+    wants: every length is found to be there first.
+    """
+    for count, (step, argument, _) in enumerate(pickletools.genops(data)):
+        if step.name not in PLAIN_STEPS or count == MOST_STEPS:
+            raise pickle.UnpicklingError(f"it asks for {step.name} {argument or ''}, and may not")
+        if step.name == "FRAME" and argument > len(data):
+            raise pickle.UnpicklingError(f"it promises {argument:,} bytes in {len(data):,}")
+    return pickle.loads(data)
 
 
 def _digest(arrays: list[Array]) -> str:
@@ -534,8 +550,9 @@ def _read_cache(path: Path, key: tuple[Any, ...]) -> list[Array] | None:
     try:
         if not path.is_file():
             return None
-        with path.open("rb") as file:
-            cache = _PlainUnpickler(file).load()
+        if (size := path.stat().st_size) > LARGEST_CACHE:
+            raise ValueError(f"it has {size:,} bytes, more than any data set")
+        cache = _unpickled(path.read_bytes())
         if cache["key"] != key:
             raise ValueError("it was made of something else or by another version")
         arrays = [np.frombuffer(b, np.uint8).reshape(shape) for shape, b in cache["arrays"]]

@@ -31,6 +31,8 @@ WORKING_SIZE = 2000  # long side, in pixels, of the picture that is analysed
 SMALLEST_SIZE = 300  # smaller pictures are enlarged to this, so that strokes are a few pixels wide
 MOST_PIXELS = 120_000_000  # what is decoded whole: 4 bytes a pixel stay well below 1 GB
 
+MOST_BYTES = 1_000_000_000  # of a file: as many pixels in the largest type
+
 
 class PictureError(ValueError):
     """A picture that cannot be read; the message is one sentence that says why and what to do."""
@@ -51,6 +53,13 @@ def read_picture(path: str | Path) -> tuple[Array, int]:
     """
     path = Path(path)
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise PictureError("this is a device or a pipe, not a file; save the picture first")
+        if path.is_file() and (size := path.stat().st_size) > MOST_BYTES:
+            raise PictureError(
+                f"{size:,} bytes are more than the {MOST_BYTES // 10**6} million that are read; "
+                "save it as JPEG or PNG"
+            )
         data = path.read_bytes()
     except FileNotFoundError:
         raise PictureError("there is no such file; check the path") from None
@@ -95,10 +104,7 @@ def decode_picture(data: bytes) -> tuple[Array, int]:
     if picture is None or (picture.dtype == np.uint8 and picture.shape[2:] != (4,) and turned):
         picture = _decode(data, reduced[shrink])  # the flags that turn the picture upright
     if picture is None:
-        raise PictureError(
-            "this is not a picture that can be decoded (PNG, JPEG, WebP, BMP, GIF or TIFF were "
-            f"expected; the file begins with {data[:8]!r})"
-        )
+        raise _no_picture(data)
     if picture.dtype != np.uint8:
         picture = _to_8_bits(picture)
     if picture.shape[2:] == (4,):
@@ -158,10 +164,16 @@ def _flatten_transparency(picture: Array) -> Array:
     return (colour * alpha + paper * (1 - alpha)).astype(np.uint8)
 
 
+def _no_picture(data: bytes) -> PictureError:
+    return PictureError(
+        "this is not a picture that can be decoded (PNG, JPEG, WebP, BMP, GIF or TIFF were "
+        f"expected; the file begins with {data[:8]!r})"
+    )
+
+
 def _size_in_header(data: bytes) -> tuple[int, int]:
-    """Width and height as the file's header gives them, so that nothing huge is decoded first;
-    (1, 1) for a format that is not known here, which the decoder then judges."""
-    width, height = 1, 1
+    """Width and height as the file's header gives them, so that nothing huge is decoded first.  The
+    decoder knows more formats, of which forty bytes may ask for 12 GB: they are refused."""
     try:
         if data[:4] == b"\x89PNG":
             width, height = struct.unpack(">II", data[16:24])
@@ -176,6 +188,8 @@ def _size_in_header(data: bytes) -> tuple[int, int]:
             width, height = _webp_size(data)
         elif data[:4] in (b"II*\0", b"MM\0*"):
             width, height = _tiff_size(data)
+        else:
+            raise _no_picture(data)
     except (struct.error, IndexError):
         raise PictureError(
             f"the file is cut off: its {len(data):,} bytes do not even hold the header of a "

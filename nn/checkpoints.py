@@ -3,6 +3,7 @@ noise and the history, in one `.npz` file.  Going on from it gives, to the last 
 training would have given without the pause.
 """
 
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -58,13 +59,13 @@ def load_checkpoint(path: Path, network: Network, optimizer: Optimizer) -> Histo
     slots = optimizer.empty_slots(network.params)
     size, state_size = network.params.flat.shape, network.state.flat.shape
     try:
-        iterations = int(header["iterations"])
-        history = History(epochs=[EpochRecord(**record) for record in header["epochs"]])
-        history.best = None if header["best"] is None else EpochRecord(**header["best"])
-        history.seconds = float(header["seconds"])
+        iterations = _number(header["iterations"], int)
+        history = History(epochs=[_record(record) for record in header["epochs"]])
+        history.best = None if header["best"] is None else _record(header["best"])
+        history.seconds = _number(header["seconds"], float)
         noise = np.random.default_rng()
         noise.bit_generator.state = header["noise"]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise StorageError(
             f"{path} is not a whole checkpoint ({error}); start a new run"
         ) from error
@@ -80,3 +81,18 @@ def load_checkpoint(path: Path, network: Network, optimizer: Optimizer) -> Histo
     if history.best is not None:
         history.best_weights = arrays["best_params"], arrays["best_state"]
     return history
+
+
+def _record(values: dict[str, Any]) -> EpochRecord:
+    record = EpochRecord(**values)
+    for name, value in asdict(record).items():
+        if value is not None or not name.startswith("validation"):
+            _number(value, int if name in ("epoch", "iteration") else float)
+    return record
+
+
+def _number(value: Any, kind: type) -> Any:
+    """The value if it is a finite number of this kind and not below 0; else ValueError."""
+    if not (isinstance(value, kind) and 0 <= value < math.inf):
+        raise ValueError(f"expected a finite number of at least 0; found {value!r:.50}")
+    return value

@@ -12,6 +12,16 @@ import numpy as np
 import pytest
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What `tests/fuzz` is told: without these it tries a few inputs, always the same."""
+    parser.addoption(
+        "--fuzz-seconds", type=float, default=0, metavar="N", help="how long each fuzz test goes on"
+    )
+    parser.addoption(
+        "--fuzz-seed", type=int, default=0, metavar="N", help="which inputs fuzz tests try"
+    )
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     """Noise of the test's own: what one test draws changes no other."""
