@@ -63,6 +63,8 @@ from two_layer_net import TwoLayerNet
 
 Array = NDArray[Any]
 
+keep_freed_memory()  # once, for all the networks to come
+
 LAYERS: dict[str, type[Layer]] = {
     kind.__name__: kind
     for kind in (
@@ -139,7 +141,6 @@ class Sequential:
         self.state = Parameters(_shapes(names, "state_shapes"), dtype)
         self.grads = self.params.zeros_like()
         self.about: dict[str, Any] = {}
-        keep_freed_memory()
         # Threads of ours and NumPy's own would stand in each other's way.
         shared = any(layer.shares_work for layer in self.layers)
         self._products = products_alone if shared else nullcontext

@@ -1,5 +1,5 @@
-"""The guide in docs/guide/ cannot grow stale: what it quotes stands in the named file, what it shows
-as output is what its lines print, and what it points to exists.
+"""The guide in docs/guide/ cannot grow stale: what it quotes stands in the named file, what it
+shows as output is what its lines print, and what it points to exists.
 """
 
 import doctest
