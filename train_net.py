@@ -38,7 +38,8 @@ from nn.history import EpochRecord, History
 from nn.lock import FolderInUseError, hold
 from nn.network import Network
 from nn.optimizers import Optimizer
-from nn.parallel import set_threads
+from nn.parallel import set_threads, threads
+from nn.ranks import ALONE, Ranks, average, join
 from nn.storage import StorageError, remove_unfinished, write_file
 from recipes import RECIPES
 
@@ -121,6 +122,7 @@ def train(
     history: History | None = None,
     save: Callable[[History], None] | None = None,
     quiet: bool = False,
+    ranks: Ranks = ALONE,
 ) -> History:
     """Train until `iterations` batches have been seen, then leave the best epoch's weights in
     `network`.
@@ -131,13 +133,16 @@ def train(
 
     augment: changes a batch of images, given noise that depends on seed, epoch and batch alone.
     patience: stop after so many epochs without a better one; None never stops early.
+    ranks: who trains together.  All start from what rank 0 was given and end with the same network
+        and history; only rank 0 saves, and tells.
 
     Ctrl-C ends the training after the current batch, with everything saved and
     `history.interrupted` set.  Raises TrainingError when the loss is no longer finite, ValueError
     for data that cannot be trained on.
     """
     _require_trainable(data, batch_size)
-    history = History() if history is None else history
+    history = _start_together(ranks, network, optimizer, history or History())
+    save, quiet = (save, quiet) if ranks.rank == 0 else (None, True)
     history.interrupted = False
     began, seconds = time.perf_counter(), history.seconds
     n = len(data.x_train)
@@ -159,17 +164,20 @@ def train(
             source = _batches(data, batch_size, seed, epoch, range(done, last), augment)
             for i, x, t in source if augment is None else prefetch(source):
                 rate = optimizer.current_learning_rate()
-                loss, grads = network.loss_and_gradient(x, t)
+                with ranks.share(len(x)) as rows:
+                    loss, grads = network.loss_and_gradient(x[rows], t[rows])
+                    average(grads.flat)
+                    loss, stop = average(np.array([loss, pressed.is_set()])).tolist()
                 _require_finite_loss(loss, rate, epoch, i, batches)
                 optimizer.update(network.params, grads)
                 history.losses.append(loss)
                 progress.after_batch(history)
-                history.interrupted = pressed.is_set()
+                history.interrupted = stop > 0  # at whichever rank
                 if history.interrupted:
                     break
             if optimizer.iterations in (iterations, (epoch + 1) * batches):
                 with averaged_weights(network, optimizer):
-                    record = _measure(network, data, optimizer, epoch + 1)
+                    record = _measure(network, data, optimizer, epoch + 1, ranks)
                     _require_finite_loss(record.train_loss, rate, epoch, i, batches)
                     history.add(record, network.params.flat, network.state.flat)
                 progress.after_epoch(record)
@@ -178,6 +186,26 @@ def train(
                 save(history)
     if history.best_weights is not None:
         network.params.flat[...], network.state.flat[...] = history.best_weights
+    return history
+
+
+def _start_together(
+    ranks: Ranks, network: Network, optimizer: Optimizer, history: History
+) -> History:
+    """Bring network and optimizer to where those of rank 0 stand; its history."""
+    params, state, noise, iterations, slots, history = ranks.first(
+        lambda: (
+            network.params.flat,
+            network.state.flat,
+            network.rng.bit_generator.state,
+            optimizer.iterations,
+            optimizer.slots,
+            history,
+        )
+    )
+    network.params.flat[...], network.state.flat[...] = params, state
+    network.rng.bit_generator.state = noise
+    optimizer.iterations, optimizer.slots = iterations, slots
     return history
 
 
@@ -217,9 +245,11 @@ def _require_finite_loss(loss: float, rate: float, epoch: int, i: int, batches: 
         )
 
 
-def _measure(network: Network, data: Data, optimizer: Optimizer, epoch: int) -> EpochRecord:
+def _measure(
+    network: Network, data: Data, optimizer: Optimizer, epoch: int, ranks: Ranks
+) -> EpochRecord:
     def measure(x: Array, t: Array) -> tuple[float, float]:
-        y = network.predict(x)  # once, for both figures
+        y = ranks.gather(network.predict(x[ranks.part(len(x))]))  # once, for both figures
         return cross_entropy_error(y, t), accuracy(y, t)
 
     validation: tuple[float | None, float | None] = (None, None)
@@ -331,47 +361,53 @@ FAILURES = (
 
 def main(arguments: list[str] | None = None) -> int:
     """Train as the command line says; the exit status is 0 done, 1 failed, 130 after Ctrl-C."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    parser, ranks = _parser(), ALONE
     try:
+        ranks = join()
+        options = ranks.first(lambda: parser.parse_args(arguments))
         if options.list:
-            for name, recipe in RECIPES.items():
-                say(f"{name}\n{textwrap.indent(recipe.description(), '    ')}\n")
+            ranks.first(_tell_recipes)
             return 0
-        if options.threads:
-            set_threads(options.threads)
-        return _train_as_told(parser, options)
+        if options.threads or ranks.size > 1:
+            set_threads(options.threads or min(threads(), ranks.cores()))
+        return _train_as_told(parser, options, ranks)
     except KeyboardInterrupt:
-        print("train_net: stopped; --resume goes on with a run that had begun", file=sys.stderr)
-        return 130
+        return ranks.leave("train_net: stopped; --resume goes on with a run that had begun", 130)
     except FAILURES as error:
-        print(f"train_net: {error}", file=sys.stderr)
-        return 1
+        return ranks.leave(f"train_net: {error}", 1)
 
 
-def _train_as_told(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
-    """One run, alone in the folder of its results."""
+def _tell_recipes() -> None:
+    for name, recipe in RECIPES.items():
+        say(f"{name}\n{textwrap.indent(recipe.description(), '    ')}\n")
+
+
+def _train_as_told(
+    parser: argparse.ArgumentParser, options: argparse.Namespace, ranks: Ranks
+) -> int:
+    """One run, alone in the folder of its results, which rank 0 writes."""
     out = options.out or options.resume or Path("runs", options.recipe or DEFAULT)
-    if options.dry_run or options.show_samples:  # there will be none
-        return _train_into(out, parser, options)
+    if options.dry_run or options.show_samples or ranks.rank:  # nothing will be written from here
+        return _train_into(out, parser, options, ranks)
     with hold(out) as alone:
         if alone:
             for name in RESULTS:
                 remove_unfinished(out / name)
-        return _train_into(out, parser, options)
+        return _train_into(out, parser, options, ranks)
 
 
-def _train_into(out: Path, parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+def _train_into(
+    out: Path, parser: argparse.ArgumentParser, options: argparse.Namespace, ranks: Ranks
+) -> int:
     """One run, from the choice of the recipe to the last file."""
-    run = _run(parser, options)
-    tell = (lambda _: None) if options.quiet else say
+    run = ranks.first(lambda: _run(parser, options))
+    tell = (lambda _: None) if options.quiet or ranks.rank else say
     recipe, seed = RECIPES[run["recipe"]], run["seed"]
-    run["dataset"], data = _load_or_make(run, options.dataset_dir)
+    run["dataset"], data = ranks.first(lambda: _load_or_make(run, options.dataset_dir))
     if options.show_samples:
         title = f"{run['dataset']}: the first images to train on"
-        plots.save(
-            plots.samples(data.x_train[:100], data.t_train[:100], title), options.show_samples
-        )
+        picture = plots.samples(data.x_train[:100], data.t_train[:100], title)
+        ranks.first(lambda: plots.save(picture, options.show_samples))
         tell(f"drew {options.show_samples}")
         return 0
 
@@ -383,7 +419,7 @@ def _train_into(out: Path, parser: argparse.ArgumentParser, options: argparse.Na
     network.about = {name: run[name] for name in ("recipe", "dataset", "seed")}
     optimizer = recipe.optimizer(run["learning_rate"], run["iterations"])
     history = None
-    if options.resume:
+    if options.resume and ranks.rank == 0:
         history = load_checkpoint(options.resume / "checkpoint.npz", network, optimizer)
     tell(
         f"{run['recipe']}: {network.params.flat.size:,} parameters; {run['dataset']}: {n:,} images "
@@ -396,7 +432,7 @@ def _train_into(out: Path, parser: argparse.ArgumentParser, options: argparse.Na
         return 0
 
     if options.resume is None or out.resolve() != options.resume.resolve():
-        _set_aside(out)
+        ranks.first(lambda: _set_aside(out))
     history = train(
         network,
         data,
@@ -409,7 +445,10 @@ def _train_into(out: Path, parser: argparse.ArgumentParser, options: argparse.Na
         history=history,
         save=lambda h: save_checkpoint(out / "checkpoint.npz", network, optimizer, h, run),
         quiet=options.quiet,
+        ranks=ranks,
     )
+    if ranks.rank:
+        return 130 if history.interrupted else 0
     report = _report(network, history, run, images=len(history.losses) * n / batches)
     _write_results(out, network, history, report)
     if history.interrupted:

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 import functions
 from nn.initializers import Initializer, get_initializer
 from nn.parallel import product
+from nn.ranks import average, whole_batch
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -380,7 +381,8 @@ class Dropout(Layer):
         self.mask: Array | None = None
         if not training or self.rate == 0:
             return x
-        kept = self.rng.random(x.shape, dtype=np.float32) >= self.rate
+        n, here = whole_batch(x)
+        kept = self.rng.random((n, *x.shape[1:]), dtype=np.float32)[here] >= self.rate
         self.mask = kept.astype(x.dtype) * (1 / (1 - self.rate))
         return x * self.mask
 
@@ -420,7 +422,8 @@ class BatchNormalization(Layer):
         mean, variance = self.state["moving_mean"], self.state["moving_variance"]
         if training:
             others = tuple(range(x.ndim - 1))  # samples, and positions of an image
-            batch_mean, batch_variance = np.mean(x, axis=others), np.var(x, axis=others)
+            batch_mean = average(np.mean(x, axis=others))
+            batch_variance = average(np.var(x, axis=others, mean=batch_mean))
             mean += (1 - self.momentum) * (batch_mean - mean)
             variance += (1 - self.momentum) * (batch_variance - variance)
             mean, variance = batch_mean, batch_variance
@@ -443,6 +446,7 @@ class BatchNormalization(Layer):
         if not self.needs_dx:
             return None
         if self.training:
+            dbeta, dgamma = average(np.stack([dbeta, dgamma]))
             dy = dy - (dbeta + self.z * dgamma) / math.prod(dy.shape[:-1])
         return dy * (self.weights["gamma"] * self.inverse)
 
