@@ -100,7 +100,8 @@ def measure(name: str, ranks: Ranks) -> dict[str, Any]:
         }
         augment = RECIPES[name].augment
         if augment is not None:
-            rng, x = np.random.default_rng(0), np.zeros((batch_size, 784), np.float32)
+            rng = np.random.default_rng(0)
+            x = rng.random((batch_size, 784), np.float32)
             figures["augment"] = 1000 * statistics.median(times(lambda: augment(x, rng), ranks))
         return figures
     clocked = Clocked(ranks.communicator)
