@@ -148,8 +148,8 @@ def join() -> Ranks:
     except (ImportError, RuntimeError) as error:
         raise ConnectionError(
             f"mpiexec started {started} processes, which need mpi4py and an MPI library to work "
-            f"together ({error}): pip install digits-from-scratch[mpi], or start one without "
-            "mpiexec"
+            f"together; received: {' '.join(str(error).split())}. pip install mpi4py mpich, or start "
+            "one process without mpiexec"
         ) from error
     world = MPI.COMM_WORLD
     if world.Get_size() != started:
