@@ -148,7 +148,7 @@ def join() -> Ranks:
     except (ImportError, RuntimeError) as error:
         raise ConnectionError(
             f"mpiexec started {started} processes, which need mpi4py and an MPI library to work "
-            f"together; received: {' '.join(str(error).split())}. pip install mpi4py mpich, or start "
+            f"together; found: {' '.join(str(error).split())}. pip install mpi4py mpich, or start "
             "one process without mpiexec"
         ) from error
     world = MPI.COMM_WORLD
