@@ -76,7 +76,7 @@ def evaluate(network: Network, x: Array, t: Array, count: int = 1) -> Evaluation
 
     count: the answer is the mean over so many looks at each image (`augmentation.looks`).
 
-    Raises ValueError if its answers are not finite.
+    Raises ValueError if its answers are not finite, or if there is a class it does not know.
     """
     y = np.mean([network.predict(look) for look in looks(x, count)], axis=0)
     if not np.isfinite(y).all():
@@ -84,10 +84,10 @@ def evaluate(network: Network, x: Array, t: Array, count: int = 1) -> Evaluation
             "expected probabilities; the network's are not finite, as its weights are too large: "
             "use another copy, or train it again with a lower --learning-rate"
         )
-    predicted = np.argmax(y, axis=1)
+    loss, share = cross_entropy_error(y, t), accuracy(y, t)
     confusion = np.zeros((y.shape[1], y.shape[1]), np.int64)
-    np.add.at(confusion, (t, predicted), 1)
-    return Evaluation(cross_entropy_error(y, t), accuracy(y, t), confusion, y)
+    np.add.at(confusion, (t, np.argmax(y, axis=1)), 1)
+    return Evaluation(loss, share, confusion, y)
 
 
 def _share(part: Array, whole: Array) -> Array:

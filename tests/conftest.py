@@ -35,6 +35,14 @@ def root() -> Path:
 
 
 @pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds 900 drawn digits, which `--dataset synthetic` takes for all there are."""
+    from tiny_data import write_data_set
+
+    return write_data_set(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder whose subfolders `mnist` and `fashion` hold the original files."""
     folder = os.environ.get("MNIST_DATASET_DIR")

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import ArrayLike, DTypeLike, NDArray
-from tiny_data import TRAIN, small_with_dropout, write_data_set
+from tiny_data import TRAIN, small_with_dropout
 
 import mnist_loader
 import plots
@@ -104,11 +104,6 @@ class Workshop:
     def rows(self, folder: Path | None = None) -> list[dict[str, str]]:
         text = ((folder or self.out) / "history.csv").read_text()
         return list(csv.DictReader(io.StringIO(text)))
-
-
-@pytest.fixture(scope="session")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_data_set(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture

@@ -1,30 +1,32 @@
 """What a trained network is measured by: figures that are counted right, from one look or several,
-and a command line that writes what it prints.
+a command line that writes what it prints, and one line for everything that cannot be measured.
 """
 
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tiny_data import TEST, small_with_dropout, write_data_set
+from tiny_data import TEST, small_with_dropout
 
 import evaluate_net
+import plots
 from augmentation import looks
 from evaluate_net import evaluate
 from functions import cross_entropy_error
 from mnist_loader import load_mnist
+from nn.convolution import AveragePooling2D, Conv2D
+from nn.layers import Dense, Flatten
 from nn.network import Network
-from nn.sequential import Sequential
+from nn.sequential import Input, Sequential
+from two_layer_net import TwoLayerNet
 
 Array = NDArray[Any]
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_data_set(tmp_path_factory.mktemp("data"))
+Command = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -61,7 +63,19 @@ def test_figures_of_answers_that_are_known() -> None:
     np.testing.assert_allclose(result.precision(), [1, 1 / 2, np.nan])
     np.testing.assert_allclose(result.recall(), [2 / 3, 1, np.nan])
     np.testing.assert_allclose(result.f1(), [4 / 5, 2 / 3, np.nan])
-    assert result.table().splitlines()[-1].split() == ["mean", "0.7500", "0.8333", "0.7333", "4"]
+
+
+def test_table_has_a_line_for_each_class_and_the_mean_of_those_that_are_there() -> None:
+    y = np.array([[0.8, 0.1, 0.1], [0.5, 0.3, 0.2], [0.1, 0.9, 0.0], [0.2, 0.7, 0.1]])
+    network: Any = Says(y)
+    result = evaluate(network, np.zeros((4, 784), np.float32), np.array([0, 0, 0, 1]))
+    assert result.table().splitlines() == [
+        "digit  precision  recall      f1  images",
+        "    0     1.0000  0.6667  0.8000       3",
+        "    1     0.5000  1.0000  0.6667       1",
+        "    2        nan     nan     nan       0",
+        " mean     0.7500  0.8333  0.7333       4",
+    ]
 
 
 def test_several_looks_give_their_mean_answer(
@@ -117,6 +131,134 @@ def test_looks_that_nobody_has(count: str, capsys: pytest.CaptureFixture[str]) -
     assert "--looks" in capsys.readouterr().err
 
 
-def test_a_model_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert evaluate_net.main([str(tmp_path / "model.npz")]) == 1
-    assert capsys.readouterr().err.startswith("evaluate_net: ")
+# --- the command line, in an empty folder ---------------------------------------------------------
+
+
+def two_layers(classes: int = 10) -> TwoLayerNet:
+    network = TwoLayerNet(784, 20, classes, rng=np.random.default_rng(0))
+    network.about = {"recipe": "small", "dataset": "synthetic"}
+    return network
+
+
+def convolutional() -> Sequential:
+    layers = Input((28, 28, 1)), Conv2D(3, 5, strides=4), Flatten(), Dense(10)
+    return Sequential(layers, rng=np.random.default_rng(0))
+
+
+@pytest.fixture
+def command(
+    tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Command:
+    """`evaluate_net.main` in an empty folder; gives exit status, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MNIST_DATASET_DIR", str(data))
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        try:
+            status = evaluate_net.main([str(argument) for argument in arguments])
+        except SystemExit as end:
+            status = int(end.code or 0)
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return status, out, err
+
+    return run
+
+
+def test_beside_the_model_the_report_of_its_training_stays(command: Command) -> None:
+    Path("run").mkdir()
+    two_layers().save("run/model.npz")
+    Path("run/report.json").write_text("of the training", encoding="utf-8")
+    assert command("run/model.npz")[0] == 0
+    assert Path("run/report.json").read_text(encoding="utf-8") == "of the training"
+    assert json.loads(Path("run/evaluation.json").read_text(encoding="utf-8"))["recipe"] == "small"
+
+
+def test_a_network_of_no_known_origin_is_named_by_its_file(command: Command, data: Path) -> None:
+    convolutional().save("mine.npz")
+    status, out, _ = command("mine.npz", "--dataset", "synthetic", "--dataset-dir", data)
+    assert (status, out.partition(":")[0]) == (0, "mine.npz on synthetic")
+    assert Path("weights.png").is_file()
+
+
+def test_where_no_layer_has_weights_none_are_drawn(command: Command) -> None:
+    network = Sequential([Input((28, 28, 1)), AveragePooling2D((14, 5)), Flatten()])  # 2 x 5 = 10
+    network.about = {"dataset": "synthetic"}
+    network.save("model.npz")
+    status, out, _ = command("model.npz")
+    assert status == 0
+    assert out.endswith("drew confusion.png, mistakes.png in .\n")
+    assert not Path("weights.png").exists()
+
+
+@pytest.mark.parametrize("make", [two_layers, convolutional])
+def test_show_draws_what_the_layers_make_of_one_image(
+    make: Callable[[], Network], command: Command, data: Path
+) -> None:
+    network = make()
+    network.save("model.npz")
+    status, out, err = command("model.npz", "--dataset", "synthetic", "--show", TEST - 1)
+    assert (status, err) == (0, "")
+
+    _, (x, t) = load_mnist(normalize=True, dataset="synthetic", dataset_dir=data)
+    y = network.predict(x)[-1]
+    said = rf"test image {TEST - 1}, a {t[-1]}, read as {y.argmax()} \({y.max():.0%}\)"
+    assert re.search(rf"{said}\ndrew features-{TEST - 1}.png$", out)
+    assert Path(f"features-{TEST - 1}.png").read_bytes()[:4] == b"\x89PNG"
+    assert not Path("confusion.png").exists()
+
+
+def test_only_maps_are_shown_as_maps(
+    command: Command, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+
+    def feature_maps(image: Array, maps: list[tuple[str, Array]], *rest: Any) -> Any:
+        assert image.shape == (784,)
+        shown.extend(f"{name} {a.shape}" for name, a in maps)
+        return draw(image, maps, *rest)
+
+    draw = plots.feature_maps
+    monkeypatch.setattr(plots, "feature_maps", feature_maps)
+    convolutional().save("model.npz")
+    assert command("model.npz", "--dataset", "synthetic", "--show", "0")[0] == 0
+    assert shown == ["conv2d (6, 6, 3)"]
+
+
+# --- what cannot be measured ----------------------------------------------------------------------
+
+
+def test_one_line_says_what_is_wrong(command: Command, data: Path) -> None:
+    two_layers().save("good.npz")
+    two_layers(classes=3).save("three.npz")
+    Path("bad.npz").write_bytes(b"PK no model")
+    wrong: list[tuple[list[object], str]] = [
+        (["none.npz"], "none.npz"),
+        (["bad.npz"], "bad.npz"),
+        (["three.npz"], "expected labels that are integers 0 to 2; received"),
+        (["good.npz", "--show", TEST], f"expected --show 0 to {TEST - 1}, .*; received {TEST}"),
+    ]
+    for arguments, why in wrong:
+        status, out, err = command(*arguments)
+        assert (status, out) == (1, "")
+        assert re.fullmatch(f"evaluate_net: .*{why}.*\n", err)
+
+
+def test_wrong_usage(command: Command) -> None:
+    for arguments, why in [
+        ([], "MODEL"),
+        (["model.npz", "--show", "-1"], "expected a whole number of at least 0; received -1"),
+        (["model.npz", "--show", "1.5"], "received 1.5"),
+        (["model.npz", "--dataset", "letters"], "letters"),
+    ]:
+        status, out, err = command(*arguments)
+        assert (status, out) == (2, "")
+        assert why in err
+
+
+def test_ctrl_c(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(path: Path) -> Network:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(evaluate_net, "load_model", interrupted)
+    assert command("model.npz") == (130, "", "")

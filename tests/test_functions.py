@@ -393,6 +393,29 @@ def test_cross_entropy_from_scores_is_right(
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("smoothing", [0.05, 0.5, 0.99])
+def test_smoothed_labels_are_what_they_are_taught_to_be(
+    smoothing: float, dtype: Any, rng: np.random.Generator
+) -> None:
+    """The loss against an answer of which every class has a part: -sum(t log y)."""
+    x, t = (3 * rng.normal(size=(25, 10))).astype(dtype), rng.integers(0, 10, 25)
+    right = mpf(0)
+    for row, label in zip(x.tolist(), t.tolist(), strict=True):
+        for j, y in enumerate(exact_softmax(row)):
+            answer = mpf(smoothing) / 10 + (1 - mpf(smoothing) if j == label else 0)
+            right -= answer * mpmath.log(y) / len(x)
+    loss = F.softmax_cross_entropy(x, t, smoothing)
+    assert isinstance(loss, float)
+    assert abs(loss - right) <= 20 * float(np.finfo(dtype).eps) * right
+
+    together, slope = F.softmax_cross_entropy_with_grad(x, t, smoothing)
+    assert isinstance(together, float)
+    assert abs(together - right) <= 20 * float(np.finfo(dtype).eps) * right
+    assert slope.dtype == dtype
+    np.testing.assert_array_equal(slope, F.softmax_cross_entropy_grad(x, t, smoothing))
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
 def test_cross_entropy_of_extreme_scores_is_exact(dtype: Any) -> None:
     x = np.array([[1e4, -1e4], [-1e4, 1e4]], dtype=dtype)
     assert F.softmax_cross_entropy(x, [0, 1]) == 0
@@ -429,6 +452,8 @@ LOSSES: list[Callable[[Array, ArrayLike], Any]] = [
     lambda x, t: F.cross_entropy_error(F.softmax(x), t),
     F.softmax_cross_entropy,
     F.softmax_cross_entropy_grad,
+    lambda x, t: F.softmax_cross_entropy_with_grad(x, t)[0],
+    F.accuracy,
 ]
 
 
@@ -466,10 +491,22 @@ def test_loss_of_no_samples_is_refused(loss: Callable[[Array, ArrayLike], Any]) 
         loss(np.zeros((0, 10)), [])
 
 
-def test_cross_entropy_gradient_is_the_measured_slope(rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("smoothing", [0, 0.1])
+def test_cross_entropy_gradient_is_the_measured_slope(
+    smoothing: float, rng: np.random.Generator
+) -> None:
     x, t = rng.normal(0, 2, (7, 10)), rng.integers(0, 10, 7)
-    measured = F.numerical_gradient(lambda x: F.softmax_cross_entropy(x, t), x)
-    np.testing.assert_allclose(F.softmax_cross_entropy_grad(x, t), measured, rtol=1e-7, atol=1e-10)
+    measured = F.numerical_gradient(lambda x: F.softmax_cross_entropy(x, t, smoothing), x)
+    claimed = F.softmax_cross_entropy_grad(x, t, smoothing)
+    np.testing.assert_allclose(claimed, measured, rtol=1e-7, atol=1e-10)
+
+
+def test_accuracy_is_the_share_of_right_answers() -> None:
+    y = np.array([[0.1, 0.7, 0.2], [0.5, 0.2, 0.3], [0.4, 0.3, 0.3], [0, 0, 1]])
+    assert F.accuracy(y, [1, 0, 2, 2]) == 0.75
+    assert F.accuracy(y, np.eye(3)[[1, 0, 2, 2]]) == 0.75
+    assert F.accuracy(y, [0, 1, 1, 0]) == 0
+    assert isinstance(F.accuracy(y, [1, 0, 2, 2]), float)
 
 
 def test_squared_error_and_its_gradient(rng: np.random.Generator) -> None:

@@ -222,6 +222,26 @@ def test_squared_error_is_that_of_the_probabilities() -> None:
     np.testing.assert_allclose(network.gradient(x, t).flat, measured, atol=1e-9)
 
 
+def test_smoothed_labels_are_those_of_functions_and_stay_with_the_network(tmp_path: Path) -> None:
+    network, (x, t) = dense(label_smoothing=0.2), batch(5)
+    scores = np.log(network.predict(x))  # up to a constant, which no loss sees
+    smoothed = functions.softmax_cross_entropy(scores, t, 0.2)
+    assert smoothed != pytest.approx(functions.softmax_cross_entropy(scores, t), rel=0.01)
+
+    network.save(tmp_path / "model.npz")
+    copies = [network, network.astype(np.float64), Sequential.load(tmp_path / "model.npz")]
+    for each in copies:
+        assert each.loss(x, t) == pytest.approx(smoothed)
+        assert each.loss_and_gradient(x, t)[0] == pytest.approx(smoothed)
+        assert gradient_check(each, x, t) < 1e-8
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 1, np.nan])
+def test_label_smoothing_is_a_share(smoothing: float) -> None:
+    with pytest.raises(ValueError, match=r"expected a label_smoothing in \[0, 1\).*; received"):
+        dense(label_smoothing=smoothing)
+
+
 def test_two_layers_equal_the_network_written_by_hand(rng: np.random.Generator) -> None:
     by_hand = TwoLayerNet(784, 50, 10, weight_init_std=0.3, rng=rng, dtype=np.float64)
     stacked = stack(Dense(50, activation="sigmoid"), Dense(10), dtype=np.float64)

@@ -1,0 +1,106 @@
+"""Are the tests awake?  mutmut breaks a module in every small way it knows, a sign here, a number
+or an argument there, and runs the module's own tests on each of these mutants: one that no test
+notices is printed, for a person to judge whether anybody could notice it.
+
+    pip install -e .[test,mutants]
+    python benchmarks/mutants.py functions.py
+    python benchmarks/mutants.py nn/layers.py --sample 300
+
+It works on a copy of the checkout.  docs/reliability.md has the figures, and what became of the
+survivors.
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import chdir
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+TESTS = {
+    "functions.py": ["tests/test_functions.py"],
+    "two_layer_net.py": ["tests/test_two_layer_net.py"],
+    "nn/optimizers.py": ["tests/test_optimizers.py"],
+    "nn/layers.py": ["tests/test_layers.py"],
+    "nn/convolution.py": ["tests/test_convolution.py", "tests/test_layers.py"],
+}
+"""The modules that hold the formulas, and the tests where a reader would look for theirs."""
+
+SETTINGS = """\
+[mutmut]
+source_paths = {module}
+also_copy =
+    {others}
+pytest_add_cli_args =
+    -m
+    not slow
+pytest_add_cli_args_test_selection =
+    {tests}
+timeout_constant = 15
+timeout_multiplier = 4
+"""
+
+VERDICTS = {0: "survived", 1: "killed", 3: "killed", 5: "no tests", 33: "no tests"}
+"""What the exit status of the tests says of a mutant; any other is a time-out or a crash."""
+
+
+def breed(module: str, folder: Path) -> list[str]:
+    """Copy the checkout into the folder, tell mutmut what to do there, and name the mutants."""
+    ignored = shutil.ignore_patterns(".*", "build", "dataset", "runs")
+    shutil.copytree(ROOT, folder, ignore=ignored, dirs_exist_ok=True)
+    others = sorted(path.name for path in folder.iterdir() if path.name not in ("tests", module))
+    settings = SETTINGS.format(
+        module=module, others="\n    ".join(others), tests="\n    ".join(TESTS[module])
+    )
+    (folder / "setup.cfg").write_text(settings, encoding="utf-8")
+    with chdir(folder):
+        from mutmut.mutation.file_mutation import mutate_file_contents
+
+        names = mutate_file_contents(module, Path(module).read_text(encoding="utf-8")).mutant_names
+    return [f"{module.removesuffix('.py').replace('/', '.')}.{name}" for name in names]
+
+
+def run(module: str, sample: int | None, seed: int) -> None:
+    """Print a line of figures, and every mutant that lives on as a difference from the source."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        mutants = breed(module, folder)
+        chosen = mutants if sample is None else random.Random(seed).sample(mutants, sample)
+        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+        command = ["mutmut", "run", "--max-children", "1", *(chosen if sample else [])]
+        subprocess.run(command, cwd=folder, env=environment, check=True)
+
+        results = json.loads((folder / "mutants" / f"{module}.meta").read_text(encoding="utf-8"))
+        verdicts = {
+            mutant: VERDICTS.get(results["exit_code_by_key"][mutant], "timed out or crashed")
+            for mutant in chosen
+        }
+        alive = [mutant for mutant in chosen if verdicts[mutant] in ("survived", "no tests")]
+        for mutant in alive:
+            subprocess.run(["mutmut", "show", mutant], cwd=folder, env=environment, check=True)
+    counts = ", ".join(
+        f"{count} {verdict}" for verdict, count in Counter(verdicts.values()).items()
+    )
+    share = 1 - len(alive) / len(chosen)
+    print(f"{module}: {len(chosen)} of {len(mutants)} mutants: {counts}; {share:.1%} noticed")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="mutants", description="Count the mutants that survive.")
+    parser.add_argument("modules", nargs="*", default=list(TESTS), metavar="MODULE")
+    parser.add_argument("--sample", type=int, metavar="N", help="try so many, drawn at random")
+    parser.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
+    options = parser.parse_args(arguments)
+    for module in options.modules:
+        run(module, options.sample, options.seed)
+
+
+if __name__ == "__main__":
+    main()
