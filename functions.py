@@ -311,7 +311,7 @@ def _labels_for(y: Array, t: ArrayLike) -> NDArray[np.intp]:
 
 
 def _same_shape(y: Array, t: Array) -> None:
-    if y.shape != t.shape or y.ndim == 0 or len(y) == 0:
+    if y.shape != t.shape or y.ndim != 2 or len(y) == 0:
         raise ValueError(
             f"expected outputs and targets of one shape (n, k), n >= 1; "
             f"received {y.shape} and {t.shape}"
@@ -446,7 +446,6 @@ def gradient_check(
     is 1 % wrong somewhere 1e-4 to 1e-2.
     """
     network = network.astype(np.float64)
-    x = np.asarray(x, dtype=np.float64)
     gradient = network.gradient(x, t).flat
     return directional_error(
         lambda _: network.loss(x, t), network.params.flat, gradient, directions, h, rng

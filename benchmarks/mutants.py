@@ -83,8 +83,11 @@ def run(module: str, sample: int | None, seed: int) -> None:
             for mutant in chosen
         }
         alive = [mutant for mutant in chosen if verdicts[mutant] in ("survived", "no tests")]
-        for mutant in alive:
-            subprocess.run(["mutmut", "show", mutant], cwd=folder, env=environment, check=True)
+        with chdir(folder):
+            from mutmut.mutation.diff_apply import get_diff_for_mutant
+
+            for mutant in alive:
+                print(f"{mutant} {verdicts[mutant]}:\n{get_diff_for_mutant(mutant, path=module)}")
     counts = ", ".join(
         f"{count} {verdict}" for verdict, count in Counter(verdicts.values()).items()
     )

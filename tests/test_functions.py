@@ -3,7 +3,9 @@ the doors for inputs and labels against everything that must not come in.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
+from unittest.mock import Mock
 
 import mpmath
 import numpy as np
@@ -146,6 +148,11 @@ def test_activations_keep_any_shape_and_leave_their_input_alone(
         np.testing.assert_array_equal(x, before, err_msg=name)
 
 
+@pytest.mark.parametrize("gradient", [F.relu_grad, F.leaky_relu_grad])
+def test_slopes_of_integers_are_no_integers(gradient: Callable[[Array], Array]) -> None:
+    assert gradient(np.array([-2, 3])).dtype == np.float64
+
+
 # --- gradients against measured slopes ------------------------------------------------------------
 
 SLOPES: dict[str, tuple[Callable[..., Array], Callable[..., Array], dict[str, float]]] = {
@@ -250,7 +257,8 @@ def test_inputs_take_the_type_of_the_network_and_are_not_copied_for_nothing() ->
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.bool_])
 def test_raw_pixels_are_refused(dtype: Any) -> None:
-    with pytest.raises(TypeError, match=r"scaled to \[0, 1\].*divide raw pixels by 255"):
+    advice = r"; load them with load_mnist\(normalize=True\) or divide raw pixels by 255$"
+    with pytest.raises(TypeError, match=rf"scaled to \[0, 1\].*{advice}"):
         F.to_inputs(np.zeros((3, 784), dtype=dtype))
 
 
@@ -280,6 +288,9 @@ def test_one_hot_takes_the_classes_and_the_type_that_are_asked_for() -> None:
     rows = F.to_one_hot([2, 0], classes=3, dtype=np.float64)
     assert rows.dtype == np.float64
     assert rows.tolist() == [[0, 0, 1], [1, 0, 0]]
+    assert F.to_one_hot([11], classes=12).argmax() == 11
+    with pytest.raises(ValueError, match="0 to 2; received 3"):
+        F.to_one_hot([3], classes=3)
 
 
 def test_no_labels_are_no_labels() -> None:
@@ -345,7 +356,7 @@ BAD_ROWS: dict[str, list[Any]] = {
 @pytest.mark.parametrize("name", BAD_ROWS)
 def test_row_that_is_not_one_hot_is_refused(name: str) -> None:
     good = [0] * 9 + [1]
-    with pytest.raises(ValueError, match=r"expected.*one-hot.*received row"):
+    with pytest.raises(ValueError, match=r"one-hot.*a single 1 and 9 zeros.*received row"):
         F.to_labels([good, BAD_ROWS[name]])
 
 
@@ -359,10 +370,11 @@ def test_labels_that_are_no_numbers_are_refused(t: Any) -> None:
         F.to_one_hot(t)
 
 
-def test_the_first_bad_row_is_shown() -> None:
+@pytest.mark.parametrize("value", [1, 3])
+def test_the_first_bad_row_is_shown(value: float) -> None:
     rows = np.eye(10)
-    rows[4, 7] = 1
-    with pytest.raises(ValueError, match=r"row \[0. 0. 0. 0. 1. 0. 0. 1. 0. 0.\]"):
+    rows[4, 7] = value
+    with pytest.raises(ValueError, match=rf"row \[0. 0. 0. 0. 1. 0. 0. {value}. 0. 0.\]"):
         F.to_labels(rows)
 
 
@@ -387,9 +399,9 @@ def test_cross_entropy_from_scores_is_right(
         mpmath.log(sum(mpmath.exp(mpf(v)) for v in row)) - row[label]
         for row, label in zip(x.tolist(), t.tolist(), strict=True)
     ) / len(x)
-    loss = F.softmax_cross_entropy(x, t)
-    assert isinstance(loss, float)
-    assert abs(loss - right) <= 20 * float(np.finfo(dtype).eps) * max(scale, 1)
+    for loss in (F.softmax_cross_entropy(x, t), F.softmax_cross_entropy_with_grad(x, t)[0]):
+        assert isinstance(loss, float)
+        assert abs(loss - right) <= 20 * float(np.finfo(dtype).eps) * max(scale, 1)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -518,7 +530,9 @@ def test_squared_error_and_its_gradient(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("function", [F.squared_error, F.squared_error_grad])
-@pytest.mark.parametrize(("y", "t"), [((3, 1), (1, 3)), ((3, 2), (3,)), ((0, 2), (0, 2))])
+@pytest.mark.parametrize(
+    ("y", "t"), [((3, 1), (1, 3)), ((3, 2), (3,)), ((0, 2), (0, 2)), ((), ()), ((3,), (3,))]
+)
 def test_squared_error_never_broadcasts(
     function: Callable[[Array, Array], Any], y: tuple[int, ...], t: tuple[int, ...]
 ) -> None:
@@ -566,7 +580,8 @@ def test_what_is_constant_becomes_zeros(
     scale: Callable[[ArrayLike], Array], value: float, dtype: Any
 ) -> None:
     # Not as obvious as it looks: the mean of a thousand times 0.1 is not 0.1.
-    np.testing.assert_array_equal(scale(np.full(1_000, value, dtype=dtype)), np.zeros(1_000))
+    y = scale(np.full(1_000, value, dtype=dtype))
+    np.testing.assert_array_equal(y, np.zeros(1_000, dtype), strict=True)
 
 
 @pytest.mark.parametrize("scale", [F.min_max_scale, F.z_score_scale])
@@ -661,11 +676,20 @@ def test_only_the_entries_asked_for_are_measured() -> None:
     assert np.isnan(slopes).sum() == 9
 
 
-@pytest.mark.parametrize("x", [np.zeros(3, np.float32), np.zeros(3, int), [0.0, 1.0], 1.0])
-def test_differences_are_taken_in_float64_alone(x: Any) -> None:
-    with pytest.raises(TypeError, match="expected a float64 array"):
+@pytest.mark.parametrize(
+    ("x", "received"),
+    [
+        (np.zeros(3, np.float32), "float32"),
+        (np.zeros(3, int), "int64"),
+        ([0.0, 1.0], "list"),
+        (1.0, "float"),
+    ],
+)
+def test_differences_are_taken_in_float64_alone(x: Any, received: str) -> None:
+    message = rf"^expected a float64 array, .* any other type; received {received}; convert it with"
+    with pytest.raises(TypeError, match=message):
         F.numerical_gradient(lambda x: 0.0, x)
-    with pytest.raises(TypeError, match="expected a float64 array"):
+    with pytest.raises(TypeError, match=message):
         F.directional_error(lambda x: 0.0, x, np.zeros(3))
 
 
@@ -692,6 +716,36 @@ def test_wrong_gradients_do_not_pass(rng: np.random.Generator) -> None:
     one_entry = right.copy()
     one_entry[7, 3] *= 1.01
     assert F.directional_error(sum_of_cubes, x, one_entry) > 1e-6
+
+
+def along(*direction: float) -> Any:
+    """A source of noise that draws one direction, again and again."""
+    return Mock(np.random.Generator, standard_normal=lambda _: np.array(direction, float))
+
+
+def test_error_is_a_share_of_the_largest_slope() -> None:
+    # Along (0, 1), slope 2 was claimed, 0 is there; the other way round; 2 for 1.
+    for slope, claimed, error in [(0.0, 2.0, 1), (2.0, 0.0, 1), (1.0, 2.0, 1 / 2)]:
+        f = partial(np.dot, np.array([0.0, slope]))
+        found = F.directional_error(f, np.ones(2), np.array([0.0, claimed]), rng=along(0, 1))
+        assert found == pytest.approx(error)
+
+
+def test_error_of_a_slope_that_happens_to_be_small_is_a_share_of_the_typical_one() -> None:
+    # The gradient is (1, 0.001): its typical slope is 1 / sqrt(2), and along (0, 1) the claim is
+    # wrong by 0.001.
+    found = F.directional_error(
+        lambda x: x[0] + 0.001 * x[1], np.ones(2), np.array([1.0, 0]), rng=along(0, 1)
+    )
+    assert found == pytest.approx(0.001 * np.sqrt(2))
+
+
+def test_three_directions_cost_six_evaluations() -> None:
+    f = Mock(side_effect=sum_of_cubes)
+    F.directional_error(f, np.ones(5), np.full(5, 3.0))
+    assert f.call_count == 6
+    F.directional_error(f, np.ones(5), np.full(5, 3.0), directions=10)
+    assert f.call_count == 6 + 20
 
 
 def test_gradient_of_a_constant_is_right_and_not_a_division_by_zero() -> None:
@@ -770,6 +824,17 @@ def test_gradient_check_finds_a_single_entry_that_is_one_percent_wrong(
     right = planted().gradient(*batch)[array]
     largest = np.unravel_index(np.argmax(np.abs(right)), right.shape)
     assert F.gradient_check(planted(array, largest), *batch) > 1e-5
+
+
+def test_gradient_check_looks_along_three_directions_unless_told(
+    batch: tuple[Array, Array], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loss = Mock(return_value=0.0)
+    monkeypatch.setattr(Planted, "loss", loss)
+    F.gradient_check(planted(), *batch)
+    assert loss.call_count == 6
+    F.gradient_check(planted(), *batch, directions=1)
+    assert loss.call_count == 6 + 2
 
 
 def test_gradient_check_takes_its_directions_from_the_noise_it_is_given(
