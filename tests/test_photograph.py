@@ -1,5 +1,6 @@
 """From a picture file to ink: every kind of file, every kind of light."""
 
+import errno
 import io
 import struct
 import zlib
@@ -169,6 +170,33 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
         read_picture(tmp_path / "nothing.png")
     with pytest.raises(PictureError, match="folder"):
         read_picture(tmp_path)
+
+
+def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(path: Path) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuses)  # root may read everything
+    with pytest.raises(PictureError, match=r"^the file cannot be read: Permission denied$"):
+        read_picture(tmp_path / "secret.png")
+
+
+@pytest.mark.parametrize(("kind", "quality"), [(b"VP8 ", 80), (b"VP8L", 101)])
+def test_sizes_of_both_kinds_of_webp(
+    kind: bytes, quality: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    webp = encoded(np.zeros((300, 200, 3), np.uint8), ".webp", cv2.IMWRITE_WEBP_QUALITY, quality)
+    assert webp[12:16] == kind
+    assert decode_picture(webp)[0].shape == (300, 200, 3)
+    monkeypatch.setattr(photograph, "MOST_PIXELS", 59_999)
+    with pytest.raises(PictureError, match="200 x 300 pixels are more than"):
+        decode_picture(webp)
+
+
+def test_bytes_that_fill_a_jpeg_up_are_passed_over() -> None:
+    jpeg = encoded(figure_seven(), ".jpg")
+    filled = jpeg[:2] + b"\xff\xff\xff" + jpeg[2:]
+    np.testing.assert_array_equal(decode_picture(filled)[0], decode_picture(jpeg)[0])
 
 
 def test_a_thumbnail_does_not_hide_a_missing_end() -> None:

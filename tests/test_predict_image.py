@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -248,6 +249,15 @@ def test_the_annotated_picture_has_the_size_of_the_picture(typist: Typist) -> No
     assert draw_annotated(read_digits(picture[..., 0], typist)).shape == picture.shape
 
 
+def test_doubt_has_another_colour(typist: Typist) -> None:
+    sure = read_digits(page("3"), typist)
+    unsure = replace(sure, digits=[replace(sure.digits[0], confidence=0.3)])
+    for reading, (blue, green, red) in [(sure, (75, 159, 44)), (unsure, (40, 123, 224))]:
+        drawn = draw_annotated(reading)
+        assert (drawn == (blue, green, red)).all(axis=2).any()
+    assert not (drawn == (75, 159, 44)).all(axis=2).any()
+
+
 @pytest.mark.parametrize("text", ["", "7", "12345678", "1234567890"])
 def test_the_steps_are_drawn_for_any_number_of_digits(text: str, typist: Typist) -> None:
     reading = read_digits(page(text, text), typist)
@@ -346,6 +356,15 @@ def test_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     (tmp_path / "text.npz").write_text("no model")
     assert main([picture, "--model", str(tmp_path / "text.npz")]) == 1
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_ctrl_c(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(model: Path | None) -> Typist:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(predict_image, "load_reader", interrupted)
+    assert main(["one.png"]) == 130
+    assert capsys.readouterr().err == "stopped\n"
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
