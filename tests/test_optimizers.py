@@ -4,7 +4,10 @@ written another way, and at work on a valley whose floor is known.
 
 import copy
 import math
+import re
+import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -301,6 +304,40 @@ def test_iterations_and_slots_are_all_there_is_to_remember(
     np.testing.assert_array_equal(path_of(second, params.flat, slopes[4:]), whole[4:])
 
 
+def test_slots_are_named_as_in_every_checkpoint_so_far() -> None:
+    names: dict[str, tuple[str, ...]] = {
+        "SGD": (),
+        "SGD with momentum": ("velocity",),
+        "SGD with Nesterov's momentum": ("velocity",),
+        "Adagrad": ("accumulator",),
+        "RMSprop": ("square",),
+        "RMSprop with momentum": ("square", "velocity"),
+        "Adam": ("m", "v"),
+        "AdamW": ("m", "v"),
+    }
+    for name, make in RULES.items():
+        assert tuple(make().empty_slots(vector([1.0]))) == names[name]
+        assert tuple(make(use_ema=True).empty_slots(vector([1.0]))) == (*names[name], "average")
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_an_update_takes_no_memory_but_one_block(name: str) -> None:
+    """New arrays between two operations would take as long as the arithmetic."""
+    optimizer, size = RULES[name](use_ema=True), 4 * optimizers.BLOCK
+    params, grads = vector(np.ones(size)), vector(np.ones(size))
+    optimizer.update(params, grads)
+    tracemalloc.start()
+    optimizer.update(params, grads)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.5 * optimizers.BLOCK * params.flat.itemsize
+
+
+def test_a_rule_is_not_a_rule_before_it_has_a_formula() -> None:
+    with pytest.raises(NotImplementedError):
+        Optimizer(0.1).update(vector([1.0]), vector([1.0]))
+
+
 @pytest.mark.parametrize("name", RULES)
 def test_updates_are_counted_and_the_gradient_is_left_alone(
     name: str, start: Array, slopes: Array
@@ -471,47 +508,65 @@ def test_a_schedule_is_asked_for_the_updates_made_so_far() -> None:
 # --- what is refused ------------------------------------------------------------------------------
 
 NAN, INF = float("nan"), float("inf")
+WARMUP = "a warm-up in [0, 1), a share of all steps"
+
+
+def refused(make: Callable[[], object], expected: str, received: object) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"{expected}; received {received}")) as error:
+        make()
+    assert str(error.value) == f"expected {expected}; received {received}"
 
 
 @pytest.mark.parametrize(
-    ("options", "values"),
+    ("argument", "expected", "values"),
     [
-        ("learning_rate", [-0.1, NAN, INF]),
-        ("weight_decay", [-0.1, NAN, INF]),
-        ("clipnorm", [0, -1, NAN]),
-        ("global_clipnorm", [0, -1, NAN]),
-        ("ema_momentum", [-0.1, 1, NAN]),
+        ("learning_rate", "a learning rate of 0 or more", [-0.1, NAN, INF]),
+        ("weight_decay", "a weight decay of 0 or more", [-0.1, NAN, INF]),
+        ("clipnorm", "a norm above 0 to clip at", [0, -1, NAN]),
+        ("global_clipnorm", "a norm above 0 to clip at", [0, -1, NAN]),
+        ("ema_momentum", "an ema_momentum in [0, 1)", [-0.1, 1, NAN]),
     ],
 )
 @pytest.mark.parametrize("rule", [SGD, Adagrad, RMSprop, Adam, AdamW])
 def test_bad_numbers_are_refused(
-    rule: Callable[..., Optimizer], options: str, values: list[float]
+    rule: Callable[..., Optimizer], argument: str, expected: str, values: list[float]
 ) -> None:
     for value in values:
-        with pytest.raises(ValueError, match=rf"expected .*; received {value}"):
-            rule(**{options: value})
+        refused(partial(rule, **{argument: value}), expected, value)
 
 
 @pytest.mark.parametrize(
-    ("rule", "argument", "values"),
+    ("rule", "argument", "expected", "values"),
     [
-        (SGD, "momentum", [-0.1, 1, NAN]),
-        (RMSprop, "momentum", [-0.1, 1, NAN]),
-        (RMSprop, "rho", [-0.1, 1, NAN]),
-        (RMSprop, "epsilon", [-1e-7, NAN, INF]),
-        (Adagrad, "epsilon", [-1e-7, NAN, INF]),
-        (Adagrad, "initial_accumulator_value", [-0.1, NAN, INF]),
-        (Adam, "beta_1", [-0.1, 1, NAN]),
-        (Adam, "beta_2", [-0.1, 1, NAN]),
-        (Adam, "epsilon", [-1e-7, NAN, INF]),
+        (SGD, "momentum", "a momentum in [0, 1)", [-0.1, 1, NAN]),
+        (RMSprop, "momentum", "a momentum in [0, 1)", [-0.1, 1, NAN]),
+        (RMSprop, "rho", "a rho in [0, 1)", [-0.1, 1, NAN]),
+        (RMSprop, "epsilon", "an epsilon of 0 or more", [-1e-7, NAN, INF]),
+        (Adagrad, "epsilon", "an epsilon of 0 or more", [-1e-7, NAN, INF]),
+        (
+            Adagrad,
+            "initial_accumulator_value",
+            "a value of 0 or more to start with",
+            [-0.1, NAN, INF],
+        ),
+        (Adam, "beta_1", "a beta_1 in [0, 1)", [-0.1, 1, NAN]),
+        (Adam, "beta_2", "a beta_2 in [0, 1)", [-0.1, 1, NAN]),
+        (Adam, "epsilon", "an epsilon of 0 or more", [-1e-7, NAN, INF]),
     ],
 )
 def test_bad_numbers_of_a_rule_are_refused(
-    rule: Callable[..., Optimizer], argument: str, values: list[float]
+    rule: Callable[..., Optimizer], argument: str, expected: str, values: list[float]
 ) -> None:
     for value in values:
-        with pytest.raises(ValueError, match=rf"expected .*{value}"):
-            rule(**{argument: value})
+        refused(partial(rule, **{argument: value}), expected, value)
+
+
+def test_zero_is_as_good_as_any_number() -> None:
+    nothing: dict[str, Any] = {"learning_rate": 0, "weight_decay": 0, "ema_momentum": 0}
+    SGD(momentum=0, **nothing)
+    Adagrad(initial_accumulator_value=0, epsilon=0, **nothing)
+    RMSprop(rho=0, momentum=0, epsilon=0, **nothing)
+    Adam(beta_1=0, beta_2=0, epsilon=0, **nothing)
 
 
 def test_arguments_that_do_not_exist_are_refused() -> None:
@@ -521,16 +576,25 @@ def test_arguments_that_do_not_exist_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "schedule",
+    ("schedule", "expected", "received"),
     [
-        lambda: PiecewiseConstantDecay([1, 2], [1.0, 0.5]),
-        lambda: PiecewiseConstantDecay([], []),
-        lambda: ExponentialDecay(0.1, 0, 0.9),
-        lambda: CosineDecay(0.1, 0),
-        lambda: OneCycle(0.1, 100, warmup=1.0),
-        lambda: OneCycle(0.1, 100, warmup=-0.1),
+        (lambda: PiecewiseConstantDecay([1, 2], [1.0, 0.5]), "3 values for 2 boundaries", 2),
+        (lambda: PiecewiseConstantDecay([], []), "1 values for 0 boundaries", 0),
+        (lambda: ExponentialDecay(0.1, 0, 0.9), "decay_steps above 0", 0),
+        (lambda: CosineDecay(0.1, 0), "decay_steps above 0", 0),
+        (lambda: OneCycle(0.1, 0), "total_steps above 0", 0),
+        (lambda: OneCycle(0.1, 100, warmup=1), WARMUP, 1),
+        (lambda: OneCycle(0.1, 100, warmup=-0.1), WARMUP, -0.1),
+        (lambda: OneCycle(0.1, 100, warmup=NAN), WARMUP, NAN),
     ],
 )
-def test_schedules_that_cannot_be_are_refused(schedule: Callable[[], object]) -> None:
-    with pytest.raises(ValueError, match=r"expected .*received"):
-        schedule()
+def test_schedules_that_cannot_be_are_refused(
+    schedule: Callable[[], object], expected: str, received: float
+) -> None:
+    refused(schedule, expected, received)
+
+
+def test_schedules_of_a_single_step() -> None:
+    assert ExponentialDecay(0.1, 1, 0.5)(1) == 0.05
+    assert CosineDecay(0.1, 1)(1) == 0
+    assert OneCycle(0.1, 1, warmup=0)(0) == 0.1
