@@ -52,7 +52,10 @@ timeout_multiplier = 4
 """
 
 VERDICTS = {0: "survived", 1: "killed", 3: "killed", 5: "no tests", 33: "no tests"}
-"""What the exit status of the tests says of a mutant; any other is a time-out or a crash."""
+"""What the exit status of the tests says of a mutant."""
+
+LATE = "ran out of time or crashed"
+"""Any other exit status."""
 
 
 def breed(module: str, folder: Path) -> list[str]:
@@ -71,32 +74,42 @@ def breed(module: str, folder: Path) -> list[str]:
     return [f"{module.removesuffix('.py').replace('/', '.')}.{name}" for name in names]
 
 
+def read_verdicts(module: str, folder: Path) -> dict[str, str]:
+    """What became of each mutant so far."""
+    meta = (folder / "mutants" / f"{module}.meta").read_text(encoding="utf-8")
+    return {
+        mutant: VERDICTS.get(status, LATE)
+        for mutant, status in json.loads(meta)["exit_code_by_key"].items()
+    }
+
+
 def run(module: str, sample: int | None, seed: int) -> None:
     """Print a line of figures, and every mutant that lives on as a difference from the source."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         mutants = breed(module, folder)
         chosen = mutants if sample is None else random.Random(seed).sample(mutants, sample)
+        command = ["mutmut", "run", "--max-children", "1"]
         environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
-        command = ["mutmut", "run", "--max-children", "1", *(chosen if sample else [])]
-        subprocess.run(command, cwd=folder, env=environment, check=True)
+        subprocess.run(
+            [*command, *(chosen if sample else [])], cwd=folder, env=environment, check=True
+        )
+        verdicts = read_verdicts(module, folder)
+        late = [mutant for mutant in chosen if verdicts[mutant] == LATE]
+        if late:  # perhaps the machine had something else to do
+            subprocess.run([*command, *late], cwd=folder, env=environment, check=True)
+            verdicts = read_verdicts(module, folder)
 
-        results = json.loads((folder / "mutants" / f"{module}.meta").read_text(encoding="utf-8"))
-        verdicts = {
-            mutant: VERDICTS.get(results["exit_code_by_key"][mutant], "timed out or crashed")
-            for mutant in chosen
-        }
         alive = [mutant for mutant in chosen if verdicts[mutant] in ("survived", "no tests")]
         with chdir(folder):
             from mutmut.mutation.diff_apply import get_diff_for_mutant
 
             for mutant in alive:
                 print(f"{mutant} {verdicts[mutant]}:\n{get_diff_for_mutant(mutant, path=module)}")
-    counts = ", ".join(
-        f"{count} {verdict}" for verdict, count in Counter(verdicts.values()).items()
-    )
+    counts = Counter(verdicts[mutant] for mutant in chosen)
+    told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
     share = 1 - len(alive) / len(chosen)
-    print(f"{module}: {len(chosen)} of {len(mutants)} mutants: {counts}; {share:.1%} noticed")
+    print(f"{module}: {len(chosen)} of {len(mutants)} mutants: {told}; {share:.1%} noticed")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

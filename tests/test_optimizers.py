@@ -9,6 +9,7 @@ import tracemalloc
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -324,13 +325,28 @@ def test_slots_are_named_as_in_every_checkpoint_so_far() -> None:
 def test_an_update_takes_no_memory_but_one_block(name: str) -> None:
     """New arrays between two operations would take as long as the arithmetic."""
     optimizer, size = RULES[name](use_ema=True), 4 * optimizers.BLOCK
-    params, grads = vector(np.ones(size)), vector(np.ones(size))
+    params, grads = (vector(np.ones(size), np.float32) for _ in range(2))
     optimizer.update(params, grads)
     tracemalloc.start()
     optimizer.update(params, grads)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 1.5 * optimizers.BLOCK * params.flat.itemsize
+
+
+def test_helpers_are_told_how_much_there_is_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = Mock()
+    monkeypatch.setattr(optimizers, "share", shared)
+
+    def multiplications(optimizer: Optimizer, size: int) -> float:
+        optimizer.update(vector(np.ones(size)), vector(np.ones(size)))
+        _, count, work = shared.call_args.args
+        assert count == size
+        return float(work)
+
+    short, long = (multiplications(SGD(0.1), size) for size in (100, 300))
+    assert long == 3 * short >= 300 * optimizers.ELEMENTWISE
+    assert multiplications(Adam(0.1), 100) > short
 
 
 def test_a_rule_is_not_a_rule_before_it_has_a_formula() -> None:
