@@ -433,6 +433,33 @@ def test_maxout_by_hand() -> None:
     np.testing.assert_array_equal(layer.grads["b"], [2, 1, 10, 20])
 
 
+@pytest.mark.parametrize(
+    ("layer", "shape", "fans"),
+    [
+        (Dense(4), (3,), (3, 4)),
+        (Maxout(4, pieces=5), (3,), (3, 4)),
+        (Conv2D(4, (5, 2)), (7, 6, 3), (5 * 2 * 3, 5 * 2 * 4)),
+        (Conv2D(4, 2, connections=TABLE), (4, 4, 3), (4 * 8 // 4, 4 * 8 // 3)),
+    ],
+    ids=title,
+)
+def test_initializers_are_told_how_many_inputs_and_outputs_meet(
+    layer: Layer, shape: Shape, fans: tuple[int, int]
+) -> None:
+    asked: list[tuple[Any, ...]] = []
+
+    def kernel(*arguments: Any) -> Array:
+        asked.append(arguments)
+        return np.ones(arguments[0])
+
+    layer = ready(layer, shape)
+    layer.kernel_initializer = kernel  # type: ignore[attr-defined]
+    layer.initialize()
+    assert asked == [(layer.weights["W"].shape, *fans, layer.rng)]
+    assert (layer.weights["W"] == 1).all()
+    assert not layer.weights["b"].any()
+
+
 def test_maxout_gives_the_slope_of_a_tie_to_one_piece_alone() -> None:
     layer = given(Maxout(1, pieces=3), (1,), W=[[1, 1, 1]], b=[0, 0, 0])
     layer.forward(np.array([[2.0]]))
@@ -493,6 +520,8 @@ def test_rescaling_and_normalization_by_hand() -> None:
     layer = ready(Rescaling(1.275, offset=-0.1), (3,))
     np.testing.assert_allclose(layer.forward(x), [[-0.1, 0.5375, 1.175]], rtol=1e-15)
     np.testing.assert_array_equal(slope(layer, x), 1.275 * x)
+    for nothing in (Rescaling(1), Normalization()):
+        np.testing.assert_array_equal(ready(nothing, (3,)).forward(x), x)
 
     layer = ready(Normalization([0, 0.5, 3], [4, 0.25, 1]), (3,))
     np.testing.assert_allclose(layer.forward(x), [[0, 0, -2]])
@@ -604,9 +633,9 @@ def test_batch_normalization_of_a_single_sample_is_beta() -> None:
         (lambda: Dropout(math.nan), "received nan"),
         (lambda: Normalization(0, 0), "expected a .*variance above 0; received 0"),
         (lambda: Normalization(0, [1, -1]), r"received \[1, -1\]"),
-        (lambda: Normalization(math.nan), "expected .*received"),
-        (lambda: Rescaling(math.inf), "expected .*received"),
-        (lambda: Rescaling(1, math.nan), "expected .*received"),
+        (lambda: Normalization(math.nan), "^expected a finite mean; received nan"),
+        (lambda: Rescaling(math.inf), r"^expected finite numbers; received \(inf, 0.0\)"),
+        (lambda: Rescaling(1, math.nan), r"^expected finite numbers; received \(1, nan\)"),
         (lambda: BatchNormalization(momentum=1), r"expected a momentum in \[0, 1\); received 1"),
         (lambda: BatchNormalization(epsilon=0), "expected an epsilon above 0; received 0"),
         (lambda: BatchNormalization(epsilon=math.inf), "expected .*received"),

@@ -5,6 +5,7 @@ gradient with a mistake in it against the check that should notice.
 import ast
 import inspect
 import json
+import re
 import textwrap
 import zipfile
 from collections.abc import Callable
@@ -498,7 +499,9 @@ DESCRIPTIONS: dict[str, Any] = {
     "sizes in words": {"class": "TwoLayerNet", "sizes": ["6", "5", "4"]},
     "fractions": {"class": "TwoLayerNet", "sizes": [6.0, 5.0, 4.0]},
     "negative": {"class": "TwoLayerNet", "sizes": [-6, -5, 4]},
-    "zero": {"class": "TwoLayerNet", "sizes": [6, 0, 4]},
+    "zero inputs": {"class": "TwoLayerNet", "sizes": [0, 5, 4]},
+    "zero units": {"class": "TwoLayerNet", "sizes": [6, 0, 4]},
+    "zero outputs": {"class": "TwoLayerNet", "sizes": [6, 5, 0]},
     "a list": [6, 5, 4],
 }
 
@@ -507,8 +510,17 @@ DESCRIPTIONS: dict[str, Any] = {
 def test_a_wrong_description_is_refused(name: str, network: TwoLayerNet, tmp_path: Path) -> None:
     path = tmp_path / "model.npz"
     save_arrays(path, "model", {"network": DESCRIPTIONS[name]}, dict(network.params))
-    with pytest.raises(StorageError, match="expected a TwoLayerNet with three sizes"):
+    message = f"expected a TwoLayerNet with three sizes in {path}; found {DESCRIPTIONS[name]}"
+    with pytest.raises(StorageError, match=re.escape(message)):
         TwoLayerNet.load(path)
+
+
+def test_the_smallest_network_without_an_origin_is_loaded(tmp_path: Path) -> None:
+    sizes, network = {"class": "TwoLayerNet", "sizes": [1, 1, 1]}, TwoLayerNet(1, 1, 1)
+    save_arrays(tmp_path / "model.npz", "model", {"network": sizes}, dict(network.params))
+    loaded = TwoLayerNet.load(tmp_path / "model.npz")
+    np.testing.assert_array_equal(loaded.params.flat, network.params.flat)
+    assert loaded.about == {}
 
 
 def changed(params: Parameters, **changes: Array | None) -> dict[str, Array]:
@@ -537,7 +549,7 @@ def test_arrays_that_do_not_fit_the_description_are_refused(
     }
     for message, arrays in wrong.items():
         save_arrays(path, "model", {"network": header["network"]}, arrays)
-        with pytest.raises(StorageError, match=message):
+        with pytest.raises(StorageError, match=rf"model\.npz.*{message}"):
             TwoLayerNet.load(path)
 
 
