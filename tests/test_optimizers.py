@@ -28,6 +28,7 @@ from nn.optimizers import (
     PiecewiseConstantDecay,
     RMSprop,
 )
+from nn.parallel import ELEMENTWISE
 from nn.parameters import Parameters
 
 Array = NDArray[Any]
@@ -345,7 +346,7 @@ def test_helpers_are_told_how_much_there_is_to_do(monkeypatch: pytest.MonkeyPatc
         return float(work)
 
     short, long = (multiplications(SGD(0.1), size) for size in (100, 300))
-    assert long == 3 * short >= 300 * optimizers.ELEMENTWISE
+    assert long == 3 * short >= 300 * ELEMENTWISE
     assert multiplications(Adam(0.1), 100) > short
 
 
