@@ -11,6 +11,7 @@ survivors.
 """
 
 import argparse
+import ast
 import json
 import os
 import random
@@ -51,6 +52,8 @@ timeout_multiplier = 4
 """The tests left out take long, or plant errors in the source themselves and would find mutmut's.
 """
 
+BUILT_IN = [[], ["property"], ["staticmethod"], ["classmethod"]]
+
 VERDICTS = {0: "survived", 1: "killed", 3: "killed", 5: "no tests", 33: "no tests"}
 """What the exit status of the tests says of a mutant."""
 
@@ -67,11 +70,30 @@ def breed(module: str, folder: Path) -> list[str]:
         module=module, others="\n    ".join(others), tests="\n    ".join(TESTS[module])
     )
     (folder / "setup.cfg").write_text(settings, encoding="utf-8")
+    source = undecorated((ROOT / module).read_text(encoding="utf-8"))
+    (folder / module).write_text(source, encoding="utf-8")
     with chdir(folder):
         from mutmut.mutation.file_mutation import mutate_file_contents
 
-        names = mutate_file_contents(module, Path(module).read_text(encoding="utf-8")).mutant_names
+        names = mutate_file_contents(module, source).mutant_names
     return [f"{module.removesuffix('.py').replace('/', '.')}.{name}" for name in names]
+
+
+def undecorated(source: str) -> str:
+    """The same module with `f = decorator(f)` after a function instead of `@decorator` before it:
+    mutmut passes over functions that are decorated.
+    """
+    lines = source.splitlines()
+    functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
+    for function in sorted(functions, key=lambda node: -node.lineno):  # from below
+        if [ast.unparse(decorator) for decorator in function.decorator_list] in BUILT_IN:
+            continue
+        for decorator in function.decorator_list:
+            wrapped = f"{function.name} = {ast.unparse(decorator)}({function.name})"
+            lines.insert(function.end_lineno or 0, " " * function.col_offset + wrapped)
+        for decorator in reversed(function.decorator_list):
+            del lines[decorator.lineno - 1 : decorator.end_lineno]
+    return "\n".join(lines) + "\n"
 
 
 def read_verdicts(module: str, folder: Path) -> dict[str, str]:
