@@ -77,7 +77,7 @@ def test_links_lead_somewhere(name: str) -> None:
 
 def test_what_differs_is_seen() -> None:
     assert figures("0.9465 ± 0.0011, of 39,760") == Counter(["0.9465", "0.0011", "39,760"])
-    assert figures("低 0.0004、第1个") == Counter(["0.0004", "1"])
+    assert figures("低 0.0004\N{FULLWIDTH COMMA}第1个") == Counter(["0.0004", "1"])
     assert figures("lenet5-1998, `two_layer_net.py`, 97.1 %") == Counter(["97.1"])
     assert code("```sh\npython a.py  # b\n```\n") == code("```sh\npython a.py   # 乙\n```\n")
     assert sections("# A\ntext\n## B\n") == ["# A\ntext\n", "## B\n"]
