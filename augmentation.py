@@ -138,8 +138,10 @@ def step_generator(seed: int, step: int) -> np.random.Generator:
     """Randomness that depends on the seed and the number of the training step, nothing else.
 
     A run that is interrupted and resumed at step k therefore sees the same images as one that
-    never stopped.  Raises ValueError (from NumPy) if `seed` or `step` is negative.
+    never stopped.  Raises ValueError if `seed` or `step` is negative.
     """
+    if seed < 0 or step < 0:
+        raise ValueError(f"expected a seed and a step of 0 or more, received {seed} and {step}")
     return np.random.default_rng((seed, step))
 
 

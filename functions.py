@@ -298,9 +298,10 @@ def accuracy(y: Array, t: ArrayLike) -> float:
 
 def _labels_for(y: Array, t: ArrayLike) -> NDArray[np.intp]:
     """Class indices from t, one for every row of y."""
-    if y.ndim != 2 or len(y) == 0:
+    if y.ndim != 2 or y.size == 0 or y.dtype.kind not in "biuf":
         raise ValueError(
-            f"expected outputs of shape (n, classes) with n >= 1; received shape {y.shape}"
+            "expected outputs that are real numbers of shape (n, classes) with n >= 1; "
+            f"received {y.dtype} of shape {y.shape}"
         )
     labels = to_labels(t, y.shape[1])
     if len(labels) != len(y):
@@ -311,10 +312,11 @@ def _labels_for(y: Array, t: ArrayLike) -> NDArray[np.intp]:
 
 
 def _same_shape(y: Array, t: Array) -> None:
-    if y.shape != t.shape or y.ndim != 2 or len(y) == 0:
+    real = y.dtype.kind in "biuf" and t.dtype.kind in "biuf"
+    if y.shape != t.shape or y.ndim != 2 or len(y) == 0 or not real:
         raise ValueError(
-            f"expected outputs and targets of one shape (n, k), n >= 1; "
-            f"received {y.shape} and {t.shape}"
+            "expected outputs and targets that are real numbers of one shape (n, k), n >= 1; "
+            f"received {y.dtype} {y.shape} and {t.dtype} {t.shape}"
         )
 
 
@@ -323,18 +325,23 @@ def _same_shape(y: Array, t: Array) -> None:
 
 def min_max_scale(x: ArrayLike) -> Array:
     """Shift and stretch x to reach from 0 to 1; a constant x becomes zeros."""
-    x = np.asarray(x)
-    x = x.astype(_float_dtype(x))
+    x = _to_scale(x)
     low, high = np.min(x), np.max(x)
     return np.zeros_like(x) if low == high else (x - low) / (high - low)
 
 
 def z_score_scale(x: ArrayLike) -> Array:
     """Shift and stretch x to mean 0 and standard deviation 1; a constant x becomes zeros."""
-    x = np.asarray(x)
-    x = x.astype(_float_dtype(x))
+    x = _to_scale(x)
     # A constant is told by its range: rounding can give it a deviation.
     return np.zeros_like(x) if np.min(x) == np.max(x) else (x - np.mean(x)) / np.std(x)
+
+
+def _to_scale(x: ArrayLike) -> Array:
+    x = np.asarray(x)
+    if x.dtype.kind not in "biuf" or x.size == 0:
+        raise ValueError(f"expected real numbers, at least one; received {x.dtype} {x.shape}")
+    return x.astype(_float_dtype(x))
 
 
 def _float_dtype(x: ArrayLike) -> np.dtype[Any]:

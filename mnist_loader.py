@@ -533,7 +533,7 @@ def _unpickled(data: bytes) -> Any:
     for count, (step, argument, _) in enumerate(pickletools.genops(data)):
         if step.name not in PLAIN_STEPS or count == MOST_STEPS:
             raise pickle.UnpicklingError(f"it asks for {step.name} {argument or ''}, and may not")
-        if step.name == "FRAME" and argument > len(data):
+        if step.name == "FRAME" and not 0 <= (argument or 0) <= len(data):
             raise pickle.UnpicklingError(f"it promises {argument:,} bytes in {len(data):,}")
     return pickle.loads(data)
 

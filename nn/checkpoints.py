@@ -3,7 +3,7 @@ noise and the history, in one `.npz` file.  Going on from it gives, to the last 
 training would have given without the pause.
 """
 
-import math
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -91,8 +91,9 @@ def _record(values: dict[str, Any]) -> EpochRecord:
     return record
 
 
-def _number(value: Any, kind: type) -> Any:
+def _number(value: Any, kind: type[int] | type[float]) -> Any:
     """The value if it is a finite number of this kind and not below 0; else ValueError."""
-    if not (isinstance(value, kind) and 0 <= value < math.inf):
-        raise ValueError(f"expected a finite number of at least 0; found {value!r:.50}")
+    fits = isinstance(value, int) or (kind is float and isinstance(value, float))
+    if not fits or not 0 <= value <= sys.float_info.max:
+        raise ValueError(f"expected a finite {kind.__name__} of at least 0; found {value!r:.50}")
     return value

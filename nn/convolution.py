@@ -22,6 +22,9 @@ from nn.parallel import ELEMENTWISE, share
 Array = NDArray[Any]
 Pair = tuple[int, int]
 
+LARGEST_WINDOW = 256
+"""Pixels along a side: pooling has no weights, so a file of a few bytes could ask for any."""
+
 
 def black_images(n: int, shape: Shape, dtype: Any) -> Array:
     """n images of shape (height, width, channels), all zeros; in memory, the images innermost."""
@@ -59,6 +62,8 @@ class Window(Layer):
     def __init__(self, window: Pair, strides: Pair, padding: str) -> None:
         super().__init__()
         require(padding in ("valid", "same"), "padding 'valid' or 'same'", padding)
+        largest = f"a window and strides of at most {LARGEST_WINDOW} pixels"
+        require(max(*window, *strides) <= LARGEST_WINDOW, largest, (window, strides))
         self.window, self.strides, self.padding = window, strides, padding
         self.border: tuple[Pair, Pair] = ((0, 0), (0, 0))
 
@@ -68,11 +73,6 @@ class Window(Layer):
         *sizes, channels = input_shape
         steps, border = [], []
         for size, window, stride in zip(sizes, self.window, self.strides, strict=True):
-            require(
-                window < 2 * size,  # in the corner of the border it would meet no pixel at all
-                f"a window of less than twice the {size} pixels that it is to see",
-                window,
-            )
             step = (size - window) // stride + 1
             before = after = 0
             if self.padding == "same":

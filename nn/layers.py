@@ -335,6 +335,8 @@ class Normalization(Layer):
 
     def __init__(self, mean: ArrayLike = 0.0, variance: ArrayLike = 1.0) -> None:
         super().__init__()
+        for numbers in (mean, variance):
+            require(np.asarray(numbers).dtype.kind in "biuf", "real numbers", numbers)
         self.mean, self.variance = np.asarray(mean, np.float64), np.asarray(variance, np.float64)
         require(bool(np.isfinite(self.mean).all()), "a finite mean", mean)
         positive = np.isfinite(self.variance) & (self.variance > 0)

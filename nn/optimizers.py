@@ -50,7 +50,7 @@ class Optimizer:
         ema_momentum: float = 0.99,
     ) -> None:
         if not callable(learning_rate):
-            _require(0 <= learning_rate < math.inf, "a learning rate of 0 or more", learning_rate)
+            _require_rate(learning_rate)
         _require(0 <= weight_decay < math.inf, "a weight decay of 0 or more", weight_decay)
         for norm in (clipnorm, global_clipnorm):
             _require(norm is None or norm > 0, "a norm above 0 to clip at", norm)
@@ -149,6 +149,11 @@ def _over_root(g: Array, square: Array, rate: float, epsilon: float, scratch: Ar
 def _require(condition: bool, expected: str, received: object) -> None:
     if not condition:  # a nan fails every comparison, so it ends here too
         raise ValueError(f"expected {expected}; received {received}")
+
+
+def _require_rate(*rates: float) -> None:
+    for rate in rates:
+        _require(0 <= rate < math.inf, "a learning rate of 0 or more", rate)
 
 
 # --- rules, simplest first ------------------------------------------------------------------------
@@ -322,6 +327,7 @@ class PiecewiseConstantDecay:
             f"{len(self.boundaries) + 1} values for {len(self.boundaries)} boundaries",
             len(self.values),
         )
+        _require_rate(*self.values)
 
     def __call__(self, step: int) -> float:
         return self.values[sum(step > boundary for boundary in self.boundaries)]
@@ -337,7 +343,9 @@ class ExponentialDecay:
     staircase: bool = False
 
     def __post_init__(self) -> None:
+        _require_rate(self.initial_learning_rate)
         _require(self.decay_steps > 0, "decay_steps above 0", self.decay_steps)
+        _require(0 < self.decay_rate <= 1, "a decay_rate above 0 and at most 1", self.decay_rate)
 
     def __call__(self, step: int) -> float:
         power = step / self.decay_steps
@@ -359,7 +367,9 @@ class CosineDecay:
     warmup_steps: int = 0
 
     def __post_init__(self) -> None:
+        _require_rate(self.initial_learning_rate, self.warmup_target or 0)
         _require(self.decay_steps > 0, "decay_steps above 0", self.decay_steps)
+        _require(0 <= self.alpha <= 1, "an alpha in [0, 1]", self.alpha)
 
     def __call__(self, step: int) -> float:
         top = self.initial_learning_rate if self.warmup_target is None else self.warmup_target
@@ -384,6 +394,7 @@ class OneCycle:
     start: float = 0.04
 
     def __post_init__(self) -> None:
+        _require_rate(self.max_learning_rate, self.start)
         _require(self.total_steps > 0, "total_steps above 0", self.total_steps)
         _require(0 <= self.warmup < 1, "a warm-up in [0, 1), a share of all steps", self.warmup)
 

@@ -26,6 +26,9 @@ WORTH_SHARING = 5_000_000
 """Multiplications that take several times as long as waking another thread: some 200 microseconds.
 """
 
+MOST_THREADS = 1024
+"""More than any machine has processors that share a memory so well."""
+
 ELEMENTWISE = 5
 """Multiplications of a matrix product in the time of one element by element."""
 
@@ -38,10 +41,10 @@ def threads() -> int:
 def set_threads(count: int) -> None:
     """Let so many threads share the work, here and in NumPy's matrix products; 1 means no helpers.
 
-    Raises ValueError for less than 1.
+    Raises ValueError for less than 1 or more than MOST_THREADS.
     """
-    if count < 1:
-        raise ValueError(f"expected at least 1 thread; received {count}")
+    if not 1 <= count <= MOST_THREADS:
+        raise ValueError(f"expected 1 to {MOST_THREADS:,} threads; received {count:,}")
     _team.size = count
     _team.alone(0)
 

@@ -203,7 +203,6 @@ class Sequential:
     def numerical_gradient(self, x: ArrayLike, t: ArrayLike) -> Parameters:
         """The same gradient by central differences, in float64: two forward passes a weight."""
         network = self.astype(np.float64)
-        x = np.asarray(x, np.float64)
         grads = network.params.zeros_like()
         for name, array in network.params.items():
             grads[name] = numerical_gradient(lambda _: network.loss(x, t), array)

@@ -173,7 +173,7 @@ def _read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Array]]:
 
 
 def _checked_header(path: Path, kind: str, content: bytes) -> dict[str, Any]:
-    header = json.loads(content, parse_constant=_refuse_constant)
+    header = json.loads(content, parse_constant=_finite, parse_float=_finite)
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise StorageError(
             f"{path} is not a file of this library: its header does not say {FORMAT!r}"
@@ -191,8 +191,11 @@ def _checked_header(path: Path, kind: str, content: bytes) -> dict[str, Any]:
     return header
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"its header holds {name}, which no setting of a network can be")
+def _finite(text: str) -> float:
+    number = float(text)  # 1e999 is infinite, too
+    if not math.isfinite(number):
+        raise ValueError(f"its header holds {text}, which no setting of a network can be")
+    return number
 
 
 def _read_npy(path: Path, name: str, content: bytes) -> Array:

@@ -164,7 +164,7 @@ def test_a_forked_process_has_helpers_of_its_own() -> None:
 
 @pytest.mark.parametrize("count", [0, -1])
 def test_no_thread_is_refused(count: int) -> None:
-    with pytest.raises(ValueError, match=f"expected at least 1 thread; received {count}"):
+    with pytest.raises(ValueError, match=f"expected 1 to 1,024 threads; received {count}"):
         parallel.set_threads(count)
 
 

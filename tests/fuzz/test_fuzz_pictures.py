@@ -14,7 +14,14 @@ from mutation import damaged_png
 from numpy.typing import NDArray
 
 import photograph
-from photograph import MOST_PIXELS, PictureError, _size_in_header, decode_picture, read_picture
+from photograph import (
+    MOST_PIXELS,
+    WORKING_SIZE,
+    PictureError,
+    _size_in_header,
+    decode_picture,
+    read_picture,
+)
 from predict_image import read_digits
 
 Array = NDArray[Any]
@@ -90,7 +97,8 @@ def test_reading(fuzz: Fuzzer) -> None:
         assert all(0 <= digit.confidence <= 1 for digit in reading.digits)
 
     honest = pictures()
-    limit = memory_for(lambda: read(honest[0]), fuzz.folder)
+    large = encoded(".png", seven(WORKING_SIZE))  # whatever its size, a picture is analysed in this
+    limit = memory_for(lambda: read(large), fuzz.folder)
     fuzz(
         "picture, read", honest, damaged_png, read, (PictureError,),
         lambda data: limit + memory(data), few=20,
