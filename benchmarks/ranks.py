@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nn.optimizers import Optimizer
-from nn.parallel import products_alone, set_threads, threads
+from nn.parallel import set_threads, threads
 from nn.ranks import Communicator, Ranks, average, join
 from nn.sequential import Sequential
 from recipes import RECIPES
@@ -128,12 +128,11 @@ def work(names: list[str]) -> None:
     """One rank: measure with the others, and let the first one print what came out."""
     ranks = join()
     set_threads(min(threads(), ranks.cores()))
-    with products_alone():
-        for name in names:
-            figures = measure(name, ranks)
-            figures["threads"] = threads()
-            if ranks.rank == 0:
-                print(json.dumps(figures), flush=True)
+    for name in names:
+        figures = measure(name, ranks)
+        figures["threads"] = threads()
+        if ranks.rank == 0:
+            print(json.dumps(figures), flush=True)
 
 
 # --- communicating during the backward pass -------------------------------------------------------
@@ -141,18 +140,19 @@ def work(names: list[str]) -> None:
 
 def overlapped(network: Sequential, x: Array, t: Array, world: Any) -> None:
     """Loss and averaged gradient, where a layer's slopes set out as soon as they are known."""
-    scores = network._scores(network._inputs(x), training=True)
-    _, dy = network._loss_and_slope(scores, t)
     under_way, stop = [], network.params.flat.size
-    for layer in reversed(network.layers[network.first :]):
-        slope = layer.backward(dy)
-        dy = dy if slope is None else slope
-        start = stop - sum(grad.size for grad in layer.grads.values())
-        if start < stop:
-            part = network.grads.flat[start:stop]
-            part *= 1 / world.Get_size()
-            under_way.append(world.Iallreduce(None, part))
-            stop = start
+    with network._products():
+        scores = network._scores(network._inputs(x), training=True)
+        _, dy = network._loss_and_slope(scores, t)
+        for layer in reversed(network.layers[network.first :]):
+            slope = layer.backward(dy)
+            dy = dy if slope is None else slope
+            start = stop - sum(grad.size for grad in layer.grads.values())
+            if start < stop:
+                part = network.grads.flat[start:stop]
+                part *= 1 / world.Get_size()
+                under_way.append(world.Iallreduce(None, part))
+                stop = start
     for request in under_way:
         request.Wait()
 
@@ -178,10 +178,9 @@ def compare_overlap(names: list[str]) -> None:
             overlapped(network, x, t, world)
 
         figures: dict[str, list[float]] = {"at the end": [], "during": []}
-        with products_alone():
-            for _ in range(3):
-                figures["at the end"] += times(at_the_end, ranks)
-                figures["during"] += times(during, ranks)
+        for _ in range(3):
+            figures["at the end"] += times(at_the_end, ranks)
+            figures["during"] += times(during, ranks)
         if ranks.rank == 0:
             shown = [f"{way} {1000 * statistics.median(s):.3f} ms" for way, s in figures.items()]
             print(f"{name}: {', '.join(shown)}", flush=True)
