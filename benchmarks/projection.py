@@ -30,6 +30,8 @@ from typing import Any
 
 import numpy as np
 
+from recipes import RECIPES
+
 RANKS = (8, 64, 1024)
 
 
@@ -169,7 +171,9 @@ def main() -> int:
     """Print a table for each network."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.projection")
     parser.add_argument("measured", type=Path, help="the JSON file of benchmarks.ranks")
-    recipes = measured(parser.parse_args().measured)
+    recipes = sorted(
+        measured(parser.parse_args().measured), key=lambda m: list(RECIPES).index(m.recipe)
+    )
     print("\n\n".join(table(recipes, network) for network in NETWORKS))
     return 0
 
