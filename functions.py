@@ -270,11 +270,10 @@ def softmax_cross_entropy_with_grad(
     y = np.exp(x)
     total = y.sum(axis=0)
     loss = float((np.log(total) - answer).sum() / n)
-    y /= total
+    y /= n * total
     if label_smoothing:
-        y -= label_smoothing / len(y)
-    y[right] -= 1 - label_smoothing
-    y /= n
+        y -= label_smoothing / (n * len(y))
+    y[right] -= (1 - label_smoothing) / n
     return loss, y.T
 
 

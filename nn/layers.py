@@ -186,12 +186,13 @@ class Dense(Layer):
 
     def backward(self, dy: Array) -> Array | None:
         """With a = x W + b and da the slope by a: a unit of W meets each sample once, so
-        dW = x^T da; b meets all, so db = sum of da; x reaches the loss through W, so dx = da W^T.
+        dW = x^T da; b is the weight of an input that is always 1, so db = 1^T da, a sum over the
+        samples; x reaches the loss through W, so dx = da W^T.
         """
         da = ACTIVATIONS[self.activation][1](dy, self.y)
         product(self.x.T, da, out=self.grads["W"])  # (features, n) @ (n, units)
         if self.use_bias:
-            da.sum(axis=0, out=self.grads["b"])
+            np.matmul(np.ones(len(da), da.dtype), da, out=self.grads["b"])
         if not self.needs_dx:
             return None
         # The transposed product, dx^T = W da^T, is the faster: each factor lies as it is read.
