@@ -62,7 +62,7 @@ def start(
 
 def end(process: "subprocess.Popen[str]") -> tuple[int, str]:
     """The exit status and what was said on stderr, after the check that there is no traceback."""
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=300)
     assert "Traceback" not in err
     return process.returncode, err
 
@@ -257,8 +257,8 @@ def test_trainings_that_share_an_empty_data_folder(runs: int, tmp_path: Path, ro
 def test_two_runs_into_one_folder(tmp_path: Path, data: Path, root: Path) -> None:
     """The second is refused, whatever it is, and the first never notices."""
     out = tmp_path / "out"
-    assert end(start(root, *new_run(data, tmp_path / "alone", 600)))[0] == 0
-    with start(root, *new_run(data, out, 600)) as first:
+    assert end(start(root, *new_run(data, tmp_path / "alone", 120)))[0] == 0
+    with start(root, *new_run(data, out, 120)) as first:
         wait_for(out / "checkpoint.npz")
         first.send_signal(signal.SIGSTOP)
         for words in (new_run(data, out), ("--resume", out, "--dataset-dir", data)):
