@@ -6,6 +6,7 @@ import copy
 import itertools
 import json
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -530,7 +531,8 @@ def test_rescaling_and_normalization_by_hand() -> None:
 
 @pytest.mark.parametrize(("mean", "shape"), [(5, (1,)), (4, (3,)), ((2, 3), (3,))])
 def test_normalization_refuses_features_that_are_not_there(mean: Any, shape: Shape) -> None:
-    with pytest.raises(ValueError, match=r"expected .*received"):
+    wanted = f"expected one number, or one for each of the features {shape}; received "
+    with pytest.raises(ValueError, match=re.escape(wanted + str(np.zeros(mean).shape))):
         Normalization(np.zeros(mean)).build(shape)
 
 
@@ -633,6 +635,8 @@ def test_batch_normalization_of_a_single_sample_is_beta() -> None:
         (lambda: Dropout(math.nan), "received nan"),
         (lambda: Normalization(0, 0), "expected a .*variance above 0; received 0"),
         (lambda: Normalization(0, [1, -1]), r"received \[1, -1\]"),
+        (lambda: Normalization("a"), "^expected real numbers; received 'a'"),
+        (lambda: Normalization(0, [1j]), r"^expected real numbers; received \[1j\]"),
         (lambda: Normalization(math.nan), "^expected a finite mean; received nan"),
         (lambda: Rescaling(math.inf), r"^expected finite numbers; received \(inf, 0.0\)"),
         (lambda: Rescaling(1, math.nan), r"^expected finite numbers; received \(1, nan\)"),
@@ -651,6 +655,14 @@ def test_images_have_to_be_flattened_first(layer: Layer) -> None:
     message = r"expected inputs of shape \(features,\); received \(4, 4, 1\): put Flatten\(\)"
     with pytest.raises(ValueError, match=message):
         copy.deepcopy(layer).build((4, 4, 1))
+
+
+def test_a_layer_belongs_to_one_network() -> None:
+    layer = Dense(2)
+    layer.require_free()
+    message = "this Dense is part of another network: make a new one"
+    with pytest.raises(ValueError, match=message):
+        ready(layer, (3,)).require_free()
 
 
 def test_the_base_of_all_layers_does_nothing_by_itself() -> None:
