@@ -402,10 +402,10 @@ def test_a_table_for_other_maps() -> None:
 
 def test_a_description_of_huge_images_costs_nothing_until_they_come() -> None:
     for layer in (
-        AveragePooling2D(10_000, padding="same"),
-        MaxPooling2D(10_000, padding="same"),
-        Subsampling2D(100_000),
-        Conv2D(10**6, 10**4, padding="same"),
+        AveragePooling2D(200, padding="same"),
+        MaxPooling2D(200, padding="same"),
+        Subsampling2D(200),
+        Conv2D(10**6, 200, padding="same"),
         ZeroPadding2D(10**9),
     ):
         layer.build((10**6, 10**6, 1000))  # would be 8 PB
