@@ -497,6 +497,17 @@ def test_labels_that_do_not_fit_are_refused(
         loss(np.zeros((3, 4)), t)
 
 
+@pytest.mark.parametrize("loss", LOSSES[1:])
+@pytest.mark.parametrize("y", [np.zeros((2, 3), complex), np.full((2, 3), "a"), np.zeros((2, 0))])
+def test_outputs_that_are_no_real_numbers_are_refused(
+    loss: Callable[[Array, ArrayLike], Any], y: Array
+) -> None:
+    shape = str(y.shape).replace("(", r"\(").replace(")", r"\)")
+    message = rf"^expected outputs that are real .* n >= 1; received {y.dtype} of shape {shape}$"
+    with pytest.raises(ValueError, match=message):
+        loss(y, [0, 1])
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_loss_of_no_samples_is_refused(loss: Callable[[Array, ArrayLike], Any]) -> None:
     with pytest.raises(ValueError, match="n >= 1"):
@@ -538,6 +549,19 @@ def test_squared_error_never_broadcasts(
 ) -> None:
     with pytest.raises(ValueError, match="one shape"):
         function(np.zeros(y), np.zeros(t))
+
+
+@pytest.mark.parametrize("function", [F.squared_error, F.squared_error_grad])
+@pytest.mark.parametrize("wrong", [complex, object])
+def test_squared_error_is_of_real_numbers(
+    function: Callable[[Array, Array], Any], wrong: type
+) -> None:
+    y = np.zeros((1, 2))
+    for pair in [(y.astype(wrong), y), (y, y.astype(wrong))]:
+        given = r" \(1, 2\) and ".join(str(array.dtype) for array in pair)
+        message = rf"^expected outputs and targets that are real .*; received {given} \(1, 2\)$"
+        with pytest.raises(ValueError, match=message):
+            function(*pair)
 
 
 def test_losses_and_their_gradients_stay_in_float32(rng: np.random.Generator) -> None:
@@ -593,6 +617,14 @@ def test_scaling_never_hides_a_value_that_is_no_number(
     except ValueError:
         return
     assert np.isnan(y).any()
+
+
+@pytest.mark.parametrize("scale", [F.min_max_scale, F.z_score_scale])
+@pytest.mark.parametrize("x", [[], ["a"], [1j], [None]])
+def test_only_real_numbers_can_be_scaled(scale: Callable[[ArrayLike], Array], x: Any) -> None:
+    message = r"^expected real numbers, at least one; received .* \(\d,\)$"
+    with pytest.raises(ValueError, match=message):
+        scale(x)
 
 
 @pytest.mark.parametrize("scale", [F.min_max_scale, F.z_score_scale])

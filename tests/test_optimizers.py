@@ -525,6 +525,7 @@ def test_a_schedule_is_asked_for_the_updates_made_so_far() -> None:
 # --- what is refused ------------------------------------------------------------------------------
 
 NAN, INF = float("nan"), float("inf")
+RATE, FALL = "a learning rate of 0 or more", "a decay_rate above 0 and at most 1"
 WARMUP = "a warm-up in [0, 1), a share of all steps"
 
 
@@ -600,6 +601,16 @@ def test_arguments_that_do_not_exist_are_refused() -> None:
         (lambda: ExponentialDecay(0.1, 0, 0.9), "decay_steps above 0", 0),
         (lambda: CosineDecay(0.1, 0), "decay_steps above 0", 0),
         (lambda: OneCycle(0.1, 0), "total_steps above 0", 0),
+        (lambda: PiecewiseConstantDecay([1], [1.0, NAN]), RATE, NAN),
+        (lambda: ExponentialDecay(-0.1, 10, 0.9), RATE, -0.1),
+        (lambda: ExponentialDecay(0.1, 10, 0), FALL, 0),
+        (lambda: ExponentialDecay(0.1, 10, 1.1), FALL, 1.1),
+        (lambda: CosineDecay(-0.1, 10), RATE, -0.1),
+        (lambda: CosineDecay(0.1, 10, warmup_target=-1), RATE, -1),
+        (lambda: CosineDecay(0.1, 10, alpha=-0.1), "an alpha in [0, 1]", -0.1),
+        (lambda: CosineDecay(0.1, 10, alpha=1.1), "an alpha in [0, 1]", 1.1),
+        (lambda: OneCycle(-0.1, 100), RATE, -0.1),
+        (lambda: OneCycle(0.1, 100, start=INF), RATE, INF),
         (lambda: OneCycle(0.1, 100, warmup=1), WARMUP, 1),
         (lambda: OneCycle(0.1, 100, warmup=-0.1), WARMUP, -0.1),
         (lambda: OneCycle(0.1, 100, warmup=NAN), WARMUP, NAN),
@@ -609,6 +620,15 @@ def test_schedules_that_cannot_be_are_refused(
     schedule: Callable[[], object], expected: str, received: float
 ) -> None:
     refused(schedule, expected, received)
+
+
+def test_schedules_may_begin_at_zero_or_never_fall() -> None:
+    assert PiecewiseConstantDecay([1], [0, 1])(0) == 0
+    assert ExponentialDecay(0, 10, 1)(5) == 0
+    assert ExponentialDecay(0.1, 10, 1)(5) == 0.1
+    assert CosineDecay(0, 10, warmup_target=0.1, warmup_steps=2)(0) == 0
+    assert CosineDecay(0.1, 10, alpha=1)(5) == 0.1
+    assert OneCycle(0.1, 100, start=0)(0) == 0
 
 
 def test_schedules_of_a_single_step() -> None:
