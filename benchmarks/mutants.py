@@ -27,7 +27,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 TESTS = {
     "functions.py": ["tests/test_functions.py"],
-    "two_layer_net.py": ["tests/test_two_layer_net.py"],
+    "two_layer_net.py": [
+        "tests/test_two_layer_net.py",
+        "tests/test_numerics.py",
+        "tests/test_onnx_export.py",
+    ],
     "nn/optimizers.py": ["tests/test_optimizers.py"],
     "nn/layers.py": ["tests/test_layers.py"],
     "nn/convolution.py": ["tests/test_convolution.py", "tests/test_layers.py"],

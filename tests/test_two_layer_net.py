@@ -335,9 +335,23 @@ def test_every_number_on_the_way_has_the_type_of_the_network(
             network.params[name] -= 0.1 * grads[name]
         assert [array.dtype for array in network.params.values()] == [dtype] * 4
     # The two activations inside, z1 and the scores a2.
-    activations = network._forward(rng.random((9, 6)).astype(dtype))
-    assert [array.dtype for array in activations] == [dtype, dtype]
+    for activations in (
+        network._forward(rng.random((9, 6)).astype(dtype)),
+        [array for _, array in network.activations(rng.random((9, 6)))],
+    ):
+        assert [array.dtype for array in activations] == [dtype, dtype]
+    assert (dict(network.state), network.state.dtype) == ({}, dtype)
     assert network.numerical_gradient(x, t).dtype == np.float64
+
+
+def test_inputs_of_more_digits_are_rounded_before_anything_else(rng: np.random.Generator) -> None:
+    network = TwoLayerNet(6, 5, 4, weight_init_std=1, rng=rng)
+    x, t = rng.random((9, 6)), rng.integers(0, 4, 9)
+    rounded = x.astype(np.float32)
+    assert network.loss(x, t) == network.loss(rounded, t)
+    assert network.loss_and_gradient(x, t)[0] == network.loss_and_gradient(rounded, t)[0]
+    for gradient in (network.gradient(x, t), network.loss_and_gradient(x, t)[1]):
+        np.testing.assert_array_equal(gradient.flat, network.gradient(rounded, t).flat)
 
 
 def test_a_copy_in_another_type_shares_nothing(
