@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 import plots
 from augmentation import LOOKS, looks
-from functions import accuracy, cross_entropy_error
+from functions import accuracy, cross_entropy_error, to_labels
 from mnist_loader import DatasetError, load_mnist
 from nn.network import Network
 from nn.sequential import Sequential, load_model
@@ -76,7 +76,7 @@ def evaluate(network: Network, x: Array, t: Array, count: int = 1) -> Evaluation
 
     count: the answer is the mean over so many looks at each image (`augmentation.looks`).
 
-    Raises ValueError if its answers are not finite, or if there is a class it does not know.
+    Raises ValueError if its answers are not finite or do not go with the labels.
     """
     y = np.mean([network.predict(look) for look in looks(x, count)], axis=0)
     if not np.isfinite(y).all():
@@ -84,10 +84,10 @@ def evaluate(network: Network, x: Array, t: Array, count: int = 1) -> Evaluation
             "expected probabilities; the network's are not finite, as its weights are too large: "
             "use another copy, or train it again with a lower --learning-rate"
         )
-    loss, share = cross_entropy_error(y, t), accuracy(y, t)
+    loss = cross_entropy_error(y, t)  # and so every image has a label that the network knows
     confusion = np.zeros((y.shape[1], y.shape[1]), np.int64)
-    np.add.at(confusion, (t, np.argmax(y, axis=1)), 1)
-    return Evaluation(loss, share, confusion, y)
+    np.add.at(confusion, (to_labels(t, y.shape[1]), np.argmax(y, axis=1)), 1)
+    return Evaluation(loss, accuracy(y, t), confusion, y)
 
 
 def _share(part: Array, whole: Array) -> Array:

@@ -152,8 +152,8 @@ def require_finite(x: Array) -> None:
     that is not.
     """
     # The squares of finite numbers have a finite sum, if they are not enormous: a quick glance
-    # before looking at each of them.
-    if math.isfinite(np.vdot(x, x)):
+    # before looking at each of them.  What is no float is finite, or refused for being none.
+    if x.dtype.kind != "f" or math.isfinite(np.vdot(x, x)):
         return
     x = x.reshape(len(x), -1)
     strange = np.argwhere(~np.isfinite(x))
@@ -311,7 +311,7 @@ def _labels_for(y: Array, t: ArrayLike) -> NDArray[np.intp]:
 
 
 def _same_shape(y: Array, t: Array) -> None:
-    real = y.dtype.kind in "biuf" and t.dtype.kind in "biuf"
+    real = y.dtype.kind in "iuf" and t.dtype.kind in "biuf"
     if y.shape != t.shape or y.ndim != 2 or len(y) == 0 or not real:
         raise ValueError(
             "expected outputs and targets that are real numbers of one shape (n, k), n >= 1; "
@@ -322,6 +322,7 @@ def _same_shape(y: Array, t: Array) -> None:
 # --- scaling --------------------------------------------------------------------------------------
 
 
+@without_warnings
 def min_max_scale(x: ArrayLike) -> Array:
     """Shift and stretch x to reach from 0 to 1; a constant x becomes zeros."""
     x = _to_scale(x)
@@ -329,6 +330,7 @@ def min_max_scale(x: ArrayLike) -> Array:
     return np.zeros_like(x) if low == high else (x - low) / (high - low)
 
 
+@without_warnings
 def z_score_scale(x: ArrayLike) -> Array:
     """Shift and stretch x to mean 0 and standard deviation 1; a constant x becomes zeros."""
     x = _to_scale(x)

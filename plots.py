@@ -5,6 +5,7 @@ and feature maps.  Each function returns a Figure that belongs to no window and 
 
 import io
 import math
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,10 @@ def class_name(index: int | np.integer) -> str:
 def save(figure: "Figure", path: str | Path) -> None:
     """Write a figure as a PNG, all at once: a failure leaves no half picture."""
     content = io.BytesIO()
-    figure.savefig(content, format="png")
+    with warnings.catch_warnings():
+        # A title in a script that the font does not have shows boxes, and needs no comment.
+        warnings.filterwarnings("ignore", "Glyph")
+        figure.savefig(content, format="png")
     write_file(path, content.getvalue())
 
 
@@ -41,8 +45,15 @@ def _figure(width: float, height: float, title: str = "") -> "Figure":
 
     figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
     if title:
-        figure.suptitle(title, fontsize=11)
+        set_title(figure, title)
     return figure
+
+
+def set_title(figure: "Figure", title: str) -> None:
+    """A title as it is: a $ in the name of a file begins no formula, and half a character, which
+    old names may hold, becomes a question mark.
+    """
+    figure.suptitle(title.encode(errors="replace").decode(), fontsize=11, parse_math=False)
 
 
 # --- learning curves ------------------------------------------------------------------------------

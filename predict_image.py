@@ -7,7 +7,9 @@ network judge every proposal, and keeps the explanation of the ink that the netw
 from __future__ import annotations
 
 import argparse
+import io
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -153,6 +155,11 @@ def _judged(reader: Reader, x: Array) -> Array:
     """Probabilities for images x (n, 784): the mean over five looks at each."""
     seen = np.concatenate(list(looks(x, LOOKS)))
     p = np.asarray(reader.predict(seen))
+    if p.ndim != 2 or p.shape[1] not in (10, 11):
+        raise ValueError(
+            "expected a model that gives the probabilities of ten digits, or of eleven answers; "
+            f"received one of {p.shape[-1]}: use another model"
+        )
     if not np.isfinite(p).all():
         raise ValueError(
             "expected probabilities; the model's are not finite, as its weights are too large: use "
@@ -545,6 +552,8 @@ def draw_steps(reading: Reading, title: str = "", most: int = 40) -> Figure:
     it above the probability of 0 to 9."""
     from matplotlib.figure import Figure  # noqa: PLC0415  (most runs draw nothing)
 
+    import plots  # noqa: PLC0415
+
     digits = reading.digits[:most]
     columns = max(6, min(10, len(digits)))
     lines = -(-len(digits) // columns)
@@ -554,7 +563,7 @@ def draw_steps(reading: Reading, title: str = "", most: int = 40) -> Figure:
     heights = [tall + 0.5, 2.0 * lines] if lines else [1.0]
     parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)
     if title:
-        figure.suptitle(title, fontsize=11)
+        plots.set_title(figure, title)
     colour = reading.picture[..., ::-1] if reading.picture.ndim == 3 else reading.picture
     steps = {"the picture": colour, "light flattened": reading.flat, "ink": ~reading.ink}
     for axes, (name, step) in zip(parts[0, 0].subplots(1, 3), steps.items(), strict=True):
@@ -595,14 +604,16 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     for name in ("annotate", "steps"):
         out = getattr(options, name)
-        if out and not out.is_dir() and out.suffix.lower() != ".png":
+        if out and not os.path.isdir(out) and out.suffix.lower() != ".png":
             parser.error(f"--{name}: expected the name of a .png or a folder, received {out}")
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that no encoding knows is still printed
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         return _answer(options)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
-    except (ImportError, OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError, MemoryError) as error:
         print(f"predict_image: {error}", file=sys.stderr)
         return 1
 
@@ -612,7 +623,7 @@ def _answer(options: argparse.Namespace) -> int:
     images: list[Path] = []
     status = 0
     for path in options.images:
-        found = pictures_in(path) if path.is_dir() else [path]
+        found = pictures_in(path) if os.path.isdir(path) else [path]  # no name is too long for it
         images.extend(found)
         if not found:
             status = 1
@@ -698,7 +709,7 @@ def _draw(reading: Reading, image: Path, name: str | None, options: argparse.Nam
 
 def _drawing(out: Path, image: Path, name: str | None) -> Path:
     """OUT.png for one image, OUT-NAME.png for one of many; in a folder OUT, NAME.png."""
-    if out.is_dir():
+    if os.path.isdir(out):
         return out / f"{name or image.stem}.png"
     return out if name is None else out.with_name(f"{out.stem}-{name}{out.suffix}")
 

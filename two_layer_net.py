@@ -51,6 +51,10 @@ class TwoLayerNet:
         """Weights are drawn from a normal distribution of standard deviation `weight_init_std`;
         biases start at 0.
         """
+        if not 0 <= weight_init_std <= 1e6:
+            raise ValueError(
+                f"expected a weight_init_std from 0 to a million; received {weight_init_std}"
+            )
         self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, output_size
         self.rng = np.random.default_rng() if rng is None else rng
         self.params = Parameters(self._shapes(input_size, hidden_size, output_size), dtype)

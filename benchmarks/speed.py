@@ -46,8 +46,8 @@ REST = 0.1
 TOLERATED = 0.02
 """Share of its time that a system may stand in line for a processor in a run that counts."""
 SHARING_NOTHING = (LIBRARY, REFERENCE, FLOOR)
-"""They start as many threads as there are processors.  Keras and JAX start more, which wait for each
-other on an idle machine, too."""
+"""They start as many threads as there are processors.  Keras and JAX start more, which wait for
+each other on an idle machine, too."""
 
 
 # --- one system: a process that takes so many steps when it is told to ----------------------------

@@ -102,6 +102,7 @@ class Input:
     def __init__(self, shape: Sequence[int]) -> None:
         sizes = shape if isinstance(shape, tuple | list) else (shape,)
         self.shape = tuple(whole(size, "a size in the shape of an input") for size in sizes)
+        require(len(self.shape) > 0, "a shape of at least one size", shape)
 
 
 class Sequential:

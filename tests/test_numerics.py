@@ -106,6 +106,8 @@ def test_answers_that_are_no_numbers_are_nobodys_result() -> None:
     x, t = batch()
     with pytest.raises(ValueError, match=r"the network's are not finite.*lower --learning-rate"):
         evaluate(too_large(), x, t)
+    with pytest.raises(ValueError, match="labels that are integers 0 to 2"):
+        evaluate(TwoLayerNet(784, 3, 3), x, np.full(len(x), 7))
     picture = np.full((60, 60), 255, np.uint8)
     picture[10:50, 28:32] = 0
     assert read_digits(picture).rows == ["1"]

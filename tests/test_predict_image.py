@@ -333,6 +333,25 @@ def test_drawings_are_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("reading_typist")
+@pytest.mark.parametrize("name", ["cost $x_$ 5.png", "数字.png", os.fsdecode(b"s\xe9pt.png")])
+def test_any_name_is_printed_and_drawn(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Though it looks like a formula, the font does not have it, or it is no UTF-8."""
+    path, out = tmp_path / name, tmp_path / "steps.png"
+    path.write_bytes(Path(save(page("5"), tmp_path / "five.png")).read_bytes())
+    assert main([str(path), "--steps", str(out)]) == 0
+    assert ": 5  (" in capsys.readouterr().out
+    assert out.exists()
+
+
+@pytest.mark.parametrize("outputs", [1, 3, 12])
+def test_a_network_of_other_answers_is_refused(outputs: int) -> None:
+    with pytest.raises(ValueError, match=f"eleven answers; received one of {outputs}"):
+        read_digits(page("5"), TwoLayerNet(784, 3, outputs))
+
+
+@pytest.mark.usefixtures("reading_typist")
 def test_a_folder_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for number in (1, 2):
         save(page(str(number)), tmp_path / f"{number}.png")
