@@ -88,7 +88,7 @@ def decode_picture(data: bytes) -> tuple[Array, int]:
             f"{width} x {height} pixels are more than the {MOST_PIXELS // 10**6} million that are "
             "read; make the picture smaller, for example 4000 pixels wide"
         )
-    if (is_jpeg and _jpeg_end(data) < 0) or (data[:4] == b"\x89PNG" and b"IEND" not in data[-64:]):
+    if (is_jpeg and _jpeg_end(data) < 0) or (data[:4] == b"\x89PNG" and not _is_whole_png(data)):
         raise PictureError(
             f"the file is cut off: its {len(data):,} bytes stop before the end of the picture; "
             "copy or download it again"
@@ -238,6 +238,19 @@ def _jpeg_end(data: bytes) -> int:
     if not segments or segments[-1][0] != 0xDA:
         return -1
     return data.find(b"\xff\xd9", segments[-1][1])
+
+
+def _is_whole_png(data: bytes) -> bool:
+    """Whether every chunk is there, up to the last one: for a chunk that says it has 4 GB, the
+    decoder takes them first and looks afterwards.
+    """
+    position = 8
+    while position + 12 <= len(data):  # each has a length, a name, as many bytes, a checksum
+        name = data[position + 4 : position + 8]
+        position += 12 + int.from_bytes(data[position : position + 4], "big")
+        if name == b"IEND":
+            return position <= len(data)
+    return False
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:

@@ -10,7 +10,7 @@ import time
 import traceback
 import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -23,6 +23,9 @@ busy machine lets everything wait."""
 
 SLACK = 8_000_000
 """Bytes beside the data: what Python needs for a traceback, a small file, a table of names."""
+
+NOISE = 100_000_000
+"""Bytes by which the memory of the process may differ for reasons of its own."""
 
 WRITES = {
     *("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate"),
@@ -84,6 +87,25 @@ def _hear(event: str, arguments: tuple[Any, ...]) -> None:
 sys.addaudithook(_hear)  # for as long as the process lives, and deaf without a guard
 
 
+PROCESS = Path("/proc/self")
+
+
+def _resident_memory(name: str) -> int:
+    """Bytes of memory that the process has (VmRSS), or had at most (VmHWM): also what libraries
+    take that do not ask Python for it.  0 where the system does not tell.
+    """
+    try:
+        status = (PROCESS / "status").read_text()
+    except OSError:
+        return 0
+    return 1024 * int(status.partition(f"{name}:")[2].split()[0])
+
+
+def _forget_the_peak() -> None:
+    with suppress(OSError):
+        (PROCESS / "clear_refs").write_text("5")
+
+
 @contextmanager
 def guarded(guard: Guard) -> Iterator[Guard]:
     """Note in `guard.faults` what the work inside does that it may not; end it if it hangs."""
@@ -95,6 +117,8 @@ def guarded(guard: Guard) -> Iterator[Guard]:
         signal.SIGPROF: (signal.ITIMER_PROF, PATIENCE),
         signal.SIGALRM: (signal.ITIMER_REAL, 10 * PATIENCE),
     }
+    resident = _resident_memory("VmRSS")
+    _forget_the_peak()
     before = {number: signal.signal(number, too_slow) for number in clocks}
     tracemalloc.start()
     began = time.process_time()
@@ -114,6 +138,8 @@ def guarded(guard: Guard) -> Iterator[Guard]:
         tracemalloc.stop()
     if time.process_time() - began > PATIENCE:
         guard.faults.append(f"took {time.process_time() - began:.0f} s")
+    if (grown := _resident_memory("VmHWM") - resident) > guard.memory + NOISE:
+        guard.faults.append(f"took {grown:,} bytes, {guard.memory:,} are honest")
     if asked > guard.memory:
         guard.faults.append(f"asked for {asked:,} bytes, {guard.memory:,} are honest")
 

@@ -1,5 +1,6 @@
 """Hostile bytes in every file that is read back: IDX, the pickle cache, models, checkpoints."""
 
+import codecs
 import gzip
 import pickle
 import struct
@@ -94,7 +95,7 @@ def test_cache(fuzz: Fuzzer, caplog: pytest.LogCaptureFixture) -> None:
             for array, expected in zip(arrays, ARRAYS, strict=True):
                 np.testing.assert_array_equal(array, expected)
 
-    pickle.loads(pickle.dumps("text", 0))  # Python imports its decoder of text the first time
+    codecs.lookup("raw_unicode_escape")  # Python imports it when the first pickle wants it
     memory = memory_for(lambda: read(good), fuzz.folder)
     fuzz("cache", honest, damaged, read, (), memory)
 

@@ -115,6 +115,7 @@ def png(width: int, height: int) -> bytes:
 
 BOMBS = {
     "65,000 x 65,000 PNG": png(65_000, 65_000),
+    "a chunk of 4 GB": png(40, 40)[:33] + b"\xff\xff\xff\xf0IDAT" + bytes(40) + b"IEND",
     "the largest PNG": png(2**31 - 1, 2**31 - 1),
     "the largest GIF": b"GIF89a" + struct.pack("<HH", 65_535, 65_535) + bytes(20),
     "the largest BMP": b"BM" + bytes(16) + struct.pack("<ii", 2**31 - 1, -(2**31)) + bytes(30),
