@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-WORTH_SHARING = 5_000_000
+WORTH_SHARING = 10_000_000
 """Multiplications that take several times as long as waking another thread: some 200 microseconds.
 """
 
