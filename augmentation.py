@@ -368,10 +368,14 @@ def looks(x: Images, count: int) -> Iterator[Images]:
     several looks is right more often than the answer to one (test-time augmentation; Krizhevsky,
     Sutskever and Hinton, "ImageNet classification with deep convolutional neural networks", 2012).
 
-    Raises ValueError if `count` is not 1 to 7.
+    Raises ValueError if `count` is not 1 to 7 or the shape is another.
     """
     if not 1 <= count <= len(LOOKS):
         raise ValueError(f"expected 1 to {len(LOOKS)} looks at an image, received {count}")
+    if np.shape(x)[1:] != (PIXELS,):
+        raise ValueError(
+            f"expected images of shape (n, {PIXELS}), received {np.shape(x)}; reshape them first"
+        )
     images = x.reshape(-1, SIDE, SIDE)
     middle = np.float32((SIDE - 1) / 2)
     down_column, along_row = np.mgrid[:SIDE, :SIDE].astype(np.float32) - middle

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 import plots
 from augmentation import LOOKS, looks
-from functions import accuracy, cross_entropy_error, to_labels
+from functions import accuracy, cross_entropy_error, to_inputs, to_labels
 from mnist_loader import DatasetError, load_mnist
 from nn.network import Network
 from nn.sequential import Sequential, load_model
@@ -78,7 +78,7 @@ def evaluate(network: Network, x: Array, t: Array, count: int = 1) -> Evaluation
 
     Raises ValueError if its answers are not finite or do not go with the labels.
     """
-    y = np.mean([network.predict(look) for look in looks(x, count)], axis=0)
+    y = np.mean([network.predict(look) for look in looks(to_inputs(x), count)], axis=0)
     if not np.isfinite(y).all():
         raise ValueError(
             "expected probabilities; the network's are not finite, as its weights are too large: "

@@ -119,10 +119,10 @@ def check_picture(picture: Array) -> Array:
     PictureError for anything that is no picture."""
     picture = np.asarray(picture)
     shape_fits = picture.ndim == 2 or (picture.ndim == 3 and picture.shape[2] in (1, 3, 4))
-    if not shape_fits or 0 in picture.shape:
+    if not shape_fits or 0 in picture.shape or picture.dtype.kind not in "biuf":
         raise PictureError(
-            "expected an array (height, width) or (height, width, 3), received shape "
-            f"{picture.shape}"
+            "expected an array of numbers (height, width) or (height, width, 3), received "
+            f"{picture.dtype} of shape {picture.shape}"
         )
     if picture.dtype != np.uint8:
         picture = _to_8_bits(picture)
@@ -145,13 +145,15 @@ def _decode(data: bytes, flags: int) -> Array | None:
 
 def _to_8_bits(picture: Array) -> Array:
     """Deeper pixels, stretched from 0 ... their maximum to 0 ... 255: a 12-bit scan in a 16-bit
-    file would be black otherwise."""
-    finite = np.nan_to_num(picture.astype(np.float32), posinf=0, neginf=0)
+    file would be black otherwise.  What is no number, or is below 0, counts as black."""
+    with np.errstate(over="ignore"):
+        light = np.nan_to_num(picture.astype(np.float32), posinf=0, neginf=0)
+    light = np.maximum(light, 0)
     if picture.shape[2:] == (4,):  # the transparency has a scale of its own
-        top = np.array([max(finite[..., :3].max(), 1e-9)] * 3 + [max(finite[..., 3].max(), 1e-9)])
+        top = np.array([max(light[..., :3].max(), 1e-9)] * 3 + [max(light[..., 3].max(), 1e-9)])
     else:
-        top = np.array(max(finite.max(), 1e-9))
-    return np.clip(finite * (255 / top.astype(np.float32)), 0, 255).astype(np.uint8)
+        top = np.array(max(light.max(), 1e-9))
+    return np.minimum(light * (255 / top.astype(np.float32)), 255).astype(np.uint8)
 
 
 def _flatten_transparency(picture: Array) -> Array:

@@ -407,7 +407,9 @@ class BatchNormalization(Layer):
     def __init__(self, momentum: float = 0.99, epsilon: float = 1e-3) -> None:
         super().__init__()
         require(0 <= momentum < 1, "a momentum in [0, 1)", momentum)
-        require(0 < epsilon < math.inf, "an epsilon above 0", epsilon)
+        # In float32, too, it is to be above 0.
+        good = np.finfo(np.float32).tiny <= epsilon < math.inf
+        require(bool(good), "an epsilon above 0", epsilon)
         self.momentum, self.epsilon = float(momentum), float(epsilon)
 
     def build(self, input_shape: Shape) -> None:

@@ -157,7 +157,10 @@ def _read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Array]]:
         promised = sum(info.file_size for info in members)
         # Nothing compressed and nothing told twice: the arrays cannot be larger than the file.
         plain = all(
-            info.compress_type == zipfile.ZIP_STORED and not info.comment for info in members
+            info.compress_type == zipfile.ZIP_STORED
+            and info.compress_size == info.file_size
+            and not info.comment
+            for info in members
         )
         if not plain or promised > size:
             raise StorageError(
@@ -173,7 +176,7 @@ def _read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Array]]:
 
 
 def _checked_header(path: Path, kind: str, content: bytes) -> dict[str, Any]:
-    header = json.loads(content, parse_constant=_finite, parse_float=_finite)
+    header = json.loads(content.decode(), parse_constant=_finite, parse_float=_finite)
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise StorageError(
             f"{path} is not a file of this library: its header does not say {FORMAT!r}"

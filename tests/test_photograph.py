@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import photograph
-from photograph import PictureError, decode_picture, normalise_digit, read_picture
+from photograph import PictureError, check_picture, decode_picture, normalise_digit, read_picture
 
 Array = NDArray[Any]
 
@@ -163,6 +163,13 @@ def test_what_is_wrong_with_a_file_is_said(
         read_picture(path)
     assert "\n" not in str(caught.value)
     assert capfd.readouterr().err == ""  # OpenCV is not to print its own opinion
+
+
+def test_numbers_that_no_picture_has() -> None:
+    strange = np.array([[0, 1e300], [-np.inf, 1e-320], [np.nan, -3e38], [2, 1]])
+    assert check_picture(strange).tolist() == [[0, 0], [0, 0], [0, 0], [255, 127]]
+    with pytest.raises(PictureError, match="array of numbers"):
+        check_picture(np.full((4, 4), "ink"))
 
 
 def test_missing_files_and_folders(tmp_path: Path) -> None:

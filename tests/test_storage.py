@@ -465,6 +465,23 @@ def test_a_promise_of_a_million_million_numbers_costs_nothing(shape: str, tmp_pa
     assert peak_memory(path, "promises 8796093022208 bytes of numbers; found 16") < 1_000_000
 
 
+def test_a_member_that_is_larger_packed_than_unpacked_costs_nothing(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    entry = content.rindex(b"PK\x01\x02")  # of the last member, in the table at the end
+    content[entry + 20 : entry + 24] = (2**31 - 1).to_bytes(4, "little")
+    path.write_bytes(content)
+    assert peak_memory(path, "is not a plain .npz") < 1_000_000
+
+
+def test_a_header_in_another_alphabet_is_refused(tmp_path: Path) -> None:
+    """Python's JSON would guess, and import what decodes it."""
+    content = json.dumps({"format": FORMAT, "kind": "model", "version": VERSION})
+    for encoding in ("utf-16", "utf-32-le"):
+        write_zip(tmp_path / "model.npz", {"header.json": content.encode(encoding)})
+        with pytest.raises(StorageError, match="model.npz is not a readable model file"):
+            load_arrays(tmp_path / "model.npz", "model")
+
+
 HOSTILE_HEADERS = [
     "",
     "(",
