@@ -268,6 +268,21 @@ def test_inputs_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
         F.to_inputs(np.zeros(shape))
 
 
+def test_the_first_pixel_that_is_no_number_is_named() -> None:
+    x = np.full((1_300, 4), 1e30, np.float32)  # large, and finite: only its square is not
+    assert F.to_inputs(x, 4) is x
+    x[7, 3] = -np.inf
+    x[8:] = np.nan
+    message = (
+        "^expected finite inputs; received -inf in image 7, pixel 3, counted from 0, and 5,168 more"
+        " like it: mend or leave out such images$"
+    )
+    for refuse in (lambda: F.to_inputs(x, 4), lambda: F.require_finite(x.reshape(-1, 2, 2))):
+        with pytest.raises(ValueError, match=message):
+            refuse()
+    assert F.to_inputs(x, 4, finite=False) is x  # the caller looks later
+
+
 # --- labels ---------------------------------------------------------------------------------------
 
 
@@ -832,6 +847,12 @@ def planted(array: str = "", entries: Any = ...) -> Planted:
 
     Network.array, Network.entries = array, entries
     return Network(6, 5, 4, weight_init_std=1, rng=np.random.default_rng(1))
+
+
+def test_without_noise_of_ones_own_a_check_can_be_repeated(rng: np.random.Generator) -> None:
+    x = rng.normal(size=30)
+    errors = [F.directional_error(sum_of_cubes, x, 3.1 * x**2) for _ in range(2)]
+    assert errors[0] == errors[1]
 
 
 def test_gradient_check_passes_what_is_right(batch: tuple[Array, Array]) -> None:
