@@ -384,7 +384,7 @@ def test_a_filter_does_not_see_maps_that_it_is_not_connected_to() -> None:
 
 @pytest.mark.parametrize(
     "table",
-    [np.zeros((3, 4)), [[1, 0], [1, 0], [1, 0]], [[2, 1]], [[0.5, 1]], [1, 1], 1, [[-1, 1]]],
+    [[[0] * 4] * 3, [[1, 0], [1, 0], [1, 0]], [[2, 1]], [[0.5, 1]], [1, 1], 1, [[-1, 1]]],
     ids=str,
 )
 def test_tables_that_are_none(table: Any) -> None:
