@@ -408,8 +408,8 @@ class BatchNormalization(Layer):
         super().__init__()
         require(0 <= momentum < 1, "a momentum in [0, 1)", momentum)
         # In float32, too, it is to be above 0.
-        good = np.finfo(np.float32).tiny <= epsilon < math.inf
-        require(bool(good), "an epsilon above 0", epsilon)
+        good = float(np.finfo(np.float32).tiny) <= epsilon < math.inf
+        require(good, "an epsilon above 0", epsilon)
         self.momentum, self.epsilon = float(momentum), float(epsilon)
 
     def build(self, input_shape: Shape) -> None:

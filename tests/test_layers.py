@@ -660,6 +660,7 @@ def test_batch_normalization_of_a_single_sample_is_beta() -> None:
         (lambda: Rescaling(1, math.nan), r"^expected finite numbers; received \(1, nan\)"),
         (lambda: BatchNormalization(momentum=1), r"expected a momentum in \[0, 1\); received 1"),
         (lambda: BatchNormalization(epsilon=0), "expected an epsilon above 0; received 0"),
+        (lambda: BatchNormalization(epsilon=1e-50), "expected an epsilon above 0; received 1e-50"),
         (lambda: BatchNormalization(epsilon=math.inf), "expected .*received"),
     ],
 )
