@@ -2,6 +2,7 @@
 visit every pixel of every window.
 """
 
+import copy
 import itertools
 import math
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray
 
+from nn import convolution
 from nn.convolution import (
     AveragePooling2D,
     Conv2D,
@@ -395,6 +397,44 @@ def test_tables_that_are_none(table: Any) -> None:
 def test_a_table_for_other_maps() -> None:
     with pytest.raises(ValueError, match=r"expected a connection table of shape \(2, 4\); rec.*3"):
         Conv2D(4, 3, connections=TABLE).build((5, 5, 2))
+
+
+# --- shared work ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Conv2D(3, 3, strides=2, activation="relu"),
+        MaxPooling2D(2),
+        MaxPooling2D(3, strides=2),
+        AveragePooling2D(2),
+    ],
+)
+def test_helpers_are_told_how_much_there_is_to_do(
+    layer: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It grows with the number of images, and is no less than one multiplication an output."""
+    told: list[tuple[int, float]] = []
+
+    def share(work: Callable[[slice], None], count: int, multiplications: float) -> None:
+        told.append((count, multiplications))
+        work(slice(count))
+
+    monkeypatch.setattr(convolution, "share", share)
+    layer = copy.deepcopy(layer)
+    ready(layer, (9, 12, 2))
+
+    def forward_and_backward(n: int) -> list[tuple[int, float]]:
+        told.clear()
+        layer.backward(np.ones_like(layer.forward(np.ones((n, 9, 12, 2)))))
+        return told.copy()
+
+    one, seven = forward_and_backward(1), forward_and_backward(7)
+    assert len(one) >= 1
+    assert seven == [(count, 7 * multiplications) for count, multiplications in one]
+    assert {count for count, _ in one} <= {9, layer.output_shape[0]}
+    assert min(work for _, work in one) >= math.prod(layer.output_shape)
 
 
 # --- memory and messages --------------------------------------------------------------------------

@@ -466,6 +466,10 @@ def test_initializers_are_told_how_many_inputs_and_outputs_meet(
         assert asked.pop() == (layer.weights["b"].shape, *fans, layer.rng)
 
 
+def test_maxout_has_two_pieces_unless_told() -> None:
+    assert Maxout(3).config() == {"units": 3, "pieces": 2}
+
+
 def test_maxout_gives_the_slope_of_a_tie_to_one_piece_alone() -> None:
     layer = given(Maxout(1, pieces=3), (1,), W=[[1, 1, 1]], b=[0, 0, 0])
     layer.forward(np.array([[2.0]]))
