@@ -2,7 +2,11 @@
 commands and code, the same figures in the same sections, the same links.
 """
 
+import os
 import re
+import shlex
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -81,3 +85,65 @@ def test_what_differs_is_seen() -> None:
     assert figures("lenet5-1998, `two_layer_net.py`, 97.1 %") == Counter(["97.1"])
     assert code("```sh\npython a.py  # b\n```\n") == code("```sh\npython a.py   # 乙\n```\n")
     assert sections("# A\ntext\n## B\n") == ["# A\ntext\n", "## B\n"]
+
+
+# --- what it tells to do, done --------------------------------------------------------------------
+
+LONG = ("mpiexec", "--recipe lenet5", "--resume", "--export-onnx")
+"""Commands that take minutes, or what is not installed everywhere; other tests try them."""
+
+
+def blocks(heading: str, language: str) -> list[str]:
+    """The blocks of code in this language under a heading of the README."""
+    text = (ROOT / "README.md").read_text("utf-8").partition(f"\n## {heading}\n")[2]
+    text = text.partition("\n## ")[0]
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real_data: Path) -> Path:
+    """Where a reader stands: with a photograph, and a network that was trained."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MNIST_DATASET_DIR", str(real_data))
+    Path("photo.jpg").write_bytes((ROOT / "docs" / "reading.png").read_bytes())
+    train = [sys.executable, ROOT / "train_net.py", "--recipe", "lenet5"]
+    subprocess.run([*train, "--iterations", "3", "--quiet"], check=True)
+    return tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("folder")
+def test_short_commands_work_as_printed() -> None:
+    done = 0
+    for line in "".join(blocks("Use it", "sh")).splitlines():
+        command = shlex.split(line, comments=True)
+        if any(mark in line for mark in LONG):
+            continue
+        assert command[0] == "python"
+        result = subprocess.run(
+            [sys.executable, ROOT / command[1], *command[2:]],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert result.returncode == 0, f"{line}\n{result.stderr}"
+        assert result.stdout
+        done += 1
+    assert done >= 5
+    assert Path("steps.png").stat().st_size and Path("boxes.png").stat().st_size
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("folder")
+def test_the_library_does_what_its_lines_say() -> None:
+    lines = "".join(blocks("As a library", "python"))
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", lines],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    accuracy = re.findall(r"^0\.9\d+$", result.stdout, re.MULTILINE)
+    assert accuracy, result.stdout
