@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from base64 import b64decode
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -328,7 +329,16 @@ def test_flask_is_missing(root: Path, tmp_path: Path) -> None:
     )
 
 
+@pytest.fixture
+def ctrl_c_is_heard() -> Iterator[None]:
+    """Programs that are started in the background would otherwise be told to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
+@pytest.mark.usefixtures("ctrl_c_is_heard")
 def test_ctrl_c_ends_it(root: Path) -> None:
     command = [sys.executable, str(root / "draw_digit.py"), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as it:
