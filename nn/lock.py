@@ -105,7 +105,10 @@ def _lock(file: BinaryIO, folder: Path) -> bool:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in TAKEN:
-            owner = (folder / NAME).read_text(errors="replace") or "another process"
+            owner = ""
+            with suppress(OSError):  # that run may end at this very moment
+                owner = (folder / NAME).read_text(errors="replace")
+            owner = owner or "another process"
             raise FolderInUseError(
                 f"expected a folder of its own for this run; {folder} is in use by {owner}: "
                 "wait for its end, stop it, or choose another folder with --out"

@@ -215,7 +215,7 @@ def test_an_empty_drawing_gives_an_empty_reading(typist: Typist) -> None:
 
 @pytest.mark.parametrize("shape", [(0, 10), (10,), (10, 10, 3)])
 def test_what_is_no_drawing_is_refused(shape: tuple[int, ...], typist: Typist) -> None:
-    with pytest.raises(PictureError, match="received shape"):
+    with pytest.raises(PictureError, match=r"received .*shape"):
         read_drawing(np.zeros(shape, np.uint8), typist)
 
 
