@@ -458,6 +458,8 @@ def test_a_description_of_huge_images_costs_nothing_until_they_come() -> None:
 @pytest.mark.parametrize(
     ("kind", "arguments", "message"),
     [
+        (Conv2D, (3, (2, 257)), r"window .* at most 256 .*; received \(\(2, 257\), \(1, 1\)\)"),
+        (MaxPooling2D, (2, 257), r"strides of at most 256 .*; received \(.*, \(257, 257\)\)"),
         (Conv2D, (0, 3), "expected filters .*; received 0"),
         (Conv2D, (2.5, 3), "expected filters .*; received 2.5"),
         (Conv2D, (3, 0), "expected a kernel_size .*; received 0"),
