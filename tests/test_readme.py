@@ -106,7 +106,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real_data: Path) -> 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MNIST_DATASET_DIR", str(real_data))
     Path("photo.jpg").write_bytes((ROOT / "docs" / "reading.png").read_bytes())
-    train = [sys.executable, ROOT / "train_net.py", "--recipe", "lenet5"]
+    train = [sys.executable, str(ROOT / "train_net.py"), "--recipe", "lenet5"]
     subprocess.run([*train, "--iterations", "3", "--quiet"], check=True)
     return tmp_path
 
