@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import types
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,22 @@ def test_never_two_inside_though_folder_and_lock_come_and_go(tmp_path: Path, roo
         out, err = process.communicate(timeout=60)
         assert (process.returncode, out, err) == (0, "", "")
     assert not list(tmp_path.rglob(".lock"))
+
+
+def test_refused_by_one_that_ends_at_this_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with hold(tmp_path):
+        (tmp_path / lock.NAME).rename(tmp_path / "gone")
+        open_as_before: Callable[..., object] = Path.open
+
+        def open_gone(path: Path, mode: str = "r", *rest: object, **options: object) -> object:
+            where = tmp_path / "gone" if "a" in mode else path
+            return open_as_before(where, mode, *rest, **options)
+
+        monkeypatch.setattr(Path, "open", open_gone)
+        with pytest.raises(FolderInUseError, match="another process"), hold(tmp_path):
+            pass
 
 
 def test_a_folder_is_made_and_removed_if_nothing_comes_of_it(tmp_path: Path) -> None:
