@@ -34,7 +34,11 @@ TESTS = {
     ],
     "nn/optimizers.py": ["tests/test_optimizers.py"],
     "nn/layers.py": ["tests/test_layers.py"],
-    "nn/convolution.py": ["tests/test_convolution.py", "tests/test_layers.py"],
+    "nn/convolution.py": [
+        "tests/test_convolution.py",
+        "tests/test_layers.py",
+        "tests/test_fourier.py",
+    ],
 }
 """The modules that hold the formulas, and the tests where a reader would look for theirs."""
 

@@ -515,6 +515,7 @@ def test_rows_of_pixels_have_to_be_made_images_first(make: Callable[[], Layer]) 
 @pytest.mark.parametrize("make", [lambda: Conv2D(3, 3), lambda: MaxPooling2D(3)])
 def test_a_window_larger_than_the_image(make: Callable[[], Layer]) -> None:
     for shape in ((2, 5, 1), (5, 2, 1)):
-        message = r"expected images of at least \(3, 3\); received \(\d, \d\): use padding='same'"
+        layer, sizes = make(), r"\(3, 3\); received \(\d, \d\): use padding='same'"
+        message = f"^{type(layer).__name__} expected images of at least {sizes}"
         with pytest.raises(ValueError, match=message):
-            make().build(shape)
+            layer.build(shape)
