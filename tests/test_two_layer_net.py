@@ -354,6 +354,14 @@ def test_inputs_of_more_digits_are_rounded_before_anything_else(rng: np.random.G
         np.testing.assert_array_equal(gradient.flat, network.gradient(rounded, t).flat)
 
 
+def test_activations_end_in_the_scores_of_the_answer(
+    network: TwoLayerNet, batch: tuple[Array, Array]
+) -> None:
+    (_, hidden), (_, scores) = network.activations(batch[0])
+    np.testing.assert_array_equal(softmax(scores), network.predict(batch[0]))
+    np.testing.assert_array_equal(scores, hidden @ network.params["W2"] + network.params["b2"])
+
+
 def test_a_copy_in_another_type_shares_nothing(
     network: TwoLayerNet, batch: tuple[Array, Array]
 ) -> None:
