@@ -41,6 +41,9 @@ WORKLOADS = {str(workload): workload for workload in [*TRAINING, *ASKING]}
 REFERENCE, LIBRARY, FLOOR = "PyTorch", "this library", "matrix products"
 CHUNK = 0.15
 """Seconds that a system works before the next one's turn."""
+ROUNDS_OF_A_PROCESS = 3
+"""Then all are started anew: which addresses its memory got can make a process slow for its whole
+life (PyTorch's LeNet-5 takes 3.9 or 8.2 ms a step), and no single one may stand for its system."""
 REST = 0.1
 """Seconds before each turn: threads of the system before go on asking for work for a while."""
 TOLERATED = 0.02
@@ -106,32 +109,14 @@ def waiting() -> float:
 def measure(
     systems: list[str], workload: Workload, images: str, rounds: int
 ) -> dict[str, list[dict[str, float]]]:
-    """The answers of each system, round by round; every round begins with another one."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    processes: dict[str, subprocess.Popen[str]] = {}
-    with tempfile.TemporaryFile() as noise:
-        for system in systems:
-            command = [sys.executable, __file__, "--serve", system, str(workload), images]
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=noise,
-                text=True,
-                env=environment,
-            )
-            first = _answer(process)
-            if "steps" in first:
-                processes[system] = process
-            else:
-                _end(process)
-                reason = first.get("missing", "it failed")
-                print(f"{workload}: without {system} ({reason})", file=sys.stderr)
-        results: dict[str, list[dict[str, float]]] = {system: [] for system in processes}
-        names = list(processes)
-        for i in range(rounds):
-            start = i % len(names)
-            for system in names[start:] + names[:start]:
+    """The answers of each system, round by round, from new processes every few rounds."""
+    results: dict[str, list[dict[str, float]]] = {system: [] for system in systems}
+    for first in range(0, rounds, ROUNDS_OF_A_PROCESS):
+        processes = _start(systems, workload, images)
+        systems = list(processes)  # without those that cannot be measured
+        for i in range(first, min(first + ROUNDS_OF_A_PROCESS, rounds)):
+            start = i % len(systems)  # every round begins with another one
+            for system in systems[start:] + systems[:start]:
                 stdin = processes[system].stdin
                 assert stdin is not None
                 time.sleep(REST)
@@ -139,7 +124,30 @@ def measure(
                 results[system].append(_answer(processes[system]))
         for process in processes.values():
             _end(process)
-    return results
+    return {system: results[system] for system in systems}
+
+
+def _start(systems: list[str], workload: Workload, images: str) -> dict[str, subprocess.Popen[str]]:
+    """A process of each system that is there, warmed up and waiting."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    processes: dict[str, subprocess.Popen[str]] = {}
+    for system in systems:
+        process = subprocess.Popen(
+            [sys.executable, __file__, "--serve", system, str(workload), images],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment,
+        )
+        first = _answer(process)
+        if "steps" in first:
+            processes[system] = process
+        else:
+            _end(process)
+            reason = first.get("missing", "it failed")
+            print(f"{workload}: without {system} ({reason})", file=sys.stderr)
+    return processes
 
 
 def _answer(process: subprocess.Popen[str]) -> dict[str, Any]:
@@ -159,6 +167,7 @@ def row(workload: str, system: str, results: dict[str, list[dict[str, float]]]) 
     """A line of the table.  Ratios are taken within each round, where both met the same weather."""
     own = [chunk["seconds"] for chunk in results[system]]
     cells = [workload, system, f"{1e6 * statistics.median(own):,.0f}"]
+    cells.append(f"{1e6 * min(own):,.0f} to {1e6 * max(own):,.0f}")
     for other, faster in ((REFERENCE, True), (FLOOR, False)):
         if other not in results:
             cells.append("")
@@ -247,7 +256,7 @@ def main() -> int:
     )
     parser.add_argument("--workloads", nargs="+", default=[""], metavar="NAME")
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
-    parser.add_argument("--rounds", type=int, default=11, help="at least 7 (default: 11)")
+    parser.add_argument("--rounds", type=int, default=12, help="at least 7 (default: 12)")
     parser.add_argument("--dataset-dir", type=Path, help="where mnist/ is (default: dataset)")
     parser.add_argument("--no-cold-start", action="store_true", help="only the steps")
     options = parser.parse_args()
@@ -265,8 +274,10 @@ def main() -> int:
         folder = Path(temporary)
         images = folder / "images.npz"
         np.savez(images, x=x, t=t)
-        print("| workload | system | microseconds | PyTorch / it | it / floor | waited |")
-        print("|---|---|---|---|---|---|", flush=True)
+        print(
+            "| workload | system | microseconds | from - to | PyTorch / it | it / floor | waited |"
+        )
+        print("|---|---|---|---|---|---|---|", flush=True)
         for name in chosen:
             results = measure(options.systems, WORKLOADS[name], str(images), options.rounds)
             for system, chunks in results.items():

@@ -16,8 +16,18 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from nn.fourier import FourierConvolution
 from nn.initializers import Initializer, get_initializer
-from nn.layers import ACTIVATIONS, Layer, Shape, activation_name, require, whole
+from nn.layers import (
+    ACTIVATIONS,
+    Layer,
+    Shape,
+    activate,
+    activation_name,
+    activation_slope,
+    require,
+    whole,
+)
 from nn.parallel import ELEMENTWISE, share
+from nn.products import THIN, thin_products
 
 Array = NDArray[Any]
 Pair = tuple[int, int]
@@ -198,26 +208,13 @@ class Conv2D(Window):
     def forward(self, x: Array, training: bool = False) -> Array:
         W, b = self._full(self.weights["W"]), self.weights.get("b")
         self.in_waves = self._waves_are_cheaper(len(x))
-        self.y = self.waves.forward(x, W, b) if self.in_waves else self._forward(x, W, b)
-        activate, _ = ACTIVATIONS[self.activation]
-
-        def activate_rows(part: slice) -> None:
-            self.y[:, part] = activate(self.y[:, part])
-
-        if self.activation != "linear":
-            share(activate_rows, self.y.shape[1], 2 * ELEMENTWISE * self.y.size)
+        way = self._forward_in_waves if self.in_waves else self._forward
+        self.y = way(x, W, b)
         return self.y
 
     def backward(self, dy: Array) -> Array | None:
-        _, slope = ACTIVATIONS[self.activation]
-        da = np.empty_like(self.y)
-
-        def slope_of_rows(part: slice) -> None:
-            da[:, part] = slope(dy[:, part], self.y[:, part])
-
-        share(slope_of_rows, da.shape[1], 4 * ELEMENTWISE * da.size)
-        way = self.waves.backward if self.in_waves else self._backward
-        dW, db, dx = way(da, self.needs_dx)
+        way = self._backward_in_waves if self.in_waves else self._backward
+        dW, db, dx = way(dy)
         self.grads["W"][...] = dW if self.connections is None else dW[:, :, self.connections]
         if self.use_bias:
             self.grads["b"][...] = db
@@ -232,12 +229,14 @@ class Conv2D(Window):
         return full
 
     def _waves_are_cheaper(self, n: int) -> bool:
-        """Whether `FourierConvolution` has less to multiply than the plain way."""
+        """Whether `FourierConvolution` has clearly less to multiply than the plain way, whose
+        products are the quicker ones.
+        """
         if self.strides != (1, 1) or n == 0:
             return False
         channels = self.input_shape[2]
         plain = n * math.prod((*self.output_shape, *self.window, channels))
-        return self.waves.multiplications(n, channels, self.filters) < plain
+        return 4 * self.waves.multiplications(n, channels, self.filters) < 3 * plain
 
     def _forward(self, x: Array, W: Array, b: Array | None) -> Array:
         """As a matrix product for each row of places: every filter is a row of weights, and every
@@ -249,33 +248,32 @@ class Conv2D(Window):
         a place is a few such rows, one after the other: a matrix that is already there.
         """
         n, (rows, columns, filters) = len(x), self.output_shape
+        (high, wide), (down, right) = self.window, self.strides
         padded = self._pad(x).transpose(1, 3, 2, 0)  # (height, channels, width, n)
-        height, channels, _, _ = padded.shape
-        copies = np.empty((height, self.window[1], channels, columns, n), x.dtype)
-
-        def copy_rows(part: slice) -> None:
-            for j in range(self.window[1]):
-                columns_seen = slice(j, j + columns * self.strides[1], self.strides[1])
-                copies[part, j] = padded[part, :, columns_seen]
-
-        share(copy_rows, height, ELEMENTWISE * copies.size)
-        seen = rows_seen(
-            copies.reshape(height, self.window[1] * channels, columns * n), self.window[0]
-        )
-        self.patches = seen[:: self.strides[0]]  # (rows, i j c, columns n)
+        seen = np.lib.stride_tricks.sliding_window_view(padded, wide, axis=2)[:, :, ::right]
+        columns_seen = seen.transpose(0, 4, 1, 2, 3)  # (height, j, channels, columns, n)
+        height, _, channels, _, _ = columns_seen.shape
+        copies = np.empty(columns_seen.shape, x.dtype)
+        patches = rows_seen(copies.reshape(height, wide * channels, columns * n), high)
+        self.patches = patches[::down]  # (rows, i j c, columns n)
         self.W = W
         kernel = W.reshape(-1, filters).T
         a = np.empty((rows, filters, columns * n), x.dtype)
+        y = a.reshape(rows, filters, columns, n).transpose(3, 0, 2, 1)
 
         def compare(part: slice) -> None:
-            np.matmul(kernel, self.patches[part], out=a[part])
+            # Rows of pixels seen by this part and the next are copied for both: nobody waits.
+            pixels = slice(part.start * down, (part.stop - 1) * down + high)
+            copies[pixels] = columns_seen[pixels]
+            thin_products(kernel, self.patches[part], a[part], narrowest=100)
             if b is not None:
                 a[part] += b[:, np.newaxis]
+            activate(self.activation, y[:, part])
 
-        share(compare, rows, a.size * kernel.shape[1])
-        return a.reshape(rows, filters, columns, n).transpose(3, 0, 2, 1)
+        share(compare, rows, THIN * a.size * kernel.shape[1])
+        return y
 
-    def _backward(self, da: Array, needs_dx: bool) -> tuple[Array, Array, Array | None]:
+    def _backward(self, dy: Array) -> tuple[Array, Array, Array | None]:
         """The product as in Dense, with rows and columns exchanged: dW = da patches^T, a sum over
         the rows of places.
 
@@ -284,37 +282,64 @@ class Conv2D(Window):
         window upside down and the rows of da that saw it, with zeros above and below the first and
         last.  A pixel was copied for several columns, and its slope is the sum of theirs.
         """
-        n, (rows, columns, filters), channels = len(da), self.output_shape, self.input_shape[2]
+        n, (rows, columns, filters), channels = len(dy), self.output_shape, self.input_shape[2]
         (high, wide), (down, right) = self.window, self.strides
-        da = da.transpose(1, 3, 2, 0).reshape(rows, filters, columns * n)  # a copy
-        dW = np.empty((rows, self.patches.shape[1], filters), da.dtype)
-        db = np.empty((rows, filters), da.dtype)
+        if self.needs_dx:
+            height = self.border[0][0] + self.input_shape[0] + self.border[0][1]
+            spaced = np.zeros((height + high - 1, filters, columns * n), dy.dtype)
+            da = spaced[high - 1 : high - 1 + rows * down : down]
+        else:
+            da = np.empty((rows, filters, columns * n), dy.dtype)
+        da_of_images = da.reshape(rows, filters, columns, n).transpose(3, 0, 2, 1)
+        dW = np.empty((rows, self.patches.shape[1], filters), dy.dtype)
+        db = np.empty((rows, filters), dy.dtype)
+        ones = np.ones(columns * n, dy.dtype)
 
         def slopes_of_weights(part: slice) -> None:
-            np.matmul(self.patches[part], da[part].swapaxes(1, 2), out=dW[part])
-            np.sum(da[part], axis=2, out=db[part])
+            activation_slope(
+                self.activation, dy[:, part], self.y[:, part], out=da_of_images[:, part]
+            )
+            thin_products(self.patches[part], da[part].swapaxes(1, 2), dW[part], narrowest=4)
+            np.matmul(da[part], ones, out=db[part])
 
-        share(slopes_of_weights, rows, da.size * self.patches.shape[1])
+        share(slopes_of_weights, rows, THIN * da.size * self.patches.shape[1])
         dW, db = np.sum(dW, axis=0).reshape(self.W.shape), np.sum(db, axis=0)
-        if not needs_dx:
+        if not self.needs_dx:
             return dW, db, None
 
-        dx = self._padded_zeros(n, da.dtype)
-        height = dx.shape[1]
-        spaced = np.zeros((height + high - 1, filters, columns * n), da.dtype)
-        spaced[high - 1 : high - 1 + rows * down : down] = da
+        dx = self._padded_zeros(n, dy.dtype)
         seen_by = rows_seen(spaced, high)  # (height, i f, q)
         upside_down = self.W[::-1].transpose(1, 2, 0, 3).reshape(wide * channels, high * filters)
-        dcopies = np.empty((height, wide * channels, columns * n), da.dtype)
+        dcopies = np.empty((height, wide * channels, columns * n), dy.dtype)
 
         def slopes_of_pixels(part: slice) -> None:
-            np.matmul(upside_down, seen_by[part], out=dcopies[part])
+            thin_products(upside_down, seen_by[part], dcopies[part], narrowest=100)
             for j, copy in enumerate(np.split(dcopies[part], wide, axis=1)):
                 tap = dx[:, part, j : j + columns * right : right].transpose(1, 3, 2, 0)
                 tap += copy.reshape(tap.shape)
 
-        share(slopes_of_pixels, height, dcopies.size * seen_by.shape[1])
+        share(slopes_of_pixels, height, THIN * da.size * self.patches.shape[1])
         return dW, db, self._unpad(dx)
+
+    def _forward_in_waves(self, x: Array, W: Array, b: Array | None) -> Array:
+        """As products of waves, which are fewer: see `nn.fourier`."""
+        y = self.waves.forward(x, W, b)
+
+        def activate_rows(part: slice) -> None:
+            activate(self.activation, y[:, part])
+
+        if self.activation != "linear":
+            share(activate_rows, y.shape[1], 3 * ELEMENTWISE * y.size)
+        return y
+
+    def _backward_in_waves(self, dy: Array) -> tuple[Array, Array, Array | None]:
+        da = np.empty_like(self.y)
+
+        def slope_of_rows(part: slice) -> None:
+            activation_slope(self.activation, dy[:, part], self.y[:, part], out=da[:, part])
+
+        share(slope_of_rows, da.shape[1], 4 * ELEMENTWISE * da.size)
+        return self.waves.backward(da, self.needs_dx)
 
     def config(self) -> dict[str, Any]:
         connections = None if self.connections is None else self.connections.astype(int).tolist()
@@ -344,6 +369,14 @@ class Pooling(Window):
     ) -> None:
         window = pair(pool_size, "a pool_size")
         super().__init__(window, window if strides is None else pair(strides, "strides"), padding)
+        self.windows_overlap = any(s < w for s, w in zip(self.strides, window, strict=True))
+
+    def _put(self, slopes: Array, pixels: Array) -> None:
+        """Add slopes to pixels, which are still 0 if no other window sees them."""
+        if self.windows_overlap:
+            pixels += slopes
+        else:
+            pixels[...] = slopes
 
     def _share_windows(self, work: Callable[[slice], None], multiplications: float) -> None:
         """`share` work that writes to the pixels under rows of windows."""
@@ -385,7 +418,7 @@ class MaxPooling2D(Pooling):
             for x, slope in zip(taps_of_x, taps_of_dx, strict=True):
                 found = left[:, part] * (x[:, part] == self.y[:, part])
                 left[:, part] -= found
-                slope[:, part] += found
+                self._put(found, slope[:, part])
 
         taps_of_x, taps_of_dx = list(self._taps(self.padded)), list(self._taps(dx))
         self._share_windows(slopes_of_rows, 5 * ELEMENTWISE * dx.size)
@@ -428,7 +461,7 @@ class AveragePooling2D(Pooling):
 
         def slopes_of_rows(part: slice) -> None:
             for tap in taps:
-                tap[:, part] += mean[:, part]
+                self._put(mean[:, part], tap[:, part])
 
         taps = list(self._taps(dx))
         self._share_windows(slopes_of_rows, ELEMENTWISE * dx.size)

@@ -54,6 +54,22 @@ def activation_name(activation: str | Callable[..., Array] | None) -> str:
     return name
 
 
+def activate(activation: str, x: Array) -> None:
+    """Turn x into y, in place."""
+    if activation == "relu":  # that of most layers: without another array for y
+        np.maximum(x, np.zeros_like(x), out=x)
+    elif activation != "linear":
+        x[...] = ACTIVATIONS[activation][0](x)
+
+
+def activation_slope(activation: str, dy: Array, y: Array, out: Array) -> None:
+    """Write dx into `out`, an array as large as dy and y."""
+    if activation == "relu":
+        np.multiply(dy, y > 0, out=out)
+    else:
+        out[...] = ACTIVATIONS[activation][1](dy, y)
+
+
 # --- what all layers share ------------------------------------------------------------------------
 
 
@@ -181,7 +197,8 @@ class Dense(Layer):
         a = product(x, self.weights["W"])  # (n, features) @ (features, units)
         if self.use_bias:
             a += self.weights["b"]
-        self.y = ACTIVATIONS[self.activation][0](a)
+        activate(self.activation, a)
+        self.y = a
         return self.y
 
     def backward(self, dy: Array) -> Array | None:

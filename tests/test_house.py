@@ -16,6 +16,7 @@ ROWS = {
     "nn": 0,
     "functions": 0,
     "nn.parallel": 0,
+    "nn.products": 0,
     "nn.ranks": 0,
     "nn.parameters": 0,
     "nn.storage": 0,
