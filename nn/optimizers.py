@@ -18,9 +18,9 @@ Array = NDArray[Any]
 Schedule = Callable[[int], float]
 """Number of updates made so far -> learning rate of the next."""
 
-BLOCK = 65_536
+BLOCK = 131_072
 """Vectors are updated in pieces of this many numbers: a rule reads a piece several times, and all
-its arrays together should stay in the processor's second-level cache while it does."""
+its arrays together, some megabytes, should stay in the processor's cache while it does."""
 
 
 class Optimizer:
