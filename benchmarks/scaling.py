@@ -1,7 +1,7 @@
 """How the time of a step grows with the batch and with the width of the network: on both axes of a
 logarithmic plot in proportion, once there is enough to do to hide the calls of NumPy.
 
-    python -m benchmarks.scaling scaling.png
+    python -m benchmarks.scaling docs/scaling.png
 """
 
 import statistics
@@ -37,14 +37,13 @@ def step(width: int, batch_size: int) -> Callable[[], None]:
 
 
 def milliseconds(take: Callable[[], None]) -> float:
-    """Median over at least 7 calls and a fifth of a second, after 2 to get warm."""
-    take()
-    take()
-    seconds: list[float] = []
-    while len(seconds) < 7 or sum(seconds) < 0.2:
-        began = time.perf_counter()
-        take()
-        seconds.append(time.perf_counter() - began)
+    """Median over at least 7 calls and half a second, after as many to get warm."""
+    for _ in range(2):
+        seconds: list[float] = []
+        while len(seconds) < 7 or sum(seconds) < 0.5:
+            began = time.perf_counter()
+            take()
+            seconds.append(time.perf_counter() - began)
     return 1000 * statistics.median(seconds)
 
 
@@ -61,10 +60,13 @@ def main() -> int:
         (axes[0], BATCHES, of_batch, "images in a batch, width 100"),
         (axes[1], WIDTHS, of_width, "width, 32 images in a batch"),
     ):
-        ax.loglog(sizes, times, "o-", base=2, label="measured")
+        ax.loglog(sizes, times, "o-", label="measured")
         proportional = [times[-1] * size / sizes[-1] for size in sizes]
-        ax.loglog(sizes, proportional, ":", base=2, color="gray", label="in proportion")
+        ax.loglog(sizes, proportional, ":", color="gray", label="in proportion")
         ax.set_xlabel(label)
+        ax.set_xticks(sizes[::2], [f"{size:,}" for size in sizes[::2]])
+        ax.set_xticks([], minor=True)
+        ax.yaxis.set_major_formatter("{x:g}")
         ax.legend(loc="lower right")
         for size, ms in zip(sizes, times, strict=True):
             print(f"{label.split(',')[0]}: {size:5,}  {ms:9.3f} ms")
