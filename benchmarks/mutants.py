@@ -39,6 +39,7 @@ TESTS = {
         "tests/test_layers.py",
         "tests/test_fourier.py",
     ],
+    "nn/products.py": ["tests/test_products.py", "tests/test_convolution.py"],
 }
 """The modules that hold the formulas, and the tests where a reader would look for theirs."""
 
