@@ -36,8 +36,9 @@ def test_pieces_are_small_but_not_narrower_than_asked(monkeypatch: pytest.Monkey
         real(a, b, out=out)
 
     monkeypatch.setattr(np, "matmul", matmul)
-    a, b = np.ones((16, 150)), np.ones((150, 640))
+    a, b = np.ones((3, 16, 150)), np.ones((3, 150, 640))
     for narrowest in (100, 160, 161):
-        thin_products(a, b, np.empty((16, 640)), narrowest)
-    assert seen == [160, 160, 640]
-    assert 16 * 150 * 160 <= products.SMALL < 16 * 150 * 320
+        thin_products(a, b, np.empty((3, 16, 640)), narrowest)
+    thin_products(a, b[..., :240], np.empty((3, 16, 240)), narrowest=1)  # small as it is
+    assert seen == [160, 160, 640, 240]
+    assert 16 * 150 * 240 < products.SMALL < 16 * 150 * 320
