@@ -406,6 +406,7 @@ def test_a_table_for_other_maps() -> None:
     "layer",
     [
         Conv2D(3, 3, strides=2, activation="relu"),
+        Conv2D(64, 7, padding="same", activation="relu"),  # in waves
         MaxPooling2D(2),
         MaxPooling2D(3, strides=2),
         AveragePooling2D(2),
@@ -423,18 +424,18 @@ def test_helpers_are_told_how_much_there_is_to_do(
 
     monkeypatch.setattr(convolution, "share", share)
     layer = copy.deepcopy(layer)
-    ready(layer, (9, 12, 2))
+    ready(layer, (9, 12, 16))
 
     def forward_and_backward(n: int) -> list[tuple[int, float]]:
         told.clear()
-        layer.backward(np.ones_like(layer.forward(np.ones((n, 9, 12, 2)))))
+        layer.backward(np.ones_like(layer.forward(np.ones((n, 9, 12, 16)))))
         return told.copy()
 
-    one, seven = forward_and_backward(1), forward_and_backward(7)
-    assert len(one) >= 1
-    assert seven == [(count, 7 * multiplications) for count, multiplications in one]
-    assert {count for count, _ in one} <= {9, layer.output_shape[0]}
-    assert min(work for _, work in one) >= math.prod(layer.output_shape)
+    few, many = forward_and_backward(5), forward_and_backward(35)
+    assert len(few) >= 1
+    assert many == [(count, 7 * multiplications) for count, multiplications in few]
+    assert {count for count, _ in few} <= {9, layer.output_shape[0]}
+    assert min(work for _, work in few) >= 5 * math.prod(layer.output_shape)
 
 
 # --- memory and messages --------------------------------------------------------------------------
@@ -519,3 +520,42 @@ def test_a_window_larger_than_the_image(make: Callable[[], Layer]) -> None:
         message = f"^{type(layer).__name__} expected images of at least {sizes}"
         with pytest.raises(ValueError, match=message):
             layer.build(shape)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Conv2D(3, 3, strides=2, activation="relu"),
+        Conv2D(3, 3, connections=[[1, 0, 1], [0, 1, 1]]),
+        MaxPooling2D(2, padding="same"),
+        AveragePooling2D(2, padding="same"),
+        AveragePooling2D(2),
+        Subsampling2D(2),
+        ZeroPadding2D(2),
+    ],
+)
+def test_a_network_of_float32_makes_no_array_of_float64(
+    layer: Layer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which would take twice the memory and the time."""
+    made: list[Array] = []
+
+    def watched(make: Callable[..., Array]) -> Callable[..., Array]:
+        def made_here(*args: Any, **options: Any) -> Array:
+            made.append(make(*args, **options))
+            return made[-1]
+
+        return made_here
+
+    layer = copy.deepcopy(layer)
+    layer.build((9, 12, 2))
+    weights = Parameters(layer.weight_shapes, np.float32)
+    rng = np.random.default_rng(0)
+    layer.bind(dict(weights), dict(weights.zeros_like()), {}, rng, np.float32)
+    for make in ("empty", "zeros", "ones", "array", "empty_like", "zeros_like"):
+        monkeypatch.setattr(np, make, watched(getattr(np, make)))
+    y = layer.forward(np.full((4, 9, 12, 2), 1, np.float32))
+    dx = layer.backward(y)
+    monkeypatch.undo()
+    assert dx is not None and y.dtype == dx.dtype == np.float32
+    assert np.float64 not in [array.dtype for array in made]

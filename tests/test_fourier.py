@@ -153,7 +153,8 @@ def test_both_ways_of_a_layer_agree(
             1,
             False,
         ),  # the weights have to be changed too
-        (Conv2D(64, 5, padding="same", strides=2), (14, 14, 32), 10, False),
+        (Conv2D(64, 9, padding="same", strides=2), (14, 14, 64), 10, False),
+        (Conv2D(16, 5), (14, 14, 6), 64, False),  # a tenth less to multiply is not enough
         (Conv2D(32, 5, padding="same"), (28, 28, 1), 50, False),
         (Conv2D(64, 1), (14, 14, 32), 50, False),
     ],
@@ -164,6 +165,15 @@ def test_the_shorter_way_is_taken(
     built(layer, shape, np.float32, np.random.default_rng(0))
     layer.forward(np.zeros((n, *shape), np.float32))
     assert layer.in_waves is waves
+
+
+def test_waves_do_not_go_back_to_pixels_that_nobody_asks_for() -> None:
+    layer = Conv2D(64, 5, padding="same")
+    built(layer, (14, 14, 32), np.float32, np.random.default_rng(0))
+    y = layer.forward(np.ones((10, 14, 14, 32), np.float32))
+    assert layer.in_waves and layer.backward(y) is not None
+    layer.needs_dx = False
+    assert layer.backward(y) is None
 
 
 def test_the_gradient_of_a_network_through_waves() -> None:
