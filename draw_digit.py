@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from nn.network import Network
 from nn.sequential import load_model
 from predict_image import SHIPPED_MODEL, Reading, read_digits, read_drawing
+from terminal import Parser, say, warn
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -231,7 +232,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 0
     except (ImportError, OSError, ValueError) as error:
-        print(f"draw_digit: {error}", file=sys.stderr)
+        warn(f"draw_digit: {error}")
         return 1
 
 
@@ -261,7 +262,7 @@ def _serve(options: argparse.Namespace) -> int:
         )
         host = f"[{options.host}]" if ":" in options.host else options.host
         port = listening.getsockname()[1]
-        print(f"draw digits at http://{host}:{port}/ (Ctrl-C ends it)", flush=True)
+        say(f"draw digits at http://{host}:{port}/ (Ctrl-C ends it)")
         server.run()
     return 0
 
@@ -288,7 +289,7 @@ def _listening_at(host: str, port: int) -> socket.socket:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="draw_digit",
         description="Draw digits in the browser and watch a network read them.",
         epilog="Exit status: 0 after Ctrl-C, 1 failed, 2 wrong usage.",

@@ -24,6 +24,7 @@ from mnist_loader import DatasetError, load_mnist
 from nn.network import Network
 from nn.sequential import Sequential, load_model
 from nn.storage import StorageError, write_file
+from terminal import Parser, say, warn
 
 Array = NDArray[Any]
 
@@ -105,7 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except (DatasetError, StorageError, OSError, ValueError, MemoryError, ImportError) as error:
-        print(f"evaluate_net: {error}", file=sys.stderr)
+        warn(f"evaluate_net: {error}")
         return 1
 
 
@@ -113,7 +114,7 @@ def _evaluate_as_told(options: argparse.Namespace) -> int:
     network = load_model(options.model)
     if options.export_onnx is not None:
         network.export_onnx(options.export_onnx)
-        print(f"wrote {options.export_onnx}")
+        say(f"wrote {options.export_onnx}")
         return 0
     # A network is tested on what it was trained on, unless the user says otherwise.
     dataset = options.dataset or network.about.get("dataset", "mnist")
@@ -125,11 +126,11 @@ def _evaluate_as_told(options: argparse.Namespace) -> int:
 
     result = evaluate(network, x, t, options.looks)
     several = f", {options.looks} looks at each" if options.looks > 1 else ""
-    print(
+    say(
         f"{name}: {len(x):,} test images{several}, loss {result.loss:.4f}, "
         f"accuracy {result.accuracy:.4f}"
     )
-    print(result.table())
+    say(result.table())
     plots.save(plots.confusion(result.confusion, name), out / "confusion.png")
     plots.save(plots.mistakes(x, t, result.y, name), out / "mistakes.png")
     drawn = ["confusion.png", "mistakes.png"]
@@ -153,7 +154,7 @@ def _evaluate_as_told(options: argparse.Namespace) -> int:
     # Beside a model lies the report of its training, which must not be lost.
     report_name = "report.json" if options.out else "evaluation.json"
     write_file(out / report_name, (json.dumps(report, indent=1) + "\n").encode())
-    print(f"drew {', '.join(drawn)} in {out}")
+    say(f"drew {', '.join(drawn)} in {out}")
     return 0
 
 
@@ -171,7 +172,7 @@ def _show(network: Network, x: Array, t: Array, index: int, name: str, out: Path
     answer = f"{plots.class_name(np.argmax(y))} ({np.max(y):.0%})"
     title = f"{name}: test image {index}, a {t[index]}, read as {answer}"
     plots.save(plots.feature_maps(image[0], maps, y, title), path)
-    print(f"{title}\ndrew {path}")
+    say(f"{title}\ndrew {path}")
     return 0
 
 
@@ -181,7 +182,7 @@ def _plain(values: Array) -> list[float | None]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="evaluate_net",
         description="Measure a trained network on the test images.",
         epilog="Draws confusion.png, mistakes.png and weights.png; the figures go to report.json "

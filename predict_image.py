@@ -7,7 +7,6 @@ network judge every proposal, and keeps the explanation of the ink that the netw
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
 import sys
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augmentation import looks
+from terminal import ENDED_BY_A_CLOSED_PIPE, Parser, say, warn
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -606,20 +606,19 @@ def main(arguments: list[str] | None = None) -> int:
         out = getattr(options, name)
         if out and not os.path.isdir(out) and out.suffix.lower() != ".png":
             parser.error(f"--{name}: expected the name of a .png or a folder, received {out}")
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that no encoding knows is still printed
-        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         return _answer(options)
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+        warn("stopped")
         return 130
     except (ImportError, OSError, ValueError, MemoryError) as error:
-        print(f"predict_image: {error}", file=sys.stderr)
+        warn(f"predict_image: {error}")
         return 1
 
 
 def _answer(options: argparse.Namespace) -> int:
-    """Answer every image; 1 if there is one that could not be read."""
+    """Answer every image; 1 if there is one that could not be read.  Where nobody reads the answers
+    any more, only drawings are worth going on for."""
     images: list[Path] = []
     status = 0
     for path in options.images:
@@ -627,9 +626,7 @@ def _answer(options: argparse.Namespace) -> int:
         images.extend(found)
         if not found:
             status = 1
-            print(
-                f"{path}: no picture in this folder ({' '.join(sorted(SUFFIXES))})", file=sys.stderr
-            )
+            warn(f"{path}: no picture in this folder ({' '.join(sorted(SUFFIXES))})")
     reader = load_reader(options.model)
     names = _unique_names(images)
     for image, name, answer in zip(images, names, read_many(images, reader), strict=True):
@@ -641,11 +638,14 @@ def _answer(options: argparse.Namespace) -> int:
                 problem = "no digits were found in this picture"
         if problem:
             status = 1
-            print(f"{image}: {problem}", file=sys.stderr)
+            warn(f"{image}: {problem}")
+        heard = True
         if options.json:
-            print(json.dumps(_as_json(image, reading, problem), ensure_ascii=False), flush=True)
+            heard = say(json.dumps(_as_json(image, reading, problem), ensure_ascii=False))
         elif reading and not problem:
-            print(f"{image}: {_as_text(reading)}", flush=True)
+            heard = say(f"{image}: {_as_text(reading)}")
+        if not (heard or options.annotate or options.steps):
+            return ENDED_BY_A_CLOSED_PIPE
     return status
 
 
@@ -715,7 +715,7 @@ def _drawing(out: Path, image: Path, name: str | None) -> Path:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="predict_image",
         description="Read the handwritten digits in photographs: one line an image.",
         epilog="With several images OUT.png becomes OUT-NAME.png for each; OUT may be a folder. "

@@ -12,14 +12,13 @@ import argparse
 import itertools
 import json
 import math
-import os
 import signal
 import sys
 import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -30,6 +29,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 import plots
+import terminal
 from augmentation import prefetch
 from functions import accuracy, cross_entropy_error, require_finite
 from mnist_loader import DatasetError, load_mnist
@@ -42,6 +42,7 @@ from nn.parallel import set_threads, threads
 from nn.ranks import ALONE, Ranks, average, join
 from nn.storage import StorageError, remove_unfinished, write_file
 from recipes import RECIPES
+from terminal import Parser, warn
 
 Array = NDArray[Any]
 Augment = Callable[[Array, np.random.Generator], Array]
@@ -340,14 +341,11 @@ class Progress:
 
 
 def say(text: str) -> None:
-    """Print a line at once, in the letters that the terminal has.  Training does not die of nobody
-    reading it any more, or of a full disk under a log.
+    """Print a line at once.  Training does not die of nobody reading it any more, or of a full disk
+    under a log.
     """
-    encoding = sys.stdout.encoding or "utf-8"
-    try:
-        print(text.encode(encoding, "replace").decode(encoding), flush=True)
-    except OSError:
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")
+    with suppress(OSError):
+        terminal.say(text)
 
 
 FAILURES = (
@@ -452,7 +450,7 @@ def _train_into(
     report = _report(network, history, run, images=len(history.losses) * n / batches)
     _write_results(out, network, history, report)
     if history.interrupted:
-        print(f"train_net: stopped; go on with --resume {out}", file=sys.stderr)
+        warn(f"train_net: stopped; go on with --resume {out}")
         return 130
     tell(
         f"trained on {run['dataset']} in {history.seconds:.1f} s; best epoch "
@@ -536,10 +534,9 @@ def _load_or_make(run: dict[str, Any], folder: Path | None) -> tuple[str, Data]:
     try:
         return "mnist", load_data("mnist", folder, validation, seed, extend)
     except DatasetError as error:
-        print(
+        warn(
             f"train_net: {error}\ntrain_net: MNIST CANNOT BE HAD: training on SYNTHETIC digits, "
-            "drawn by this library",
-            file=sys.stderr,
+            "drawn by this library"
         )
         return "synthetic", load_data("synthetic", folder, validation, seed, extend)
 
@@ -558,10 +555,7 @@ def _set_aside(out: Path) -> None:
         path.rename(on_the_way / path.name)
     names = (out / f"before-{number}" for number in itertools.count(1))
     aside = on_the_way.rename(next(path for path in names if not path.exists()))
-    print(
-        f"train_net: {out} held the results of an earlier run; they are now in {aside}",
-        file=sys.stderr,
-    )
+    warn(f"train_net: {out} held the results of an earlier run; they are now in {aside}")
 
 
 def _report(
@@ -597,7 +591,7 @@ def _write_results(out: Path, network: Network, history: History, report: dict[s
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="train_net",
         description="Train a network on handwritten digits.",
         epilog="OUT receives model.npz (the network after its best epoch), checkpoint.npz (the "

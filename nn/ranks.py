@@ -11,7 +11,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -119,13 +119,15 @@ class Ranks:
         """Say why on stderr, and end the run of all ranks, who would wait for this one for ever.
         For a process alone, only the exit status to end with.
         """
-        if self.communicator is None:
-            sys.stderr.write(f"{why}\n")
-            return status
+        if self.communicator is not None:
+            why = f"{why} (rank {self.rank} of {self.size}, on {platform.node()})"
         if self.rank:
             time.sleep(1)  # what has befallen all, rank 0 tells
-        sys.stderr.write(f"{why} (rank {self.rank} of {self.size}, on {platform.node()})\n")
-        sys.stderr.flush()
+        with suppress(OSError):  # nobody reads it
+            sys.stderr.write(f"{why}\n")
+            sys.stderr.flush()
+        if self.communicator is None:
+            return status
         self.communicator.Abort(status)
         return status
 

@@ -26,6 +26,7 @@ ROWS = {
     "synthetic_digits": 0,
     "augmentation": 0,
     "photograph": 0,
+    "terminal": 0,
     # 1: what networks are made of, and the data
     "nn.network": 1,
     "nn.onnx_export": 1,
