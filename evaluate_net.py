@@ -24,7 +24,7 @@ from mnist_loader import DatasetError, load_mnist
 from nn.network import Network
 from nn.sequential import Sequential, load_model
 from nn.storage import StorageError, write_file
-from terminal import Parser, say, warn
+from terminal import Parser, printable, say, warn
 
 Array = NDArray[Any]
 
@@ -120,7 +120,7 @@ def _evaluate_as_told(options: argparse.Namespace) -> int:
     dataset = options.dataset or network.about.get("dataset", "mnist")
     _, (x, t) = load_mnist(normalize=True, dataset=dataset, dataset_dir=options.dataset_dir)
     out: Path = options.out or options.model.parent
-    name = f"{network.about.get('recipe', options.model.name)} on {dataset}"
+    name = printable(f"{network.about.get('recipe', options.model.name)} on {dataset}")
     if options.show is not None:
         return _show(network, x, t, options.show, name, out)
 

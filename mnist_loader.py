@@ -26,6 +26,8 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from terminal import printable
+
 Array = NDArray[Any]
 
 # What there is to say goes through logging: seen on stderr by default, under the control of whoever
@@ -561,7 +563,8 @@ def _read_cache(path: Path, key: tuple[Any, ...]) -> list[Array] | None:
         _check_arrays(arrays)
         return arrays
     except Exception as error:  # a damaged pickle may raise anything
-        logger.warning("The cache %s is made anew: %s: %s", path, type(error).__name__, error)
+        why = printable(f"{type(error).__name__}: {error}")
+        logger.warning("The cache %s is made anew: %s", path, why)
         return None
 
 

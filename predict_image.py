@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augmentation import looks
-from terminal import ENDED_BY_A_CLOSED_PIPE, Parser, say, warn
+from terminal import ENDED_BY_A_CLOSED_PIPE, Parser, printable, say, warn
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -626,7 +626,7 @@ def _answer(options: argparse.Namespace) -> int:
         images.extend(found)
         if not found:
             status = 1
-            warn(f"{path}: no picture in this folder ({' '.join(sorted(SUFFIXES))})")
+            warn(f"{_name(path)}: no picture in this folder ({' '.join(sorted(SUFFIXES))})")
     reader = load_reader(options.model)
     names = _unique_names(images)
     for image, name, answer in zip(images, names, read_many(images, reader), strict=True):
@@ -638,15 +638,20 @@ def _answer(options: argparse.Namespace) -> int:
                 problem = "no digits were found in this picture"
         if problem:
             status = 1
-            warn(f"{image}: {problem}")
+            warn(f"{_name(image)}: {problem}")
         heard = True
         if options.json:
-            heard = say(json.dumps(_as_json(image, reading, problem), ensure_ascii=False))
+            heard = say(_as_line(_as_json(image, reading, problem)))
         elif reading and not problem:
-            heard = say(f"{image}: {_as_text(reading)}")
+            heard = say(f"{_name(image)}: {_as_text(reading)}")
         if not (heard or options.annotate or options.steps):
             return ENDED_BY_A_CLOSED_PIPE
     return status
+
+
+def _name(image: Path) -> str:
+    """What an image is called, on one line."""
+    return printable(str(image))
 
 
 def _as_text(reading: Reading) -> str:
@@ -677,6 +682,12 @@ def _as_json(image: Path, reading: Reading | None, problem: str | None) -> dict[
         "image": str(image), "rows": reading.rows if reading else [], "digits": digits
     }  # fmt: skip
     return answer | {"error": problem} if problem else answer
+
+
+def _as_line(answer: dict[str, Any]) -> str:
+    """JSON in the letters of all languages, unless there are some that cannot be seen."""
+    line = json.dumps(answer, ensure_ascii=False)
+    return line if line == printable(line) else json.dumps(answer)
 
 
 def _unique_names(images: list[Path]) -> list[str]:

@@ -1,4 +1,6 @@
-"""What the command lines say to people. A reader who goes away, as `head` does, is no error."""
+"""What the command lines say to people. Text out of files does nothing to the terminal that shows
+it, and a reader who goes away, as `head` does, is no error.
+"""
 
 import argparse
 import errno
@@ -6,12 +8,27 @@ import io
 import sys
 from contextlib import suppress
 from typing import NoReturn
+from unicodedata import category
+
+UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Categories of Unicode of which a terminal shows nothing, but may do something: controls, with
+which escape sequences begin; formats, which turn the direction of writing; halves of characters, as
+names that are no UTF-8 have them; ends of lines and paragraphs."""
 
 NOBODY_READS = (errno.EPIPE, errno.EINVAL)
 """How a pipe that is closed is called; the second by Windows."""
 
 ENDED_BY_A_CLOSED_PIPE = 141
 """The exit status that shells give a program whose reader went away before its work was done."""
+
+
+def printable(text: str, keep: str = "") -> str:
+    """The text with everything that cannot be seen, except for characters in `keep`, as Python
+    writes it in a literal: `\\x1b` for the character that begins an escape sequence."""
+    return "".join(
+        repr(letter)[1:-1] if category(letter) in UNSEEN and letter not in keep else letter
+        for letter in text
+    )
 
 
 def say(text: str) -> bool:
@@ -32,7 +49,7 @@ def warn(text: str) -> None:
 def _print(text: str, stream: str) -> bool:
     file = getattr(sys, stream)
     encoding = file.encoding or "utf-8"
-    shown = text.encode(encoding, "backslashreplace").decode(encoding)
+    shown = printable(text, keep="\n").encode(encoding, "backslashreplace").decode(encoding)
     try:
         print(shown, file=file, flush=True)
     except OSError as error:
@@ -57,5 +74,5 @@ class Parser(argparse.ArgumentParser):
         say(self.format_help().rstrip("\n"))
 
     def error(self, message: str) -> NoReturn:
-        warn(f"{self.format_usage()}{self.prog}: error: {message}")
+        warn(f"{self.format_usage()}{self.prog}: error: {printable(message)}")
         sys.exit(2)

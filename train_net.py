@@ -42,7 +42,7 @@ from nn.parallel import set_threads, threads
 from nn.ranks import ALONE, Ranks, average, join
 from nn.storage import StorageError, remove_unfinished, write_file
 from recipes import RECIPES
-from terminal import Parser, warn
+from terminal import Parser, printable, warn
 
 Array = NDArray[Any]
 Augment = Callable[[Array, np.random.Generator], Array]
@@ -372,7 +372,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return ranks.leave("train_net: stopped; --resume goes on with a run that had begun", 130)
     except FAILURES as error:
-        return ranks.leave(f"train_net: {error}", 1)
+        return ranks.leave(printable(f"train_net: {error}", keep="\n"), 1)
 
 
 def _tell_recipes() -> None:

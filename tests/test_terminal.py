@@ -1,22 +1,32 @@
-"""What the command lines print where nobody reads it any more, and where it cannot be written."""
+"""What the command lines print: where nobody reads it any more, where it cannot be written, and
+where files would like to speak to the terminal themselves.
+"""
 
 import errno
 import io
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from tiny_data import TEST, TRAIN
 
+import draw_digit
+import evaluate_net
+import mnist_loader
+import predict_image
+import train_net
 from nn.sequential import load_model
-from terminal import ENDED_BY_A_CLOSED_PIPE, Nowhere, say, warn
+from terminal import ENDED_BY_A_CLOSED_PIPE, Nowhere, printable, say, warn
 from two_layer_net import TwoLayerNet
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -181,3 +191,123 @@ def test_a_full_disk_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     warn("three")
     for file in (sys.stdout, sys.stderr):
         assert isinstance(file, Nowhere)
+
+
+# --- text out of files ----------------------------------------------------------------------------
+
+HOSTILE = "\x1b]0;title\x07\x9b2J\r\x7f\u202e\u2028\nforged:7"
+"""A title, an empty screen, the line once more from its beginning, writing that turns round, and a
+line of its own: what a file may try."""
+
+HARMLESS = r"\x1b]0;title\x07\x9b2J\r\x7f\u202e\u2028\nforged:7"
+
+MAINS = {
+    "evaluate_net": (evaluate_net.main, []),
+    "predict_image": (predict_image.main, ["none.png", "--model"]),
+    "draw_digit": (draw_digit.main, ["--port", "0", "--model"]),
+    "train_net": (train_net.main, ["--resume"]),
+}
+
+
+def test_what_can_be_seen_stays_as_it_is() -> None:
+    """With the narrow space that some cameras and screens put into the names of their pictures."""
+    for text in ("plain", "数字 é.png", "11.30.07\u202fPM.png", "C:\\new", "\N{GRINNING FACE}"):
+        assert printable(text) == text
+    assert printable(HOSTILE) == HARMLESS
+    assert printable("a\nb\tc\udce9", keep="\n") == "a\nb\\tc\\udce9"
+
+
+def test_letters_that_the_terminal_has_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    latin = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(latin, encoding="latin-1"))
+    assert say("é 数")
+    assert latin.getvalue().decode("latin-1").splitlines() == ["é \\u6570"]
+
+
+def test_what_a_model_says_of_itself(
+    model: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = load_model(model)
+    network.about = {"recipe": HOSTILE, "dataset": "synthetic"}
+    network.save(model)
+    for words in ([], ["--show", "3"]):
+        assert evaluate_net.main([str(model), "--dataset-dir", str(data), *words]) == 0
+        told = capsys.readouterr().out
+        assert told.startswith(f"{HARMLESS} on synthetic: ")
+        assert_harmless(told)
+    network.about = {"dataset": HOSTILE}
+    network.save(model)
+    assert evaluate_net.main([str(model), "--dataset-dir", str(data)]) == 1
+    assert_harmless(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("script", MAINS)
+def test_what_an_archive_says_of_itself(
+    script: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / ("checkpoint.npz" if script == "train_net" else "model.npz")
+    genuine = tmp_path / "genuine.npz"
+    TwoLayerNet(784, 2, 10).save(genuine)
+    with zipfile.ZipFile(genuine) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".json"))
+        header = json.loads(archive.read(name)) | {"kind": HOSTILE}
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(name, json.dumps(header))
+    main, words = MAINS[script]
+    assert main([*words, str(tmp_path if script == "train_net" else path)]) == 1
+    told = capsys.readouterr().err
+    assert HARMLESS.replace(r"\n", "\n") in told
+    assert all(line == printable(line) for line in told.splitlines())
+
+
+def test_what_a_cache_says_of_itself(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mnist_loader, "SYNTHETIC_SIZES", (TRAIN, TEST))
+    cache = tmp_path / "synthetic" / "synthetic.pkl"
+    cache.parent.mkdir()
+    cache.write_bytes(b"c\x1b]0;title\x07\nname\n.")  # imports a name from a module
+    mnist_loader.load_mnist(dataset="synthetic", dataset_dir=tmp_path)
+    (told,) = (line for line in caplog.messages if "made anew" in line)
+    assert r"\x1b]0;title\x07" in told
+    assert told == printable(told)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no file can be called that")
+def test_what_pictures_are_called(
+    pictures: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(pictures[0].parent)
+    pictures[0].rename(HOSTILE)
+    Path("2" + HOSTILE).touch()
+    assert predict_image.main([HOSTILE, "2" + HOSTILE, "no" + HOSTILE]) == 1
+    told = capsys.readouterr()
+    assert told.out.startswith(f"{HARMLESS}: 1")
+    assert [line.split(":")[0] for line in told.err.splitlines()] == [
+        f"{name}\\x1b]0;title\\x07\\x9b2J\\r\\x7f\\u202e\\u2028\\nforged" for name in ("2", "no")
+    ]
+    assert_harmless(told.out + told.err)
+    assert predict_image.main([HOSTILE, "--json"]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["image"] == HOSTILE
+    assert_harmless(told.out)
+
+
+@pytest.mark.parametrize("script", MAINS)
+def test_words_of_a_command_line(script: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A shell may have put the names of files there."""
+    main, _ = MAINS[script]
+    with pytest.raises(SystemExit, match="2"):
+        main([f"--{HOSTILE}", "one", "two"])
+    told = capsys.readouterr().err
+    assert told.startswith(f"usage: {script} ")
+    assert f"{script}: error: " in told
+    assert_harmless(told)
+
+
+def assert_harmless(told: str) -> None:
+    """Lines of what can be seen, and none that a file has forged."""
+    lines = told.split("\n")
+    assert lines.pop() == ""
+    assert all(line == printable(line) and line for line in lines)
+    assert not any(line.startswith("forged") for line in lines)
