@@ -81,11 +81,17 @@ def layers_as_json(network: Network, image: Array) -> list[dict[str, Any]]:
 
     A layer has `maps` pictures of `height` x `width` numbers, or of 1 x 1 where it knows no places:
     `values`, one picture after the other, in bytes from -127 to 127, where 127 is `largest`.
+    Raises ValueError for numbers that are not finite, which JSON does not know.
     """
     layers = []
     for name, outputs in network.activations(image[np.newaxis]):
         if name.startswith(REARRANGE):
             continue
+        if not np.isfinite(outputs).all():
+            raise ValueError(
+                f"expected numbers in layer {name}; they are not finite, as its weights are too "
+                "large: use another copy, or train it again with a lower --learning-rate"
+            )
         maps = outputs[0] if outputs.ndim == 4 else outputs.reshape(1, 1, -1)
         height, width, count = maps.shape
         largest = float(np.abs(maps).max()) or 1.0
@@ -125,7 +131,7 @@ def application(network: Network, name: str = "", host: str = "127.0.0.1") -> Fl
     from flask import Flask, Response, abort, render_template, request  # noqa: PLC0415
     from werkzeug.exceptions import HTTPException  # noqa: PLC0415
 
-    from photograph import PictureError, decode_picture  # noqa: PLC0415
+    from photograph import decode_picture  # noqa: PLC0415
 
     answers = _answers(network)
     app = Flask(__name__, static_folder=PAGE, static_url_path="/page", template_folder=PAGE)
@@ -156,8 +162,8 @@ def application(network: Network, name: str = "", host: str = "127.0.0.1") -> Fl
     def too_large(error: HTTPException) -> tuple[dict[str, Any], int]:
         return {"error": f"the file is larger than {LARGEST_PHOTO >> 20} MB; make it smaller"}, 413
 
-    @app.errorhandler(PictureError)
-    def no_picture(error: PictureError) -> tuple[dict[str, Any], int]:
+    @app.errorhandler(ValueError)  # PictureError is one, and what a network cannot answer another
+    def no_answer(error: ValueError) -> tuple[dict[str, Any], int]:
         return {"error": str(error)}, 422
 
     @app.get("/")

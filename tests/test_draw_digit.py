@@ -201,6 +201,19 @@ def test_what_is_not_there(client: FlaskClient) -> None:
         assert answer.get_json()["error"]
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_network_whose_numbers_are_too_large(rng: np.random.Generator) -> None:
+    """Neither JSON nor a browser knows inf and nan."""
+    network = Sequential([Dense(20), Dense(10)], rng=rng)
+    client = application(network).test_client()
+    network.params.flat[...] = 3e38
+    png = encoded(drawn(["7"], rng))
+    for path, data in [("/drawing", png), ("/photo", png), ("/layers", bytes(range(196)) * 4)]:
+        answer = client.post(path, data=data)
+        assert answer.status_code == 422, path
+        assert "not finite, as its weights are too large" in answer.get_json()["error"]
+
+
 def test_a_fault_is_a_sentence_too(rng: np.random.Generator) -> None:
     network = TwoLayerNet(784, 5, 10, rng=rng)
     client = application(network).test_client()
