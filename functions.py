@@ -30,7 +30,8 @@ def sigmoid(x: Array) -> Array:
     denominator of the textbook formula are multiplied by exp(x).  So the tails keep their relative
     precision, without a warning.
     """
-    z = np.exp(-np.abs(x))  # in [0, 1], so that the larger of it and 1 or 0 is 1 or z
+    z = np.exp(-np.abs(x))  # in [0, 1]
+    # True counts as 1, False as 0: the numerator is 1 where x >= 0, elsewhere z, which is exp(x).
     return np.maximum(x >= 0, z) / (1 + z)
 
 
@@ -45,7 +46,9 @@ def tanh(x: Array) -> Array:
 
 
 def tanh_grad(x: Array) -> Array:
-    """Slope of tanh: 1 - y^2 = 1 / cosh(x)^2, with cosh in terms of exp(-|x|), which is safe."""
+    """Slope of tanh: 1 - y^2 = 1 / cosh(x)^2, where 1 / cosh(x) = 2 z / (1 + z^2) with
+    z = exp(-|x|), which cannot overflow.
+    """
     z = np.exp(-np.abs(x))
     return (2 * z / (1 + z * z)) ** 2
 
@@ -106,8 +109,9 @@ def softmax(x: Array) -> Array:
 def softmax_grad(x: Array, dy: Array) -> Array:
     """Gradient with respect to x of any loss whose gradient with respect to y = softmax(x) is `dy`.
 
-    Every output depends on every input, dy_i/dx_j = y_i ([i = j] - y_j), so the slope is a matrix
-    for each sample.  Its product with dy is all that backpropagation needs:
+    Every output depends on every input, so the slope is a matrix for each sample: that of y_i by
+    x_j is y_i ([i = j] - y_j), where [i = j] is 1 if i = j, else 0.  Its product with dy is all
+    that backpropagation needs: dx_j = sum over i of dy_i y_i ([i = j] - y_j), which is
     dx = y * (dy - sum(dy * y)).
     """
     y = softmax(x)
@@ -151,8 +155,9 @@ def require_finite(x: Array) -> None:
     """Raise ValueError if inputs (n, ...) are not all finite numbers, saying which is the first
     that is not.
     """
-    # The squares of finite numbers have a finite sum, if they are not enormous: a quick glance
-    # before looking at each of them.  What is no float is finite, or refused for being none.
+    # A nan or inf would make the sum of squares nan or inf: a quick glance at all of them at once.
+    # (So would enormous finite numbers, hence the closer look.)  Integers are always finite; other
+    # types are refused by `to_inputs`.
     if x.dtype.kind != "f" or math.isfinite(np.vdot(x, x)):
         return
     x = x.reshape(len(x), -1)
@@ -215,8 +220,9 @@ def to_labels(t: ArrayLike, classes: int = 10) -> NDArray[np.intp]:
 def cross_entropy_error(y: Array, t: ArrayLike) -> float:
     """Mean of -log(probability given to the correct class): the loss as it is taught.
 
-    y: probabilities (n, k), or (k,) for a single sample.  t: class indices (n,) or one-hot (n, k).
-    A probability of 0 counts as the smallest positive number, so the loss is large but finite.
+    y: probabilities (n, k), or (k,) for a single sample.  t: class indices (n,) or one-hot (n, k);
+    for a single sample an index, or (k,).  A probability of 0 counts as the smallest number that
+    its type holds in full precision, so the loss is large but finite.
 
     Training uses `softmax_cross_entropy` instead: once softmax has rounded a probability to 0 or 1,
     what the gradient needs is lost.
@@ -235,8 +241,9 @@ def softmax_cross_entropy(x: Array, t: ArrayLike, label_smoothing: float = 0.0) 
     -log(exp(x_t) / sum(exp(x))) = log(sum(exp(x))) - x_t: no probability is ever formed, so none
     can round to 0.
 
-    With label_smoothing s the answer is not all t's: every class gets s / k of it and t the rest,
-    which keeps a network from growing ever more certain (Szegedy et al. 2016, section 7).
+    With label_smoothing s the answer is not all t's: every class gets s / k of it, and t the other
+    1 - s besides, which keeps a network from growing ever more certain (Szegedy et al. 2016,
+    section 7).  In the formula x_t becomes (1 - s) x_t + s mean(x).
     """
     labels, n = _labels_for(x, t), len(x)
     x = x - np.max(x, axis=1, keepdims=True)
@@ -250,8 +257,8 @@ def softmax_cross_entropy_grad(x: Array, t: ArrayLike, label_smoothing: float = 
     """Gradient of `softmax_cross_entropy` with respect to the scores: (y - t) / n, with t one-hot
     (and smoothed).
 
-    Softmax and logarithm undo each other: the slope of log(sum(exp(x))) by x_j is y_j, that of -x_t
-    is -[j = t].
+    Softmax and logarithm undo each other: the slope of log(sum(exp(x))) by x_j is
+    exp(x_j) / sum(exp(x)) = y_j, that of -x_t is -1 for j = t and 0 for the others.
     """
     return softmax_cross_entropy_with_grad(x, t, label_smoothing)[1]
 
@@ -261,18 +268,18 @@ def softmax_cross_entropy_with_grad(
 ) -> tuple[float, Array]:
     """`softmax_cross_entropy` and its gradient, which have the exponentials in common."""
     labels, n = _labels_for(x, t), len(x)
-    right = labels, np.arange(n)
+    right = labels, np.arange(n)  # where the answers stand in an array (k, n)
     x = np.ascontiguousarray(x.T)  # (k, n): what follows goes over all samples of a class at once
     x = x - x.max(axis=0)
-    answer = x[right]
+    answer = x[right]  # (n,)
     if label_smoothing:
         answer = (1 - label_smoothing) * answer + label_smoothing * np.mean(x, axis=0)
     y = np.exp(x)
     total = y.sum(axis=0)
     loss = float((np.log(total) - answer).sum() / n)
-    y /= n * total
+    y /= n * total  # probabilities / n, from which t / n is taken away
     if label_smoothing:
-        y -= label_smoothing / (n * len(y))
+        y -= label_smoothing / (n * len(y))  # len(y) is k, the number of classes
     y[right] -= (1 - label_smoothing) / n
     return loss, y.T
 
@@ -334,7 +341,7 @@ def min_max_scale(x: ArrayLike) -> Array:
 def z_score_scale(x: ArrayLike) -> Array:
     """Shift and stretch x to mean 0 and standard deviation 1; a constant x becomes zeros."""
     x = _to_scale(x)
-    # A constant is told by its range: rounding can give it a deviation.
+    # A constant is recognized by its range, as rounding can give it a deviation that is not 0.
     return np.zeros_like(x) if np.min(x) == np.max(x) else (x - np.mean(x)) / np.std(x)
 
 
@@ -357,16 +364,17 @@ def _float_dtype(x: ArrayLike) -> np.dtype[Any]:
 def numerical_gradient(
     f: Callable[[Array], float], x: Array, h: float = 1e-4, entries: Iterable[int] | None = None
 ) -> Array:
-    """Slope of f at x along every entry of x, by central differences: (f(x + h) - f(x - h)) / 2h.
+    """Slope of f at x along every entry of x, by central differences: (f(x + h) - f(x - h)) / (2h).
 
     x: float64 array of any shape; each entry is nudged in place and put back, also when f raises.
     `entries` restricts the work to some positions of x.ravel() (the others come back as nan),
     because the cost is two evaluations of f for every entry: right to learn from, hopeless for a
     million weights.
 
-    The error of a central difference is about h^2 f'''/6 from the curvature and 1e-16 f/h from
-    rounding; h = 1e-4 balances them.  In float32 rounding would drown the slope, so anything but
-    float64 is refused with a TypeError. (*Deep Learning from Scratch*, chapter 4.)
+    The error of a central difference is about h^2 f''' / 6 from the width of the step and
+    1e-16 f / h from rounding; h = 1e-4 makes these some 1e-9 and 1e-12.  In float32 rounding would
+    drown the slope, so anything but float64 is refused with a TypeError.  (*Deep Learning from
+    Scratch*, chapter 4.)
     """
     _require_float64(x)
     grad = np.full(x.shape, np.nan)
@@ -397,8 +405,9 @@ def directional_error(
 
     Along a direction d of length 1 the slope of f is the inner product gradient . d, and it can be
     measured with two evaluations of f whatever the size of x.  An error in any entry shows in
-    almost every direction.  The error is relative to the slopes' own size, or to |gradient| /
-    sqrt(size), their typical size, where they happen to be small.
+    almost every direction.  The error is relative to the larger of both slopes, or, where they
+    happen to be small, to their typical size: |gradient| / sqrt(size), as the squares of d's
+    entries are 1 / size on average.
     """
     _require_float64(x)
     if gradient.shape != x.shape:
@@ -455,6 +464,7 @@ def gradient_check(
     """
     network = network.astype(np.float64)
     gradient = network.gradient(x, t).flat
+    # The loss need not look at the vector it is given: that is the network's own memory.
     return directional_error(
         lambda _: network.loss(x, t), network.params.flat, gradient, directions, h, rng
     )

@@ -115,7 +115,7 @@ class TwoLayerNet:
         z1, a2 = self._forward(x)
         loss = softmax_cross_entropy(a2, t)
         if not math.isfinite(loss):
-            require_finite(x)  # now that something is wrong: looking at every batch takes time
+            require_finite(x)  # only now that something is wrong, as it takes time
 
         grads = self.params.zeros_like()
         da2 = softmax(a2)
@@ -149,18 +149,19 @@ class TwoLayerNet:
 
     def astype(self, dtype: DTypeLike) -> Self:
         """A copy with its parameters in another type: float32 trains, float64 checks."""
-        network = type(self)(self.input_size, self.hidden_size, self.output_size, 0, dtype=dtype)
+        sizes = self.input_size, self.hidden_size, self.output_size
+        network = type(self)(*sizes, weight_init_std=0, dtype=dtype)
         network.params.flat[...] = self.params.flat
         network.about = dict(self.about)
         return network
 
     def save(self, path: str | Path) -> None:
         """Write the weights, the sizes and `about` to a `.npz` file."""
-        sizes = {
+        description = {
             "class": "TwoLayerNet",
             "sizes": [self.input_size, self.hidden_size, self.output_size],
         }
-        save_arrays(path, "model", {"network": sizes, "about": self.about}, self.params)
+        save_arrays(path, "model", {"network": description, "about": self.about}, self.params)
 
     def export_onnx(self, path: str | Path) -> None:
         """Write the network, from pixels to probabilities, for other runtimes (docs/exchange.md).
@@ -192,7 +193,7 @@ class TwoLayerNet:
                 raise StorageError(
                     f"expected a TwoLayerNet with three sizes in {path}; found {other}"
                 )
-        network = cls(i, h, o, 0, dtype=arrays["W1"].dtype)
+        network = cls(i, h, o, weight_init_std=0, dtype=arrays["W1"].dtype)
         for name, array in arrays.items():
             network.params[name] = array
         network.about = header.get("about", {})
