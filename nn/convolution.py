@@ -2,9 +2,11 @@
 them: convolution, pooling, padding.  The window may step over pixels (strides), and the border may
 be widened so that the output is as large as the input (padding="same").
 
-In memory these images lie otherwise, as (height, channels, width, n), and what is passed on is a
-transposed view.  What a window meets at its steps then are long runs of neighbouring numbers: a row
-of pixels of all images.  NumPy's arithmetic keeps the order of what it is given.
+In memory their numbers lie in another order, that of an array (height, channels, width, n), and
+what layers pass on is its view with the axes transposed.  So a row of pixels, of all images, is one
+long run of numbers, and so is what one place of the window meets at its steps along a row.  It
+matters for speed only.  NumPy's arithmetic gives results the order in memory of what it is given,
+so the layers between need not know.
 """
 
 import math
@@ -33,7 +35,8 @@ Array = NDArray[Any]
 Pair = tuple[int, int]
 
 LARGEST_WINDOW = 256
-"""Pixels along a side: pooling has no weights, so a file of a few bytes could ask for any."""
+"""Pixels along a side.  Pooling has no weights, so a model file of a few bytes could ask for a
+window of any size, and for work without end."""
 
 
 def black_images(n: int, shape: Shape, dtype: Any) -> Array:
@@ -43,8 +46,13 @@ def black_images(n: int, shape: Shape, dtype: Any) -> Array:
 
 
 def rows_seen(x: Array, high: int) -> Array:
-    """For every row of x, it and the next ones, `high` in all, below each other in one matrix:
-    (rows, k, q) makes (rows - high + 1, high * k, q).  Nothing is copied: they are neighbours.
+    """What a window of `high` rows sees at each step down a stack x of rows, which are matrices
+    themselves: the rows under it, one below the other in one larger matrix.
+
+    (rows, k, q) makes (rows - high + 1, high * k, q), whose r-th matrix is
+    np.concatenate(x[r : r + high]); but nothing is copied.  In x, which has to be contiguous, the
+    first line of a row follows the last line of the row before, as lines within a row follow each
+    other: going on for high * k lines, where a row has k, leads through `high` rows.
     """
     rows, k, q = x.shape
     shape = (rows - high + 1, high * k, q)
@@ -62,8 +70,8 @@ class Window(Layer):
     """What convolution and pooling share: where the window stands, and how wide the border is.
 
     padding="valid": the window stays inside, (size - window) // stride + 1 steps.
-    padding="same": ceil(size / stride) steps; the border that takes is split evenly between both
-    sides, and an odd pixel goes to the right or bottom, as in Keras.
+    padding="same": ceil(size / stride) steps; the border that this takes is split evenly between
+    both sides, and an odd pixel goes to the right or bottom, as in Keras.
     """
 
     image_advice = "put Reshape((28, 28, 1)) before the first convolution"
@@ -116,8 +124,8 @@ class Window(Layer):
         return x[:, top : top + height, left : left + width]
 
     def _taps(self, padded: Array) -> Iterator[Array]:
-        """For each place in the window, in reading order, the pixels (n, *steps, channels) that it
-        meets.
+        """For each place (i, j) in the window, in reading order, the pixels (n, rows, columns,
+        channels) that it meets at all steps: a view, so that writing to it writes to the pixels.
         """
         (rows, columns), (down, right) = self.output_shape[:2], self.strides
         for i in range(self.window[0]):
@@ -137,14 +145,16 @@ class Window(Layer):
 
 
 class Conv2D(Window):
-    """y = activation(x * W + b): each filter is a small image W[:, :, :, f] that is compared with
-    the inputs under the window, at every place (LeCun et al. 1998).
+    """Each filter is a small image W[:, :, :, f] that is compared with the inputs under the window,
+    at every place (LeCun et al. 1998).  With steps of one pixel and no border
+
+        y[p, q, f] = activation(sum over i, j, c of x[p + i, q + j, c] W[i, j, c, f] + b[f])
 
     Inputs (n, height, width, channels), outputs (n, rows, columns, filters);
     W (window height, window width, channels, filters), b (filters,).
 
     connections: (channels, filters) of 0 and 1, which input maps a filter sees; None means all.  W
-    is then (window height, window width, number of ones): weights that do not exist cost nothing.
+    is then (window height, window width, number of ones): there are no weights for the zeros.
     """
 
     def __init__(
@@ -198,7 +208,7 @@ class Conv2D(Window):
     def initialize(self) -> None:
         W, area = self.weights["W"], math.prod(self.window)
         fan_in, fan_out = area * self.input_shape[2], area * self.filters
-        if self.connections is not None:  # on average
+        if self.connections is not None:  # filters see different numbers of maps: on average
             fan_in, fan_out = W.size // self.filters, W.size // self.input_shape[2]
         W[...] = self.kernel_initializer(W.shape, fan_in, fan_out, self.rng)
         if self.use_bias:
@@ -221,7 +231,9 @@ class Conv2D(Window):
         return dx
 
     def _full(self, W: Array) -> Array:
-        """W with zeros for the weights that do not exist."""
+        """W of shape (window height, window width, channels, filters), with zeros for the weights
+        that do not exist.
+        """
         if self.connections is None:
             return W
         full = np.zeros((*self.window, *self.connections.shape), W.dtype)
@@ -229,8 +241,8 @@ class Conv2D(Window):
         return full
 
     def _waves_are_cheaper(self, n: int) -> bool:
-        """Whether `FourierConvolution` has clearly less to multiply than the plain way, whose
-        products are the quicker ones.
+        """Whether `FourierConvolution` saves more than a quarter of the multiplications.  For less
+        it does not pay, as those of the plain way are quicker.
         """
         if self.strides != (1, 1) or n == 0:
             return False
@@ -239,30 +251,35 @@ class Conv2D(Window):
         return 4 * self.waves.multiplications(n, channels, self.filters) < 3 * plain
 
     def _forward(self, x: Array, W: Array, b: Array | None) -> Array:
-        """As a matrix product for each row of places: every filter is a row of weights, and every
-        place of the window, in every image, a column of pixels.
+        """As a matrix product for each row of places p: every filter f is a row of weights, and
+        every place q in that row, in every image, a column of the pixels the window sees there:
 
-        The columns overlap, so pixels are copied, once for each column of the window: memory is the
-        price for doing the arithmetic in fast products (Chellapilla et al. 2006).  Rows need not be
-        copied.  With all copies of a row of pixels side by side in memory, what the window sees at
-        a place is a few such rows, one after the other: a matrix that is already there.
+            a[p][f, (q n)] = sum over (i j c) of kernel[f, (i j c)] patches[p][(i j c), (q n)]
+
+        where (i j c) is one axis that goes through all i, j and c, the last one fastest.
+
+        Windows overlap, so pixels are copied, once for each column j of the window: memory is the
+        price for doing the arithmetic in fast products (Chellapilla et al. 2006).  For its rows i
+        nothing is copied.  With the copies of a row of pixels together in memory, what the window
+        sees is a few such rows, one after the other: a matrix that is there already.
         """
         n, (rows, columns, filters) = len(x), self.output_shape
         (high, wide), (down, right) = self.window, self.strides
         padded = self._pad(x).transpose(1, 3, 2, 0)  # (height, channels, width, n)
         seen = np.lib.stride_tricks.sliding_window_view(padded, wide, axis=2)[:, :, ::right]
-        columns_seen = seen.transpose(0, 4, 1, 2, 3)  # (height, j, channels, columns, n)
+        columns_seen = seen.transpose(0, 4, 1, 2, 3)  # (height, j, channels, columns, n), a view
         height, _, channels, _, _ = columns_seen.shape
-        copies = np.empty(columns_seen.shape, x.dtype)
+        copies = np.empty(columns_seen.shape, x.dtype)  # filled below, part by part
         patches = rows_seen(copies.reshape(height, wide * channels, columns * n), high)
-        self.patches = patches[::down]  # (rows, i j c, columns n)
+        self.patches = patches[::down]  # (rows, (i j c), (columns n)), a view of the copies
         self.W = W
-        kernel = W.reshape(-1, filters).T
+        kernel = W.reshape(-1, filters).T  # (filters, (i j c))
         a = np.empty((rows, filters, columns * n), x.dtype)
-        y = a.reshape(rows, filters, columns, n).transpose(3, 0, 2, 1)
+        y = a.reshape(rows, filters, columns, n).transpose(3, 0, 2, 1)  # a view of a
 
-        def compare(part: slice) -> None:
-            # Rows of pixels seen by this part and the next are copied for both: nobody waits.
+        def outputs_of_rows(part: slice) -> None:
+            # Rows of pixels that two parts see are copied by both threads: the same numbers to the
+            # same place, and neither has to wait for the other.
             pixels = slice(part.start * down, (part.stop - 1) * down + high)
             copies[pixels] = columns_seen[pixels]
             thin_products(kernel, self.patches[part], a[part], narrowest=100)
@@ -270,35 +287,43 @@ class Conv2D(Window):
                 a[part] += b[:, np.newaxis]
             activate(self.activation, y[:, part])
 
-        share(compare, rows, THIN * a.size * kernel.shape[1])
+        share(outputs_of_rows, rows, THIN * a.size * kernel.shape[1])
         return y
 
     def _backward(self, dy: Array) -> tuple[Array, Array, Array | None]:
-        """The product as in Dense, with rows and columns exchanged: dW = da patches^T, a sum over
-        the rows of places.
+        """a[p] = kernel patches[p] + b is a Dense layer with its factors in the other order.  So
+        dW, as the transpose of dkernel, is the sum of patches[p] da[p]^T over all rows of places p,
+        and db that of da[p].
 
-        A row of pixels was seen from several rows of places, by another row of the window each
-        time, the lowest place by the first one.  So its slope is a matrix product, too: of the
-        window upside down and the rows of da that saw it, with zeros above and below the first and
-        last.  A pixel was copied for several columns, and its slope is the sum of theirs.
+        A row of pixels r was seen by the row i of the window from the row of places r - i (steps of
+        one pixel), so with W[i] as a matrix of all (j c) by all f, its copies have the slopes
+
+            dcopies[r] = sum over i of W[i] da[r - i],    da being 0 where there are no such places
+
+        Again a window sees `high` rows, r - high + 1 to r of da, of which the first meets W's last.
+        So it is one product of W upside down and the `rows_seen` of `spaced`, which is da with
+        high - 1 rows of zeros above, zeros below, and zeros for the rows that strides leave out.
+        A pixel was copied for several columns j, and its slope is the sum of theirs.
         """
         n, (rows, columns, filters), channels = len(dy), self.output_shape, self.input_shape[2]
         (high, wide), (down, right) = self.window, self.strides
         if self.needs_dx:
             height = self.border[0][0] + self.input_shape[0] + self.border[0][1]
             spaced = np.zeros((height + high - 1, filters, columns * n), dy.dtype)
-            da = spaced[high - 1 : high - 1 + rows * down : down]
+            da = spaced[high - 1 : high - 1 + rows * down : down]  # a view, still to be filled
         else:
             da = np.empty((rows, filters, columns * n), dy.dtype)
-        da_of_images = da.reshape(rows, filters, columns, n).transpose(3, 0, 2, 1)
+        da_of_images = da.reshape(rows, filters, columns, n).transpose(3, 0, 2, 1)  # a view, too
+        # One for each row of places, added up at the end: threads must not add to the same numbers.
         dW = np.empty((rows, self.patches.shape[1], filters), dy.dtype)
         db = np.empty((rows, filters), dy.dtype)
-        ones = np.ones(columns * n, dy.dtype)
+        ones = np.ones(columns * n, dy.dtype)  # a product with it is a sum along the rows
 
         def slopes_of_weights(part: slice) -> None:
             activation_slope(
                 self.activation, dy[:, part], self.y[:, part], out=da_of_images[:, part]
             )
+            # ((i j c), (columns n)) @ ((columns n), filters), of which the last are few:
             thin_products(self.patches[part], da[part].swapaxes(1, 2), dW[part], narrowest=4)
             np.matmul(da[part], ones, out=db[part])
 
@@ -308,15 +333,17 @@ class Conv2D(Window):
             return dW, db, None
 
         dx = self._padded_zeros(n, dy.dtype)
-        seen_by = rows_seen(spaced, high)  # (height, i f, q)
+        seen_by = rows_seen(spaced, high)  # (height, (i f), (columns n)), i from the last to 0
+        # From (i, j, c, f) to ((j c), (i f)), with the rows i in the same order:
         upside_down = self.W[::-1].transpose(1, 2, 0, 3).reshape(wide * channels, high * filters)
         dcopies = np.empty((height, wide * channels, columns * n), dy.dtype)
 
         def slopes_of_pixels(part: slice) -> None:
             thin_products(upside_down, seen_by[part], dcopies[part], narrowest=100)
-            for j, copy in enumerate(np.split(dcopies[part], wide, axis=1)):
+            for j, dcopy in enumerate(np.split(dcopies[part], wide, axis=1)):
+                # (rows of this part, channels, columns, n), a view of the pixels that column j met
                 tap = dx[:, part, j : j + columns * right : right].transpose(1, 3, 2, 0)
-                tap += copy.reshape(tap.shape)
+                tap += dcopy.reshape(tap.shape)
 
         share(slopes_of_pixels, height, THIN * da.size * self.patches.shape[1])
         return dW, db, self._unpad(dx)
@@ -375,12 +402,12 @@ class Pooling(Window):
         """Add slopes to pixels, which are still 0 if no other window sees them."""
         if self.windows_overlap:
             pixels += slopes
-        else:
+        else:  # the quicker
             pixels[...] = slopes
 
     def _share_windows(self, work: Callable[[slice], None], multiplications: float) -> None:
         """`share` work that writes to the pixels under rows of windows."""
-        if self.strides[0] < self.window[0]:  # they overlap: no two at a time
+        if self.strides[0] < self.window[0]:  # two threads would write to the same pixels
             work(slice(None))
         else:
             share(work, self.output_shape[0], multiplications)
@@ -411,13 +438,13 @@ class MaxPooling2D(Pooling):
         are equals.
         """
         dx = np.zeros_like(self.padded, dy.dtype)
-        left = np.empty_like(self.y)  # of windows whose maximum has not been met yet
+        unclaimed = np.empty_like(self.y)  # dy of windows whose maximum is still to be met, else 0
 
         def slopes_of_rows(part: slice) -> None:
-            left[:, part] = dy[:, part]
+            unclaimed[:, part] = dy[:, part]
             for x, slope in zip(taps_of_x, taps_of_dx, strict=True):
-                found = left[:, part] * (x[:, part] == self.y[:, part])
-                left[:, part] -= found
+                found = unclaimed[:, part] * (x[:, part] == self.y[:, part])
+                unclaimed[:, part] -= found
                 self._put(found, slope[:, part])
 
         taps_of_x, taps_of_dx = list(self._taps(self.padded)), list(self._taps(dx))
@@ -447,7 +474,7 @@ class AveragePooling2D(Pooling):
         """
         if not any(map(any, self.border)):
             return np.array(math.prod(self.window), dtype)
-        inside = []
+        inside = []  # for each row of places the rows of pixels in the image; then for the columns
         for axis, (before, _) in enumerate(self.border):
             starts = np.arange(self.output_shape[axis]) * self.strides[axis] - before
             ends = np.minimum(starts + self.window[axis], self.input_shape[axis])
@@ -457,11 +484,11 @@ class AveragePooling2D(Pooling):
     def backward(self, dy: Array) -> Array:
         """Each number under the window had the same share in the mean."""
         dx = self._padded_zeros(len(dy), dy.dtype)
-        mean = dy / self._count(dy.dtype)
+        shares = dy / self._count(dy.dtype)
 
         def slopes_of_rows(part: slice) -> None:
             for tap in taps:
-                self._put(mean[:, part], tap[:, part])
+                self._put(shares[:, part], tap[:, part])
 
         taps = list(self._taps(dx))
         self._share_windows(slopes_of_rows, ELEMENTWISE * dx.size)
@@ -472,7 +499,8 @@ class Subsampling2D(AveragePooling2D):
     """y = activation(coefficient * mean + b): pooling as in LeNet-5, with two weights to train for
     each channel (LeCun et al. 1998, section II.B).
 
-    The paper takes the sum of the window; with the mean the coefficient is as many times larger.
+    The paper takes the sum of the window, of which the mean is a part: here the coefficient is as
+    many times larger as the window has pixels.
     """
 
     def __init__(
@@ -498,7 +526,9 @@ class Subsampling2D(AveragePooling2D):
         return self.y
 
     def backward(self, dy: Array) -> Array:
-        """Two weights that meet every place of their channel, then the slope of the mean."""
+        """The two weights of a channel meet every place of it in every image, so their slopes are
+        sums over all of these; what is left is the slope of the mean.
+        """
         da = ACTIVATIONS[self.activation][1](dy, self.y)
         np.sum(da * self.mean, axis=(0, 1, 2), out=self.grads["coefficient"])
         np.sum(da, axis=(0, 1, 2), out=self.grads["b"])

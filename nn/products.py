@@ -10,29 +10,34 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 SMALL = 600_000
-"""Multiplications.  OpenBLAS copies large factors into the order in which its innermost loop reads
-them, which pays if it then reads each number often.  In a thin product it does not; up to about
-this size it multiplies the numbers where they lie, half as fast again.
+"""Multiplications.  OpenBLAS, the library behind NumPy, copies large factors into the order in
+which its innermost loop reads them.  That pays if each number is then read often, which those of a
+thin product are not.  Up to about this size it multiplies the numbers where they lie, and takes
+two thirds of the time.
 """
 
 THIN = 0.5
-"""The time of such a multiplication, in those of a common product."""
+"""How much a multiplication of `thin_products` counts where `nn.parallel.share` asks how much there
+is to do: they are quicker than others, so it takes more of them to be worth a second thread."""
 
 
 def thin_products(a: Array, b: Array, out: Array, narrowest: int) -> None:
     """out = a @ b for stacks of matrices, (..., rows, inner) @ (..., inner, columns).
 
-    The columns are cut into equal pieces, so that each product is SMALL; or not at all, if the
-    pieces would be narrower than `narrowest`, as many little ones are no quicker.
+    The columns are cut into equal pieces, as few as make each product at most SMALL; or not at all,
+    if those would be narrower than `narrowest`, as many little ones are no quicker.
     """
-    columns = b.shape[-1]
-    fewest = max(1, -(-columns * a.shape[-2] * a.shape[-1] // SMALL))  # rounded up
-    pieces = (p for p in range(fewest, columns // narrowest + 1) if columns % p == 0)
-    count = next(pieces, 1)
-    np.matmul(a[..., np.newaxis, :, :], _cut(b, count), out=_cut(out, count))
+    (rows, inner), columns = a.shape[-2:], b.shape[-1]
+    fewest = max(1, -(-columns * rows * inner // SMALL))  # rounded up
+    divisors = (p for p in range(fewest, columns // narrowest + 1) if columns % p == 0)
+    pieces = next(divisors, 1)
+    # a meets every piece: (..., 1, rows, inner) @ (..., pieces, inner, columns / pieces).
+    np.matmul(a[..., np.newaxis, :, :], _cut(b, pieces), out=_cut(out, pieces))
 
 
 def _cut(x: Array, pieces: int) -> Array:
-    """(..., k, q) as (..., pieces, k, q / pieces).  Nothing is copied."""
+    """(..., k, q) as (..., pieces, k, q / pieces): a view, as splitting one axis in two never takes
+    a copy.
+    """
     *stack, k, q = x.shape
     return x.reshape(*stack, k, pieces, q // pieces).swapaxes(-3, -2)

@@ -22,6 +22,7 @@ from nn.convolution import (
     Subsampling2D,
     Window,
     ZeroPadding2D,
+    rows_seen,
 )
 from nn.layers import Layer, Shape
 from nn.parameters import Parameters
@@ -207,6 +208,15 @@ def test_subsampling_begins_as_a_plain_average() -> None:
         np.random.default_rng(0).random((2, 4, 4, 3)),
     )
     np.testing.assert_array_equal(layer.forward(x), average.forward(x))
+
+
+def test_rows_seen_are_concatenated_without_a_copy() -> None:
+    x = np.arange(5 * 3 * 2).reshape(5, 3, 2)
+    for high in (1, 2, 5):
+        seen = rows_seen(x, high)
+        expected = [np.concatenate(x[r : r + high]) for r in range(5 - high + 1)]
+        np.testing.assert_array_equal(seen, expected)
+        assert np.shares_memory(seen, x)
 
 
 def test_softmax_is_taken_over_the_filters() -> None:
