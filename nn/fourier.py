@@ -5,26 +5,30 @@ Why it works, for a row of pixels x and a window w of k weights whose outputs ar
 
     y[p] = sum over j of x[p + j - before] w[j]
 
-Let the row be closed to a ring of L places, with zeros between its end and its beginning, so many
-that the window never touches both: L = size + the wider border.  Every row on a ring is a sum of L
-waves.  A convolution makes a wave weaker, stronger or later, but never another wave: in terms of
-waves it is one product for each frequency f, where a pixel needed k of them.
+where x is 0 on the border, that is for the `before` positions before the row and the `after` ones
+behind it.  Let the row be closed to a ring, with zeros between its end and its beginning, which are
+the border of both: L = size + the wider border numbers in all.  Every ring is a sum of L waves.  A
+convolution makes a wave weaker, stronger or later, but never another wave: in terms of waves it is
+one product for each frequency f, where a pixel needed k of them.
 
-    X[f] = sum over p of exp(-2 pi i f p / L) x[p]                which waves are in the row
+    X[f] = sum over q of exp(-2 pi i f q / L) x[q]                which waves are in the row
     W[f] = sum over j of exp(+2 pi i f (j - before) / L) w[j]     what the window does to each
     y[p] = sum over f of exp(+2 pi i f p / L) W[f] X[f] / L       the waves added up again
 
-(Put the first two into the third: the sum over f is L at the position p + j - before, and 0
-elsewhere.)  For images the same is done along both axes, and each frequency has a small matrix of
+(Put the first two into the third: the sum of exp(2 pi i f (p + j - before - q) / L) over f is L for
+q = p + j - before, counted round the ring, and 0 for any other q.  Only x[p + j - before] w[j] is
+left.)  For images the same is done along both axes, and each frequency has a small matrix of
 filters by channels.  On a ring of 16 plain matrix products make waves as fast as the famous fast
 algorithm, and any L will do.
 
 Two images at the price of one: as the weights are real, images a and b can travel as the complex
 image a + bi, and come out as y_a + y_b i.
 
-Backward, everything above is a sum of products by constants, so the slopes take the same way in
-the opposite direction, through the same matrices transposed; with the conjugate of dy, as the
-slope of a real loss by a complex number asks for.
+Backward, a small change u_a + u_b i of such an output changes the loss by dy_a u_a + dy_b u_b, the
+real part of g u, where g = dy_a - dy_b i is the conjugate of dy.  All steps above are sums of
+products by constants, u = A v, and g . A v = A^T g . v: so g goes back through the same matrices,
+transposed but not conjugated, and what arrives at x is the conjugate of dx.  Of what arrives at the
+weights, which are real, only the real part changes the loss.
 
 After Mathieu, Henaff and LeCun, "Fast training of convolutional networks through FFTs", 2014.
 """
@@ -48,10 +52,10 @@ class Waves:
     def __init__(self, size: int, window: int, steps: int, border: Pair, dtype: DTypeLike) -> None:
         before, after = border
         self.length = size + max(before, after)
-        angles = 2j * np.pi / self.length * np.arange(self.length)[:, np.newaxis]
+        frequencies = np.arange(self.length)[:, np.newaxis]
 
-        def waves(positions: Array) -> Array:
-            return np.exp(angles * positions).astype(dtype)
+        def waves(positions: Array) -> Array:  # (length, positions)
+            return np.exp(2j * np.pi / self.length * frequencies * positions).astype(dtype)
 
         self.of_image = waves(-np.arange(size))  # (length, size)
         self.of_window = waves(np.arange(window) - before)  # (length, window)
@@ -79,15 +83,16 @@ class FourierConvolution:
         self.rows, self.columns = (
             Waves(*side, self.complex) for side in zip(image, window, steps, border, strict=True)
         )
-        self.places = self.rows.length * self.columns.length
+        self.frequencies = self.rows.length * self.columns.length
 
     def multiplications(self, n: int, channels: int, filters: int) -> int:
-        """How many real ones a `forward` of n images takes."""
+        """How many of real numbers a `forward` of n images takes, four for each complex one."""
+        # As `transform` does it: first a matrix for all rows, then one for all columns.
         rows, columns = self.rows.length, self.columns.length
-        of_window = rows * math.prod(self.window) + self.places * self.window[1]
-        of_image = rows * math.prod(self.image) + self.places * self.image[1]
-        to_output = self.steps[0] * self.places + math.prod(self.steps) * columns
-        a_pair = of_image * channels + self.places * channels * filters + to_output * filters
+        of_window = rows * math.prod(self.window) + self.frequencies * self.window[1]
+        of_image = rows * math.prod(self.image) + self.frequencies * self.image[1]
+        to_output = self.steps[0] * self.frequencies + math.prod(self.steps) * columns
+        a_pair = of_image * channels + self.frequencies * channels * filters + to_output * filters
         return 4 * (of_window * channels * filters + a_pair * ((n + 1) // 2))
 
     def forward(self, x: Array, W: Array, b: Array | None = None) -> Array:
@@ -96,6 +101,7 @@ class FourierConvolution:
         """
         n, rows, columns = len(x), self.rows, self.columns
         x, W = self._paired(x), W.astype(self.complex)
+        # Waves have the two frequencies first: then (channels, n / 2), (channels, filters), ...
         self.x_waves = self._empty_waves(x)
         self.W_waves = self._empty_waves(W)
         y_waves = np.empty((*self.x_waves.shape[:2], W.shape[3], x.shape[3]), self.complex)
@@ -112,8 +118,10 @@ class FourierConvolution:
             transform(rows.to_output[part], columns.to_output, y_waves, out=y[part])
 
         share(to_waves, rows.length, 4 * self.W_waves.size * x.shape[3])
-        if b is not None:  # what is the same everywhere is the wave of frequency 0
-            y_waves[0, 0] += self.places * np.array(b + 1j * b, self.complex)[:, np.newaxis]
+        if b is not None:
+            # The same number everywhere, for both images of a pair, is a wave of frequency 0, which
+            # `to_output` will divide by the number of frequencies.
+            y_waves[0, 0] += self.frequencies * np.array(b + 1j * b, self.complex)[:, np.newaxis]
         share(to_output, len(y), 4 * len(y) * y_waves.size)
         return self._unpaired(y, n)
 
@@ -121,7 +129,7 @@ class FourierConvolution:
         """dW, db, and dx unless it is not needed, for the latest `forward`."""
         n, rows, columns = len(dy), self.rows, self.columns
         dy = self._paired(dy)
-        np.conjugate(dy, out=dy)
+        np.conjugate(dy, out=dy)  # from here on, all slopes are conjugates: dy is g
         dy_waves = self._empty_waves(dy)
         dW_waves, dx_waves = np.empty_like(self.W_waves), np.empty_like(self.x_waves)
         dW = np.empty((*self.window, *dW_waves.shape[2:]), self.complex)
@@ -140,11 +148,12 @@ class FourierConvolution:
 
         def to_image(part: slice) -> None:
             transform(rows.of_image.T[part], columns.of_image.T, dx_waves, out=dx[part])
-            np.conjugate(dx[part], out=dx[part])
+            np.conjugate(dx[part], out=dx[part])  # the slope itself again
 
         share(to_waves, rows.length, 4 * self.W_waves.size * dy.shape[3])
         share(to_window, len(dW), 4 * len(dW) * dW_waves.size)
-        db = self.places * np.sum(dy_waves[0, 0].real - dy_waves[0, 0].imag, axis=1)
+        # b comes in times (1 + i), and the real part of g (1 + i) is Re g - Im g.
+        db = self.frequencies * np.sum(dy_waves[0, 0].real - dy_waves[0, 0].imag, axis=1)
         if not needs_dx:
             return dW.real, db, None
         share(to_image, len(dx), 4 * len(dx) * dx_waves.size)
@@ -159,17 +168,20 @@ class FourierConvolution:
         """
         n, *shape = x.shape
         pairs = np.zeros((*shape, (n + 1) // 2), self.complex)
+        # Seen as real numbers, a row of complex ones is a, b, a, b, ...: the images in their order.
         pairs.view(self.dtype)[..., :n] = x.transpose(1, 2, 3, 0)
         return pairs
 
     def _unpaired(self, pairs: Array, n: int) -> Array:
+        """The n images (n, height, width, channels) in pairs of them: a view."""
         return pairs.view(self.dtype)[..., :n].transpose(3, 0, 1, 2)
 
 
 def transform(rows: Array, columns: Array, x: Array, out: Array) -> None:
-    """A matrix for the first axis of x, and one for the second: (a, b) and (c, d) make an array
-    (a, c, ...) of one (b, d, ...).
+    """out[a, c] = sum over b, d of rows[a, b] columns[c, d] x[b, d]: a matrix for the first axis of
+    x, and one for the second; (a, b) and (c, d) make an array (a, c, ...) of one (b, d, ...).
+    `out` is contiguous.
     """
-    half = rows @ x.reshape(len(x), -1)
-    half = half.reshape(len(rows), x.shape[1], -1)
-    np.matmul(columns, half, out=out.reshape(len(rows), len(columns), -1))
+    half = rows @ x.reshape(len(x), -1)  # (a, b) @ (b, d ...)
+    half = half.reshape(len(rows), x.shape[1], -1)  # (a, d, ...)
+    np.matmul(columns, half, out=out.reshape(len(rows), len(columns), -1))  # (c, d) @ (a, d, ...)
