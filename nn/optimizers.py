@@ -34,7 +34,7 @@ class Optimizer:
     use_ema: keep an average of the weights over the latest 1 / (1 - ema_momentum) updates or so,
         which is usually a better network than the last weights (Polyak and Juditsky 1992).
 
-    Raises ValueError for a negative or non-finite number.
+    Raises ValueError for a number outside its range: a rate below 0, a momentum of 1, a nan.
     """
 
     slot_names: tuple[str, ...] = ()
@@ -95,7 +95,7 @@ class Optimizer:
         if self.weight_decay:
             p *= 1 - rate * self.weight_decay
         self._step(p, g, rate, scratch, *slots[: len(self.slot_names)])
-        if self.use_ema:
+        if self.use_ema:  # then the average is the last slot, after those of the rule
             # A young average would remember the first, random weights: let it forget faster.
             keep = min(self.ema_momentum, (1 + self.iterations) / (10 + self.iterations))
             _approach(slots[-1], p, 1 - keep, scratch)
@@ -130,10 +130,10 @@ def _shorten(g: Array, longest: float) -> None:
         g *= longest / length
 
 
-def _approach(average: Array, x: Array, share: float, scratch: Array) -> None:
-    """average += share * (x - average); x may be the scratch itself."""
+def _approach(average: Array, x: Array, weight: float, scratch: Array) -> None:
+    """average += weight * (x - average); x may be the scratch itself."""
     np.subtract(x, average, out=scratch)
-    scratch *= share
+    scratch *= weight
     average += scratch
 
 
@@ -160,8 +160,9 @@ def _require_rate(*rates: float) -> None:
 
 
 class SGD(Optimizer):
-    """p -= rate * g; with momentum, a velocity that remembers former slopes (Polyak 1964), and with
-    nesterov, the slope as it is felt a step ahead (Sutskever et al. 2013).
+    """p -= rate * g.  With momentum, a velocity remembers former slopes (Polyak 1964):
+    velocity = momentum * velocity - rate * g, p += velocity.  With nesterov, the slope is felt as
+    if a step ahead (Sutskever et al. 2013): p += momentum * velocity - rate * g.
     """
 
     def __init__(
@@ -259,11 +260,14 @@ class RMSprop(Optimizer):
 
 class Adam(Optimizer):
     """Averages m of the slopes and v of their squares, both corrected for having started at 0;
-    a weight moves by about the rate, wherever its slope is steady (Kingma and Ba 2015).
+    a weight moves by about the rate, wherever its slope is steady (Kingma and Ba 2015).  Update t:
 
-    What is kept is the sum of which m is the share (1 - beta_1), and that of which v is the share
-    (1 - beta_2).  These factors, and the corrections, are folded into the rate and epsilon: it
-    stands outside the corrections ("epsilon hat" of the paper's section 2.1), as in Keras.
+        m = beta_1 m + (1 - beta_1) g,    v = beta_2 v + (1 - beta_2) g^2,
+        p -= rate sqrt(1 - beta_2^t) / (1 - beta_1^t) m / (sqrt(v) + epsilon)
+
+    where epsilon is the "epsilon hat" just before the paper's section 2.1, as in Keras.  The slots
+    keep m / (1 - beta_1) and v / (1 - beta_2), to which g and g^2 are added as they are: what is
+    missing is the same for all weights, so it goes into the rate and epsilon, once.
     """
 
     slot_names = ("m", "v")
@@ -288,11 +292,11 @@ class Adam(Optimizer):
         m += g
         v *= self.beta_2
         v += np.multiply(g, g, out=scratch)
-        t, share = self.iterations, math.sqrt(1 - self.beta_2)
-        rate *= (1 - self.beta_1) / (1 - self.beta_1**t) * math.sqrt(1 - self.beta_2**t) / share
-        # p -= rate * m / (sqrt(v) + epsilon / share)
+        t, root = self.iterations, math.sqrt(1 - self.beta_2)
+        rate *= (1 - self.beta_1) / (1 - self.beta_1**t) * math.sqrt(1 - self.beta_2**t) / root
+        # p -= rate * m / (sqrt(v) + epsilon / root): the formula's sqrt(v) is root times this one
         np.sqrt(v, out=scratch)
-        scratch += self.epsilon / share
+        scratch += self.epsilon / root
         np.divide(m, scratch, out=scratch)
         scratch *= rate
         p -= scratch
@@ -384,8 +388,8 @@ class CosineDecay:
 
 @dataclass(frozen=True)
 class OneCycle:
-    """One wave up and one down: from start * max_learning_rate over the warm-up, a share of all
-    steps, to max_learning_rate, then to 0, both along a cosine (Smith 2018).
+    """One wave up and one down (Smith 2018), both along half a cosine: up from
+    start * max_learning_rate to max_learning_rate in the share `warmup` of all steps, then to 0.
     """
 
     max_learning_rate: float
