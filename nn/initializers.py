@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Initializer = Callable[[tuple[int, ...], int, int, np.random.Generator], Array]
-"""(shape, inputs of a unit, outputs that an input feeds, noise) -> first weights, float64."""
+"""(shape, fan_in, fan_out, noise) -> first weights, float64.  fan_in: how many inputs feed a unit;
+fan_out: how many units an input feeds."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def glorot_uniform(
     """Uniform with variance 2 / (fan_in + fan_out): activations and gradients both keep their size
     through layers that are linear around 0, such as tanh (Glorot and Bengio 2010).
     """
-    limit = math.sqrt(6 / (fan_in + fan_out))
+    limit = math.sqrt(6 / (fan_in + fan_out))  # from -a to a the variance is a^2 / 3
     return rng.uniform(-limit, limit, shape)
 
 
@@ -91,7 +92,7 @@ def he_normal(
 
 
 def _truncated(stddev: float, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    # Cutting the tails off at two standard deviations leaves 0.8796 of the spread.
+    # Cutting the tails off at two standard deviations leaves 0.8796 of the deviation.
     return TruncatedNormal(stddev=stddev / 0.87962566103423978)(shape, 0, 0, rng)
 
 
@@ -108,7 +109,7 @@ INITIALIZERS: dict[str, Initializer] = {
 
 
 def get_initializer(initializer: str | Initializer) -> Initializer:
-    """An initializer by its name; one that is given is given back."""
+    """An initializer by its name; a function is one already, and is given back."""
     if not isinstance(initializer, str):
         return initializer
     if initializer not in INITIALIZERS:

@@ -35,9 +35,9 @@ ACTIVATIONS: dict[str, tuple[Callable[[Array], Array], Callable[[Array, Array], 
     ),
     "relu": (functions.relu, lambda dy, y: dy * (y > 0)),
     "leaky_relu": (functions.leaky_relu, lambda dy, y: np.where(y > 0, dy, 0.2 * dy)),
-    # Where x < 0, y = e^x - 1, whose slope e^x is y + 1.
+    # Where x < 0, y = exp(x) - 1, whose slope exp(x) is y + 1.
     "elu": (functions.elu, lambda dy, y: np.where(y > 0, dy, dy * (y + 1))),
-    "softmax": (
+    "softmax": (  # as derived in functions.softmax_grad
         functions.softmax,
         lambda dy, y: y * (dy - np.sum(dy * y, axis=-1, keepdims=True)),
     ),
@@ -56,7 +56,7 @@ def activation_name(activation: str | Callable[..., Array] | None) -> str:
 
 def activate(activation: str, x: Array) -> None:
     """Turn x into y, in place."""
-    if activation == "relu":  # that of most layers: without another array for y
+    if activation == "relu":  # that of most layers: as functions.relu, without an array for y
         np.maximum(x, np.zeros_like(x), out=x)
     elif activation != "linear":
         x[...] = ACTIVATIONS[activation][0](x)
@@ -202,17 +202,19 @@ class Dense(Layer):
         return self.y
 
     def backward(self, dy: Array) -> Array | None:
-        """With a = x W + b and da the slope by a: a unit of W meets each sample once, so
-        dW = x^T da; b is the weight of an input that is always 1, so db = 1^T da, a sum over the
-        samples; x reaches the loss through W, so dx = da W^T.
+        """With a = x W + b and da the slope by a: the weight W_ij adds x_i W_ij to a_j in every
+        sample, so dW_ij is the sum of x_i da_j over the samples, dW = x^T da; b is the weight of an
+        input that is always 1, so db = 1^T da; the input x_i adds x_i W_ij to every a_j, so dx_i is
+        the sum of da_j W_ij over the units, dx = da W^T.
         """
         da = ACTIVATIONS[self.activation][1](dy, self.y)
         product(self.x.T, da, out=self.grads["W"])  # (features, n) @ (n, units)
-        if self.use_bias:
+        if self.use_bias:  # (n,) @ (n, units): quicker than np.sum over the samples
             np.matmul(np.ones(len(da), da.dtype), da, out=self.grads["b"])
         if not self.needs_dx:
             return None
-        # The transposed product, dx^T = W da^T, is the faster: each factor lies as it is read.
+        # The transposed product, dx^T = W da^T, is quicker than da W^T: both of its factors lie in
+        # memory row after row.  (features, units) @ (units, n)
         return product(self.weights["W"], np.ascontiguousarray(da.T)).T
 
     def config(self) -> dict[str, Any]:
@@ -222,7 +224,8 @@ class Dense(Layer):
 class Maxout(Layer):
     """y = the largest of `pieces` linear functions, for each of `units` (Goodfellow et al. 2013).
 
-    Inputs (n, features), outputs (n, units); W (features, units * pieces), b (units * pieces,).
+    Inputs (n, features), outputs (n, units); W (features, units * pieces), b (units * pieces,): the
+    pieces of the first unit, then those of the second, and so on.
     """
 
     def __init__(
@@ -248,14 +251,14 @@ class Maxout(Layer):
         self.x = x
         a = product(x, self.weights["W"]) + self.weights["b"]
         a = a.reshape(len(x), self.units, self.pieces)
-        self.winner = np.argmax(a, axis=2)[:, :, np.newaxis]
+        self.winner = np.argmax(a, axis=2)[:, :, np.newaxis]  # (n, units, 1), each a piece's number
         return np.take_along_axis(a, self.winner, axis=2)[:, :, 0]
 
     def backward(self, dy: Array) -> Array | None:
         """Only the winning piece reached the loss, so only it has a slope."""
         da = np.zeros((*dy.shape, self.pieces), dy.dtype)
         np.put_along_axis(da, self.winner, dy[:, :, np.newaxis], axis=2)
-        da = da.reshape(len(dy), -1)
+        da = da.reshape(len(dy), -1)  # (n, units * pieces)
         product(self.x.T, da, out=self.grads["W"])
         np.sum(da, axis=0, out=self.grads["b"])
         return product(da, self.weights["W"].T) if self.needs_dx else None
@@ -299,9 +302,7 @@ class Reshape(Layer):
     def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         size, known = math.prod(input_shape), math.prod(d for d in self.target_shape if d != -1)
-        self.output_shape = tuple(
-            size // known if d == -1 and known else d for d in self.target_shape
-        )
+        self.output_shape = tuple(size // known if d == -1 else d for d in self.target_shape)
         if math.prod(self.output_shape) != size:
             raise ValueError(
                 f"Reshape expected a shape of {size} numbers for inputs {input_shape}; "
@@ -348,7 +349,7 @@ class Rescaling(Layer):
 
 class Normalization(Layer):
     """y = (x - mean) / sqrt(variance), with numbers that were found on the training images: one for
-    all features, or one for each.
+    all features, one for each, or one for each channel of images.
     """
 
     def __init__(self, mean: ArrayLike = 0.0, variance: ArrayLike = 1.0) -> None:
@@ -401,7 +402,7 @@ class Dropout(Layer):
         self.mask: Array | None = None
         if not training or self.rate == 0:
             return x
-        n, here = whole_batch(x)
+        n, here = whole_batch(x)  # for one process, len(x) and all of them
         kept = self.rng.random((n, *x.shape[1:]), dtype=np.float32)[here] >= self.rate
         self.mask = kept.astype(x.dtype) * (1 / (1 - self.rate))
         return x * self.mask
@@ -417,14 +418,14 @@ class BatchNormalization(Layer):
     """Each channel is brought to mean 0 and variance 1 over the batch (and over the positions of an
     image), then to a scale gamma and a centre beta that are learned (Ioffe and Szegedy 2015).
 
-    Otherwise than in training, moving averages of mean and variance stand in for those of the
-    batch, so that an answer does not depend on what else is asked.
+    When it is not training, moving averages of mean and variance stand in for those of the batch,
+    so that the answer to one image does not depend on the others.
     """
 
     def __init__(self, momentum: float = 0.99, epsilon: float = 1e-3) -> None:
         super().__init__()
         require(0 <= momentum < 1, "a momentum in [0, 1)", momentum)
-        # In float32, too, it is to be above 0.
+        # Smaller ones would be rounded to 0, or nearly, in float32.
         good = float(np.finfo(np.float32).tiny) <= epsilon < math.inf
         require(good, "an epsilon above 0", epsilon)
         self.momentum, self.epsilon = float(momentum), float(epsilon)
@@ -445,6 +446,7 @@ class BatchNormalization(Layer):
         if training:
             others = tuple(range(x.ndim - 1))  # samples, and positions of an image
             batch_mean = average(np.mean(x, axis=others))
+            # About the mean of the whole batch, not of the rows here: so it can be averaged, too.
             batch_variance = average(np.var(x, axis=others, mean=batch_mean))
             mean += (1 - self.momentum) * (batch_mean - mean)
             variance += (1 - self.momentum) * (batch_variance - variance)
@@ -459,7 +461,8 @@ class BatchNormalization(Layer):
         In training z = (x - mean) / deviation, where mean and deviation depend on every x: raising
         them all, or stretching them all, leaves z as it was.  So of the slope by z, gamma dy, what
         is constant and what is proportional to z is taken out before it passes through:
-        dx = gamma / deviation * (dy - mean(dy) - z mean(dy z)).
+        dx = gamma / deviation * (dy - mean(dy) - z mean(dy z)).  Every step is in
+        docs/guide/9-depth.md.
         """
         dgamma, dbeta = self.grads["gamma"], self.grads["beta"]
         others = tuple(range(dy.ndim - 1))
@@ -468,6 +471,9 @@ class BatchNormalization(Layer):
         if not self.needs_dx:
             return None
         if self.training:
+            # Where ranks share a batch, dy is the slope of the mean loss of the rows here: larger
+            # than that of the whole batch as these are fewer.  So `average` makes of these sums
+            # those of the whole batch, and the number of values here brings them to dy's scale.
             dbeta, dgamma = average(np.stack([dbeta, dgamma]))
             dy = dy - (dbeta + self.z * dgamma) / math.prod(dy.shape[:-1])
         return dy * (self.weights["gamma"] * self.inverse)

@@ -26,8 +26,8 @@ class Parameters(Mapping[str, Array]):
     The arrays can be written, in place or by assignment: `params["W1"] -= 0.1 * grads["W1"]` and
     `params["W1"] = W` both copy into the view, and never cut its tie to the vector.
 
-    Raises ValueError for sizes that are not whole numbers above 0, and, before any memory is asked
-    for, for more than MOST numbers.
+    Raises ValueError for a type other than float32 and float64, for sizes that are not whole
+    numbers above 0, and, before any memory is asked for, for more than MOST numbers.
     """
 
     def __init__(
@@ -47,10 +47,12 @@ class Parameters(Mapping[str, Array]):
                 f"{size * np.dtype(dtype).itemsize / 1e9:,.1f} GB, and several times that while "
                 "they are trained: use fewer units"
             )
-        self.__setstate__((dict(shapes), np.zeros(size, dtype)))
+        self.__setstate__((dict(shapes), np.zeros(size, dtype)))  # from here on as if unpickled
 
     def __getstate__(self) -> tuple[dict[str, tuple[int, ...]], Array]:
-        """What copying and pickling take along: not the views, which would lose their tie."""
+        """What copying and pickling take along: not the views, which would come back as arrays of
+        their own.
+        """
         return self.shapes, self.flat
 
     def __setstate__(self, state: tuple[dict[str, tuple[int, ...]], Array]) -> None:
