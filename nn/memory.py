@@ -6,7 +6,7 @@ gives memory out again slowly, page by page, each filled with zeros first.
 import numpy as np
 
 LARGEST = 31 * 1024 * 1024
-"""Bytes.  Linux' C library learns from blocks of less than 32 MB: `mallopt`, M_MMAP_THRESHOLD."""
+"""Bytes.  Linux' C library learns from blocks of up to 32 MB: `man mallopt`, M_MMAP_THRESHOLD."""
 
 
 def keep_freed_memory() -> None:
@@ -16,4 +16,4 @@ def keep_freed_memory() -> None:
     go.  Without this lesson a step of LeNet-5 takes half as long again.  Nothing is written into
     the block, so it costs no memory; where the library learns in another way nothing changes.
     """
-    np.empty(LARGEST, np.uint8)
+    np.empty(LARGEST, np.uint8)  # asked for, and freed at once

@@ -23,14 +23,15 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 WORTH_SHARING = 10_000_000
-"""Multiplications that take several times as long as waking another thread: some 200 microseconds.
-"""
+"""Multiplications of a matrix product.  They take some 200 microseconds, several times as long as
+waking another thread."""
 
 MOST_THREADS = 1024
 """More than any machine has processors that share a memory so well."""
 
 ELEMENTWISE = 5
-"""Multiplications of a matrix product in the time of one element by element."""
+"""How many multiplications of a matrix product take the time of one that is done element by
+element, as in a * b: what `share` is told is counted in those of matrix products."""
 
 
 def threads() -> int:
@@ -46,14 +47,15 @@ def set_threads(count: int) -> None:
     if not 1 <= count <= MOST_THREADS:
         raise ValueError(f"expected 1 to {MOST_THREADS:,} threads; received {count:,}")
     _team.size = count
-    _team.alone(0)
+    _team.count_products_alone(0)  # tells NumPy, too
 
 
 def share(work: Callable[[slice], None], count: int, multiplications: float) -> None:
     """Call work(part) for slices that together are range(count), one in each thread.
 
     `multiplications` says about how much there is to do: for a little nobody is woken.  What `work`
-    raises is raised here, after all have finished.  Shared work that shares does that alone.
+    raises is raised here, after all have finished.  If the team is busy, as it is when shared work
+    calls `share` itself, the work is done here.
     """
     alone = min(_team.size, count) < 2 or multiplications < WORTH_SHARING
     if alone or not _team.free.acquire(blocking=False):
@@ -96,18 +98,22 @@ def products_alone() -> Iterator[None]:
     a busy machine they keep each other from working, and small products take a thousand times as
     long.
     """
-    _team.alone(+1)
+    _team.count_products_alone(+1)
     try:
         yield
     finally:
-        _team.alone(-1)
+        _team.count_products_alone(-1)
 
 
 # --- helpers --------------------------------------------------------------------------------------
 
 
 class _Helper:
-    """A thread that waits for work, does it, and waits again."""
+    """A thread that waits for work, does it, and waits again.
+
+    Its two locks are signals: closed from the start, one that is released lets one `acquire` pass
+    and is closed again.
+    """
 
     def __init__(self) -> None:
         self.begin, self.done = threading.Lock(), threading.Lock()
@@ -154,8 +160,10 @@ class _Team:
         self.helpers: list[_Helper] = []
         self.want_products_alone = 0
 
-    def alone(self, change: int) -> None:
-        """Note that so many more want `products_alone`, and tell NumPy what follows."""
+    def count_products_alone(self, change: int) -> None:
+        """Note that so many more are inside `products_alone`, and tell NumPy how many threads its
+        products may use from now on.
+        """
         with self.counting:
             self.want_products_alone += change
             _set_blas_threads(1 if self.want_products_alone else self.size)
@@ -191,8 +199,8 @@ def _openblas() -> tuple[Callable[[], int], Callable[[int], None]] | None:
     """How to ask the library behind NumPy's matrix products its number of threads, and how to tell
     it another, if it is an OpenBLAS; any other is left alone.
     """
-    # A name that is not in the first file is looked for in the libraries that it has loaded, but
-    # not by Windows.
+    # In the first file, a part of NumPy, a name is found if it is in any library that this file has
+    # loaded.  Not so on Windows: there OpenBLAS' own file has to be asked.
     numpy = Path(np.__file__).parent
     files = [*numpy.glob("_core/_multiarray_umath.*"), *numpy.parent.glob("numpy.libs/*openblas*")]
     for file in files:
