@@ -63,7 +63,7 @@ def load_checkpoint(path: Path, network: Network, optimizer: Optimizer) -> Histo
         history = History(epochs=[_record(record) for record in header["epochs"]])
         history.best = None if header["best"] is None else _record(header["best"])
         history.seconds = _number(header["seconds"], float)
-        noise = np.random.default_rng()
+        noise = np.random.default_rng()  # tries the state out, before the network's own is changed
         noise.bit_generator.state = header["noise"]
     except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise StorageError(

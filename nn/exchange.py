@@ -130,10 +130,13 @@ def _as_in_torch(name: str, array: Array, row: Shape) -> tuple[Array, Shape]:
         return view, view.shape
     if name == "b" or not row:
         return array, array.shape
+    # Of a layer that takes rows: W of Dense, (inputs, units), or batch normalization's (inputs,).
     view = array.reshape(*row, *array.shape[1:])
     if len(row) == 3:  # from (height, width, channels) to (channels, height, width)
         view = np.moveaxis(view, 2, 0)
-    return (np.moveaxis(view, -1, 0) if array.ndim == 2 else view), array.shape[::-1]
+    if array.ndim == 2:  # from (inputs, units) to (units, inputs)
+        view = np.moveaxis(view, -1, 0)
+    return view, array.shape[::-1]
 
 
 def _without_counters(names: Iterable[str]) -> list[str]:
@@ -184,7 +187,7 @@ def _layers_with_arrays(
 def _require_counterpart(title: str, layer: Layer, other: str) -> None:
     table = isinstance(layer, Conv2D) and layer.connections is not None
     if table or not isinstance(layer, Dense | Conv2D | BatchNormalization):
-        kind = type(layer).__name__ + " with a connection table" * table
+        kind = type(layer).__name__ + (" with a connection table" if table else "")
         raise ValueError(
             f"expected weights of Dense, Conv2D and BatchNormalization, which {other} has as well; "
             f"received {title}, a {kind}: use export_onnx for this network"

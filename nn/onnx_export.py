@@ -64,7 +64,8 @@ class Graph:
 
 # --- from layers to operators ---------------------------------------------------------------------
 # Each takes the graph, the layer's description and its arrays, and adds what the layer does when it
-# predicts.
+# predicts.  An operator knows its inputs by their order: `arrays` come in it already, W before b,
+# and gamma, beta, mean, variance.
 
 
 def activate(graph: Graph, name: str) -> None:
@@ -141,7 +142,7 @@ def steps(layer: Description) -> dict[str, Any]:
 
 def zero_padding2d(graph: Graph, layer: Description, arrays: Mapping[str, Array]) -> None:
     graph.turn_channels_first()
-    border = [0, 0, *layer["padding"]]  # before and after
+    border = [0, 0, *layer["padding"]]  # along n, channels, height, width; before and after alike
     graph.add("Pad", {"border": np.array([*border, *border])})
 
 
@@ -257,7 +258,7 @@ def _graph_of(layers: Iterable[tuple[Description, Mapping[str, Array]]], rank: i
         graph.layer = layer["name"]
         OPERATORS[layer["class"]](graph, layer, arrays)
     graph.layer = "network"
-    activate(graph, "softmax")
+    activate(graph, "softmax")  # what it gives is what the file promises, so it gets that name
     operator, inputs, _, attributes = graph.nodes.pop()
     graph.nodes.append((operator, inputs, "probabilities", attributes))
 

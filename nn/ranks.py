@@ -39,7 +39,9 @@ class Communicator(Protocol):
 
 
 class _Batch(NamedTuple):
-    """A batch that ranks share: its size, the rows that are worked on here, what they count."""
+    """A batch that ranks share: its size, the rows that are worked on here, and the share of the
+    batch that they are, which is the weight of their means.
+    """
 
     size: int
     rows: slice
@@ -122,7 +124,7 @@ class Ranks:
         if self.communicator is not None:
             why = f"{why} (rank {self.rank} of {self.size}, on {platform.node()})"
         if self.rank:
-            time.sleep(1)  # what has befallen all, rank 0 tells
+            time.sleep(1)  # if the same befell all, rank 0 says so and ends the run meanwhile
         with suppress(OSError):  # nobody reads it
             sys.stderr.write(f"{why}\n")
             sys.stderr.flush()

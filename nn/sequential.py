@@ -146,6 +146,7 @@ class Sequential:
         shared = any(layer.shares_work for layer in self.layers)
         self._products = products_alone if shared else nullcontext
 
+        # The first layer with weights, where `backward` may end.
         self.first = next((i for i, layer in enumerate(self.layers) if layer.weight_shapes), 0)
         for i, (layer, own) in enumerate(names):
             layer.needs_dx = i > self.first
@@ -194,10 +195,10 @@ class Sequential:
             scores = self._scores(x, training)
             loss, dy = self._loss_and_slope(scores, t)
             if not math.isfinite(loss):
-                require_finite(x)  # now: looking at every batch takes time
+                require_finite(x)  # only now that something is wrong, as it takes time
             for layer in reversed(self.layers[self.first :]):
                 slope = layer.backward(dy)
-                if slope is not None:
+                if slope is not None:  # as it may be for the last of them, self.first
                     dy = slope
         return loss, self.grads
 
@@ -343,7 +344,7 @@ class Sequential:
         config: Any = header.get("network")
         try:
             layers = _layers_from(config)
-            names = _names(_built(layers)[1])
+            names = _names(_built(layers)[1])  # shapes only: no array is made before the check
             loss, smoothing = config["loss"], float(config.get("label_smoothing", 0.0))
             if loss not in LOSSES or not 0 <= smoothing < 1:
                 raise ValueError(f"loss {loss!r}, label_smoothing {smoothing}")
@@ -424,7 +425,9 @@ def _built(entries: Sequence[Layer | Input]) -> tuple[Shape, list[Layer]]:
 
 
 def _names(layers: Sequence[Layer]) -> list[tuple[Layer, dict[str, str]]]:
-    """Each layer with the full names of its arrays: W1, b1, W2, ... by layers that have any."""
+    """Each layer with the full names of its arrays, {"W": "W1", "b": "b1"}: only layers that have
+    arrays are counted.
+    """
     named, number = [], 0
     for layer in layers:
         own = (*layer.weight_shapes, *layer.state_shapes)
@@ -434,6 +437,7 @@ def _names(layers: Sequence[Layer]) -> list[tuple[Layer, dict[str, str]]]:
 
 
 def _shapes(named: list[tuple[Layer, dict[str, str]]], kind: str) -> dict[str, Shape]:
+    """All full names with their shapes; kind: "weight_shapes" or "state_shapes"."""
     return {
         own[name]: shape for layer, own in named for name, shape in getattr(layer, kind).items()
     }
@@ -445,7 +449,7 @@ def titles(layers: Sequence[Layer]) -> Iterator[str]:
     for layer in layers:
         kind = type(layer).__name__
         words = "".join(f"_{c.lower()}" if c.isupper() else c for c in kind).lstrip("_")
-        words = words.replace("2_d", "2d")
+        words = words.replace("2_d", "2d")  # max_pooling2_d
         count = seen[words] = seen.get(words, -1) + 1
         yield words if count == 0 else f"{words}_{count}"
 

@@ -155,7 +155,8 @@ def _read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Array]]:
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         promised = sum(info.file_size for info in members)
-        # Nothing compressed and nothing told twice: the arrays cannot be larger than the file.
+        # Nothing compressed, and no two names for the same bytes: so the arrays cannot take more
+        # memory than the file has bytes.
         plain = all(
             info.compress_type == zipfile.ZIP_STORED
             and info.compress_size == info.file_size
