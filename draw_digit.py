@@ -59,6 +59,7 @@ def as_json(reading: Reading) -> dict[str, Any]:
     height, width = reading.picture.shape[:2]
     return {
         "rows": reading.rows,
+        "unread": [[round(side / reading.shrink) for side in box] for box in reading.unread],
         "size": [width, height],
         "digits": [
             {

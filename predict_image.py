@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -72,6 +73,10 @@ class Reading:
     flat: Array = field(repr=False)  # in grey, evenly lit, dark on white
     ink: Array = field(repr=False)  # bool: where ink was found
     shrink: int = 1  # pixels of the file for one pixel of `picture`
+    unread: list[tuple[int, int, int, int]] = field(default_factory=list)
+    """Boxes, as those of digits, around what was drawn on a screen and could not be read: digits
+    that touch too closely, or things that are none.  Of a photograph, whose ink need not be digits,
+    nothing is said."""
 
     @property
     def seen(self) -> Array:
@@ -108,7 +113,8 @@ def read_drawing(drawing: Array, model: Reader | str | Path | None = None) -> Re
     """Read every digit that was drawn on a screen: uint8 (height, width), black ink on white.
 
     There is no light to divide away, no grain and no ruling, so every dark pixel is ink: that is
-    faster than `read_digits`, and a line from edge to edge stays a line.  `model` as there.
+    faster than `read_digits`, and a line from edge to edge stays a line.  Nor is there anything to
+    be left out: what is no digit is in `unread`.  `model` as there.
 
     Raises photograph.PictureError for what is no such array.
     """
@@ -122,7 +128,7 @@ def read_drawing(drawing: Array, model: Reader | str | Path | None = None) -> Re
     amount = 1 - flat.astype(np.float32) / 255
     draft = _drafted(flat, 1, flat, amount > 0.4, amount, 1.0)  # 0.4 as in `find_ink`
     p = _judged(load_reader(model), draft.seen) if len(draft.seen) else np.zeros((0, 10))
-    return _reading(draft, p)
+    return _reading(draft, p, drawn=True)
 
 
 def read_many(
@@ -215,6 +221,7 @@ class _Draft:
     scale: float  # size of `flat` over size of `picture`
     proposals: list[_Proposal]
     wholes: list[tuple[int, ...]]  # the pieces of every stroke
+    boxes: list[tuple[int, int, int, int]]  # of every piece
     seen: Array  # (proposals, 784)
 
 
@@ -240,24 +247,31 @@ def _drafted(
     """The proposals for ink that was found, and what the network will see of them."""
     from photograph import find_strokes, normalise_digit  # noqa: PLC0415
 
-    proposals, wholes = _propose(find_strokes(ink, amount, flat))
+    proposals, wholes, boxes = _propose(find_strokes(ink, amount, flat))
     seen = [normalise_digit(proposal.stroke.ink).ravel() for proposal in proposals]
     return _Draft(
-        picture, shrink, flat, ink, scale, proposals, wholes,
+        picture, shrink, flat, ink, scale, proposals, wholes, boxes,
         np.array(seen, np.float32).reshape(-1, 784),
     )  # fmt: skip
 
 
-def _propose(strokes: list[Stroke]) -> tuple[list[_Proposal], list[tuple[int, ...]]]:
+def _propose(
+    strokes: list[Stroke],
+) -> tuple[list[_Proposal], list[tuple[int, ...]], list[tuple[int, int, int, int]]]:
     """What may be a digit: every stroke; runs of the pieces of a stroke that may be digits which
-    touch; two or three strokes beside each other, such as a 5 and its bar."""
+    touch; two or three strokes beside each other, such as a 5 and its bar.
+
+    Also the pieces of each stroke, and the boxes of all pieces.
+    """
     from photograph import cut, join  # noqa: PLC0415
 
     proposals: list[_Proposal] = []
     wholes: list[tuple[int, ...]] = []
+    boxes: list[tuple[int, int, int, int]] = []
     count = 0
     for stroke in strokes:
         parts = cut(stroke)
+        boxes += [part.box for part in parts]
         wholes.append(tuple(range(count, count + len(parts))))
         for first in range(len(parts)):
             for last in range(first, len(parts)):
@@ -272,7 +286,7 @@ def _propose(strokes: list[Stroke]) -> tuple[list[_Proposal], list[tuple[int, ..
         pieces = tuple(sorted(piece for index in group for piece in wholes[index]))
         members = [strokes[index] for index in group]
         proposals.append(_Proposal(pieces, join(members), _worth_of_joining(members)))
-    return proposals, wholes
+    return proposals, wholes, boxes
 
 
 def _worth_of_joining(strokes: list[Stroke]) -> float:
@@ -324,12 +338,15 @@ NONE_OF_MANY = float(np.log(0.05))  # that a stroke wide enough for several digi
 IMPOSSIBLE = 1e-4  # no probability counts as less
 
 
-def _reading(draft: _Draft, p: Array) -> Reading:
-    """The best explanation of the ink, given what the network thinks of every proposal."""
+def _reading(draft: _Draft, p: Array, drawn: bool = False) -> Reading:
+    """The best explanation of the ink, given what the network thinks of every proposal.
+
+    drawn: whether all of it was drawn to be read.
+    """
     from photograph import as_box  # noqa: PLC0415
 
     chosen = _explain(draft.proposals, draft.wholes, p)
-    chosen = _plausible(chosen, draft, p)
+    chosen = _believable(chosen, p) if drawn else _plausible(chosen, draft, p)
     strokes = [draft.proposals[index].stroke for index in chosen]
     digits: list[Digit] = []
     lines = rows_of([stroke.box for stroke in strokes])
@@ -353,7 +370,8 @@ def _reading(draft: _Draft, p: Array) -> Reading:
         "".join(str(digit.digit) for digit in digits if digit.row == row)
         for row in range(len(lines))
     ]
-    return Reading(rows, digits, draft.picture, draft.flat, draft.ink, draft.shrink)
+    unread = _left_over(chosen, draft) if drawn else []
+    return Reading(rows, digits, draft.picture, draft.flat, draft.ink, draft.shrink, unread)
 
 
 def _explain(proposals: list[_Proposal], wholes: list[tuple[int, ...]], p: Array) -> list[int]:
@@ -416,6 +434,37 @@ def _groups(sets: list[frozenset[int]]) -> list[frozenset[int]]:
     return groups
 
 
+def _believable(chosen: list[int], p: Array) -> list[int]:
+    """The digits of which the network is not too unsure to say anything."""
+    return [index for index in chosen if p[index, :10].max() > 0.3]
+
+
+def _left_over(chosen: list[int], draft: _Draft) -> list[tuple[int, int, int, int]]:
+    """Boxes around ink that is part of no digit, from left to right: of each stroke the pieces side
+    by side.  What is a third as large as a typical digit or stroke is a dot or the end of a line.
+    """
+    used = {piece for index in chosen for piece in draft.proposals[index].pieces}
+    runs = [
+        _around([draft.boxes[piece] for piece in run])
+        for whole in draft.wholes
+        for free, run in groupby(whole, key=lambda piece: piece not in used)
+        if free
+    ]
+    typical = np.median(
+        [max(draft.proposals[index].stroke.box[2:]) for index in chosen]
+        or [max(box[2:]) for box in runs]
+        or [0]
+    )
+    return sorted(box for box in runs if max(box[2:]) > 0.35 * typical)
+
+
+def _around(boxes: list[tuple[int, int, int, int]]) -> tuple[int, int, int, int]:
+    """The smallest box that holds them all."""
+    x, y, w, h = np.array(boxes).T
+    left, top = int(x.min()), int(y.min())
+    return left, top, int((x + w).max()) - left, int((y + h).max()) - top
+
+
 def _plausible(chosen: list[int], draft: _Draft, p: Array) -> list[int]:
     """The digits that are of a kind with the others: one hand wrote them all with one pen.
 
@@ -425,7 +474,7 @@ def _plausible(chosen: list[int], draft: _Draft, p: Array) -> list[int]:
     """
     from photograph import stroke_width  # noqa: PLC0415
 
-    chosen = [index for index in chosen if p[index, :10].max() > 0.3]
+    chosen = _believable(chosen, p)
     if not chosen:
         return []
     strokes = [draft.proposals[index].stroke for index in chosen]

@@ -75,7 +75,8 @@ function paint() {
   $("prompt").hidden = Boolean(strokes.length || photo || keyboard);
 }
 
-/** A corner around each digit that was found, the chosen one all round. */
+/** A frame around each digit that was found, a bold one around the chosen one; dashes around what
+ * cannot be read. */
 function boxes(context) {
   const [left, top, scale] = placeOf(reading.size);
   reading.digits.forEach((digit, index) => {
@@ -84,6 +85,14 @@ function boxes(context) {
     context.lineWidth = index === chosen ? 1.6 : 0.8;
     context.strokeRect(left + x - 5, top + y - 5, w + 10, h + 10);
   });
+  context.strokeStyle = color("--minus");
+  context.lineWidth = 0.8;
+  context.setLineDash([4, 4]);
+  for (const box of reading.unread) {
+    const [x, y, w, h] = box.map((side) => side * scale);
+    context.strokeRect(left + x - 5, top + y - 5, w + 10, h + 10);
+  }
+  context.setLineDash([]);
 }
 
 function crosshair(context) {
@@ -219,7 +228,9 @@ function show(milliseconds) {
   // An unchanged answer is not said again.
   if ($("reading").innerHTML !== text.map((line) => line.outerHTML).join(""))
     $("reading").replaceChildren(...text);
-  $("doubt").textContent = digits.length ? `${sureness(digits)} Answered in ${Math.round(milliseconds)} ms.` : "";
+  const unread = reading?.unread.length ? "Unreadable: what is framed in dashes; leave room around digits. " : "";
+  const sure = digits.length ? `${sureness(digits)} Answered in ${Math.round(milliseconds)} ms.` : "";
+  $("doubt").textContent = unread + sure;
   showDigits(digits);
   showChosen();
 }

@@ -82,10 +82,21 @@ def test_a_drawing_is_read(client: FlaskClient, rng: np.random.Generator) -> Non
         assert image.reshape(28, 28)[:, 0].max() == 0  # paper
 
 
+def test_what_cannot_be_read_is_framed(client: FlaskClient, rng: np.random.Generator) -> None:
+    paper = drawn(["31"], rng)
+    cv2.ellipse(paper, (450, 90), (60, 20), 0, 0, 360, 0, 13)
+    cv2.line(paper, (380, 60), (560, 120), 0, 13)
+    answer = client.post("/drawing", data=encoded(paper)).get_json()
+    assert answer["rows"] == ["31"]
+    ((x, y, width, height),) = answer["unread"]
+    ink = cv2.boundingRect((paper[:, 370:] < 153).astype(np.uint8))
+    assert (x, y, width, height) == (ink[0] + 370, *ink[1:])
+
+
 def test_an_empty_paper_is_no_error(client: FlaskClient) -> None:
     answer = client.post("/drawing", data=encoded(np.full((300, 600), 255, np.uint8)))
     assert answer.status_code == 200
-    assert answer.get_json() == {"rows": [], "size": [600, 300], "digits": []}
+    assert answer.get_json() == {"rows": [], "unread": [], "size": [600, 300], "digits": []}
 
 
 def test_a_photo_is_read(client: FlaskClient, rng: np.random.Generator) -> None:

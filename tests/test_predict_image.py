@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 import predict_image
+import synthetic_digits
 from augmentation import looks
 from photograph import PictureError, normalise_digit
 from predict_image import (
@@ -21,6 +22,7 @@ from predict_image import (
     Reading,
     draw_annotated,
     draw_steps,
+    load_reader,
     main,
     read_digits,
     read_drawing,
@@ -205,6 +207,65 @@ def test_in_a_drawing_every_dark_pixel_is_ink(typist: Typist) -> None:
     assert np.array_equal(reading.ink, drawing < 153)
     drawing[:, :200] = 0
     assert read_drawing(drawing, typist).ink[:, :200].all()
+
+
+def touching(digits: str, gap: int, rng: np.random.Generator) -> Array:
+    """A drawing of digits whose lines, of 13 pixels, have this much from middle to middle."""
+    paths, left = [], 40.0
+    for digit in digits:
+        lines = [points * 110 for points, _ in synthetic_digits.strokes(int(digit), rng)]
+        x = np.concatenate(lines)[:, 0]
+        paths += [line + np.array([left - x.min(), 40]) for line in lines]
+        left += float(np.ptp(x)) + gap
+    drawing = np.full((200, int(left) + 60), 255, np.uint8)
+    for path in paths:
+        corners = [np.rint(16 * path).astype(np.int32)]
+        cv2.polylines(drawing, corners, False, 0, 13, cv2.LINE_AA, 4)
+    return drawing
+
+
+@pytest.mark.parametrize("gap", [30, 8, 4, 0, -6])
+def test_ink_in_a_drawing_is_read_or_reported(gap: int, rng: np.random.Generator) -> None:
+    """Also of digits that touch, in whatever number: no large piece of ink is in no box."""
+    model = load_reader(None)
+    for _ in range(6):
+        digits = "".join(map(str, rng.integers(0, 10, 4)))
+        drawing = touching(digits, gap, rng)
+        reading = read_drawing(drawing, model)
+        if gap == 30:
+            assert (reading.rows, reading.unread) == ([digits], [])
+        missing = drawing < 153
+        for x, y, w, h in [*(digit.box for digit in reading.digits), *reading.unread]:
+            missing[max(0, y - 2) : y + h + 2, max(0, x - 2) : x + w + 2] = False
+        _, _, boxes, _ = cv2.connectedComponentsWithStats(missing.astype(np.uint8))
+        assert (boxes[1:, 2:4].max(axis=1, initial=0) < 0.4 * 123).all()
+
+
+def test_a_digit_among_scribbles_is_read(rng: np.random.Generator) -> None:
+    """In a photograph it would be part of a row of words."""
+    drawing = np.pad(touching("3", 0, rng), ((0, 0), (0, 600)), constant_values=255)
+    for x in (250, 400, 550):
+        for turn in range(0, 180, 36):
+            cv2.ellipse(drawing, (x, 95), (50, 20), turn, 0, 360, 0, 9)
+    reading = read_drawing(drawing)
+    assert reading.rows == ["3"]
+    assert len(reading.unread) == 3
+
+
+def test_what_is_alone_on_a_drawing_is_reported() -> None:
+    """A line from edge to edge, of pieces that are too wide for any digit; but no dot beside it."""
+    drawing = np.full((200, 700), 255, np.uint8)
+    drawing[90:100] = 0
+    drawing[20:30, 20:30] = 0
+    reading = read_drawing(drawing)
+    assert (reading.rows, reading.unread) == ([], [(0, 90, 700, 10)])
+
+
+def test_of_a_photograph_nothing_is_reported() -> None:
+    drawing = np.full((200, 300), 255, np.uint8)
+    cv2.ellipse(drawing, (150, 100), (80, 20), 20, 0, 360, 0, 5)
+    assert read_drawing(drawing).unread
+    assert not read_digits(drawing).unread
 
 
 def test_an_empty_drawing_gives_an_empty_reading(typist: Typist) -> None:

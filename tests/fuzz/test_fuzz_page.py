@@ -139,6 +139,6 @@ def test_requests(fuzz: Fuzzer) -> None:
             assert kind == "application/json", head
             assert len(json.loads(body)["error"].split()) >= 3, body
         elif status == 200 and kind == "application/json":
-            assert json.loads(body).keys() in ({"rows", "size", "digits"}, {"layers"})
+            assert json.loads(body).keys() in ({"rows", "unread", "size", "digits"}, {"layers"})
         elif status == 200:
             assert body in files, head
