@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement  # pytest brings it
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -203,17 +204,36 @@ def test_dependencies_are_bounded_from_below_and_pinned_at_both_ends() -> None:
     extras = project["optional-dependencies"]
     needed = [*project["dependencies"], *extras["test"], *extras["web"]]  # as test asks for web
     bounds = dict(line.split(">=") for line in needed if ">=" in line)
-    newest, oldest = pins("constraints.txt"), pins("constraints-oldest.txt")
+    supported = [
+        classifier.removeprefix("Programming Language :: Python :: ")
+        for classifier in project["classifiers"]
+        if classifier.startswith("Programming Language :: Python :: 3.")
+    ]
+    assert f">={supported[0]}" == project["requires-python"]
+    oldest = pins("constraints-oldest.txt", supported[0])
     judges = {"coverage", "mypy", "ruff"}  # of tests and source, which do without them
     assert oldest.keys() == bounds.keys() - judges
     for name, bound in bounds.items():
-        assert numbers(newest[name]) > numbers(bound)
         assert f"{oldest.get(name, bound)}.".startswith(f"{bound}.")
+        for python in supported:
+            assert numbers(pins("constraints.txt", python)[name]) > numbers(bound)
+    everywhere = {frozenset(pins("constraints.txt", python)) for python in supported}
+    assert len(everywhere) == 1  # no Python is left without a pin that the others have
 
 
-def pins(name: str) -> dict[str, str]:
+def pins(name: str, python: str) -> dict[str, str]:
+    """The versions that a file of constraints names for one Python, each package's only once."""
     lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
-    return dict(line.split("==") for line in lines if not line.startswith("#"))
+    pinned: dict[str, str] = {}
+    for line in lines:
+        if line.startswith("#"):
+            continue
+        wanted = Requirement(line)
+        if wanted.marker is None or wanted.marker.evaluate({"python_version": python}):
+            assert wanted.name not in pinned
+            (exact,) = wanted.specifier
+            pinned[wanted.name] = exact.version
+    return pinned
 
 
 def numbers(version: str) -> list[int]:
