@@ -27,6 +27,14 @@ def test_one_matrix_meets_a_stack_of_views() -> None:
     np.testing.assert_allclose(y, np.einsum("rk,skc->src", a, b), rtol=1e-12, atol=1e-12)
 
 
+def test_single_matrices_are_cut_as_well() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(16, 150)), rng.normal(size=(150, 640))
+    y = np.empty((16, 640))
+    thin_products(a, b, y, narrowest=100)
+    np.testing.assert_allclose(y, a @ b, rtol=1e-12, atol=1e-12)
+
+
 def test_pieces_are_small_but_not_narrower_than_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     real = np.matmul

@@ -314,6 +314,15 @@ def test_the_same_noise_makes_the_same_network() -> None:
     assert (TwoLayerNet(6, 5, 4).params.flat != TwoLayerNet(6, 5, 4).params.flat).any()
 
 
+@pytest.mark.parametrize("spread", [-0.01, np.nextafter(1e6, np.inf), np.nan])
+def test_a_spread_that_no_weights_can_have(spread: float) -> None:
+    TwoLayerNet(6, 5, 4, weight_init_std=1e6)
+    with pytest.raises(
+        ValueError, match="expected a weight_init_std from 0 to a million; received"
+    ):
+        TwoLayerNet(6, 5, 4, weight_init_std=spread)
+
+
 def test_weight_init_std_is_the_spread_of_the_weights() -> None:
     network = TwoLayerNet(300, 100, 10, weight_init_std=2.5, rng=np.random.default_rng(0))
     assert network.params["W1"].std() == pytest.approx(2.5, rel=0.02)
