@@ -73,8 +73,10 @@ def _take(folder: Path) -> tuple[BinaryIO, bool]:
             folder.mkdir(parents=True, exist_ok=True)
             file = path.open("ab", buffering=0)
         except OSError as error:
-            if isinstance(error, FileNotFoundError) and chance:
-                continue  # a run that ended has just removed the folder that it had made
+            # A run that ended has just removed the folder that it had made: before the file was
+            # opened, or after mkdir had been told that it exists and before it looked what it is.
+            if isinstance(error, FileNotFoundError | FileExistsError) and chance:
+                continue
             raise WriteError(folder, error) from error
         try:
             locked = _lock(file, folder)

@@ -97,10 +97,30 @@ while turns < 40:
 
 def test_never_two_inside_though_folder_and_lock_come_and_go(tmp_path: Path, root: Path) -> None:
     processes = [start(root, RACE, tmp_path / "a" / "b", tmp_path / "claim") for _ in range(4)]
-    for process in processes:
-        out, err = process.communicate(timeout=60)
+    # All are waited for before any is judged, or a failure here would leave some to later tests.
+    told = [process.communicate(timeout=60) for process in processes]
+    for process, (out, err) in zip(processes, told, strict=True):
         assert (process.returncode, out, err) == (0, "", "")
     assert not list(tmp_path.rglob(".lock"))
+
+
+def test_a_folder_that_goes_while_it_is_being_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """mkdir finds it there, another run removes it, and mkdir finds that it is no folder."""
+    folder = tmp_path / "a"
+    folder.mkdir()
+    is_dir_as_before = Path.is_dir
+
+    def is_dir_of_another(path: Path, **options: bool) -> bool:
+        if path == folder and not list(folder.iterdir()):
+            monkeypatch.undo()
+            folder.rmdir()
+        return is_dir_as_before(path, **options)
+
+    monkeypatch.setattr(Path, "is_dir", is_dir_of_another)
+    with hold(folder) as locked:
+        assert locked
 
 
 def test_refused_by_one_that_ends_at_this_moment(
