@@ -1,5 +1,5 @@
-"""What the tests share: one thread for the linear algebra, noise that is the same on every run, and
-the real data where it is to be had.
+"""What the tests share: one thread for the linear algebra, noise that is the same on every run, a
+small model, and the real data where it is to be had.
 """
 
 import os
@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from two_layer_net import TwoLayerNet
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -49,3 +51,11 @@ def real_data() -> Path:
     if not folder or not Path(folder, "mnist", "train-images-idx3-ubyte.gz").is_file():
         pytest.skip("needs the real data: MNIST_DATASET_DIR names no folder that holds it")
     return Path(folder)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A network that knows nothing, but answers."""
+    path = tmp_path / "model.npz"
+    TwoLayerNet(784, 8, 10, rng=np.random.default_rng(0)).save(path)
+    return path

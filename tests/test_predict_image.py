@@ -331,14 +331,6 @@ def test_the_steps_are_drawn_for_any_number_of_digits(text: str, typist: Typist)
 
 
 @pytest.fixture
-def model(tmp_path: Path) -> Path:
-    """A network that knows nothing, but answers."""
-    path = tmp_path / "model.npz"
-    TwoLayerNet(784, 8, 10, rng=np.random.default_rng(0)).save(path)
-    return path
-
-
-@pytest.fixture
 def reading_typist(monkeypatch: pytest.MonkeyPatch, typist: Typist) -> None:
     """Every model file holds the typist."""
     monkeypatch.setattr(predict_image, "load_reader", lambda model: typist)

@@ -45,14 +45,6 @@ def nobody() -> Iterator[int]:
 
 
 @pytest.fixture
-def model(tmp_path: Path) -> Path:
-    """A network that knows nothing, but answers."""
-    path = tmp_path / "model.npz"
-    TwoLayerNet(784, 8, 10, rng=np.random.default_rng(0)).save(path)
-    return path
-
-
-@pytest.fixture
 def pictures(tmp_path: Path) -> list[Path]:
     """Two pictures of a line."""
     paper = np.full((60, 60), 255, np.uint8)
