@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-Array = NDArray[Any]
+from digits.types import Array
 
 without_warnings = np.errstate(over="ignore", invalid="ignore")
 """Decorates what may meet numbers too large for their type: inf and nan tell of it, no warning

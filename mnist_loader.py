@@ -24,11 +24,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
 
-from terminal import printable
-
-Array = NDArray[Any]
+from digits.cli import printable
+from digits.types import Array
 
 # What there is to say goes through logging: seen on stderr by default, under the control of whoever
 # configures logging, and never an exception, which `warnings` become under `python -W error`.
@@ -491,7 +489,7 @@ def _parse_idx(stream: io.BufferedIOBase, most: int) -> Array:
 def _synthesize() -> list[Array]:
     """Training and test digits, the same whenever and wherever they are drawn."""
     try:
-        from synthetic_digits import generate  # noqa: PLC0415  seldom needed
+        from digits.data.synthetic_digits import generate  # noqa: PLC0415  seldom needed
     except ImportError as error:
         raise DatasetError(f"synthetic digits can't be drawn: {error}") from error
     logger.warning("Drawing %s synthetic digits", f"{sum(SYNTHETIC_SIZES):,}")

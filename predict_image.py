@@ -18,19 +18,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from augmentation import looks
-from terminal import ENDED_BY_A_CLOSED_PIPE, Parser, printable, say, warn
+from digits.cli import ENDED_BY_A_CLOSED_PIPE, Parser, printable, say, warn
+from digits.training.augmentation import looks
+from digits.types import Array
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from photograph import Stroke
+    from digits.photos.photograph import Stroke
 
-Array = NDArray[Any]
 
-SHIPPED_MODEL = Path(__file__).with_name("models") / "photo.npz"
+SHIPPED_MODEL = Path(__file__).with_name("digits") / "models" / "photo.npz"
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 UNSURE = 0.77  # below this confidence a digit is marked; one digit in a hundred is, wrongly
 LOOKS = 5  # at each digit: straight on, and from a pixel to each side
@@ -97,7 +96,7 @@ def read_digits(image: str | Path | Array, model: Reader | str | Path | None = N
 
     `image` is a file, or an array as `photograph.read_picture` gives it: uint8, (height, width) in
     grey or (height, width, 3) in OpenCV's order blue, green, red.  `model` is a network, a file
-    that `nn.sequential.load_model` understands, or None for the one that is shipped.
+    that `digits.nn.sequential.load_model` understands, or None for the one that is shipped.
 
     A picture without digits gives a Reading without rows.  Raises photograph.PictureError where
     there is no picture to read, ValueError where the network's answers are no numbers, and what
@@ -118,7 +117,7 @@ def read_drawing(drawing: Array, model: Reader | str | Path | None = None) -> Re
 
     Raises photograph.PictureError for what is no such array.
     """
-    import photograph  # noqa: PLC0415
+    from digits.photos import photograph  # noqa: PLC0415
 
     flat = photograph.check_picture(drawing)
     if flat.ndim != 2:
@@ -192,7 +191,7 @@ def load_reader(model: Reader | str | Path | None) -> Reader:
             f"there is no model {path}; train one (python train_net.py --recipe lenet5 --out "
             "runs/lenet5) and name it (--model runs/lenet5/model.npz)"
         )
-    from nn.sequential import load_model  # noqa: PLC0415  (a reader of one's own needs no library)
+    from digits.nn.sequential import load_model  # noqa: PLC0415  (a reader of one's own needs no library)
 
     return load_model(path)
 
@@ -227,7 +226,7 @@ class _Draft:
 
 def _draft(image: str | Path | Array) -> _Draft | Exception:
     """Everything before the network; the exception where there is no picture."""
-    import photograph  # noqa: PLC0415  (whoever asks for help only must not wait for OpenCV)
+    from digits.photos import photograph  # noqa: PLC0415  (whoever asks for help only must not wait for OpenCV)
 
     try:
         if isinstance(image, str | Path):
@@ -245,7 +244,7 @@ def _drafted(
     picture: Array, shrink: int, flat: Array, ink: Array, amount: Array, scale: float
 ) -> _Draft:
     """The proposals for ink that was found, and what the network will see of them."""
-    from photograph import find_strokes, normalise_digit  # noqa: PLC0415
+    from digits.photos.photograph import find_strokes, normalise_digit  # noqa: PLC0415
 
     proposals, wholes, boxes = _propose(find_strokes(ink, amount, flat))
     seen = [normalise_digit(proposal.stroke.ink).ravel() for proposal in proposals]
@@ -263,7 +262,7 @@ def _propose(
 
     Also the pieces of each stroke, and the boxes of all pieces.
     """
-    from photograph import cut, join  # noqa: PLC0415
+    from digits.photos.photograph import cut, join  # noqa: PLC0415
 
     proposals: list[_Proposal] = []
     wholes: list[tuple[int, ...]] = []
@@ -343,7 +342,7 @@ def _reading(draft: _Draft, p: Array, drawn: bool = False) -> Reading:
 
     drawn: whether all of it was drawn to be read.
     """
-    from photograph import as_box  # noqa: PLC0415
+    from digits.photos.photograph import as_box  # noqa: PLC0415
 
     chosen = _explain(draft.proposals, draft.wholes, p)
     chosen = _believable(chosen, p) if drawn else _plausible(chosen, draft, p)
@@ -472,7 +471,7 @@ def _plausible(chosen: list[int], draft: _Draft, p: Array) -> list[int]:
     that shines through), half as thick (remains of rulings), or cut by the edge of the picture and
     lower than the others.  "Typical" is a median weighted by ink and certainty.
     """
-    from photograph import stroke_width  # noqa: PLC0415
+    from digits.photos.photograph import stroke_width  # noqa: PLC0415
 
     chosen = _believable(chosen, p)
     if not chosen:
@@ -601,7 +600,7 @@ def draw_steps(reading: Reading, title: str = "", most: int = 40) -> Figure:
     it above the probability of 0 to 9."""
     from matplotlib.figure import Figure  # noqa: PLC0415  (most runs draw nothing)
 
-    import plots  # noqa: PLC0415
+    from digits import plots  # noqa: PLC0415
 
     digits = reading.digits[:most]
     columns = max(6, min(10, len(digits)))
@@ -754,12 +753,12 @@ def _draw(reading: Reading, image: Path, name: str | None, options: argparse.Nam
     if options.annotate:
         import cv2  # noqa: PLC0415
 
-        from nn.storage import write_file  # noqa: PLC0415
+        from digits.files.npz import write_file  # noqa: PLC0415
 
         _, png = cv2.imencode(".png", draw_annotated(reading))
         write_file(_drawing(options.annotate, image, name), png.tobytes())
     if options.steps:
-        import plots  # noqa: PLC0415
+        from digits import plots  # noqa: PLC0415
 
         said = " / ".join(reading.rows) or "no digits found"
         plots.save(

@@ -1,6 +1,6 @@
 """Train a network on handwritten digits: the one training loop of this library, and its command
-line. Whatever keeps the contract of `nn.network.Network` trains here, and what a run writes is
-enough to read digits with (model.npz), look at (curves.png) and go on from (checkpoint.npz).
+line. Whatever keeps the contract of `digits.nn.network.Network` trains here, and what a run writes
+is enough to read digits with (model.npz), look at (curves.png) and go on from (checkpoint.npz).
 
     python train_net.py                                  the two-layer network on MNIST
     python train_net.py --list                           which networks there are
@@ -25,26 +25,25 @@ from types import FrameType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
-import plots
-import terminal
-from augmentation import prefetch
+from digits import cli as terminal
+from digits import plots
+from digits.cli import Parser, printable, warn
+from digits.compute.distributed import ALONE, Ranks, average, join
+from digits.compute.threads import set_threads, threads
+from digits.files.lock import FolderInUseError, hold
+from digits.files.npz import StorageError, remove_unfinished, write_file
+from digits.nn.network import Network
+from digits.nn.optimizers import Optimizer
+from digits.recipes import RECIPES
+from digits.training.augmentation import prefetch
+from digits.training.checkpoints import load_checkpoint, load_run, save_checkpoint
+from digits.training.history import EpochRecord, History
+from digits.types import Array
 from functions import accuracy, cross_entropy_error, require_finite
 from mnist_loader import DatasetError, load_mnist
-from nn.checkpoints import load_checkpoint, load_run, save_checkpoint
-from nn.history import EpochRecord, History
-from nn.lock import FolderInUseError, hold
-from nn.network import Network
-from nn.optimizers import Optimizer
-from nn.parallel import set_threads, threads
-from nn.ranks import ALONE, Ranks, average, join
-from nn.storage import StorageError, remove_unfinished, write_file
-from recipes import RECIPES
-from terminal import Parser, printable, warn
 
-Array = NDArray[Any]
 Augment = Callable[[Array, np.random.Generator], Array]
 
 RESULTS = ("checkpoint.npz", "model.npz", "history.csv", "report.json", "curves.png")

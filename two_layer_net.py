@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike
 
+from digits.files.npz import StorageError, check_arrays, load_arrays, save_arrays
+from digits.files.onnx import export_onnx
+from digits.nn.parameters import Parameters
+from digits.types import Array
 from functions import (
     accuracy,
     numerical_gradient,
@@ -22,11 +26,6 @@ from functions import (
     to_labels,
     without_warnings,
 )
-from nn.onnx_export import export_onnx
-from nn.parameters import Parameters
-from nn.storage import StorageError, check_arrays, load_arrays, save_arrays
-
-Array = NDArray[Any]
 
 
 class TwoLayerNet:

@@ -12,22 +12,19 @@ import statistics
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from augmentation import looks
+from digits.compute.threads import set_threads
+from digits.nn.layers import BatchNormalization
+from digits.nn.optimizers import Optimizer
+from digits.nn.sequential import Sequential
+from digits.recipes import RECIPES, Recipe
+from digits.training.augmentation import looks
+from digits.types import Array
 from functions import accuracy
 from mnist_loader import DatasetError
-from nn.layers import BatchNormalization
-from nn.optimizers import Optimizer
-from nn.parallel import set_threads
-from nn.sequential import Sequential
-from recipes import RECIPES, Recipe
 from train_net import Data, load_data, train
-
-Array = NDArray[Any]
 
 VARIANTS = (
     "as it is",

@@ -13,21 +13,18 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-import non_digits
+from digits.data import non_digits
+from digits.files.npz import StorageError
+from digits.nn.network import Network
+from digits.nn.sequential import load_model
+from digits.photos.photograph import normalise_digit
+from digits.types import Array
 from mnist_loader import DatasetError
-from nn.network import Network
-from nn.sequential import load_model
-from nn.storage import StorageError
-from photograph import normalise_digit
 from train_net import load_data
-
-Array = NDArray[Any]
 
 FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_COMPLEX, cv2.FONT_HERSHEY_SCRIPT_COMPLEX)
 LETTERS = "ACEFGHJKMNPQRTUVWXYacdefhijkmnpruvwx#%&?=+*@$"
@@ -78,7 +75,7 @@ def others(x: Array, t: Array, rng: np.random.Generator, n: int = 1000) -> dict[
 
 def main() -> int:
     """Print the calibration error, the threshold, and a table of what falls below it."""
-    shipped = Path(__file__).parent.parent / "models" / "photo.npz"
+    shipped = Path(__file__).parent.parent / "digits" / "models" / "photo.npz"
     parser = argparse.ArgumentParser(prog="confidence", description="Does confidence mean much?")
     parser.add_argument("model", type=Path, nargs="?", default=shipped)
     parser.add_argument("--dataset-dir", type=Path)

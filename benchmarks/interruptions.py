@@ -27,9 +27,9 @@ from pathlib import Path
 from typing import Any
 
 import mnist_loader
-from nn.sequential import load_model
-from nn.storage import load_arrays
-from photograph import read_picture
+from digits.files.npz import load_arrays
+from digits.nn.sequential import load_model
+from digits.photos.photograph import read_picture
 
 ORIGINALS = mnist_loader.ORIGINALS["mnist"]
 

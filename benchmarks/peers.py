@@ -12,9 +12,9 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from digits.types import Array
+
 Run = Callable[[int], None]
 
 
@@ -72,9 +72,9 @@ def batches(size: int, count: int) -> Iterator[Array]:
 
 def build(network: str) -> Any:
     """The network of the recipe; the two-layer one stacked from layers as the others are."""
-    from nn.layers import Dense
-    from nn.sequential import Sequential
-    from recipes import RECIPES
+    from digits.nn.layers import Dense
+    from digits.nn.sequential import Sequential
+    from digits.recipes import RECIPES
 
     rng = np.random.default_rng(0)
     if network == "two-layer":
@@ -84,7 +84,7 @@ def build(network: str) -> Any:
 
 def ours(workload: Workload, x: Array, t: Array) -> Run:
     """The step of train_net.train."""
-    from nn.optimizers import SGD, Adam
+    from digits.nn.optimizers import SGD, Adam
 
     network = build(workload.network)
     rate = LEARNING_RATES[workload.network]
@@ -110,8 +110,8 @@ def matrix_products(workload: Workload, x: Array, t: Array) -> Run:
     A layer y = x W needs dW = x^T dy and, unless it is the first, dx = dy W^T; a convolution is
     the same with a row of x for each place of its window.
     """
-    from nn.convolution import Conv2D
-    from nn.layers import Dense
+    from digits.nn.convolution import Conv2D
+    from digits.nn.layers import Dense
 
     rng = np.random.default_rng(0)
     products: list[tuple[Array, Array, Array]] = []

@@ -12,16 +12,14 @@ import csv
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from photograph import PictureError, read_picture
+from digits.photos.photograph import PictureError, read_picture
+from digits.types import Array
 from predict_image import Reader, draw_annotated, load_reader, read_digits
-
-Array = NDArray[Any]
 
 
 def fixed_threshold(picture: Array) -> Array:

@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 
-from recipes import RECIPES
+from digits.recipes import RECIPES
 
 RANKS = (8, 64, 1024)
 

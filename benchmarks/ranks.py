@@ -23,15 +23,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nn.optimizers import Optimizer
-from nn.parallel import set_threads, threads
-from nn.ranks import Communicator, Ranks, average, join
-from nn.sequential import Sequential
-from recipes import RECIPES
-
-Array = NDArray[Any]
+from digits.compute.distributed import Communicator, Ranks, average, join
+from digits.compute.threads import set_threads, threads
+from digits.nn.optimizers import Optimizer
+from digits.nn.sequential import Sequential
+from digits.recipes import RECIPES
+from digits.types import Array
 
 RANKS = (1, 2, 4)
 SECONDS = 0.5

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from nn.layers import Dense
-from nn.optimizers import SGD
-from nn.sequential import Sequential
+from digits.nn.layers import Dense
+from digits.nn.optimizers import SGD
+from digits.nn.sequential import Sequential
 
 BATCHES = [2**i for i in range(13)]
 WIDTHS = [2**i for i in range(4, 13)]

@@ -189,7 +189,7 @@ COLD_START = {
     LIBRARY: """
 import sys
 import numpy as np
-from nn.sequential import load_model
+from digits.nn.sequential import load_model
 network = load_model(sys.argv[1])
 print(int(np.argmax(network.predict(np.load(sys.argv[2])))))
 """,
@@ -252,7 +252,7 @@ def main() -> int:
     if sys.argv[1:2] == ["--serve"]:
         serve(sys.argv[2], WORKLOADS[sys.argv[3]], sys.argv[4])
         return 0
-    if importlib.util.find_spec("nn") is None:  # the library is not installed: this checkout's own
+    if importlib.util.find_spec("digits") is None:  # not installed: this checkout's own
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         return subprocess.call([sys.executable, *sys.argv], env=environment)
     parser = argparse.ArgumentParser(

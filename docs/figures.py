@@ -14,20 +14,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch, FancyArrowPatch, Rectangle
-from numpy.typing import NDArray
 from reading import paper_photo
 
-import plots
+from digits import plots
+from digits.nn.optimizers import SGD, Adam, Optimizer
+from digits.nn.parameters import Parameters
+from digits.nn.sequential import Sequential
+from digits.types import Array
 from functions import sigmoid, softmax
 from mnist_loader import load_mnist
-from nn.optimizers import SGD, Adam, Optimizer
-from nn.parameters import Parameters
-from nn.sequential import Sequential
 from predict_image import draw_steps, read_digits
 from train_net import load_data, train
 from two_layer_net import TwoLayerNet
-
-Array = NDArray[Any]
 
 FIGURES = Path(__file__).resolve().parent / "guide" / "figures"
 BLUE, ORANGE, GREEN, GREY = plots.TRAIN, plots.VALIDATION, plots.TEST, "#777777"

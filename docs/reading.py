@@ -6,20 +6,17 @@ and how sure it was.  Pen, paper and light are this library's own, so the pictur
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch, FancyBboxPatch
-from numpy.typing import NDArray
 
-import plots
+from digits import plots
+from digits.data.synthetic_digits import strokes
+from digits.types import Array
 from predict_image import Digit, Reading, read_digits
-from synthetic_digits import strokes
-
-Array = NDArray[Any]
 
 PICTURE = Path(__file__).with_name("reading.png")
 NUMBER, HAND = "31415926", 7

@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 
-import plots
-from evaluate_net import evaluate
-from nn.layers import Dense, Normalization
-from nn.optimizers import SGD
-from nn.sequential import Sequential
+from digits import plots
+from digits.evaluate import evaluate
+from digits.nn.layers import Dense, Normalization
+from digits.nn.optimizers import SGD
+from digits.nn.sequential import Sequential
 from train_net import load_data, train
 
 

@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 
-import plots
-from nn.convolution import AveragePooling2D, Conv2D, ZeroPadding2D
-from nn.layers import Dense, Flatten, Reshape
-from nn.optimizers import Adam
-from nn.sequential import Sequential
+from digits import plots
+from digits.nn.convolution import AveragePooling2D, Conv2D, ZeroPadding2D
+from digits.nn.layers import Dense, Flatten, Reshape
+from digits.nn.optimizers import Adam
+from digits.nn.sequential import Sequential
 from predict_image import read_digits
 from train_net import load_data, train
 

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-import plots
-from nn.layers import Dense, Normalization
-from nn.optimizers import SGD
-from nn.sequential import Sequential
+from digits import plots
+from digits.nn.layers import Dense, Normalization
+from digits.nn.optimizers import SGD
+from digits.nn.sequential import Sequential
 from train_net import load_data, train
 
 

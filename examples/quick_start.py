@@ -5,11 +5,11 @@ does in `fit`.  TensorFlow's beginner tutorial, with Adam.
 import numpy as np
 from tqdm import tqdm
 
-import plots
+from digits import plots
+from digits.nn.layers import Dense
+from digits.nn.optimizers import Adam
+from digits.nn.sequential import Sequential
 from mnist_loader import load_mnist
-from nn.layers import Dense
-from nn.optimizers import Adam
-from nn.sequential import Sequential
 
 
 def main(epochs: int = 10, dataset: str = "mnist") -> None:

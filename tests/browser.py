@@ -19,7 +19,7 @@ from selenium.webdriver.common.actions.pointer_input import PointerInput
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
-from synthetic_digits import strokes
+from digits.data.synthetic_digits import strokes
 
 Path2D = list[tuple[float, float]]
 

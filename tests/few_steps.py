@@ -7,16 +7,14 @@ import sys
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from tiny_data import digits
 
-from nn.history import History
-from nn.network import Network
-from nn.ranks import ALONE, Ranks, join
-from recipes import RECIPES
+from digits.compute.distributed import ALONE, Ranks, join
+from digits.nn.network import Network
+from digits.recipes import RECIPES
+from digits.training.history import History
+from digits.types import Array
 from train_net import train
-
-Array = NDArray[Any]
 
 
 def trained(name: str, ranks: Ranks = ALONE, dtype: str = "float64") -> dict[str, Array]:

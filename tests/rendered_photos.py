@@ -9,11 +9,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from synthetic_digits import strokes
-
-Array = NDArray[Any]
+from digits.data.synthetic_digits import strokes
+from digits.types import Array
 
 
 @dataclass(frozen=True)

@@ -10,22 +10,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from tiny_data import TEST, small_with_dropout
 
-import evaluate_net
-import plots
-from augmentation import looks
-from evaluate_net import evaluate
+from digits import evaluate as evaluate_net
+from digits import plots
+from digits.evaluate import evaluate
+from digits.nn.convolution import AveragePooling2D, Conv2D
+from digits.nn.layers import Dense, Flatten
+from digits.nn.network import Network
+from digits.nn.sequential import Input, Sequential
+from digits.training.augmentation import looks
+from digits.types import Array
 from functions import cross_entropy_error
 from mnist_loader import load_mnist
-from nn.convolution import AveragePooling2D, Conv2D
-from nn.layers import Dense, Flatten
-from nn.network import Network
-from nn.sequential import Input, Sequential
 from two_layer_net import TwoLayerNet
 
-Array = NDArray[Any]
 Command = Callable[..., tuple[int, str, str]]
 
 

@@ -11,13 +11,13 @@ import mpmath
 import numpy as np
 import pytest
 from mpmath import mp, mpf
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 import functions as F
-from nn.parameters import Parameters
+from digits.nn.parameters import Parameters
+from digits.types import Array
 from two_layer_net import TwoLayerNet
 
-Array = NDArray[Any]
 FLOATS = (np.float32, np.float64)
 
 mp.dps = 50

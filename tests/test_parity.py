@@ -11,8 +11,7 @@ import pytest
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from test_layers import CASES, noise, ready, title
 
-from functions import to_one_hot
-from nn.convolution import (
+from digits.nn.convolution import (
     AveragePooling2D,
     Conv2D,
     MaxPooling2D,
@@ -20,7 +19,7 @@ from nn.convolution import (
     Window,
     ZeroPadding2D,
 )
-from nn.layers import (
+from digits.nn.layers import (
     Activation,
     BatchNormalization,
     Dense,
@@ -31,18 +30,18 @@ from nn.layers import (
     Normalization,
     Rescaling,
     Reshape,
-    Shape,
 )
-from nn.network import Network
-from nn.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
-from nn.parameters import Parameters
-from nn.sequential import LAYERS, Sequential
-from recipes import RECIPES
+from digits.nn.network import Network
+from digits.nn.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from digits.nn.parameters import Parameters
+from digits.nn.sequential import LAYERS, Sequential
+from digits.recipes import RECIPES
+from digits.types import Array, Shape
+from functions import to_one_hot
 from two_layer_net import TwoLayerNet
 
 torch: Any = pytest.importorskip("torch", reason="PyTorch is not installed (the extra `parity`)")
 
-Array = NDArray[Any]
 Tensor = Any
 Weights = dict[str, Tensor]
 

@@ -8,21 +8,19 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from tiny_data import digits
 
-import plots
-from nn.history import EpochRecord, History
+from digits import plots
+from digits.training.history import EpochRecord, History
+from digits.types import Array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-Array = NDArray[Any]
 
 
 def history(epochs: int, batches: int = 6, extra: int = 0, validation: bool = True) -> History:
@@ -145,8 +143,8 @@ def test_nothing_is_drawn_through_pyplot_nor_matplotlib_loaded_before_it_is_need
 ) -> None:
     script = f"""
 import sys
-import plots
-from nn.history import History
+from digits import plots
+from digits.training.history import History
 assert not {{"matplotlib", "cv2"}} & set(sys.modules), "importing plots should be quick"
 plots.save(plots.curves(History()), {str(tmp_path / "a.png")!r})
 assert "matplotlib.pyplot" not in sys.modules

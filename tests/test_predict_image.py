@@ -6,17 +6,16 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 import predict_image
-import synthetic_digits
-from augmentation import looks
-from photograph import PictureError, normalise_digit
+from digits.data import synthetic_digits
+from digits.photos.photograph import PictureError, normalise_digit
+from digits.training.augmentation import looks
+from digits.types import Array
 from predict_image import (
     LOOKS,
     Reading,
@@ -29,8 +28,6 @@ from predict_image import (
     read_many,
 )
 from two_layer_net import TwoLayerNet
-
-Array = NDArray[Any]
 
 ROOT = Path(predict_image.__file__).parent
 

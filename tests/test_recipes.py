@@ -10,17 +10,16 @@ import numpy as np
 import pytest
 from numpy.typing import DTypeLike, NDArray
 
+from digits.data.synthetic_digits import generate
+from digits.nn.layers import Dropout
+from digits.nn.network import Network
+from digits.nn.optimizers import Adam, CosineDecay, OneCycle, Optimizer
+from digits.nn.parameters import Parameters
+from digits.nn.sequential import Sequential, load_model
+from digits.recipes import C3_SEES, MNIST_DEVIATION, MNIST_MEAN, RECIPES, Recipe
+from digits.types import Array
 from functions import gradient_check
-from nn.layers import Dropout
-from nn.network import Network
-from nn.optimizers import Adam, CosineDecay, OneCycle, Optimizer
-from nn.parameters import Parameters
-from nn.sequential import Sequential, load_model
-from recipes import C3_SEES, MNIST_DEVIATION, MNIST_MEAN, RECIPES, Recipe
-from synthetic_digits import generate
 from train_net import main
-
-Array = NDArray[Any]
 
 COUNTS = {
     "two-layer": 39_760,

@@ -14,22 +14,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from tiny_data import TEST, TRAIN, digits, write_data_set
 
 import train_net
+from digits.nn.layers import Dense, Dropout
+from digits.nn.network import Network
+from digits.nn.optimizers import SGD, Adam, CosineDecay, Optimizer
+from digits.nn.parameters import Parameters
+from digits.nn.sequential import Sequential
+from digits.training.history import EpochRecord, History
+from digits.types import Array
 from functions import cross_entropy_error
 from mnist_loader import DatasetError
-from nn.history import EpochRecord, History
-from nn.layers import Dense, Dropout
-from nn.network import Network
-from nn.optimizers import SGD, Adam, CosineDecay, Optimizer
-from nn.parameters import Parameters
-from nn.sequential import Sequential
 from train_net import Data, TrainingError, load_data, train
 from two_layer_net import TwoLayerNet
 
-Array = NDArray[Any]
 Step = Callable[[ArrayLike, ArrayLike], tuple[float, Parameters]]
 
 

@@ -16,15 +16,15 @@ import mpmath
 import numpy as np
 import pytest
 from mpmath import mpf
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 import two_layer_net
+from digits.files.npz import StorageError, load_arrays, save_arrays
+from digits.nn.parameters import Parameters
+from digits.types import Array
 from functions import directional_error, gradient_check, softmax, to_one_hot
-from nn.parameters import Parameters
-from nn.storage import StorageError, load_arrays, save_arrays
 from two_layer_net import TwoLayerNet
 
-Array = NDArray[Any]
 NAMES = ["W1", "b1", "W2", "b2"]
 
 

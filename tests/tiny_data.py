@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import DTypeLike
 
 import mnist_loader
-from nn.layers import Dense, Dropout
-from nn.sequential import Sequential
-from synthetic_digits import generate
+from digits.data.synthetic_digits import generate
+from digits.nn.layers import Dense, Dropout
+from digits.nn.sequential import Sequential
 from train_net import Data
 
 TRAIN, TEST = 700, 200

@@ -8,21 +8,19 @@ the old ones must load for ever (tests/test_golden.py).
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from tiny_data import digits, small_with_dropout
 
-from nn.checkpoints import save_checkpoint
-from nn.convolution import (
+from digits.files.npz import VERSION
+from digits.nn.convolution import (
     AveragePooling2D,
     Conv2D,
     MaxPooling2D,
     Subsampling2D,
     ZeroPadding2D,
 )
-from nn.layers import (
+from digits.nn.layers import (
     Activation,
     BatchNormalization,
     Dense,
@@ -33,13 +31,12 @@ from nn.layers import (
     Rescaling,
     Reshape,
 )
-from nn.optimizers import Adam
-from nn.sequential import Input, Sequential
-from nn.storage import VERSION
+from digits.nn.optimizers import Adam
+from digits.nn.sequential import Input, Sequential
+from digits.training.checkpoints import save_checkpoint
+from digits.types import Array
 from train_net import train
 from two_layer_net import TwoLayerNet
-
-Array = NDArray[Any]
 
 FOLDER = Path(__file__).resolve().parent / f"version-{VERSION}"
 

@@ -1,0 +1,225 @@
+"""Measure a trained network on images it has never seen: loss, accuracy, what each digit is
+mistaken for, and pictures of the mistakes and of what goes on inside.
+
+    python -m digits.evaluate runs/two-layer/model.npz
+    python -m digits.evaluate runs/lenet5/model.npz --show 7       the feature maps of test image 7
+    python -m digits.evaluate runs/lenet5/model.npz --export-onnx lenet5.onnx     for other runtimes
+    python -m digits.evaluate runs/best/model.npz --looks 5        the mean answer to five looks
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from digits import plots
+from digits.cli import Parser, printable, say, warn
+from digits.files.npz import StorageError, write_file
+from digits.nn.network import Network
+from digits.nn.sequential import Sequential, load_model
+from digits.training.augmentation import LOOKS, looks
+from digits.types import Array
+from functions import accuracy, cross_entropy_error, to_inputs, to_labels
+from mnist_loader import DatasetError, load_mnist
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How a network did on n images: its probabilities y (n, k), and all that follows from them."""
+
+    loss: float
+    accuracy: float
+    confusion: Array
+    """(k, k) counts: row the true digit, column the predicted one."""
+    y: Array
+
+    def precision(self) -> Array:
+        """For each class: of the images read as it, the share that are it; nan if none was."""
+        return _share(self.confusion.diagonal(), self.confusion.sum(axis=0))
+
+    def recall(self) -> Array:
+        """For each class: of its images, the share that were read as it; nan if there are none."""
+        return _share(self.confusion.diagonal(), self.confusion.sum(axis=1))
+
+    def f1(self) -> Array:
+        """For each class: the harmonic mean of precision and recall, 2 hits / (read as it + is)."""
+        return _share(
+            2 * self.confusion.diagonal(), self.confusion.sum(axis=0) + self.confusion.sum(axis=1)
+        )
+
+    def table(self) -> str:
+        """Precision, recall, F1 and number of images: a line for each class, one for the mean of
+        those that have images.
+        """
+        rows = zip(
+            self.precision(), self.recall(), self.f1(), self.confusion.sum(axis=1), strict=True
+        )
+        lines = ["digit  precision  recall      f1  images"]
+        for index, (precision, recall, f1, images) in enumerate(rows):
+            digit = plots.class_name(index)
+            lines.append(f"{digit:>5}  {precision:9.4f}  {recall:6.4f}  {f1:6.4f}  {images:6,}")
+        tested = self.confusion.any(axis=1)
+        columns = (self.precision(), self.recall(), self.f1())
+        mean = [np.nanmean(values[tested]) for values in columns]
+        total = self.confusion.sum()
+        lines.append(f" mean  {mean[0]:9.4f}  {mean[1]:6.4f}  {mean[2]:6.4f}  {total:6,}")
+        return "\n".join(lines)
+
+
+def evaluate(network: Network, x: Array, t: Array, count: int = 1) -> Evaluation:
+    """Measure a network on images x (n, 784) in [0, 1] and their class indices t (n,).
+
+    count: the answer is the mean over so many looks at each image (`augmentation.looks`).
+
+    Raises ValueError if its answers are not finite or do not go with the labels.
+    """
+    y = np.mean([network.predict(look) for look in looks(to_inputs(x), count)], axis=0)
+    if not np.isfinite(y).all():
+        raise ValueError(
+            "expected probabilities; the network's are not finite, as its weights are too large: "
+            "use another copy, or train it again with a lower --learning-rate"
+        )
+    loss = cross_entropy_error(y, t)  # and so every image has a label that the network knows
+    confusion = np.zeros((y.shape[1], y.shape[1]), np.int64)
+    np.add.at(confusion, (to_labels(t, y.shape[1]), np.argmax(y, axis=1)), 1)
+    return Evaluation(loss, accuracy(y, t), confusion, y)
+
+
+def _share(part: Array, whole: Array) -> Array:
+    return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
+
+
+# --- command line ---------------------------------------------------------------------------------
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Evaluate as the command line says; the exit status is 0 done, 1 failed, 130 after Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    try:
+        return _evaluate_as_told(options)
+    except KeyboardInterrupt:
+        return 130
+    except (DatasetError, StorageError, OSError, ValueError, MemoryError, ImportError) as error:
+        warn(f"evaluate_net: {error}")
+        return 1
+
+
+def _evaluate_as_told(options: argparse.Namespace) -> int:
+    network = load_model(options.model)
+    if options.export_onnx is not None:
+        network.export_onnx(options.export_onnx)
+        say(f"wrote {options.export_onnx}")
+        return 0
+    # A network is tested on what it was trained on, unless the user says otherwise.
+    dataset = options.dataset or network.about.get("dataset", "mnist")
+    _, (x, t) = load_mnist(normalize=True, dataset=dataset, dataset_dir=options.dataset_dir)
+    out: Path = options.out or options.model.parent
+    name = printable(f"{network.about.get('recipe', options.model.name)} on {dataset}")
+    if options.show is not None:
+        return _show(network, x, t, options.show, name, out)
+
+    result = evaluate(network, x, t, options.looks)
+    several = f", {options.looks} looks at each" if options.looks > 1 else ""
+    say(
+        f"{name}: {len(x):,} test images{several}, loss {result.loss:.4f}, "
+        f"accuracy {result.accuracy:.4f}"
+    )
+    say(result.table())
+    plots.save(plots.confusion(result.confusion, name), out / "confusion.png")
+    plots.save(plots.mistakes(x, t, result.y, name), out / "mistakes.png")
+    drawn = ["confusion.png", "mistakes.png"]
+    first = next((W for W in network.params.values() if W.ndim in (2, 4)), None)
+    if first is not None:
+        plots.save(plots.weights(first, f"{name}: first layer"), out / "weights.png")
+        drawn.append("weights.png")
+    report = {
+        "model": options.model.name,
+        "recipe": network.about.get("recipe"),
+        "dataset": dataset,
+        "parameters": network.params.flat.size,
+        "looks": options.looks,
+        "test_accuracy": result.accuracy,
+        "test_loss": result.loss,
+        "precision": _plain(result.precision()),
+        "recall": _plain(result.recall()),
+        "f1": _plain(result.f1()),
+        "confusion": result.confusion.tolist(),
+    }
+    # Beside a model lies the report of its training, which must not be lost.
+    report_name = "report.json" if options.out else "evaluation.json"
+    write_file(out / report_name, (json.dumps(report, indent=1) + "\n").encode())
+    say(f"drew {', '.join(drawn)} in {out}")
+    return 0
+
+
+def _show(network: Network, x: Array, t: Array, index: int, name: str, out: Path) -> int:
+    """Draw what each layer of a convolutional network makes of one test image."""
+    if index >= len(x):
+        raise ValueError(f"expected --show 0 to {len(x) - 1:,}, a test image; received {index:,}")
+    image = x[index : index + 1]
+    y = network.predict(image)[0]
+    maps = []
+    if isinstance(network, Sequential):
+        layers = network.activations(image)
+        maps = [(title, a[0]) for title, a in layers if a.ndim == 4 and a.shape[3] > 1]
+    path = out / f"features-{index}.png"
+    answer = f"{plots.class_name(np.argmax(y))} ({np.max(y):.0%})"
+    title = f"{name}: test image {index}, a {t[index]}, read as {answer}"
+    plots.save(plots.feature_maps(image[0], maps, y, title), path)
+    say(f"{title}\ndrew {path}")
+    return 0
+
+
+def _plain(values: Array) -> list[float | None]:
+    """Numbers that JSON knows: it has no nan."""
+    return [None if np.isnan(value) else float(value) for value in values]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="evaluate_net",
+        description="Measure a trained network on the test images.",
+        epilog="Draws confusion.png, mistakes.png and weights.png; the figures go to report.json "
+        "in OUT, or, without --out, to evaluation.json beside the model.",
+    )
+    add = parser.add_argument
+    add("model", type=Path, metavar="MODEL", help="a model.npz that train_net wrote")
+    add(
+        "--dataset",
+        choices=["mnist", "fashion", "synthetic"],
+        help="test images to use (default: of the data set the network was trained on)",
+    )
+    add(
+        "--dataset-dir", type=Path, metavar="DIR", help="where the data sets are (default: dataset)"
+    )
+    add("--out", type=Path, metavar="DIR", help="where results go (default: beside the model)")
+    add(
+        "--looks",
+        type=int,
+        choices=range(1, len(LOOKS) + 1),
+        default=1,
+        metavar="N",
+        help=f"answer by the mean over N looks at an image that is moved a little; at most "
+        f"{len(LOOKS)} (default: 1)",
+    )
+    add("--show", type=_index, metavar="INDEX", help="only draw the feature maps of a test image")
+    add(
+        "--export-onnx",
+        type=Path,
+        metavar="FILE",
+        help="only write the network as an ONNX file, which other runtimes read",
+    )
+    return parser
+
+
+def _index(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 0; received {text}")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

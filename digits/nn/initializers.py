@@ -1,0 +1,119 @@
+"""How the first weights are drawn: small enough not to saturate a layer, large enough that a signal
+survives many of them.  Names and arguments are those of Keras.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from digits.types import Array
+
+Initializer = Callable[[tuple[int, ...], int, int, np.random.Generator], Array]
+"""(shape, fan_in, fan_out, noise) -> first weights, float64.  fan_in: how many inputs feed a unit;
+fan_out: how many units an input feeds."""
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same value everywhere."""
+
+    value: float = 0.0
+
+    def __call__(
+        self, shape: tuple[int, ...], _in: int, _out: int, _: np.random.Generator
+    ) -> Array:
+        return np.full(shape, self.value)
+
+
+@dataclass(frozen=True)
+class RandomNormal:
+    """A normal distribution."""
+
+    mean: float = 0.0
+    stddev: float = 0.05
+
+    def __call__(
+        self, shape: tuple[int, ...], _in: int, _out: int, rng: np.random.Generator
+    ) -> Array:
+        return rng.normal(self.mean, self.stddev, shape)
+
+
+@dataclass(frozen=True)
+class TruncatedNormal:
+    """A normal distribution without what lies beyond two standard deviations: those are redrawn."""
+
+    mean: float = 0.0
+    stddev: float = 0.05
+
+    def __call__(
+        self, shape: tuple[int, ...], _in: int, _out: int, rng: np.random.Generator
+    ) -> Array:
+        z = rng.standard_normal(shape)
+        while (far := np.abs(z) > 2).any():
+            z[far] = rng.standard_normal(int(far.sum()))
+        return self.mean + self.stddev * z
+
+
+def glorot_uniform(
+    shape: tuple[int, ...], fan_in: int, fan_out: int, rng: np.random.Generator
+) -> Array:
+    """Uniform with variance 2 / (fan_in + fan_out): activations and gradients both keep their size
+    through layers that are linear around 0, such as tanh (Glorot and Bengio 2010).
+    """
+    limit = math.sqrt(6 / (fan_in + fan_out))  # from -a to a the variance is a^2 / 3
+    return rng.uniform(-limit, limit, shape)
+
+
+def glorot_normal(
+    shape: tuple[int, ...], fan_in: int, fan_out: int, rng: np.random.Generator
+) -> Array:
+    """As `glorot_uniform`, from a truncated normal distribution."""
+    return _truncated(math.sqrt(2 / (fan_in + fan_out)), shape, rng)
+
+
+def he_uniform(
+    shape: tuple[int, ...], fan_in: int, _fan_out: int, rng: np.random.Generator
+) -> Array:
+    """Uniform with variance 2 / fan_in: makes up for the half of the signal that relu cuts off
+    (He et al. 2015).
+    """
+    limit = math.sqrt(6 / fan_in)
+    return rng.uniform(-limit, limit, shape)
+
+
+def he_normal(
+    shape: tuple[int, ...], fan_in: int, _fan_out: int, rng: np.random.Generator
+) -> Array:
+    """As `he_uniform`, from a truncated normal distribution."""
+    return _truncated(math.sqrt(2 / fan_in), shape, rng)
+
+
+def _truncated(stddev: float, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    # Cutting the tails off at two standard deviations leaves 0.8796 of the deviation.
+    return TruncatedNormal(stddev=stddev / 0.87962566103423978)(shape, 0, 0, rng)
+
+
+INITIALIZERS: dict[str, Initializer] = {
+    "zeros": Constant(0.0),
+    "ones": Constant(1.0),
+    "random_normal": RandomNormal(),
+    "truncated_normal": TruncatedNormal(),
+    "glorot_uniform": glorot_uniform,
+    "glorot_normal": glorot_normal,
+    "he_uniform": he_uniform,
+    "he_normal": he_normal,
+}
+
+
+def get_initializer(initializer: str | Initializer) -> Initializer:
+    """An initializer by its name; a function is one already, and is given back."""
+    if not isinstance(initializer, str):
+        return initializer
+    if initializer not in INITIALIZERS:
+        raise ValueError(
+            f"expected an initializer among {', '.join(INITIALIZERS)}, or a function; "
+            f"received {initializer!r}"
+        )
+    return INITIALIZERS[initializer]

@@ -1,0 +1,104 @@
+"""All the weights of a network as one flat vector, with a named and shaped view of each part.  The
+views are what the formulas read (`params["W1"]`), the vector is what optimizers, checkpoints and
+gradient checks work on (`params.flat`): the same memory, so there is nothing to keep in step.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from digits.types import Array
+
+MOST = 2**28
+"""Numbers in one vector, 1 GB in float32.  Training takes several such vectors."""
+
+
+class Parameters(Mapping[str, Array]):
+    """A read-only set of names, each with an array that is a view of `flat`.
+
+    >>> params = Parameters({"W1": (784, 50), "b1": (50,)})
+    >>> params["W1"].shape, params.flat.shape
+    ((784, 50), (39250,))
+
+    The arrays can be written, in place or by assignment: `params["W1"] -= 0.1 * grads["W1"]` and
+    `params["W1"] = W` both copy into the view, and never cut its tie to the vector.
+
+    Raises ValueError for a type other than float32 and float64, for sizes that are not whole
+    numbers above 0, and, before any memory is asked for, for more than MOST numbers.
+    """
+
+    def __init__(
+        self, shapes: Mapping[str, tuple[int, ...]], dtype: DTypeLike = np.float32
+    ) -> None:
+        if np.dtype(dtype) not in (np.float32, np.float64):
+            raise ValueError(f"expected parameters of type float32 or float64; received {dtype}")
+        for name, shape in shapes.items():
+            if not all(isinstance(size, int | np.integer) and size > 0 for size in shape):
+                raise ValueError(
+                    f"expected {name} of a shape of whole numbers above 0; received {shape}"
+                )
+        size = sum(math.prod(map(int, shape)) for shape in shapes.values())
+        if size > MOST:
+            raise ValueError(
+                f"expected at most {MOST:,} parameters; received {size:,}, which would take "
+                f"{size * np.dtype(dtype).itemsize / 1e9:,.1f} GB, and several times that while "
+                "they are trained: use fewer units"
+            )
+        self.__setstate__((dict(shapes), np.zeros(size, dtype)))  # from here on as if unpickled
+
+    def __getstate__(self) -> tuple[dict[str, tuple[int, ...]], Array]:
+        """What copying and pickling take along: not the views, which would come back as arrays of
+        their own.
+        """
+        return self.shapes, self.flat
+
+    def __setstate__(self, state: tuple[dict[str, tuple[int, ...]], Array]) -> None:
+        self.shapes, self.flat = state
+        self._views: dict[str, Array] = {}
+        start = 0
+        for name, shape in self.shapes.items():
+            stop = start + math.prod(shape)
+            self._views[name] = self.flat[start:stop].reshape(shape)
+            start = stop
+
+    def __getitem__(self, name: str) -> Array:
+        return self._views[name]
+
+    def __setitem__(self, name: str, value: ArrayLike) -> None:
+        view, value = self._views[name], np.asarray(value)
+        if value is view:  # what `params[name] -= step` hands back: already done, in place
+            return
+        if value.shape != view.shape:  # never broadcast: a bias is not a weight matrix
+            raise ValueError(f"expected {name} of shape {view.shape}; received shape {value.shape}")
+        view[...] = value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._views)
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+    def __repr__(self) -> str:
+        return f"Parameters({self.shapes}, dtype={self.flat.dtype})"
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the vector, and of every view."""
+        return self.flat.dtype
+
+    def zeros_like(self) -> "Parameters":
+        """The same names and shapes, filled with zeros: room for gradients."""
+        return Parameters(self.shapes, self.dtype)
+
+    def astype(self, dtype: DTypeLike) -> "Parameters":
+        """A copy in another type."""
+        other = Parameters(self.shapes, dtype)
+        other.flat[...] = self.flat
+        return other
+
+    def copy(self) -> "Parameters":
+        """A copy that shares no memory with this one."""
+        return self.astype(self.dtype)

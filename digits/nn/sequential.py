@@ -1,0 +1,459 @@
+"""A network as a stack of layers: what one gives, the next one takes, and the slopes go back the
+same way.  It keeps the contract of `digits.nn.network.Network`, as `TwoLayerNet` does.
+
+>>> from digits.nn.layers import Dense
+>>> network = Sequential([Dense(300, activation="relu"), Dense(100, activation="relu"), Dense(10)])
+>>> network.params.flat.size
+266610
+"""
+
+import copy
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from digits.compute.memory import keep_freed_memory
+from digits.compute.threads import products_alone
+from digits.files.npz import StorageError, check_arrays, load_arrays, save_arrays
+from digits.files.onnx import export_onnx
+from digits.nn.convolution import (
+    AveragePooling2D,
+    Conv2D,
+    MaxPooling2D,
+    Subsampling2D,
+    ZeroPadding2D,
+)
+from digits.nn.layers import (
+    Activation,
+    BatchNormalization,
+    Dense,
+    Dropout,
+    Flatten,
+    Layer,
+    Maxout,
+    Normalization,
+    Rescaling,
+    Reshape,
+)
+from digits.nn.network import Network
+from digits.nn.parameters import Parameters
+from digits.types import Array, Shape
+from digits.validation import check, positive_int
+from functions import (
+    accuracy,
+    numerical_gradient,
+    require_finite,
+    softmax,
+    softmax_cross_entropy,
+    softmax_cross_entropy_with_grad,
+    softmax_grad,
+    squared_error,
+    squared_error_grad,
+    to_inputs,
+    to_one_hot,
+    without_warnings,
+)
+from two_layer_net import TwoLayerNet
+
+keep_freed_memory()  # once, for all the networks to come
+
+LAYERS: dict[str, type[Layer]] = {
+    kind.__name__: kind
+    for kind in (
+        Activation,
+        AveragePooling2D,
+        BatchNormalization,
+        Conv2D,
+        Dense,
+        Dropout,
+        Flatten,
+        MaxPooling2D,
+        Maxout,
+        Normalization,
+        Rescaling,
+        Reshape,
+        Subsampling2D,
+        ZeroPadding2D,
+    )
+}
+"""The layers that a model file may name."""
+
+LOSSES = ("cross_entropy", "squared_error")
+
+PIECE = 250
+"""Images that `predict` takes at a time, so that the memory it needs does not grow with their
+number."""
+
+MOST_OUTPUTS = 2**22
+"""Numbers that a layer may make of one image.  More is a mistake, or a file that means harm."""
+
+
+class Input:
+    """The shape of one input, as the first entry of a stack; without it inputs are 784 pixels."""
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        sizes = shape if isinstance(shape, tuple | list) else (shape,)
+        self.shape = tuple(positive_int(size, "a size in the shape of an input") for size in sizes)
+        check(len(self.shape) > 0, "a shape of at least one size", shape)
+
+
+class Sequential:
+    """A stack of layers that ends in probabilities.
+
+    Inputs are floats (n, 784), or (n, *shape) after `Input(shape)`; answers t are class indices
+    (n,) or one-hot (n, classes).  The last layer gives a score for each class and the network
+    itself takes their softmax; a softmax at the end of `layers` is understood as that one.
+
+    loss: "cross_entropy", or "squared_error" of the probabilities.
+    label_smoothing: share of the cross-entropy's answer that is spread over all classes.
+
+    Raises ValueError if a layer cannot take what the one before it gives, for a wrong shape or
+    label or a pixel that is not finite; TypeError for integer pixels.  Weights too large for their
+    type give a loss that is inf or nan, and no warning.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer | Input],
+        *,
+        loss: str = "cross_entropy",
+        label_smoothing: float = 0.0,
+        rng: np.random.Generator | None = None,
+        dtype: DTypeLike = np.float32,
+        initialize: bool = True,
+    ) -> None:
+        if loss not in LOSSES:
+            raise ValueError(f"expected a loss among {', '.join(LOSSES)}; received {loss!r}")
+        check(0 <= label_smoothing < 1, "a label_smoothing in [0, 1)", label_smoothing)
+        self.loss_name, self.label_smoothing = loss, label_smoothing
+        self.rng = np.random.default_rng() if rng is None else rng
+        self.input_shape, self.layers = _built(layers)
+        self.classes = self.layers[-1].output_shape[0]
+        names = _names(self.layers)
+        self.params = Parameters(_shapes(names, "weight_shapes"), dtype)
+        self.state = Parameters(_shapes(names, "state_shapes"), dtype)
+        self.grads = self.params.zeros_like()
+        self.about: dict[str, Any] = {}
+        # Threads of ours and NumPy's own would stand in each other's way.
+        shared = any(layer.shares_work for layer in self.layers)
+        self._products = products_alone if shared else nullcontext
+
+        # The first layer with weights, where `backward` may end.
+        self.first = next((i for i, layer in enumerate(self.layers) if layer.weight_shapes), 0)
+        for i, (layer, own) in enumerate(names):
+            layer.needs_dx = i > self.first
+            layer.bind(
+                {name: self.params[own[name]] for name in layer.weight_shapes},
+                {name: self.grads[own[name]] for name in layer.weight_shapes},
+                {name: self.state[own[name]] for name in layer.state_shapes},
+                self.rng,
+                self.params.dtype,
+            )
+            if initialize:
+                layer.initialize()
+
+    # --- the contract -----------------------------------------------------------------------------
+
+    @without_warnings
+    def predict(self, x: ArrayLike) -> Array:
+        """Probabilities (n, classes); each row sums to 1."""
+        return softmax(self._all_scores(x))
+
+    def predict_classes(self, x: ArrayLike) -> NDArray[np.intp]:
+        """The most probable class of each sample, (n,)."""
+        return np.argmax(self._all_scores(x), axis=1)
+
+    @without_warnings
+    def loss(self, x: ArrayLike, t: ArrayLike, training: bool = False) -> float:
+        """Mean loss over the samples; with `training`, dropout and batch statistics are at work."""
+        scores = self._scores(self._inputs(x), training) if training else self._all_scores(x)
+        return self._loss(scores, t)
+
+    def accuracy(self, x: ArrayLike, t: ArrayLike) -> float:
+        """Share of the samples, 0 to 1, whose most probable class is the right one."""
+        return accuracy(self._all_scores(x), t)
+
+    def gradient(self, x: ArrayLike, t: ArrayLike, training: bool = False) -> Parameters:
+        """Gradient of `loss` by backpropagation, under the names of `params`."""
+        return self.loss_and_gradient(self._inputs(x), t, training)[1].copy()
+
+    @without_warnings
+    def loss_and_gradient(
+        self, x: ArrayLike, t: ArrayLike, training: bool = True
+    ) -> tuple[float, Parameters]:
+        """Both from one forward pass; the next call overwrites the gradient."""
+        x = self._inputs(x, finite=False)
+        with self._products():
+            scores = self._scores(x, training)
+            loss, dy = self._loss_and_slope(scores, t)
+            if not math.isfinite(loss):
+                require_finite(x)  # only now that something is wrong, as it takes time
+            for layer in reversed(self.layers[self.first :]):
+                slope = layer.backward(dy)
+                if slope is not None:  # as it may be for the last of them, self.first
+                    dy = slope
+        return loss, self.grads
+
+    def numerical_gradient(self, x: ArrayLike, t: ArrayLike) -> Parameters:
+        """The same gradient by central differences, in float64: two forward passes a weight."""
+        network = self.astype(np.float64)
+        grads = network.params.zeros_like()
+        for name, array in network.params.items():
+            grads[name] = numerical_gradient(lambda _: network.loss(x, t), array)
+        return grads
+
+    def _inputs(self, x: ArrayLike, finite: bool = True) -> Array:
+        """Inputs in the shape that the first layer takes; rows of as many numbers are welcome."""
+        x, size = np.asarray(x), math.prod(self.input_shape)
+        if x.shape[1:] == self.input_shape:
+            x = x.reshape(len(x), size)
+        elif len(self.input_shape) > 1 and x.shape[1:] != (size,):
+            raise ValueError(
+                f"expected inputs of shape {('n', *self.input_shape)} or (n, {size}); "
+                f"received shape {x.shape}"
+            )
+        x = to_inputs(x, size, self.params.dtype, finite=finite)
+        return x.reshape(len(x), *self.input_shape)
+
+    def _scores(self, x: Array, training: bool) -> Array:
+        for layer in self.layers:
+            x = layer.forward(x, training)
+        return x
+
+    @without_warnings
+    def _all_scores(self, x: ArrayLike) -> Array:
+        x = self._inputs(x)
+        scores = np.empty((len(x), self.classes), self.params.dtype)
+        with self._products():
+            for start in range(0, len(x), PIECE):
+                piece = slice(start, start + PIECE)
+                scores[piece] = self._scores(x[piece], training=False)
+        return scores
+
+    def _loss(self, scores: Array, t: ArrayLike) -> float:
+        if self.loss_name == "cross_entropy":
+            return softmax_cross_entropy(scores, t, self.label_smoothing)
+        return squared_error(softmax(scores), to_one_hot(t, self.classes, scores.dtype))
+
+    def _loss_and_slope(self, scores: Array, t: ArrayLike) -> tuple[float, Array]:
+        if self.loss_name == "cross_entropy":
+            return softmax_cross_entropy_with_grad(scores, t, self.label_smoothing)
+        dy = squared_error_grad(softmax(scores), to_one_hot(t, self.classes, scores.dtype))
+        return self._loss(scores, t), softmax_grad(scores, dy)
+
+    # --- looking inside ---------------------------------------------------------------------------
+
+    @without_warnings
+    def activations(self, x: ArrayLike) -> list[tuple[str, Array]]:
+        """What each layer makes of x: pairs of its name in `summary` and its outputs."""
+        y, outputs = self._inputs(x), []
+        for name, layer in zip(titles(self.layers), self.layers, strict=True):
+            y = layer.forward(y)
+            outputs.append((name, y))
+        return outputs
+
+    def summary(self) -> str:
+        """A table of the layers, their output shapes and numbers of parameters, as Keras prints."""
+        rows = [("Layer (type)", "Output Shape", "Param #")]
+        for name, layer in zip(titles(self.layers), self.layers, strict=True):
+            shape = ", ".join(map(str, ("None", *layer.output_shape)))
+            sizes = (*layer.weight_shapes.values(), *layer.state_shapes.values())
+            title = f"{name} ({type(layer).__name__})"
+            rows.append((title, f"({shape})", f"{sum(map(math.prod, sizes)):,}"))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows]
+        trainable, other = self.params.flat.size, self.state.flat.size
+        return "\n".join(
+            [
+                'Model: "sequential"',
+                "─" * len(lines[0]),
+                lines[0],
+                "═" * len(lines[0]),
+                *lines[1:],
+                "─" * len(lines[0]),
+                f"Total params: {trainable + other:,}",
+                f"Trainable params: {trainable:,}",
+                f"Non-trainable params: {other:,}",
+            ]
+        )
+
+    # --- copies and files -------------------------------------------------------------------------
+
+    def config(self) -> dict[str, Any]:
+        """The architecture in plain values, enough to build it again."""
+        layers = [{"class": type(layer).__name__, **layer.config()} for layer in self.layers]
+        return {
+            "class": "Sequential",
+            "input_shape": list(self.input_shape),
+            "loss": self.loss_name,
+            "label_smoothing": self.label_smoothing,
+            "layers": layers,
+        }
+
+    def astype(self, dtype: DTypeLike) -> Self:
+        """A copy with weights and arithmetic in another type: float32 trains, float64 checks."""
+        network = type(self)(
+            [Input(self.input_shape), *(type(layer)(**layer.config()) for layer in self.layers)],
+            loss=self.loss_name,
+            label_smoothing=self.label_smoothing,
+            rng=copy.deepcopy(self.rng),
+            dtype=dtype,
+            initialize=False,
+        )
+        network.params.flat[...], network.state.flat[...] = self.params.flat, self.state.flat
+        network.about = dict(self.about)
+        return network
+
+    def save(self, path: str | Path) -> None:
+        """Write weights, state, architecture and `about` to a `.npz` file."""
+        header = {"network": self.config(), "about": self.about}
+        save_arrays(path, "model", header, {**self.params, **self.state})
+
+    def export_onnx(self, path: str | Path) -> None:
+        """Write the network, from pixels to probabilities, for other runtimes (docs/exchange.md).
+
+        Raises ImportError without the package `onnx`, ValueError for a layer unknown to it.
+        """
+        layers = [
+            ({"name": name, **description}, {**layer.weights, **layer.state})
+            for name, description, layer in zip(
+                titles(self.layers), self.config()["layers"], self.layers, strict=True
+            )
+        ]
+        export_onnx(path, layers, self.input_shape, self.classes, self.about)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a network that `save` wrote; FileNotFoundError or StorageError if it cannot be."""
+        header, arrays = load_arrays(path, "model")
+        return cls.from_arrays(path, header, arrays)
+
+    @classmethod
+    def from_arrays(
+        cls, path: str | Path, header: dict[str, Any], arrays: dict[str, Array]
+    ) -> Self:
+        """The network in the contents of a model file; `path` is for the messages."""
+        config: Any = header.get("network")
+        try:
+            layers = _layers_from(config)
+            names = _names(_built(layers)[1])  # shapes only: no array is made before the check
+            loss, smoothing = config["loss"], float(config.get("label_smoothing", 0.0))
+            if loss not in LOSSES or not 0 <= smoothing < 1:
+                raise ValueError(f"loss {loss!r}, label_smoothing {smoothing}")
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise StorageError(
+                f"expected the description of a Sequential in {path}; found one that cannot be "
+                f"built ({type(error).__name__}: {error}); use another copy"
+            ) from error
+        expected = _shapes(names, "weight_shapes") | _shapes(names, "state_shapes")
+        check_arrays(path, arrays, expected)
+        dtype = next(iter(arrays.values())).dtype if arrays else np.dtype(np.float32)
+        network = cls(layers, loss=loss, label_smoothing=smoothing, dtype=dtype, initialize=False)
+        for name in network.params:
+            network.params[name] = arrays[name]
+        for name in network.state:
+            if name.startswith("moving_variance") and (arrays[name] < 0).any():
+                raise StorageError(
+                    f"{path}: array {name} holds variances below 0; use another copy"
+                )
+            network.state[name] = arrays[name]
+        network.about = header.get("about", {})
+        return network
+
+
+def load_model(path: str | Path) -> Network:
+    """Read any network of this library from a model file.
+
+    Nothing in the file is executed, and nothing is believed: FileNotFoundError or StorageError (a
+    ValueError) says what is wrong with it.
+    """
+    header, arrays = load_arrays(path, "model")
+    kind = header["network"].get("class") if isinstance(header.get("network"), dict) else None
+    match kind:
+        case "TwoLayerNet":
+            return TwoLayerNet.from_arrays(path, header, arrays)
+        case "Sequential":
+            return Sequential.from_arrays(path, header, arrays)
+    raise StorageError(f"expected a TwoLayerNet or a Sequential in {path}; found {kind}")
+
+
+# --- assembling -----------------------------------------------------------------------------------
+
+
+def _built(entries: Sequence[Layer | Input]) -> tuple[Shape, list[Layer]]:
+    """The input shape, and the layers, each told the shape that the one before it gives."""
+    entries = list(entries)
+    shape: Shape = (784,)
+    if entries and isinstance(entries[0], Input):
+        shape = entries[0].shape
+        entries = entries[1:]
+    layers = [entry for entry in entries if isinstance(entry, Layer)]
+    if not layers or len(layers) != len(entries):
+        strange = [entry for entry in entries if not isinstance(entry, Layer)]
+        raise ValueError(f"expected a list of layers, at least one; received {strange or entries}")
+    if len(set(map(id, layers))) != len(layers):
+        raise ValueError("expected different layers; received the same one twice: make a second")
+    input_shape = shape
+    for layer in layers:
+        layer.require_free()
+    for layer in layers:
+        layer.build(shape)
+        shape = layer.output_shape
+        if math.prod(shape) > MOST_OUTPUTS:
+            raise ValueError(
+                f"expected layers of at most {MOST_OUTPUTS:,} outputs; received a "
+                f"{type(layer).__name__} of {shape}, which would take "
+                f"{4 * PIECE * math.prod(shape) / 1e9:,.1f} GB for {PIECE} images: make it smaller"
+            )
+    if len(shape) != 1:
+        raise ValueError(
+            f"expected a last layer that gives one score for each class; received {shape}: "
+            "end with Flatten() and Dense(10)"
+        )
+    last = layers[-1]
+    if isinstance(last, Dense | Activation) and last.activation == "softmax":
+        last.activation = "linear"  # the network takes the softmax itself, together with the loss
+    return input_shape, layers
+
+
+def _names(layers: Sequence[Layer]) -> list[tuple[Layer, dict[str, str]]]:
+    """Each layer with the full names of its arrays, {"W": "W1", "b": "b1"}: only layers that have
+    arrays are counted.
+    """
+    named, number = [], 0
+    for layer in layers:
+        own = (*layer.weight_shapes, *layer.state_shapes)
+        number += bool(own)
+        named.append((layer, {name: f"{name}{number}" for name in own}))
+    return named
+
+
+def _shapes(named: list[tuple[Layer, dict[str, str]]], kind: str) -> dict[str, Shape]:
+    """All full names with their shapes; kind: "weight_shapes" or "state_shapes"."""
+    return {
+        own[name]: shape for layer, own in named for name, shape in getattr(layer, kind).items()
+    }
+
+
+def titles(layers: Sequence[Layer]) -> Iterator[str]:
+    """Names as Keras gives them: dense, dense_1, conv2d, max_pooling2d, ..."""
+    seen: dict[str, int] = {}
+    for layer in layers:
+        kind = type(layer).__name__
+        words = "".join(f"_{c.lower()}" if c.isupper() else c for c in kind).lstrip("_")
+        words = words.replace("2_d", "2d")  # max_pooling2_d
+        count = seen[words] = seen.get(words, -1) + 1
+        yield words if count == 0 else f"{words}_{count}"
+
+
+def _layers_from(config: Any) -> list[Layer | Input]:
+    layers: list[Layer | Input] = [Input(config["input_shape"])]
+    for description in config["layers"]:
+        arguments = dict(description)
+        layers.append(LAYERS[arguments.pop("class")](**arguments))
+    return layers

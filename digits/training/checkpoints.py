@@ -1,0 +1,99 @@
+"""A checkpoint is a training that can go on: weights, the optimizer's memory, the state of the
+noise and the history, in one `.npz` file.  Going on from it gives, to the last bit, what the
+training would have given without the pause.
+"""
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from digits.files.npz import StorageError, check_arrays, load_arrays, save_arrays
+from digits.nn.network import Network
+from digits.nn.optimizers import Optimizer
+from digits.training.history import EpochRecord, History
+
+
+def save_checkpoint(
+    path: Path, network: Network, optimizer: Optimizer, history: History, run: dict[str, Any]
+) -> None:
+    """Write everything that changes while `network` trains; `run` says how it was started."""
+    best_params, best_state = history.best_weights or (network.params.flat, network.state.flat)
+    header = {
+        "run": run,
+        "iterations": optimizer.iterations,
+        "noise": network.rng.bit_generator.state,
+        "epochs": [asdict(record) for record in history.epochs],
+        "best": None if history.best is None else asdict(history.best),
+        "seconds": history.seconds,
+    }
+    arrays = {
+        "params": network.params.flat,
+        "state": network.state.flat,
+        "best_params": best_params,
+        "best_state": best_state,
+        "losses": np.array(history.losses, dtype=np.float64),
+    }
+    slots = optimizer.slots or optimizer.empty_slots(network.params)
+    arrays |= {f"slot_{name}": slot for name, slot in slots.items()}
+    save_arrays(path, "checkpoint", header, arrays)
+
+
+def load_run(path: Path) -> dict[str, Any]:
+    """How the training in a checkpoint was started: the `run` that `save_checkpoint` was given."""
+    run = load_arrays(path, "checkpoint")[0].get("run")
+    if not isinstance(run, dict):
+        raise StorageError(f"{path} does not say which run it belongs to; start a new run")
+    return run
+
+
+def load_checkpoint(path: Path, network: Network, optimizer: Optimizer) -> History:
+    """Put a freshly built network and optimizer back to where they were, and return the history.
+
+    Raises FileNotFoundError, or StorageError if the file is damaged or of another network or
+    optimizer; then nothing has been changed.
+    """
+    header, arrays = load_arrays(path, "checkpoint")
+    slots = optimizer.empty_slots(network.params)
+    size, state_size = network.params.flat.shape, network.state.flat.shape
+    try:
+        iterations = _number(header["iterations"], int)
+        history = History(epochs=[_record(record) for record in header["epochs"]])
+        history.best = None if header["best"] is None else _record(header["best"])
+        history.seconds = _number(header["seconds"], float)
+        noise = np.random.default_rng()  # tries the state out, before the network's own is changed
+        noise.bit_generator.state = header["noise"]
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
+        raise StorageError(
+            f"{path} is not a whole checkpoint ({error}); start a new run"
+        ) from error
+    expected = {"params": size, "best_params": size, "state": state_size, "best_state": state_size}
+    expected |= {"losses": (iterations,)} | {f"slot_{name}": size for name in slots}
+    check_arrays(path, arrays, expected)
+
+    network.params.flat[...], network.state.flat[...] = arrays["params"], arrays["state"]
+    network.rng.bit_generator.state = noise.bit_generator.state
+    optimizer.iterations = iterations
+    optimizer.slots = {name: arrays[f"slot_{name}"] for name in slots}
+    history.losses = arrays["losses"].tolist()
+    if history.best is not None:
+        history.best_weights = arrays["best_params"], arrays["best_state"]
+    return history
+
+
+def _record(values: dict[str, Any]) -> EpochRecord:
+    record = EpochRecord(**values)
+    for name, value in asdict(record).items():
+        if value is not None or not name.startswith("validation"):
+            _number(value, int if name in ("epoch", "iteration") else float)
+    return record
+
+
+def _number(value: Any, kind: type[int] | type[float]) -> Any:
+    """The value if it is a finite number of this kind and not below 0; else ValueError."""
+    fits = isinstance(value, int) or (kind is float and isinstance(value, float))
+    if not fits or not 0 <= value <= sys.float_info.max:
+        raise ValueError(f"expected a finite {kind.__name__} of at least 0; found {value!r:.50}")
+    return value

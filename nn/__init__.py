@@ -1,4 +1,0 @@
-"""The machinery under the networks: parameters, layers, stacks of layers, optimizers and files of
-weights. Nothing is imported here, so that each module costs only what it needs: `from nn.sequential
-import Sequential`.
-"""

@@ -1,0 +1,499 @@
+"""Several ranks do what one process does: with threads that talk as MPI's processes do, and with
+real ones where mpi4py and mpiexec are installed.
+"""
+
+import json
+import math
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import threading
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from few_steps import trained
+from tiny_data import digits, small_with_dropout, write_data_set
+
+import train_net
+from digits.compute.distributed import ALONE, NUMBER_STARTED, Ranks, average, join, whole_batch
+from digits.nn.layers import BatchNormalization, Dense, Dropout
+from digits.nn.optimizers import SGD, Adam
+from digits.nn.sequential import Sequential
+from digits.recipes import RECIPES
+from digits.training.checkpoints import load_checkpoint, save_checkpoint
+from digits.training.history import History
+from digits.types import Array
+from train_net import train
+
+# --- ranks in threads -----------------------------------------------------------------------------
+
+
+class Room:
+    """Where threads meet that are ranks: each brings something, and sees what all have brought."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.barrier = threading.Barrier(size, timeout=60)
+        self.brought: list[Any] = [None] * size
+
+    def exchange(self, rank: int, thing: Any) -> list[Any]:
+        self.brought[rank] = thing
+        self.barrier.wait()
+        everything = list(self.brought)
+        self.barrier.wait()  # nobody brings the next thing before all have seen this one
+        return everything
+
+
+class Communicator:
+    """One rank's end of a room, with the methods of mpi4py that are used."""
+
+    def __init__(self, room: Room, rank: int) -> None:
+        self.room, self.rank = room, rank
+
+    def Get_rank(self) -> int:
+        return self.rank
+
+    def Get_size(self) -> int:
+        return self.room.size
+
+    def bcast(self, obj: Any) -> Any:
+        return pickle.loads(self.room.exchange(self.rank, pickle.dumps(obj))[0])
+
+    def allgather(self, sendobj: Any) -> list[Any]:
+        return [pickle.loads(m) for m in self.room.exchange(self.rank, pickle.dumps(sendobj))]
+
+    def Allreduce(self, sendbuf: None, recvbuf: Array) -> None:
+        assert sendbuf is None
+        parts = self.room.exchange(self.rank, recvbuf.copy())
+        assert len({(part.shape, part.dtype) for part in parts}) == 1
+        recvbuf[...] = sum(parts[1:], parts[0])
+
+    def Abort(self, errorcode: int) -> None:
+        self.room.barrier.abort()
+
+
+def by_ranks(size: int, work: Callable[[Ranks], Any]) -> list[Any]:
+    """What work(ranks) gives at each of `size` ranks; an error at one is raised here."""
+    room, results, errors = Room(size), [None] * size, list[BaseException]()
+
+    def live(rank: int) -> None:
+        try:
+            results[rank] = work(Ranks(Communicator(room, rank)))
+        except BaseException as error:
+            errors.append(error)
+            room.barrier.abort()
+
+    threads = [threading.Thread(target=live, args=(rank,)) for rank in range(size)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for error in errors:  # the first one broke the barrier for the others
+        raise error
+    return results
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+@pytest.mark.parametrize("n", [0, 1, 2, 5, 10, 100])
+def test_parts_are_even_and_gathered_in_order(size: int, n: int) -> None:
+    def work(ranks: Ranks) -> tuple[int, Array]:
+        own = np.arange(n)[ranks.part(n)]
+        return len(own), ranks.gather(own)
+
+    lengths, gathered = zip(*by_ranks(size, work), strict=True)
+    assert max(lengths) - min(lengths) <= 1
+    for rows in gathered:
+        np.testing.assert_array_equal(rows, np.arange(n))
+
+
+@pytest.mark.parametrize("size", [2, 3, 5])
+@pytest.mark.parametrize("n", [1, 2, 3, 8, 9])
+def test_an_average_is_the_mean_of_the_batch(size: int, n: int) -> None:
+    """Also where some ranks have more rows than others, or none."""
+    x = np.random.default_rng(n).random((n, 4))
+
+    def work(ranks: Ranks) -> tuple[Array, Array]:
+        with ranks.share(n) as rows:
+            assert whole_batch(x[rows]) == (n, rows)
+            return average(np.mean(x[rows], axis=0)), x[rows]
+
+    for mean, own in by_ranks(size, work):
+        np.testing.assert_allclose(mean, x.mean(axis=0), rtol=1e-12)
+        assert 1 <= len(own) <= math.ceil(n / size)
+
+
+def test_outside_a_shared_batch_and_alone_nothing_is_averaged() -> None:
+    x = np.ones((3, 4))
+    assert average(x) is x
+    assert (x == 1).all()
+    assert whole_batch(x) == (3, slice(None))
+    with ALONE.share(3) as rows:
+        assert rows == slice(0, 3)
+        assert (average(x) == 1).all()
+        assert whole_batch(x) == (3, slice(None))
+
+
+def test_what_rank_0_does_is_known_to_all() -> None:
+    assert by_ranks(3, lambda ranks: ranks.first(lambda: {"rank": ranks.rank})) == [{"rank": 0}] * 3
+
+
+def test_what_rank_0_cannot_do_ends_the_others_in_silence() -> None:
+    def work(ranks: Ranks) -> str:
+        try:
+            ranks.first(lambda: 1 / 0)
+        except ZeroDivisionError:
+            return "raised"
+        except SystemExit as leaving:
+            return f"left with {leaving.code}"
+        return "went on"
+
+    assert by_ranks(3, work) == ["raised", "left with None", "left with None"]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="Linux tells where one may run")
+@pytest.mark.parametrize(
+    ("machines", "cores"),
+    [
+        ([("a", {0, 1, 2, 3})], 4),
+        ([("a", {0, 1, 2, 3}), ("a", {0, 1, 2, 3})], 2),  # all may run everywhere
+        ([("a", {0, 1}), ("a", {2, 3})], 2),  # mpiexec has bound them
+        ([("a", {0}), ("a", {0}), ("a", {0})], 1),  # more ranks than processors
+        ([("a", {0, 1, 2, 3}), ("b", {0, 1, 2, 3})], 4),  # another machine
+    ],
+)
+def test_cores_are_divided_among_the_ranks_of_a_machine(
+    machines: list[tuple[str, set[int]]], cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    communicator = Communicator(Room(1), 0)
+    monkeypatch.setattr("platform.node", lambda: machines[0][0])
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: machines[0][1])
+    assert Ranks().cores() == len(machines[0][1])
+    monkeypatch.setattr(communicator, "allgather", lambda here: [here, *machines[1:]])
+    assert Ranks(communicator).cores() == cores
+
+
+# --- training -------------------------------------------------------------------------------------
+
+
+def same(one: dict[str, Array], other: dict[str, Array], rtol: float = 0) -> None:
+    assert one.keys() == other.keys()
+    for key, array in one.items():
+        np.testing.assert_allclose(other[key], array, rtol=rtol, atol=rtol, err_msg=key)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_is_trained_as_by_one_process(name: str) -> None:
+    first, *others = by_ranks(3, lambda ranks: trained(name, ranks))
+    same(trained(name), first, rtol=1e-8)
+    for other in others:
+        same(first, other)
+
+
+@pytest.mark.parametrize("name", ["mlp-adam", "photo"])
+def test_the_same_number_of_ranks_does_the_same_to_the_last_bit(name: str) -> None:
+    runs = [by_ranks(3, lambda ranks: trained(name, ranks, "float32")) for _ in range(2)]
+    same(runs[0][0], runs[1][0])
+
+
+def test_dropout_and_batch_statistics_of_any_layer() -> None:
+    """Also in front of all weights, and on a single image."""
+
+    def work(ranks: Ranks = ALONE) -> tuple[Array, Array]:
+        rng = np.random.default_rng(0)
+        network = Sequential(
+            [
+                Dropout(0.3),
+                BatchNormalization(),
+                Dense(12, activation="tanh"),
+                Dropout(0.5),
+                BatchNormalization(momentum=0.5),
+                Dense(10),
+            ],
+            rng=rng,
+            dtype=np.float64,
+        )
+        optimizer = SGD(0.5, momentum=0.9, global_clipnorm=0.5)
+        train(
+            network,
+            digits(22, 0, 5),
+            optimizer,
+            batch_size=7,
+            iterations=8,
+            quiet=True,
+            ranks=ranks,
+        )
+        return network.params.flat, network.state.flat
+
+    params, state = work()
+    for size in (2, 3, 9):
+        for other_params, other_state in by_ranks(size, work):
+            np.testing.assert_allclose(other_params, params, rtol=1e-8, atol=1e-10)
+            np.testing.assert_allclose(other_state, state, rtol=1e-8, atol=1e-10)
+
+
+def test_all_start_where_rank_0_stands_and_it_alone_saves(tmp_path: Path) -> None:
+    """Two ranks begin, of which one has been given another network; three go on, two of which have
+    seen no checkpoint.
+    """
+    data, file = digits(20, 0, 5), tmp_path / "checkpoint.npz"
+
+    def straight(ranks: Ranks = ALONE) -> Array:
+        network, optimizer = small_with_dropout(np.random.default_rng(0), np.float64), Adam(0.01)
+        train(network, data, optimizer, batch_size=6, iterations=12, quiet=True, ranks=ranks)
+        return network.params.flat
+
+    def begin(ranks: Ranks) -> None:
+        network = small_with_dropout(np.random.default_rng(ranks.rank), np.float64)
+        optimizer, savers = Adam(0.01), list[int]()
+
+        def save(history: History) -> None:
+            savers.append(ranks.rank)
+            save_checkpoint(file, network, optimizer, history, {})
+
+        train(
+            network,
+            data,
+            optimizer,
+            batch_size=6,
+            iterations=5,
+            save=save,
+            quiet=True,
+            ranks=ranks,
+        )
+        assert bool(savers) == (ranks.rank == 0)
+
+    def go_on(ranks: Ranks) -> Array:
+        network = small_with_dropout(np.random.default_rng(9), np.float64)
+        optimizer, history = Adam(0.01), None
+        if ranks.rank == 0:
+            history = load_checkpoint(file, network, optimizer)
+        history = train(
+            network,
+            data,
+            optimizer,
+            batch_size=6,
+            iterations=12,
+            history=history,
+            quiet=True,
+            ranks=ranks,
+        )
+        assert len(history.losses) == 12
+        return network.params.flat
+
+    by_ranks(2, begin)
+    for params in by_ranks(3, go_on):
+        np.testing.assert_allclose(params, straight(), rtol=1e-9, atol=1e-12)
+
+
+def test_ctrl_c_at_one_rank_stops_all_after_the_same_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    pressed = threading.local()
+
+    @contextmanager
+    def ctrl_c() -> Iterator[threading.Event]:
+        yield pressed.event
+
+    def work(ranks: Ranks) -> tuple[int, bool]:
+        pressed.event = threading.Event()
+        network = small_with_dropout(np.random.default_rng(0))
+        step, steps = network.loss_and_gradient, count(1)
+
+        def third_step_presses(x: Any, t: Any) -> Any:
+            if next(steps) == 3 and ranks.rank == 1:
+                pressed.event.set()
+            return step(x, t)
+
+        monkeypatch.setattr(network, "loss_and_gradient", third_step_presses)
+        history = train(
+            network,
+            digits(20, 0, 5),
+            SGD(0.1),
+            batch_size=5,
+            iterations=20,
+            quiet=True,
+            ranks=ranks,
+        )
+        return len(history.losses), history.interrupted
+
+    monkeypatch.setattr(train_net, "ctrl_c", ctrl_c)
+    assert by_ranks(3, work) == [(3, True)] * 3
+
+
+# --- beginning and ending -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
+    """Have mpiexec, of one make or the other, start so many processes."""
+    for name in NUMBER_STARTED:
+        monkeypatch.delenv(name, raising=False)
+    return lambda name, number: monkeypatch.setenv(name, str(number))
+
+
+@pytest.mark.parametrize("name", NUMBER_STARTED)
+def test_one_process_needs_no_mpi(
+    name: str, started: Callable[[str, int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "mpi4py", None)
+    assert join() is ALONE
+    started(name, 1)
+    assert join() is ALONE
+
+
+@pytest.mark.parametrize("name", NUMBER_STARTED)
+def test_many_processes_without_mpi4py_learn_what_to_install(
+    name: str,
+    started: Callable[[str, int], None],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(sys.modules, "mpi4py", None)
+    started(name, 3)
+    assert train_net.main(["--out", str(tmp_path / "out")]) == 1
+    told = capsys.readouterr().err
+    assert "mpiexec started 3 processes" in told
+    assert "pip install mpi4py" in told
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_mpi_than_that_of_mpiexec_is_refused(
+    started: Callable[[str, int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mpi = types.ModuleType("mpi4py.MPI")
+    vars(mpi)["COMM_WORLD"] = Communicator(Room(1), 0)
+    vars(mpi)["Get_library_version"] = lambda: "Some MPI 1.0\nfor you"
+    package = types.ModuleType("mpi4py")
+    vars(package)["MPI"] = mpi
+    monkeypatch.setitem(sys.modules, "mpi4py", package)
+    monkeypatch.setitem(sys.modules, "mpi4py.MPI", mpi)
+    started("PMI_SIZE", 4)
+    with pytest.raises(ConnectionError, match=r"started 4 .* found 1: it uses Some MPI 1.0;"):
+        join()
+
+
+def test_who_leaves_says_why_and_ends_the_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ALONE.leave("train_net: no", 1) == 1
+    assert capsys.readouterr().err == "train_net: no\n"
+    ended = list[int]()
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    for rank in (0, 1):
+        communicator = Communicator(Room(3), rank)
+        monkeypatch.setattr(communicator, "Abort", ended.append)
+        Ranks(communicator).leave("train_net: no", 130)
+        assert f"train_net: no (rank {rank} of 3, on " in capsys.readouterr().err
+    assert ended == [130, 130]
+
+
+# --- real processes -------------------------------------------------------------------------------
+
+MPIEXEC = shutil.which(
+    "mpiexec", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+)
+
+with_mpi = pytest.mark.skipif(
+    not (MPIEXEC and find_spec("mpi4py")),
+    reason="needs mpi4py and an mpiexec: pip install mpi4py, and the mpich of Debian or PyPI",
+)
+
+
+def mpiexec(root: Path, ranks: int, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {
+        "PYTHONPATH": str(root),
+        # Open MPI asks twice whether one means it, and once more for more ranks than processors.
+        "OMPI_ALLOW_RUN_AS_ROOT": "1",
+        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+        "OMPI_MCA_rmaps_base_oversubscribe": "1",
+        "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+    }
+    return subprocess.run(
+        [str(MPIEXEC), "-n", str(ranks), sys.executable, *words],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@with_mpi
+@pytest.mark.slow
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_every_recipe_is_trained_by_processes_as_by_one(
+    root: Path, tmp_path: Path, ranks: int
+) -> None:
+    out = tmp_path / "trained.npz"
+    done = mpiexec(root, ranks, str(root / "tests" / "few_steps.py"), str(out))
+    assert done.returncode == 0, done.stderr
+    with np.load(out) as results:
+        for name in RECIPES:
+            for key, array in trained(name).items():
+                np.testing.assert_allclose(
+                    results[f"{name} {key}"], array, rtol=1e-8, atol=1e-8, err_msg=f"{name} {key}"
+                )
+
+
+@with_mpi
+def test_the_command_line_by_two_ranks_resumed_by_three(root: Path, tmp_path: Path) -> None:
+    data, script = write_data_set(tmp_path / "data"), str(root / "train_net.py")
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    begin = ["--recipe", "mlp-adam", "--dataset", "synthetic", "--dataset-dir", str(data)]
+    begin += ["--dtype", "float64"]
+    assert train_net.main([*begin, "--epochs", "2", "--out", str(alone), "--quiet"]) == 0
+    done = mpiexec(root, 2, script, *begin, "--epochs", "1", "--out", str(together))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("parameters;") == done.stdout.count("epoch 1/1") == 1
+    rest = ["--resume", str(together), "--dataset-dir", str(data), "--epochs", "2", "--quiet"]
+    done = mpiexec(root, 3, script, *rest)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    reports = [json.loads((out / "report.json").read_text()) for out in (alone, together)]
+    assert reports[0]["test_accuracy"] == reports[1]["test_accuracy"]
+    assert reports[0]["test_loss"] == pytest.approx(reports[1]["test_loss"], rel=1e-9)
+    assert {path.name for path in together.iterdir()} == {path.name for path in alone.iterdir()}
+
+
+@with_mpi
+@pytest.mark.parametrize("arguments", [["--epochs", "many"], ["--resume", "nowhere"]])
+def test_mistakes_are_told_once(root: Path, arguments: list[str]) -> None:
+    done = mpiexec(root, 2, str(root / "train_net.py"), *arguments)
+    assert done.returncode != 0
+    assert done.stderr.count("many" if "many" in arguments else "nowhere") == 1
+    assert "Traceback" not in done.stderr
+
+
+DYING = """
+import os, signal, sys
+import numpy as np
+from digits.compute.distributed import average, join
+ranks = join()
+for step in range(1000):
+    with ranks.share(10):
+        average(np.ones(10))
+        if step == 5 and ranks.rank == 1:
+            {death}
+"""
+
+
+@with_mpi
+@pytest.mark.parametrize(
+    ("death", "told"),
+    [
+        ("raise ZeroDivisionError('the end of rank 1')", "the end of rank 1"),
+        ("ranks.leave('train_net: the disk is full', 3)", "the disk is full (rank 1 of 3, on "),
+        ("os.kill(os.getpid(), signal.SIGKILL)", ""),
+    ],
+)
+def test_a_rank_that_dies_ends_the_run(root: Path, death: str, told: str) -> None:
+    done = mpiexec(root, 3, "-c", DYING.format(death=death))
+    assert done.returncode != 0
+    assert told in done.stderr

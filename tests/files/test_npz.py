@@ -1,0 +1,603 @@
+"""Files that come back to the last bit, files damaged in every way there is, and files made to do
+harm: whatever is read is either exactly what was written or refused in one sentence.
+"""
+
+import importlib.util
+import io
+import json
+import os
+import pickle
+import subprocess
+import sys
+import time
+import tracemalloc
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from digits.files.npz import (
+    FORMAT,
+    VERSION,
+    StorageError,
+    check_arrays,
+    load_arrays,
+    save_arrays,
+    write_file,
+)
+from digits.types import Array
+
+HEADER = {"note": "Ziffern, 数字", "sizes": [3, 4], "accuracy": 0.9471, "none": None}
+
+
+@pytest.fixture
+def arrays(rng: np.random.Generator) -> dict[str, Array]:
+    return {
+        "W1": rng.normal(size=(3, 4)).astype(np.float32),
+        "b1": rng.normal(size=4).astype(np.float32),
+    }
+
+
+@pytest.fixture
+def path(tmp_path: Path, arrays: dict[str, Array]) -> Path:
+    """A good file."""
+    path = tmp_path / "model.npz"
+    save_arrays(path, "model", HEADER, arrays)
+    return path
+
+
+def is_what_was_written(path: Path, arrays: dict[str, Array]) -> bool:
+    header, loaded = load_arrays(path, "model")
+    return (
+        header == {"format": FORMAT, "kind": "model", "version": VERSION, **HEADER}
+        and list(loaded) == list(arrays)
+        and all(
+            loaded[name].dtype == array.dtype
+            and loaded[name].shape == array.shape
+            and loaded[name].tobytes() == array.tobytes()
+            for name, array in arrays.items()
+        )
+    )
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir())
+
+
+# --- what is written comes back -------------------------------------------------------------------
+
+
+def test_arrays_and_header_come_back(path: Path, arrays: dict[str, Array]) -> None:
+    assert is_what_was_written(path, arrays)
+    assert names_in(path.parent) == ["model.npz"]
+
+
+@pytest.mark.parametrize("dtype", ["?", "u1", "i4", "i8", "f2", "f4", "f8", ">f4"])
+@pytest.mark.parametrize("shape", [(), (0,), (3, 0), (1,), (7,), (2, 3), (2, 1, 3, 4)])
+def test_numbers_of_every_type_and_shape_come_back(
+    dtype: str, shape: tuple[int, ...], tmp_path: Path, rng: np.random.Generator
+) -> None:
+    array = np.asarray(rng.integers(0, 2, shape)).astype(dtype)
+    save_arrays(tmp_path / "a.npz", "model", {}, {"a": array})
+    loaded = load_arrays(tmp_path / "a.npz", "model")[1]["a"]
+    assert (loaded.dtype, loaded.shape) == (array.dtype, array.shape)
+    np.testing.assert_array_equal(loaded, array)
+
+
+def test_values_that_are_no_numbers_come_back_and_are_refused_by_the_check(tmp_path: Path) -> None:
+    array = np.array([np.nan, np.inf, -np.inf, -0.0, 5e-324])
+    save_arrays(tmp_path / "a.npz", "model", {}, {"a": array})
+    assert load_arrays(tmp_path / "a.npz", "model")[1]["a"].tobytes() == array.tobytes()
+
+
+def test_columns_and_strides_come_back_in_rows(tmp_path: Path, rng: np.random.Generator) -> None:
+    whole = rng.normal(size=(6, 8))
+    views = {"columns": np.asfortranarray(whole), "part": whole[::2, ::-3], "turned": whole.T}
+    save_arrays(tmp_path / "a.npz", "model", {}, views)
+    for name, loaded in load_arrays(tmp_path / "a.npz", "model")[1].items():
+        np.testing.assert_array_equal(loaded, views[name])
+
+
+def test_loaded_arrays_can_be_written_to(path: Path) -> None:
+    for array in load_arrays(path, "model")[1].values():
+        assert array.flags.writeable
+        assert array.flags.owndata
+        array.fill(1)
+
+
+def test_the_same_content_gives_the_same_bytes_on_any_day(
+    path: Path, arrays: dict[str, Array], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = path.read_bytes()
+    monkeypatch.setattr(time, "time", lambda: 2e9)
+    monkeypatch.setattr(time, "localtime", lambda *_: time.gmtime(2e9))
+    other = path.with_name("other.npz")
+    save_arrays(other, "model", HEADER, arrays)
+    assert other.read_bytes() == first
+
+
+def test_numpy_reads_the_file_by_itself(path: Path, arrays: dict[str, Array]) -> None:
+    with np.load(path, allow_pickle=False) as loaded:
+        np.testing.assert_array_equal(loaded["W1"], arrays["W1"])
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        assert json.loads(archive.read("header.json"))["note"] == HEADER["note"]
+
+
+# --- writing is all or nothing --------------------------------------------------------------------
+
+
+def test_missing_folders_are_made(tmp_path: Path) -> None:
+    write_file(tmp_path / "runs" / "første" / "a.bin", b"abc")
+    assert (tmp_path / "runs" / "første" / "a.bin").read_bytes() == b"abc"
+
+
+def test_an_old_file_is_replaced_whole(path: Path) -> None:
+    write_file(path, b"short")
+    assert path.read_bytes() == b"short"
+    assert names_in(path.parent) == ["model.npz"]
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_when_writing_fails_the_old_file_is_untouched(
+    step: str, path: Path, arrays: dict[str, Array], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr({"fsync": os, "replace": Path}[step], step, fails)
+    with pytest.raises(OSError, match="No space left"):
+        save_arrays(path, "model", {}, {"W1": np.zeros((100, 100))})
+    assert is_what_was_written(path, arrays)
+    assert names_in(path.parent) == ["model.npz"]
+
+
+FULL_DISK = """
+import resource, sys
+import numpy as np
+from digits.files.npz import save_arrays
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, 5_000))  # no file may grow beyond this
+try:
+    save_arrays(sys.argv[1], "model", {}, {"W1": np.zeros(100_000)})
+except OSError as error:
+    sys.exit(f"refused: {error.strerror}")
+"""
+
+
+@pytest.mark.skipif(importlib.util.find_spec("resource") is None, reason="no such limits here")
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(
+    path: Path, arrays: dict[str, Array], root: Path
+) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
+    result = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, path],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("refused: ")
+    assert is_what_was_written(path, arrays)
+    assert names_in(path.parent) == ["model.npz"]
+
+
+@pytest.mark.parametrize(
+    ("header", "array"),
+    [
+        ({"rate": float("nan")}, np.zeros(3)),  # no such number in JSON
+        ({"path": Path("a")}, np.zeros(3)),
+        ({}, np.array([{"a": 1}], dtype=object)),  # would have to be a pickle
+    ],
+)
+def test_what_cannot_be_stored_is_refused_before_anything_is_written(
+    header: dict[str, Any], array: Array, path: Path, arrays: dict[str, Array]
+) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        save_arrays(path, "model", header, {"a": array})
+    assert is_what_was_written(path, arrays)
+    assert names_in(path.parent) == ["model.npz"]
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0,
+    reason="nothing is forbidden to the superuser, and Windows has other rules",
+)
+def test_a_folder_that_cannot_be_written_is_an_oserror(
+    path: Path, arrays: dict[str, Array]
+) -> None:
+    path.parent.chmod(0o500)
+    try:
+        with pytest.raises(PermissionError):
+            save_arrays(path, "model", {}, arrays)
+        assert is_what_was_written(path, arrays)
+    finally:
+        path.parent.chmod(0o700)
+
+
+def test_a_file_in_the_place_of_a_folder_is_an_oserror(
+    path: Path, arrays: dict[str, Array]
+) -> None:
+    with pytest.raises(OSError, match=r"model\.npz"):
+        save_arrays(path / "model.npz", "model", {}, arrays)
+    assert is_what_was_written(path, arrays)
+
+
+# --- not the right file ---------------------------------------------------------------------------
+
+
+def test_no_file_is_said_so(tmp_path: Path) -> None:
+    for missing in (tmp_path / "none.npz", tmp_path):
+        with pytest.raises(FileNotFoundError, match=r"expected a model file at .*check the path"):
+            load_arrays(missing, "model")
+
+
+def test_a_file_of_another_kind_is_named(path: Path) -> None:
+    with pytest.raises(StorageError, match=r"expected a checkpoint file; .* is a model file"):
+        load_arrays(path, "checkpoint")
+
+
+@pytest.mark.parametrize("content", [b"", b"Dear professor,", b"PK\x03\x04", b"\0" * 1000])
+def test_a_file_of_something_else_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "model.npz").write_bytes(content)
+    with pytest.raises(
+        StorageError, match=r"model\.npz is not a readable model file.*another copy"
+    ):
+        load_arrays(tmp_path / "model.npz", "model")
+
+
+def test_a_zip_of_something_else_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "model.npz", W1=np.zeros(3))
+    with pytest.raises(StorageError, match=r"not a file of this library: it holds no header\.json"):
+        load_arrays(tmp_path / "model.npz", "model")
+
+
+# --- damage ---------------------------------------------------------------------------------------
+
+
+def test_a_file_cut_off_anywhere_is_refused(path: Path) -> None:
+    whole = path.read_bytes()
+    for length in [*range(0, len(whole), 7), *range(len(whole) - 30, len(whole))]:
+        path.write_bytes(whole[:length])
+        with pytest.raises(StorageError, match="damaged, cut off or something else"):
+            load_arrays(path, "model")
+
+
+def test_a_member_that_promises_more_than_is_left_is_refused(path: Path) -> None:
+    """As much as the whole file has room for, which is more than comes after its beginning."""
+    whole = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        others = sum(info.file_size for info in archive.infolist()[:-1])
+    sizes = int.to_bytes(len(whole) - others, 4, "little") * 2
+    directory = whole.rindex(b"PK\x01\x02")  # the entry of the last array: its two sizes
+    path.write_bytes(whole[: directory + 20] + sizes + whole[directory + 28 :])
+    with pytest.raises(StorageError, match="damaged, cut off or something else"):
+        load_arrays(path, "model")
+
+
+@pytest.mark.parametrize("damage", ["one bit", "all bits", "zero"])
+def test_a_byte_changed_anywhere_is_noticed_or_does_no_harm(
+    damage: str, path: Path, arrays: dict[str, Array]
+) -> None:
+    """Nearly every byte is under a checksum; the others (dates, say) say nothing about the data."""
+    whole = path.read_bytes()
+    noticed = 0
+    for i, byte in enumerate(whole):
+        changed = {"one bit": byte ^ 1 << i % 8, "all bits": byte ^ 0xFF, "zero": 0}[damage]
+        path.write_bytes(whole[:i] + bytes([changed]) + whole[i + 1 :])
+        try:
+            assert is_what_was_written(path, arrays), f"byte {i} changed what was read"
+        except StorageError:
+            noticed += 1
+    assert noticed > len(whole) / 2 or damage == "zero"
+
+
+def test_a_block_lost_anywhere_is_noticed(path: Path, arrays: dict[str, Array]) -> None:
+    whole = path.read_bytes()
+    for start in range(0, len(whole) - 64, 13):
+        for content in (
+            whole[:start] + bytes(64) + whole[start + 64 :],  # a sector of zeros
+            whole[:start] + whole[start + 64 :],
+            whole[:start] + whole[start : start + 64] + whole[start:],
+        ):
+            path.write_bytes(content)
+            try:
+                assert is_what_was_written(path, arrays), f"block at {start}"
+            except StorageError:
+                pass
+
+
+# --- malice ---------------------------------------------------------------------------------------
+
+
+def write_zip(
+    path: Path,
+    members: dict[str, bytes],
+    header: Any = None,
+    compression: int = zipfile.ZIP_STORED,
+) -> None:
+    """A well-formed zip, its checksums right, with whatever content."""
+    if header is None:
+        header = {"format": FORMAT, "kind": "model", "version": VERSION}
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        text = header if isinstance(header, bytes) else json.dumps(header).encode()
+        archive.writestr("header.json", text)
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+def npy(header: str, content: bytes = b"", version: tuple[int, int] = (1, 0)) -> bytes:
+    """An array file with whatever header."""
+    text = header.encode("latin-1").ljust(117) + b"\n"
+    size = len(text).to_bytes(2 if version == (1, 0) else 4, "little")
+    return b"\x93NUMPY" + bytes(version) + size + text + content
+
+
+def npy_of(array: Array) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=True)
+    return file.getvalue()
+
+
+class Trap:
+    """Leaves a file behind when it is unpickled."""
+
+    def __init__(self, sprung: Path) -> None:
+        self.sprung = sprung
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return os.mkdir, (str(self.sprung),)
+
+
+def test_a_pickle_inside_is_refused_and_never_opened(tmp_path: Path) -> None:
+    path, sprung = tmp_path / "model.npz", tmp_path / "sprung"
+    trap = np.array([Trap(sprung)], dtype=object)
+    for name, content in {
+        "W1.npy": npy_of(trap),
+        "W2.npy": pickle.dumps(Trap(sprung)),
+        "W3.pkl": pickle.dumps(Trap(sprung)),
+    }.items():
+        write_zip(path, {name: content})
+        with pytest.raises(StorageError, match=r"model\.npz"):
+            load_arrays(path, "model")
+    path.write_bytes(pickle.dumps(Trap(sprung)))
+    with pytest.raises(StorageError, match=r"model\.npz"):
+        load_arrays(path, "model")
+    assert not sprung.exists()
+
+    pickle.loads(pickle.dumps(Trap(sprung)))
+    assert sprung.exists(), "the trap itself does not work"
+
+
+def test_arrays_that_are_not_numbers_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.npz"
+    record = np.zeros(2, dtype=[("a", "f4"), ("b", "i4")])
+    for array in (
+        np.array(["a"]),
+        np.array([b"a"]),
+        np.zeros(2, "M8[s]"),
+        record,
+        np.zeros(2, "c8"),
+    ):
+        write_zip(path, {"W1.npy": npy_of(array)})
+        with pytest.raises(StorageError, match=r"expected plain numbers in W1\.npy"):
+            load_arrays(path, "model")
+
+
+def peak_memory(path: Path, message: str) -> int:
+    """Bytes that the refusal cost at most."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(StorageError, match=message):
+            load_arrays(path, "model")
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_compressed_bomb_is_refused_unopened(tmp_path: Path) -> None:
+    path = tmp_path / "model.npz"
+    zeros = npy("{'descr': '<f4', 'fortran_order': False, 'shape': (10000000,)}", bytes(40_000_000))
+    write_zip(path, {"W1.npy": zeros}, compression=zipfile.ZIP_DEFLATED)
+    assert path.stat().st_size < 50_000
+    assert peak_memory(path, "compressed") < 1_000_000
+
+    # The same with a good header in front: only the array is compressed.
+    write_zip(path, {})
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("W1.npy", zeros)
+    assert peak_memory(path, "compressed") < 1_000_000
+
+
+def test_what_is_compressed_is_refused_even_if_it_is_small(
+    tmp_path: Path, arrays: dict[str, Array]
+) -> None:
+    path = tmp_path / "model.npz"
+    write_zip(path, {"W1.npy": npy_of(arrays["W1"])}, compression=zipfile.ZIP_DEFLATED)
+    with pytest.raises(StorageError, match="compressed"):
+        load_arrays(path, "model")
+
+
+def write_nested_arrays(path: Path, members: int, core: int) -> None:
+    """A zip of uncompressed arrays that lie within each other, like Russian dolls: `core` bytes in
+    the innermost, and around it one after the other, as its numbers, all that is inside it.
+    """
+    write_zip(path, {})
+    content, dolls = bytes(core), []
+    for number in range(members):
+        array = npy(
+            f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({len(content)},)}}", content
+        )
+        info = zipfile.ZipInfo(f"a{number}.npy")
+        info.CRC, info.file_size, info.compress_size = zlib.crc32(array), len(array), len(array)
+        content = info.FileHeader() + array
+        dolls.append((info, len(content)))
+    with path.open("r+b") as file, zipfile.ZipFile(file, "a") as archive:
+        start = archive.start_dir
+        file.seek(start)
+        file.write(content)
+        for info, length in dolls:
+            info.header_offset = start + len(content) - length
+            archive.filelist.append(info)
+            archive.NameToInfo[info.filename] = info
+        archive.start_dir = file.tell()
+        archive.comment = b"."  # has the directory written anew
+
+
+def test_arrays_within_arrays_are_refused_before_they_fill_the_memory(tmp_path: Path) -> None:
+    path = tmp_path / "model.npz"
+    write_nested_arrays(path, members=100, core=400_000)  # 40 MB in a file of 0.4
+    assert path.stat().st_size < 500_000
+    assert peak_memory(path, r"model\.npz") < 5_000_000
+
+
+@pytest.mark.parametrize("shape", ["(1099511627776,)", "(1048576, 1048576)", "(2, 549755813888)"])
+def test_a_promise_of_a_million_million_numbers_costs_nothing(shape: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.npz"
+    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}}}"
+    write_zip(path, {"W1.npy": npy(header, bytes(16))})
+    assert peak_memory(path, "promises 8796093022208 bytes of numbers; found 16") < 1_000_000
+
+
+def test_a_member_that_is_larger_packed_than_unpacked_costs_nothing(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    entry = content.rindex(b"PK\x01\x02")  # of the last member, in the table at the end
+    content[entry + 20 : entry + 24] = (2**31 - 1).to_bytes(4, "little")
+    path.write_bytes(content)
+    assert peak_memory(path, "is not a plain .npz") < 1_000_000
+
+
+def test_a_header_in_another_alphabet_is_refused(tmp_path: Path) -> None:
+    """Python's JSON would guess, and import what decodes it."""
+    content = json.dumps({"format": FORMAT, "kind": "model", "version": VERSION})
+    for encoding in ("utf-16", "utf-32-le"):
+        with zipfile.ZipFile(tmp_path / "model.npz", "w") as archive:
+            archive.writestr("header.json", content.encode(encoding))
+        with pytest.raises(StorageError, match="is not a readable model file"):
+            load_arrays(tmp_path / "model.npz", "model")
+
+
+HOSTILE_HEADERS = [
+    "",
+    "(",
+    "'''",
+    "[" * 100,
+    "1-",
+    "\x00",
+    "{[]: 1}",
+    "{**1}",
+    "{'a': 1}",
+    "[1, 2]",
+    "__import__('os').getcwd()",
+    *(
+        f"{{'descr': {descr}, 'fortran_order': False, 'shape': (1,)}}"
+        for descr in ("()", "[]", "{}", "None", "'O'", "'|V4'", "'<f3'", "'<U1'", "['a']", "[()]")
+    ),
+    *(
+        f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}}}"
+        for shape in (
+            "1",
+            "(-1,)",
+            "(-1, -1)",
+            "(1.0,)",
+            "(True,)",
+            "('1',)",
+            "None",
+            "(2,)",
+            "()+()",
+        )
+    ),
+    "{'descr': '<f4', 'fortran_order': 'False', 'shape': (1,)}",
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (0, 1152921504606846976)}",
+]
+
+
+@pytest.mark.parametrize("header", HOSTILE_HEADERS)
+def test_a_hostile_array_header_is_refused_in_one_sentence(header: str, tmp_path: Path) -> None:
+    """A good checksum says nothing about good will."""
+    path = tmp_path / "model.npz"
+    for version in ((1, 0), (2, 0), (3, 0), (9, 9)):
+        write_zip(path, {"W1.npy": npy(header, bytes(4), version)})
+        with pytest.raises(StorageError, match=r"model\.npz"):
+            load_arrays(path, "model")
+
+
+@pytest.mark.parametrize("name", ["W1.txt", "W1", "W1.npy/", "../W1", "header.json.bak"])
+def test_a_member_that_is_no_array_is_refused(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.npz"
+    write_zip(path, {name: npy_of(np.zeros(3))})
+    with pytest.raises(StorageError, match=r"model\.npz"):
+        load_arrays(path, "model")
+    assert names_in(tmp_path) == ["model.npz"]
+
+
+def good(**changes: Any) -> dict[str, Any]:
+    return {"format": FORMAT, "kind": "model", "version": VERSION} | changes
+
+
+HEADERS: dict[str, tuple[Any, str]] = {
+    "another format": (good(format="keras"), "not a file of this library"),
+    "no format": ({"kind": "model", "version": VERSION}, "not a file of this library"),
+    "a list": ([good()], "not a file of this library"),
+    "a future version": (good(version=VERSION + 1), f"format version {VERSION + 1}.*update"),
+    "version 0": (good(version=0), "format version 0"),
+    "a version in words": (good(version="1"), "format version 1"),
+    "no version": (good(version=None), "format version None"),
+    "another kind": (good(kind="checkpoint"), "is a checkpoint file"),
+    "no kind": (good(kind=None), "expected a model file"),
+    "not JSON": (b"{'format': 1}", "not a readable model file"),
+    "not text": (b"\xff\xfe\x00\xd8", "not a readable model file"),
+    "empty": (b"", "not a readable model file"),
+    "a tower of brackets": (b"[" * 200_000, "not a readable model file"),
+    "a number of a million digits": (b"1" * 1_000_000, "not a readable model file"),
+}
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_a_wrong_header_is_refused(name: str, tmp_path: Path, arrays: dict[str, Array]) -> None:
+    header, message = HEADERS[name]
+    path = tmp_path / "model.npz"
+    write_zip(path, {"W1.npy": npy_of(arrays["W1"])}, header)
+    with pytest.raises(StorageError, match=message):
+        load_arrays(path, "model")
+
+
+# --- fit ------------------------------------------------------------------------------------------
+
+SHAPES = {"W1": (3, 4), "b1": (4,)}
+
+
+def test_arrays_that_fit_pass(arrays: dict[str, Array]) -> None:
+    check_arrays("model.npz", arrays, SHAPES)
+    check_arrays("model.npz", {k: v.astype(np.float64) for k, v in arrays.items()}, SHAPES)
+    check_arrays("model.npz", {}, {})
+
+
+MISFITS: dict[str, dict[str, Array | None]] = {
+    "arrays missing: b1; arrays not expected: none": {"b1": None},
+    "arrays missing: W1, b1; ": {"b1": None, "W1": None},
+    "arrays missing: none; arrays not expected: W3": {"W3": np.zeros(1, np.float32)},
+    r"array W1 of shape \(3, 4\); found shape \(4, 3\)": {"W1": np.zeros((4, 3), np.float32)},
+    r"array b1 of shape \(4,\); found shape \(1, 4\)": {"b1": np.zeros((1, 4), np.float32)},
+    "array b1 of type float32 or float64; found int64": {"b1": np.zeros(4, np.int64)},
+    "array b1 of type float32 or float64; found float16": {"b1": np.zeros(4, np.float16)},
+    "array b1 holds values that are not finite": {"b1": np.array([0, np.nan, 0, 0])},
+    "array W1 holds values that are not finite": {"W1": np.full((3, 4), -np.inf)},
+}
+
+
+@pytest.mark.parametrize("message", MISFITS)
+def test_arrays_that_do_not_fit_are_named(message: str, arrays: dict[str, Array]) -> None:
+    changed = {k: v for k, v in (arrays | MISFITS[message]).items() if v is not None}
+    with pytest.raises(StorageError, match=message) as error:
+        check_arrays("runs/model.npz", changed, SHAPES)
+    assert "runs/model.npz" in str(error.value)
+
+
+def test_storage_errors_are_value_errors() -> None:
+    assert issubclass(StorageError, ValueError)

@@ -1,0 +1,240 @@
+"""Networks as ONNX files: another runtime gives the same probabilities, for every layer, every
+recipe and any number of images.  What needs the extra `onnx` is skipped without it.
+"""
+
+import copy
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import DTypeLike
+from test_layers import CASES, title
+
+from digits import evaluate as evaluate_net
+from digits.data.synthetic_digits import generate
+from digits.files import onnx as onnx_export
+from digits.nn.convolution import AveragePooling2D, Conv2D, MaxPooling2D, ZeroPadding2D
+from digits.nn.layers import (
+    ACTIVATIONS,
+    Activation,
+    BatchNormalization,
+    Dense,
+    Dropout,
+    Flatten,
+    Layer,
+    Normalization,
+    Rescaling,
+    Reshape,
+)
+from digits.nn.network import Network
+from digits.nn.sequential import LAYERS, Input, Sequential, load_model
+from digits.recipes import RECIPES
+from digits.types import Array, Shape
+from mnist_loader import load_mnist
+from two_layer_net import TwoLayerNet
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def onnx() -> Any:
+    return pytest.importorskip("onnx", reason="onnx is not installed (the extra `onnx`)")
+
+
+@pytest.fixture
+def runtime(onnx: Any) -> Any:
+    return pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+
+
+def answers(runtime: Any, path: Path, x: Array) -> Array:
+    """What the runtime makes of x, with the arithmetic in the order of the file."""
+    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (source,), (result,) = session.get_inputs(), session.get_outputs()
+    assert (source.name, source.type) == ("images", "tensor(float)")
+    assert (result.name, result.type) == ("probabilities", "tensor(float)")
+    assert source.shape == ["n", *x.shape[1:]]
+    return session.run(["probabilities"], {"images": x})[0]
+
+
+def stirred(network: Sequential) -> Sequential:
+    """The network with noise in all of its numbers, as if trained."""
+    rng = np.random.default_rng(3)
+    network.params.flat[...] += 0.2 * rng.standard_normal(network.params.flat.shape)
+    network.state.flat[...] = rng.uniform(0.3, 2, network.state.flat.shape)
+    return network
+
+
+# --- layers ---------------------------------------------------------------------------------------
+
+
+def test_every_layer_has_operators() -> None:
+    assert onnx_export.OPERATORS.keys() == LAYERS.keys()
+
+
+@pytest.mark.parametrize(("layer", "shape"), CASES, ids=title)
+def test_layers(layer: Layer, shape: Shape, runtime: Any, tmp_path: Path) -> None:
+    stack: list[Layer | Input] = [Input(shape), copy.deepcopy(layer), Flatten(), Dense(7)]
+    network = stirred(Sequential(stack, rng=np.random.default_rng(0)))
+    x = np.random.default_rng(1).standard_normal((5, *shape)).astype(np.float32)
+    network.export_onnx(tmp_path / "layer.onnx")
+    y = answers(runtime, tmp_path / "layer.onnx", x)
+    np.testing.assert_allclose(y, network.predict(x), rtol=0, atol=1e-6)
+    assert y.std() > 0.01  # so that the agreement says something
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations_of_images_that_lie_as_onnx_wants_them(
+    name: str, runtime: Any, tmp_path: Path
+) -> None:
+    """Between two layers with windows nothing is turned, and softmax has to know."""
+    network = stirred(
+        Sequential(
+            [
+                *(Input((8, 9, 2)), Conv2D(3, 2), Activation(name), MaxPooling2D(2)),
+                *(Dropout(0.5), Rescaling(0.5, 0.1), ZeroPadding2D((1, 2)), BatchNormalization()),
+                *(Conv2D(4, 2, activation=name), AveragePooling2D((1, 2)), Flatten(), Dense(7)),
+            ],
+            rng=np.random.default_rng(0),
+        )
+    )
+    x = np.random.default_rng(1).standard_normal((3, 8, 9, 2)).astype(np.float32)
+    network.export_onnx(tmp_path / "images.onnx")
+    y = answers(runtime, tmp_path / "images.onnx", x)
+    np.testing.assert_allclose(y, network.predict(x), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(6,), (5, 4), (4, 3, 2)])
+def test_normalization_of_the_last_axis_whatever_the_rank(
+    shape: Shape, runtime: Any, tmp_path: Path
+) -> None:
+    mean = np.linspace(-1, 1, shape[-1])
+    layers = [BatchNormalization(), Normalization(mean, mean**2 + 1), BatchNormalization()]
+    network = stirred(Sequential([Input(shape), *layers, Reshape((-1,)), Dense(5)]))
+    x = np.random.default_rng(1).standard_normal((3, *shape)).astype(np.float32)
+    network.export_onnx(tmp_path / "rank.onnx")
+    y = answers(runtime, tmp_path / "rank.onnx", x)
+    np.testing.assert_allclose(y, network.predict(x), rtol=0, atol=1e-6)
+
+
+# --- networks -------------------------------------------------------------------------------------
+
+
+def trained_a_little(name: str, dtype: DTypeLike = np.float32) -> Network:
+    network = RECIPES[name].build(np.random.default_rng(0), dtype)
+    rng = np.random.default_rng(1)
+    network.params.flat[...] += 0.02 * rng.standard_normal(network.params.flat.shape)
+    network.state.flat[...] += rng.uniform(0, 0.5, network.state.flat.shape)
+    return network
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes(name: str, runtime: Any, tmp_path: Path) -> None:
+    network = trained_a_little(name)
+    images, _ = generate(40, np.random.default_rng(0))
+    x = (images / np.float32(255)).reshape(-1, 784)
+    network.export_onnx(tmp_path / "recipe.onnx")
+    for n in (1, 2, 40):
+        y = answers(runtime, tmp_path / "recipe.onnx", x[:n])
+        np.testing.assert_allclose(y, network.predict(x[:n]), rtol=0, atol=1e-5)
+
+
+def test_the_shipped_network_on_mnist(runtime: Any, real_data: Path, tmp_path: Path) -> None:
+    _, (x, t) = load_mnist(normalize=True, dataset_dir=real_data)
+    network = load_model(ROOT / "digits" / "models" / "photo.npz")
+    network.export_onnx(tmp_path / "photo.onnx")
+    y = answers(runtime, tmp_path / "photo.onnx", x[:2000])
+    np.testing.assert_allclose(y, network.predict(x[:2000]), rtol=0, atol=1e-5)
+    assert np.mean(np.argmax(y, axis=1) == t[:2000]) > 0.98
+
+
+def test_float64_becomes_float32(runtime: Any, tmp_path: Path) -> None:
+    network = trained_a_little("two-layer", np.float64)
+    network.export_onnx(tmp_path / "net.onnx")
+    x = np.random.default_rng(0).random((3, 784)).astype(np.float32)
+    y = answers(runtime, tmp_path / "net.onnx", x)
+    np.testing.assert_allclose(y, network.predict(x), rtol=0, atol=1e-6)
+
+
+# --- the file -------------------------------------------------------------------------------------
+
+
+def test_what_a_file_says_of_itself(onnx: Any, tmp_path: Path) -> None:
+    network = trained_a_little("lenet5")
+    network.about = {"recipe": "lenet5", "dataset": "mnist", "test_accuracy": 0.99}
+    network.export_onnx(tmp_path / "here" / "net.onnx")
+    model = onnx.load(tmp_path / "here" / "net.onnx")
+    onnx.checker.check_model(model, full_check=True)
+    assert {entry.key: entry.value for entry in model.metadata_props} == {
+        "recipe": "lenet5",
+        "dataset": "mnist",
+        "test_accuracy": "0.99",
+    }
+    assert (model.graph.name, model.producer_name) == ("lenet5", "digits-from-scratch")
+    weights = {entry.name: onnx.numpy_helper.to_array(entry) for entry in model.graph.initializer}
+    np.testing.assert_array_equal(weights["dense_2.b"], network.params["b5"])
+    operators = [node.op_type for node in model.graph.node]
+    assert operators.count("Transpose") == 2  # there and back, once
+    assert [operator for operator in operators if operator in ("Conv", "AveragePool", "Gemm")] == [
+        *("Conv", "AveragePool", "Conv", "AveragePool"),
+        *("Gemm", "Gemm", "Gemm"),
+    ]
+
+
+def test_a_failure_leaves_the_old_file(
+    onnx: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    network = TwoLayerNet(4, 3, 2)
+    (tmp_path / "net.onnx").write_bytes(b"old")
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        network.export_onnx(tmp_path / "net.onnx")
+    assert [file.name for file in tmp_path.iterdir()] == ["net.onnx"]
+    assert (tmp_path / "net.onnx").read_bytes() == b"old"
+
+
+def test_without_onnx_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    network = TwoLayerNet(4, 3, 2)
+    with pytest.raises(ImportError, match=r"pip install onnx"):
+        network.export_onnx(tmp_path / "net.onnx")
+    network.save(tmp_path / "model.npz")
+    arguments = [str(tmp_path / "model.npz"), "--export-onnx", str(tmp_path / "net.onnx")]
+    assert evaluate_net.main(arguments) == 1
+    assert "pip install onnx" in capsys.readouterr().err
+    assert not (tmp_path / "net.onnx").exists()
+
+
+def test_a_layer_of_ones_own_is_refused(tmp_path: Path) -> None:
+    class Doubling(Layer):
+        pass
+
+    network = Sequential([Doubling(), Dense(10)])
+    with pytest.raises(ValueError, match=r"expected layers among Activation.*received Doubling"):
+        network.export_onnx(tmp_path / "net.onnx")
+
+
+def test_more_than_a_file_can_hold_is_refused(tmp_path: Path) -> None:
+    W = np.broadcast_to(np.float32(0), (2**15, 2**15))
+    layer = {"class": "Dense", "name": "dense", "activation": "linear"}
+    with pytest.raises(ValueError, match=r"at most 2,147,483,647 bytes.*received 4,294,967,296"):
+        onnx_export.export_onnx(tmp_path / "net.onnx", [(layer, {"W": W})], W.shape[:1], len(W), {})
+
+
+def test_the_command_line_writes_it(
+    runtime: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = trained_a_little("mlp-adam")
+    network.save(tmp_path / "model.npz")
+    out = tmp_path / "net.onnx"
+    assert evaluate_net.main([str(tmp_path / "model.npz"), "--export-onnx", str(out)]) == 0
+    assert capsys.readouterr().out == f"wrote {out}\n"
+    x = np.random.default_rng(0).random((3, 784)).astype(np.float32)
+    np.testing.assert_allclose(answers(runtime, out, x), network.predict(x), rtol=0, atol=1e-6)

@@ -1,0 +1,570 @@
+"""Convolution, pooling and padding against examples worked by hand, and against plain loops that
+visit every pixel of every window.
+"""
+
+import copy
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import ArrayLike
+
+from digits.nn import convolution
+from digits.nn.convolution import (
+    AveragePooling2D,
+    Conv2D,
+    MaxPooling2D,
+    Subsampling2D,
+    Window,
+    ZeroPadding2D,
+    rows_seen,
+)
+from digits.nn.layers import Layer
+from digits.nn.parameters import Parameters
+from digits.types import Array, Shape
+
+
+def ready(layer: Layer, shape: Shape, seed: int = 0) -> Layer:
+    """The layer with float64 arrays of its own, its weights random."""
+    rng = np.random.default_rng(seed)
+    layer.build(shape)
+    weights, state = Parameters(layer.weight_shapes, np.float64), Parameters({}, np.float64)
+    weights.flat[...] = rng.standard_normal(weights.flat.shape)
+    layer.bind(dict(weights), dict(weights.zeros_like()), dict(state), rng, np.float64)
+    return layer
+
+
+def image(rows: ArrayLike) -> Array:
+    """One image of one channel, (1, height, width, 1)."""
+    return np.asarray(rows, np.float64)[np.newaxis, :, :, np.newaxis]
+
+
+def forward(layer: Layer, rows: ArrayLike, **weights: ArrayLike) -> Array:
+    """What the layer makes of one image of one channel: (rows, columns)."""
+    x = image(rows)
+    layer = ready(layer, x.shape[1:])
+    for name, value in weights.items():
+        layer.weights[name][...] = value
+    return layer.forward(x)[0, :, :, 0]
+
+
+def backward(layer: Layer, slopes: ArrayLike) -> Array:
+    dx = layer.backward(image(slopes))
+    assert dx is not None
+    return dx[0, :, :, 0]
+
+
+# --- by hand --------------------------------------------------------------------------------------
+
+COUNTING = np.arange(16).reshape(4, 4)
+#  0  1  2  3
+#  4  5  6  7
+#  8  9 10 11
+# 12 13 14 15
+
+
+def test_a_3x3_convolution_by_hand() -> None:
+    W = np.array([[1, 0, 0], [0, 0, 2], [0, -1, 0]])[:, :, np.newaxis, np.newaxis]
+    # At the first place: 1 * 0 + 2 * 6 - 1 * 9 = 3.  One pixel further each pixel is 1 more, and so
+    # is the sum by 1 + 2 - 1 = 2; one row further 4 more, so 8.  The bias adds 100.
+    layer = Conv2D(1, 3)
+    np.testing.assert_array_equal(forward(layer, COUNTING, W=W, b=100), [[103, 105], [111, 113]])
+
+    dx = backward(layer, [[1, 0], [0, 10]])
+    expected = [[1, 0, 0, 0], [0, 10, 2, 0], [0, -1, 0, 20], [0, 0, -10, 0]]
+    np.testing.assert_array_equal(dx, expected)
+    dW = COUNTING[:3, :3] + 10 * COUNTING[1:, 1:]
+    np.testing.assert_array_equal(layer.grads["W"][:, :, 0, 0], dW)
+    np.testing.assert_array_equal(layer.grads["b"], [11])
+
+
+def test_a_filter_is_not_turned_round() -> None:
+    W = np.zeros((3, 3, 1, 1))
+    W[0, 2] = 1  # looks up and to the right
+    y = forward(Conv2D(1, 3, padding="same", use_bias=False), COUNTING, W=W)
+    np.testing.assert_array_equal(y[1:, :-1], COUNTING[:-1, 1:])
+    assert not y[0].any()
+    assert not y[:, -1].any()
+
+
+def test_channels_are_added_up_and_filters_are_not() -> None:
+    layer = ready(Conv2D(3, 1, use_bias=False), (1, 1, 2))
+    layer.weights["W"][0, 0] = [[1, 10, 100], [2, 20, 200]]
+    y = layer.forward(np.array([3.0, 5]).reshape(1, 1, 1, 2))
+    np.testing.assert_array_equal(y.ravel(), [13, 130, 1300])
+
+
+def test_an_uneven_border_has_its_odd_pixel_at_the_right_and_bottom() -> None:
+    ones = np.ones((2, 2, 1, 1))
+    y = forward(Conv2D(1, 2, padding="same", use_bias=False), [[1, 2], [3, 4]], W=ones)
+    np.testing.assert_array_equal(y, [[10, 6], [7, 4]])
+
+    # 4 pixels in steps of 2 under a window of 3: 5 are needed, the fifth is on the right.
+    ones = np.ones((1, 3, 1, 1))
+    layer = Conv2D(1, (1, 3), strides=2, padding="same", use_bias=False)
+    np.testing.assert_array_equal(forward(layer, [[1, 2, 3, 4]], W=ones), [[6, 7]])
+    # Two pixels under a window of 5 in steps of 2: three are missing, one left and two right.
+    ones = np.ones((1, 5, 1, 1))
+    layer = Conv2D(1, (1, 5), strides=2, padding="same", use_bias=False)
+    np.testing.assert_array_equal(forward(layer, [[1, 2]], W=ones), [[3]])
+    W = np.array([1, 10, 100, 1000, 10_000]).reshape(1, 5, 1, 1)
+    layer = Conv2D(1, (1, 5), strides=2, padding="same", use_bias=False)
+    np.testing.assert_array_equal(forward(layer, [[1, 2]], W=W), [[10 + 200]])
+
+
+def test_pooling_by_hand() -> None:
+    np.testing.assert_array_equal(forward(MaxPooling2D(), COUNTING), [[5, 7], [13, 15]])
+    np.testing.assert_array_equal(forward(MaxPooling2D(), -COUNTING), [[0, -2], [-8, -10]])
+    np.testing.assert_array_equal(forward(AveragePooling2D(), COUNTING), [[2.5, 4.5], [10.5, 12.5]])
+    y = forward(MaxPooling2D(3, strides=1), COUNTING)
+    np.testing.assert_array_equal(y, [[10, 11], [14, 15]])
+
+
+def test_pooling_leaves_out_what_fills_no_window() -> None:
+    rows = [[1, 2, 9], [3, 4, 9], [9, 9, 9]]
+    for pooling, expected in ((MaxPooling2D(2), 4), (AveragePooling2D(2), 2.5)):
+        np.testing.assert_array_equal(forward(pooling, rows), [[expected]])
+        dx = backward(pooling, [[1]])
+        assert not dx[2].any()
+        assert not dx[:, 2].any()
+
+
+def test_pooling_same_of_uneven_sizes() -> None:
+    # 3 pixels in steps of 2 take 4: the fourth is at the right and bottom, and is not an image.
+    rows = -np.arange(1.0, 10).reshape(3, 3)
+    y = forward(MaxPooling2D(2, padding="same"), rows)
+    np.testing.assert_array_equal(y, [[-1, -3], [-7, -9]])  # a border of zeros would win
+    pooling = AveragePooling2D(2, padding="same")
+    y = forward(pooling, rows)
+    np.testing.assert_array_equal(y, [[-3, -4.5], [-7.5, -9]])  # of 4, 2, 2 and 1 numbers
+    dx = backward(pooling, [[4, 2], [2, 1]])
+    np.testing.assert_array_equal(dx, np.ones((3, 3)))
+
+
+def test_a_border_on_both_sides_is_not_averaged() -> None:
+    pooling = AveragePooling2D(3, strides=1, padding="same")
+    np.testing.assert_allclose(forward(pooling, np.full((4, 5), 7.0)), np.full((4, 5), 7.0))
+
+
+def test_among_equals_the_first_in_reading_order_takes_the_slope() -> None:
+    pooling = MaxPooling2D(2)
+    forward(pooling, [[0, 5], [5, 5]])
+    np.testing.assert_array_equal(backward(pooling, [[1]]), [[0, 1], [0, 0]])
+    forward(pooling := MaxPooling2D(2), np.zeros((4, 4)))
+    dx = backward(pooling, [[1, 2], [3, 4]])
+    np.testing.assert_array_equal(dx[::2, ::2], [[1, 2], [3, 4]])
+    assert dx.sum() == 10
+
+
+def test_overlapping_windows_add_their_slopes() -> None:
+    pooling = MaxPooling2D(2, strides=1)
+    forward(pooling, [[1, 0, 1], [0, 9, 0], [1, 0, 1]])
+    np.testing.assert_array_equal(backward(pooling, [[1, 2], [3, 4]])[1, 1], 10)
+    pooling_a = AveragePooling2D(2, strides=1)
+    forward(pooling_a, np.zeros((3, 3)))
+    dx = backward(pooling_a, np.full((2, 2), 4.0))
+    np.testing.assert_array_equal(dx, [[1, 2, 1], [2, 4, 2], [1, 2, 1]])
+
+
+def test_ties_with_the_border_go_to_the_image() -> None:
+    pooling = MaxPooling2D(2, padding="same")
+    forward(pooling, np.full((3, 3), np.finfo(np.float64).min))
+    assert backward(pooling, [[1, 1], [1, 1]]).sum() == 4
+
+
+def test_zero_padding_by_hand() -> None:
+    padding = ZeroPadding2D((1, 2))
+    y = forward(padding, [[1, 2]])
+    np.testing.assert_array_equal(y, [[0] * 6, [0, 0, 1, 2, 0, 0], [0] * 6])
+    dx = backward(padding, np.arange(18).reshape(3, 6))
+    np.testing.assert_array_equal(dx, [[8, 9]])
+
+
+def test_subsampling_by_hand() -> None:
+    layer = ready(Subsampling2D(2), (2, 2, 2))
+    layer.weights["coefficient"][...] = [4, -1]  # 4 means make the sum of the paper
+    layer.weights["b"][...] = [0.5, 10]
+    x = np.array([[1.0, 2], [3, 4], [5, 6], [7, 8]]).reshape(1, 2, 2, 2)
+    np.testing.assert_array_equal(layer.forward(x).ravel(), [16.5, 5])
+    dx = layer.backward(np.array([2.0, 3]).reshape(1, 1, 1, 2))
+    assert dx is not None
+    np.testing.assert_array_equal(dx[0, :, :, 0], np.full((2, 2), 2))
+    np.testing.assert_array_equal(dx[0, :, :, 1], np.full((2, 2), -0.75))
+    np.testing.assert_array_equal(layer.grads["coefficient"], [2 * 4, 3 * 5])
+    np.testing.assert_array_equal(layer.grads["b"], [2, 3])
+
+
+def test_subsampling_begins_as_a_plain_average() -> None:
+    layer = ready(Subsampling2D(2), (4, 4, 3))
+    layer.initialize()
+    average, x = (
+        ready(AveragePooling2D(2), (4, 4, 3)),
+        np.random.default_rng(0).random((2, 4, 4, 3)),
+    )
+    np.testing.assert_array_equal(layer.forward(x), average.forward(x))
+
+
+def test_rows_seen_are_concatenated_without_a_copy() -> None:
+    x = np.arange(5 * 3 * 2).reshape(5, 3, 2)
+    for high in (1, 2, 5):
+        seen = rows_seen(x, high)
+        expected = [np.concatenate(x[r : r + high]) for r in range(5 - high + 1)]
+        np.testing.assert_array_equal(seen, expected)
+        assert np.shares_memory(seen, x)
+
+
+def test_softmax_is_taken_over_the_filters() -> None:
+    layer = ready(Conv2D(3, 2, activation="softmax"), (3, 4, 2))
+    y = layer.forward(np.random.default_rng(0).standard_normal((2, 3, 4, 2)))
+    np.testing.assert_allclose(y.sum(axis=3), np.ones((2, 2, 3)))
+
+
+# --- against plain loops --------------------------------------------------------------------------
+
+
+def slow_places(layer: Window, shape: Shape) -> Iterator[tuple[int, int, list[tuple[int, int]]]]:
+    """For each output pixel, the input pixels under its window, as (row, column, i, j) would be
+    read from Keras' documentation: what lies on the border is told by a place outside the image.
+    """
+    first, steps = [], []
+    for size, window, stride in zip(shape, layer.window, layer.strides, strict=False):
+        if layer.padding == "same":
+            steps.append(math.ceil(size / stride))
+            missing = window - (stride if size % stride == 0 else size % stride)
+            first.append(-(max(missing, 0) // 2))
+        else:
+            steps.append(math.ceil((size - window + 1) / stride))
+            first.append(0)
+    for row, column in itertools.product(range(steps[0]), range(steps[1])):
+        top, left = first[0] + row * layer.strides[0], first[1] + column * layer.strides[1]
+        under = itertools.product(range(layer.window[0]), range(layer.window[1]))
+        yield row, column, [(top + i, left + j) for i, j in under]
+
+
+def slow_convolution(layer: Conv2D, x: Array, W: Array, b: Array) -> Array:
+    n, height, width, channels = x.shape
+    y = np.zeros((n, *layer.output_shape))
+    for row, column, under in slow_places(layer, (height, width)):
+        for place, (r, c) in enumerate(under):
+            if 0 <= r < height and 0 <= c < width:
+                i, j = divmod(place, layer.window[1])
+                for sample, channel, f in itertools.product(
+                    range(n), range(channels), range(layer.filters)
+                ):
+                    y[sample, row, column, f] += x[sample, r, c, channel] * W[i, j, channel, f]
+    return y + b
+
+
+def slow_pooling(layer: Window, x: Array, summary: Callable[[Array], Any]) -> Array:
+    n, height, width, channels = x.shape
+    y = np.full((n, *layer.output_shape), np.nan)
+    for row, column, under in slow_places(layer, (height, width)):
+        inside = [(r, c) for r, c in under if 0 <= r < height and 0 <= c < width]
+        for sample, channel in itertools.product(range(n), range(channels)):
+            numbers = np.array([x[sample, r, c, channel] for r, c in inside])
+            y[sample, row, column, channel] = summary(numbers)
+    return y
+
+
+@st.composite
+def geometries(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, int], tuple[int, int], str]:
+    """Shape of a batch, window, strides, padding: all that fit together, odd ones first of all."""
+    n, channels = draw(st.integers(1, 2)), draw(st.integers(1, 3))
+    height, width = draw(st.integers(1, 7)), draw(st.integers(1, 7))
+    padding = draw(st.sampled_from(["valid", "same"]))
+    largest = (5, 5) if padding == "same" else (min(height, 5), min(width, 5))
+    window = draw(st.integers(1, largest[0])), draw(st.integers(1, largest[1]))
+    strides = draw(st.integers(1, 6)), draw(st.integers(1, 6))
+    return (n, height, width, channels), window, strides, padding
+
+
+Geometry = tuple[tuple[int, ...], tuple[int, int], tuple[int, int], str]
+
+
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@given(geometries(), st.integers(1, 3), st.integers(0, 99))
+def test_convolution_is_what_plain_loops_compute(
+    geometry: Geometry, filters: int, seed: int
+) -> None:
+    shape, window, strides, padding = geometry
+    layer = Conv2D(filters, window, strides, padding)
+    ready(layer, shape[1:], seed)
+    x = np.random.default_rng(seed).standard_normal(shape)
+    expected = slow_convolution(layer, x, layer.weights["W"], layer.weights["b"])
+    np.testing.assert_allclose(layer.forward(x), expected, rtol=1e-10, atol=1e-12)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@given(geometries(), st.integers(0, 99), st.booleans())
+def test_pooling_is_what_plain_loops_compute(geometry: Geometry, seed: int, ties: bool) -> None:
+    shape, window, strides, padding = geometry
+    rng = np.random.default_rng(seed)
+    x = rng.integers(-3, 3, shape).astype(np.float64) if ties else rng.standard_normal(shape)
+    for kind, summary in ((MaxPooling2D, np.max), (AveragePooling2D, np.mean)):
+        layer = kind(window, strides, padding)
+        ready(layer, shape[1:])
+        expected = slow_pooling(layer, x, summary)
+        np.testing.assert_allclose(layer.forward(x), expected, rtol=1e-12, atol=1e-14)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@given(geometries(), st.integers(0, 99))
+def test_max_pooling_sends_each_slope_to_the_first_maximum(geometry: Geometry, seed: int) -> None:
+    shape, window, strides, padding = geometry
+    rng = np.random.default_rng(seed)
+    layer = MaxPooling2D(window, strides, padding)
+    ready(layer, shape[1:])
+    x = rng.integers(0, 3, shape).astype(np.float64)  # many equals
+    dy = rng.integers(1, 9, layer.forward(x).shape).astype(np.float64)
+
+    expected = np.zeros(shape)
+    n, height, width, channels = shape
+    for row, column, under in slow_places(layer, (height, width)):
+        inside = [(r, c) for r, c in under if 0 <= r < height and 0 <= c < width]
+        for sample, channel in itertools.product(range(n), range(channels)):
+            r, c = max(inside, key=lambda place: x[sample, *place, channel])
+            expected[sample, r, c, channel] += dy[sample, row, column, channel]
+    np.testing.assert_array_equal(layer.backward(dy), expected)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@given(geometries(), st.integers(0, 99))
+def test_slopes_go_back_the_way_the_pixels_came(geometry: Geometry, seed: int) -> None:
+    # Convolution and averaging are linear: y = A x and dx = A^T dy, so <y, dy> = <x, dx>.
+    shape, window, strides, padding = geometry
+    rng = np.random.default_rng(seed)
+    for layer in (
+        Conv2D(2, window, strides, padding, use_bias=False),
+        AveragePooling2D(window, strides, padding),
+    ):
+        ready(layer, shape[1:], seed)
+        x = rng.standard_normal(shape)
+        y = layer.forward(x)
+        dy = rng.standard_normal(y.shape)
+        dx = layer.backward(dy)
+        assert dx is not None
+        np.testing.assert_allclose(np.sum(y * dy), np.sum(x * dx), rtol=1e-9, atol=1e-11)
+
+
+def test_output_sizes_are_those_of_keras() -> None:
+    for size, window, stride in itertools.product(range(1, 12), range(1, 6), range(1, 6)):
+        same = MaxPooling2D((1, window), (1, stride), "same")
+        same.build((1, size, 1))
+        assert same.output_shape == (1, math.ceil(size / stride), 1)
+        if window <= size:
+            valid = Conv2D(3, (window, 1), (stride, 1))
+            valid.build((size, 1, 1))
+            assert valid.output_shape == (math.floor((size - window) / stride) + 1, 1, 3)
+
+
+# --- connections ----------------------------------------------------------------------------------
+
+TABLE = np.array([[1, 0, 1, 0], [1, 1, 0, 0], [0, 1, 1, 1]])
+
+
+def test_missing_connections_are_weights_of_zero() -> None:
+    shape, rng = (5, 6, 3), np.random.default_rng(0)
+    wired = ready(Conv2D(4, (2, 3), connections=TABLE, activation="tanh"), shape)
+    full = ready(Conv2D(4, (2, 3), activation="tanh"), shape)
+    assert wired.weights["W"].shape == (2, 3, 7)
+
+    full.weights["W"][...] = 0
+    full.weights["W"][:, :, TABLE == 1] = wired.weights["W"]
+    full.weights["b"][...] = wired.weights["b"]
+    x, dy = rng.standard_normal((2, *shape)), rng.standard_normal((2, *wired.output_shape))
+    np.testing.assert_array_equal(wired.forward(x), full.forward(x))
+    np.testing.assert_array_equal(wired.backward(dy), full.backward(dy))
+    np.testing.assert_array_equal(wired.grads["W"], full.grads["W"][:, :, TABLE == 1])
+    np.testing.assert_array_equal(wired.grads["b"], full.grads["b"])
+
+
+def test_a_filter_does_not_see_maps_that_it_is_not_connected_to() -> None:
+    layer, x = ready(Conv2D(4, 3, connections=TABLE), (4, 4, 3)), np.ones((1, 4, 4, 3))
+    before = layer.forward(x).copy()
+    for channel in range(3):
+        other = x.copy()
+        other[..., channel] = 5
+        changed = (layer.forward(other) != before).any(axis=(0, 1, 2))
+        np.testing.assert_array_equal(changed, TABLE[channel] == 1)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [[[0] * 4] * 3, [[1, 0], [1, 0], [1, 0]], [[2, 1]], [[0.5, 1]], [1, 1], 1, [[-1, 1]]],
+    ids=str,
+)
+def test_tables_that_are_none(table: Any) -> None:
+    with pytest.raises(ValueError, match=r"expected a table of 0 and 1 .*received"):
+        Conv2D(4, 3, connections=table)
+
+
+def test_a_table_for_other_maps() -> None:
+    with pytest.raises(ValueError, match=r"expected a connection table of shape \(2, 4\); rec.*3"):
+        Conv2D(4, 3, connections=TABLE).build((5, 5, 2))
+
+
+# --- shared work ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Conv2D(3, 3, strides=2, activation="relu"),
+        Conv2D(64, 7, padding="same", activation="relu"),  # in waves
+        MaxPooling2D(2),
+        MaxPooling2D(3, strides=2),
+        AveragePooling2D(2),
+    ],
+)
+def test_helpers_are_told_how_much_there_is_to_do(
+    layer: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It grows with the number of images, and is no less than one multiplication an output."""
+    told: list[tuple[int, float]] = []
+
+    def share(work: Callable[[slice], None], count: int, multiplications: float) -> None:
+        told.append((count, multiplications))
+        work(slice(0, count))
+
+    monkeypatch.setattr(convolution, "share", share)
+    layer = copy.deepcopy(layer)
+    ready(layer, (9, 12, 16))
+
+    def forward_and_backward(n: int) -> list[tuple[int, float]]:
+        told.clear()
+        layer.backward(np.ones_like(layer.forward(np.ones((n, 9, 12, 16)))))
+        return told.copy()
+
+    few, many = forward_and_backward(5), forward_and_backward(35)
+    assert len(few) >= 1
+    assert many == [(count, 7 * multiplications) for count, multiplications in few]
+    assert {count for count, _ in few} <= {9, layer.output_shape[0]}
+    assert min(work for _, work in few) >= 5 * math.prod(layer.output_shape)
+
+
+# --- memory and messages --------------------------------------------------------------------------
+
+
+def test_a_description_of_huge_images_costs_nothing_until_they_come() -> None:
+    for layer in (
+        AveragePooling2D(200, padding="same"),
+        MaxPooling2D(200, padding="same"),
+        Subsampling2D(200),
+        Conv2D(10**6, 200, padding="same"),
+        ZeroPadding2D(10**9),
+    ):
+        layer.build((10**6, 10**6, 1000))  # would be 8 PB
+        assert len(layer.output_shape) == 3
+    huge = MaxPooling2D(2, padding="same")
+    huge.build((10**400, 3, 1))  # more than a float can say
+    assert huge.output_shape == (10**400 // 2, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "message"),
+    [
+        (Conv2D, (3, (2, 257)), r"window .* at most 256 .*; received \(\(2, 257\), \(1, 1\)\)"),
+        (MaxPooling2D, (2, 257), r"strides of at most 256 .*; received \(.*, \(257, 257\)\)"),
+        (Conv2D, (0, 3), "expected filters .*; received 0"),
+        (Conv2D, (2.5, 3), "expected filters .*; received 2.5"),
+        (Conv2D, (3, 0), "expected a kernel_size .*; received 0"),
+        (Conv2D, (3, 2.5), "expected a kernel_size .*; received 2.5"),
+        (Conv2D, (3, None), "expected a kernel_size .*; received None"),
+        (Conv2D, (3, (1, 2, 3)), r"expected a kernel_size .*; received \(1, 2, 3\)"),
+        (Conv2D, (3, (3, -1)), "expected a kernel_size .*; received -1"),
+        (Conv2D, (3, 3, 0), "expected strides .*; received 0"),
+        (Conv2D, (3, 3, "2"), "expected strides .*; received '2'"),
+        (Conv2D, (3, 3, 1, "SAME"), "expected padding 'valid' or 'same'; received 'SAME'"),
+        (Conv2D, (3, 3, 1, 1), "expected padding 'valid' or 'same'; received 1"),
+        (Conv2D, (3, 3, 1, "same", "rleu"), "expected an activation .*; received 'rleu'"),
+        (Conv2D, (3, 3, 1, "same", None, True, "x"), "expected an initializer .*received 'x'"),
+        (MaxPooling2D, (0,), "expected a pool_size .*; received 0"),
+        (MaxPooling2D, (2, 0), "expected strides .*; received 0"),
+        (AveragePooling2D, ((2, 2, 2),), r"expected a pool_size .*; received \(2, 2, 2\)"),
+        (AveragePooling2D, (2, 2, "full"), "expected padding .*; received 'full'"),
+        (Subsampling2D, (2, "x"), "expected an activation .*; received 'x'"),
+        (ZeroPadding2D, (-1,), "expected padding .*; received -1"),
+        (ZeroPadding2D, (1.5,), "expected padding .*; received 1.5"),
+    ],
+)
+def test_arguments_that_make_no_layer(
+    kind: Callable[..., Layer], arguments: tuple[Any, ...], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        kind(*arguments)
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    two = np.int64(2)
+    layer = Conv2D(two, (two, two), strides=two)  # type: ignore[arg-type]
+    assert layer.config() == Conv2D(2, 2, strides=2).config()
+    assert all(type(number) is int for number in layer.config()["kernel_size"])
+
+
+LOOKING_AT_IMAGES = [
+    lambda: Conv2D(3, 3),
+    MaxPooling2D,
+    AveragePooling2D,
+    Subsampling2D,
+    ZeroPadding2D,
+]
+
+
+@pytest.mark.parametrize("make", LOOKING_AT_IMAGES)
+def test_rows_of_pixels_have_to_be_made_images_first(make: Callable[[], Layer]) -> None:
+    for shape in ((784,), (28, 28)):
+        with pytest.raises(ValueError, match=r"expected inputs of shape \(height.*Reshape\(\(28"):
+            make().build(shape)
+
+
+@pytest.mark.parametrize("make", [lambda: Conv2D(3, 3), lambda: MaxPooling2D(3)])
+def test_a_window_larger_than_the_image(make: Callable[[], Layer]) -> None:
+    for shape in ((2, 5, 1), (5, 2, 1)):
+        layer, sizes = make(), r"\(3, 3\); received \(\d, \d\): use padding='same'"
+        message = f"^{type(layer).__name__} expected images of at least {sizes}"
+        with pytest.raises(ValueError, match=message):
+            layer.build(shape)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Conv2D(3, 3, strides=2, activation="relu"),
+        Conv2D(3, 3, connections=[[1, 0, 1], [0, 1, 1]]),
+        MaxPooling2D(2, padding="same"),
+        AveragePooling2D(2, padding="same"),
+        AveragePooling2D(2),
+        Subsampling2D(2),
+        ZeroPadding2D(2),
+    ],
+)
+def test_a_network_of_float32_makes_no_array_of_float64(
+    layer: Layer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which would take twice the memory and the time."""
+    made: list[Array] = []
+
+    def watched(make: Callable[..., Array]) -> Callable[..., Array]:
+        def made_here(*args: Any, **options: Any) -> Array:
+            made.append(make(*args, **options))
+            return made[-1]
+
+        return made_here
+
+    layer = copy.deepcopy(layer)
+    layer.build((9, 12, 2))
+    weights = Parameters(layer.weight_shapes, np.float32)
+    rng = np.random.default_rng(0)
+    layer.bind(dict(weights), dict(weights.zeros_like()), {}, rng, np.float32)
+    for make in ("empty", "zeros", "ones", "array", "empty_like", "zeros_like"):
+        monkeypatch.setattr(np, make, watched(getattr(np, make)))
+    y = layer.forward(np.full((4, 9, 12, 2), 1, np.float32))
+    dx = layer.backward(y)
+    monkeypatch.undo()
+    assert dx is not None and y.dtype == dx.dtype == np.float32
+    assert np.float64 not in [array.dtype for array in made]

@@ -1,0 +1,192 @@
+"""Convolution through frequencies gives what its definition says, forward and backward, for every
+shape; and Conv2D takes that way where it is shorter, without anyone noticing.
+"""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from digits.nn.convolution import Conv2D
+from digits.nn.fourier import FourierConvolution
+from digits.nn.layers import Dense, Flatten, Reshape
+from digits.nn.sequential import Sequential
+from digits.types import Array
+from functions import gradient_check
+
+
+def by_definition(
+    x: Array, W: Array, b: Array, dy: Array, border: tuple[tuple[int, int], ...]
+) -> tuple[Array, Array, Array, Array]:
+    """y, dW, db and dx, with the sums written out."""
+    padded = np.pad(x, ((0, 0), *border, (0, 0)))
+    rows, columns = dy.shape[1:3]
+    y, dW, dpadded = np.zeros(dy.shape) + b, np.zeros(W.shape), np.zeros(padded.shape)
+    for i in range(W.shape[0]):
+        for j in range(W.shape[1]):
+            seen = np.s_[:, i : i + rows, j : j + columns]
+            y += padded[seen] @ W[i, j]
+            dW[i, j] = np.einsum("nrci,nrcf->if", padded[seen], dy)
+            dpadded[seen] += dy @ W[i, j].T
+    (top, _), (left, _) = border
+    dx = dpadded[:, top : top + x.shape[1], left : left + x.shape[2]]
+    return y, dW, dy.sum(axis=(0, 1, 2)), dx
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    n=st.integers(1, 5),
+    size=st.tuples(st.integers(1, 11), st.integers(1, 11)),
+    window=st.tuples(st.integers(1, 6), st.integers(1, 6)),
+    border=st.tuples(*[st.tuples(st.integers(0, 3), st.integers(0, 3))] * 2),
+    channels=st.integers(1, 4),
+    filters=st.integers(1, 4),
+    dtype=st.sampled_from([np.float32, np.float64]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_it_is_the_sum_it_stands_for(
+    n: int,
+    size: tuple[int, int],
+    window: tuple[int, int],
+    border: tuple[tuple[int, int], tuple[int, int]],
+    channels: int,
+    filters: int,
+    dtype: Any,
+    seed: int,
+) -> None:
+    steps = [s + sum(b) - w + 1 for s, b, w in zip(size, border, window, strict=True)]
+    if min(steps) < 1:
+        return
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((n, *size, channels)).astype(dtype)
+    W = rng.standard_normal((*window, channels, filters)).astype(dtype)
+    b = rng.standard_normal(filters).astype(dtype)
+    dy = rng.standard_normal((n, *steps, filters)).astype(dtype)
+    convolution = FourierConvolution(size, window, steps, border, dtype)
+    found = (convolution.forward(x, W, b), *convolution.backward(dy))
+    exact = [array.astype(np.float64) for array in (x, W, b, dy)]
+    expected = by_definition(exact[0], exact[1], exact[2], exact[3], border)
+    for array, right in zip(found, expected, strict=True):
+        assert array is not None
+        assert array.dtype == dtype
+        assert array.shape == right.shape
+        scale = 1 + np.abs(right).max()
+        np.testing.assert_allclose(
+            array, right, atol=2e-5 * scale if dtype == np.float32 else 1e-12 * scale
+        )
+
+
+def test_without_bias_and_without_dx() -> None:
+    rng = np.random.default_rng(0)
+    convolution = FourierConvolution((6, 5), (3, 2), (4, 4), ((0, 0), (0, 0)), np.float64)
+    x, W = rng.standard_normal((3, 6, 5, 2)), rng.standard_normal((3, 2, 2, 4))
+    y = convolution.forward(x, W)
+    np.testing.assert_allclose(y, convolution.forward(x, W, np.zeros(4)))
+    assert convolution.backward(y, needs_dx=False)[2] is None
+
+
+def test_images_that_travel_together_do_not_meet() -> None:
+    """Two real images are one complex image; a wild partner changes nothing but roundings."""
+    rng = np.random.default_rng(0)
+    convolution = FourierConvolution((7, 7), (5, 5), (7, 7), ((2, 2), (2, 2)), np.float64)
+    x, W = rng.standard_normal((2, 7, 7, 3)), rng.standard_normal((5, 5, 3, 2))
+    together = convolution.forward(x, W)
+    np.testing.assert_allclose(together[:1], convolution.forward(x[:1], W), atol=1e-12)
+    x[1] *= 1e3
+    np.testing.assert_allclose(together[:1], convolution.forward(x, W)[:1], atol=1e-9)
+
+
+def built(layer: Conv2D, shape: tuple[int, int, int], dtype: Any, rng: np.random.Generator) -> None:
+    layer.build(shape)
+    weights = {n: rng.standard_normal(s).astype(dtype) for n, s in layer.weight_shapes.items()}
+    grads = {name: np.zeros_like(array) for name, array in weights.items()}
+    layer.bind(weights, grads, {}, rng, dtype)
+
+
+CONNECTIONS = np.random.default_rng(3).integers(0, 2, (3, 4)) | np.eye(3, 4, dtype=int)
+CONNECTIONS[0, 3] = 1
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize("activation", [None, "relu", "softmax", "tanh"])
+@pytest.mark.parametrize("connections", [None, CONNECTIONS])
+@pytest.mark.parametrize(
+    ("size", "window"), [((9, 6), (4, 3)), ((5, 11), (5, 2)), ((7, 7), (1, 6))]
+)
+def test_both_ways_of_a_layer_agree(
+    dtype: Any,
+    padding: str,
+    activation: str | None,
+    connections: Any,
+    size: tuple[int, int],
+    window: tuple[int, int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers: list[list[Array]] = []
+    for waves in (False, True):
+        rng = np.random.default_rng(1)
+        layer = Conv2D(4, window, padding=padding, activation=activation, connections=connections)
+        built(layer, (*size, 3), dtype, rng)
+        monkeypatch.setattr(layer, "_waves_are_cheaper", lambda n, waves=waves: waves)
+        y = layer.forward(rng.standard_normal((5, *size, 3)).astype(dtype))
+        dx = layer.backward(rng.standard_normal(y.shape).astype(dtype))
+        assert dx is not None
+        answers.append([y, dx, *layer.grads.values()])
+    for plain, through_waves in zip(*answers, strict=True):
+        assert plain.dtype == through_waves.dtype == dtype
+        tolerance = (2e-5 if dtype == np.float32 else 1e-12) * (1 + np.abs(plain).max())
+        np.testing.assert_allclose(plain, through_waves, atol=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "n", "waves"),
+    [
+        (Conv2D(64, 5, padding="same"), (14, 14, 32), 10, True),
+        (
+            Conv2D(64, 5, padding="same"),
+            (14, 14, 32),
+            1,
+            False,
+        ),  # the weights have to be changed too
+        (Conv2D(64, 9, padding="same", strides=2), (14, 14, 64), 10, False),
+        (Conv2D(16, 5), (14, 14, 6), 64, False),  # a tenth less to multiply is not enough
+        (Conv2D(32, 5, padding="same"), (28, 28, 1), 50, False),
+        (Conv2D(64, 1), (14, 14, 32), 50, False),
+    ],
+)
+def test_the_shorter_way_is_taken(
+    layer: Conv2D, shape: tuple[int, int, int], n: int, waves: bool
+) -> None:
+    built(layer, shape, np.float32, np.random.default_rng(0))
+    layer.forward(np.zeros((n, *shape), np.float32))
+    assert layer.in_waves is waves
+
+
+def test_waves_do_not_go_back_to_pixels_that_nobody_asks_for() -> None:
+    layer = Conv2D(64, 5, padding="same")
+    built(layer, (14, 14, 32), np.float32, np.random.default_rng(0))
+    y = layer.forward(np.ones((10, 14, 14, 32), np.float32))
+    assert layer.in_waves and layer.backward(y) is not None
+    layer.needs_dx = False
+    assert layer.backward(y) is None
+
+
+def test_the_gradient_of_a_network_through_waves() -> None:
+    rng = np.random.default_rng(0)
+    network = Sequential(
+        [
+            Reshape((14, 14, 4)),
+            Conv2D(8, 3, activation="tanh"),
+            Conv2D(24, 5, padding="same", activation="tanh"),
+            Flatten(),
+            Dense(10),
+        ],
+        rng=rng,
+    )
+    x, t = rng.random((12, 784)), rng.integers(0, 10, 12)
+    network.loss(x, t)
+    assert [getattr(layer, "in_waves", None) for layer in network.layers[1:3]] == [False, True]
+    assert gradient_check(network, x, t) < 1e-6

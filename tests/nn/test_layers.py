@@ -1,0 +1,699 @@
+"""What every layer must be able to do, checked on one table of all layers, and what each of them
+computes, checked against examples worked by hand.
+"""
+
+import copy
+import itertools
+import json
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import ArrayLike, DTypeLike
+
+import functions
+from digits.nn.convolution import (
+    AveragePooling2D,
+    Conv2D,
+    MaxPooling2D,
+    Subsampling2D,
+    ZeroPadding2D,
+)
+from digits.nn.layers import (
+    ACTIVATIONS,
+    Activation,
+    BatchNormalization,
+    Dense,
+    Dropout,
+    Flatten,
+    Layer,
+    Maxout,
+    Normalization,
+    Rescaling,
+    Reshape,
+    activation_name,
+)
+from digits.nn.parameters import Parameters
+from digits.nn.sequential import LAYERS, Input, Sequential, load_model
+from digits.types import Array, Shape
+from functions import numerical_gradient
+
+# --- the table ------------------------------------------------------------------------------------
+# A new layer is tested by a line here: the layer, and the shape of one input.
+
+TABLE = np.array([[1, 0, 1, 1], [0, 1, 1, 0], [1, 1, 0, 1]])
+"""Which of three input maps each of four filters sees."""
+
+Window = tuple[int | tuple[int, int], int | tuple[int, int] | None, str]
+WINDOWS: list[tuple[Window, Shape]] = [
+    ((2, None, "valid"), (4, 6, 2)),
+    ((2, None, "valid"), (5, 3, 1)),
+    ((3, 2, "valid"), (7, 5, 1)),
+    ((2, 3, "valid"), (5, 8, 1)),
+    (((3, 2), (1, 3), "valid"), (5, 6, 2)),
+    ((1, None, "valid"), (2, 3, 2)),
+    ((2, None, "same"), (5, 3, 2)),
+    ((3, 2, "same"), (4, 5, 1)),
+    (((2, 5), (3, 1), "same"), (5, 3, 1)),
+]
+"""Window, strides and padding of a pooling, and the shape of one image."""
+
+CASES: list[tuple[Layer, Shape]] = [
+    (Dense(4), (3,)),
+    (Dense(1), (1,)),
+    (Dense(2, use_bias=False), (5,)),
+    *((Dense(4, activation=name), (3,)) for name in ACTIVATIONS),
+    (Maxout(3), (4,)),
+    (Maxout(1, pieces=4), (2,)),
+    (Maxout(2, pieces=1), (3,)),
+    *((Activation(name), (5,)) for name in ACTIVATIONS),
+    *((Activation(name), (2, 3, 4)) for name in ("relu", "softmax")),
+    (Flatten(), (2, 3, 2)),
+    (Flatten(), (4,)),
+    (Reshape((3, 2, 2)), (12,)),
+    (Reshape((-1, 4)), (2, 3, 2)),
+    (Rescaling(2.5, offset=-1), (3,)),
+    (Rescaling(-0.1), (2, 3, 1)),
+    (Normalization(0.3, 0.25), (2, 3, 2)),
+    (Normalization([0.1, -2, 0.3], [0.5, 2, 1]), (3,)),
+    (Normalization([0.1, 5], [0.5, 2]), (3, 2, 2)),
+    (Dropout(0), (6,)),
+    (Dropout(0.4), (6,)),
+    (Dropout(0.9), (3, 2, 2)),
+    (BatchNormalization(), (4,)),
+    (BatchNormalization(momentum=0.5, epsilon=0.1), (1,)),
+    (BatchNormalization(momentum=0), (3, 2, 2)),
+    (Conv2D(3, 3), (5, 4, 2)),
+    (Conv2D(1, 1), (2, 3, 1)),
+    (Conv2D(2, 2, strides=2), (5, 6, 1)),
+    (Conv2D(2, (2, 3), strides=(3, 2)), (7, 6, 2)),
+    (Conv2D(2, 2, strides=3), (8, 5, 1)),
+    (Conv2D(2, 1, strides=(2, 3)), (4, 5, 2)),
+    (Conv2D(2, 3, padding="same"), (4, 5, 1)),
+    (Conv2D(2, 2, padding="same"), (3, 4, 2)),
+    (Conv2D(2, (4, 3), strides=(2, 3), padding="same"), (5, 7, 1)),
+    (Conv2D(2, 5, strides=2, padding="same"), (2, 3, 1)),
+    (Conv2D(1, 2, strides=4, padding="same"), (6, 5, 1)),
+    (Conv2D(2, 3, use_bias=False), (4, 3, 2)),
+    (Conv2D(4, (2, 3), connections=TABLE), (4, 4, 3)),
+    (Conv2D(4, 2, strides=2, padding="same", connections=TABLE, activation="tanh"), (3, 5, 3)),
+    *((Conv2D(2, 2, activation=name), (3, 4, 2)) for name in ACTIVATIONS),
+    *(
+        (pooling(*geometry), shape)
+        for pooling, (geometry, shape) in itertools.product(
+            (MaxPooling2D, AveragePooling2D),
+            WINDOWS,
+        )
+    ),
+    (Subsampling2D(), (4, 6, 2)),
+    (Subsampling2D((3, 2)), (7, 5, 1)),
+    *((Subsampling2D(2, activation=name), (3, 4, 2)) for name in ACTIVATIONS),
+    (ZeroPadding2D(), (2, 3, 2)),
+    (ZeroPadding2D((1, 3)), (3, 2, 1)),
+]
+
+
+def title(case: Any) -> str:
+    """How pytest shows an entry of the table: the layer with its arguments, the shape."""
+    if not isinstance(case, Layer):
+        return "x".join(map(str, case)) if isinstance(case, tuple) else str(case)
+    told = [f"{name}={value}" for name, value in case.config().items() if value is not None]
+    return f"{type(case).__name__}({', '.join(told)})".replace(" ", "")
+
+
+every_layer = pytest.mark.parametrize(("layer", "shape"), CASES, ids=title)
+every_training = pytest.mark.parametrize("training", [False, True], ids=["inference", "training"])
+every_batch = pytest.mark.parametrize("n", [1, 5])
+
+
+def ready(layer: Layer, shape: Shape, dtype: DTypeLike = np.float64, seed: int = 0) -> Layer:
+    """A copy of the layer with arrays of its own, full of noise: gradients at a random point."""
+    rng = np.random.default_rng(seed)
+    layer = copy.deepcopy(layer)
+    layer.build(shape)
+    weights, state = Parameters(layer.weight_shapes, dtype), Parameters(layer.state_shapes, dtype)
+    weights.flat[...] = rng.standard_normal(weights.flat.shape)
+    state.flat[...] = rng.uniform(0.3, 2, state.flat.shape)  # variances are above 0
+    grads = weights.zeros_like()
+    grads.flat[...] = np.nan  # what is not written stays visible
+    layer.bind(dict(weights), dict(grads), dict(state), rng, dtype)
+    return layer
+
+
+def noise(n: int, shape: Shape, dtype: DTypeLike = np.float64, seed: int = 1) -> Array:
+    return np.random.default_rng(seed).standard_normal((n, *shape)).astype(dtype)
+
+
+def frozen(layer: Layer) -> Callable[[Array, bool], Array]:
+    """The forward pass with the same dropout at every call."""
+    start = layer.rng.bit_generator.state
+
+    def forward(x: Array, training: bool) -> Array:
+        layer.rng.bit_generator.state = start
+        return layer.forward(x, training)
+
+    return forward
+
+
+def slope(layer: Layer, dy: ArrayLike) -> Array:
+    """dx of a layer that was not told to leave it out."""
+    dx = layer.backward(np.asarray(dy))
+    assert dx is not None
+    return dx
+
+
+def relative_error(measured: Array, claimed: Array) -> float:
+    """The largest difference, in parts of the largest slope."""
+    assert measured.shape == claimed.shape
+    if measured.size == 0:
+        return 0.0
+    return float(np.max(np.abs(measured - claimed)) / max(np.max(np.abs(measured)), 1e-3))
+
+
+def test_the_table_holds_every_layer() -> None:
+    assert {type(layer) for layer, _ in CASES} == set(LAYERS.values())
+
+
+# --- gradients ------------------------------------------------------------------------------------
+
+
+@every_layer
+@every_training
+@pytest.mark.parametrize("n", [1, 3])
+def test_gradients_of_a_layer_alone(layer: Layer, shape: Shape, training: bool, n: int) -> None:
+    layer, x = ready(layer, shape), noise(n, shape)
+    forward = frozen(layer)
+    w = noise(n, layer.output_shape, seed=2)
+
+    def loss(_: Array) -> float:
+        return float(np.sum(w * forward(x, training)))
+
+    loss(x)
+    dx = slope(layer, w)
+    claimed = {name: grad.copy() for name, grad in layer.grads.items()}
+    assert relative_error(numerical_gradient(loss, x, h=1e-5), dx) < 1e-6, "dx"
+    for name, array in layer.weights.items():
+        measured = numerical_gradient(loss, array, h=1e-5)
+        assert relative_error(measured, claimed[name]) < 1e-6, f"d{name}"
+
+
+def surrounded(
+    layer: Layer, shape: Shape, dtype: DTypeLike = np.float64, loss: str = "cross_entropy"
+) -> Sequential:
+    """A small network with the layer in its middle, all weights random."""
+    before: Layer = Dense(shape[0], activation="tanh")
+    if len(shape) == 3:
+        before = Conv2D(shape[2], 2, padding="same", activation="tanh")
+    layers: list[Layer | Input] = [Input(shape), before, copy.deepcopy(layer), Flatten(), Dense(3)]
+    rng = np.random.default_rng(3)
+    network = Sequential(layers, rng=rng, dtype=dtype, loss=loss)
+    network.params.flat[...] = rng.standard_normal(network.params.flat.shape)
+    network.state.flat[...] = rng.uniform(0.3, 2, network.state.flat.shape)
+    return network
+
+
+@every_layer
+@every_training
+def test_gradients_in_the_middle_of_a_network(layer: Layer, shape: Shape, training: bool) -> None:
+    network, x, t = surrounded(layer, shape), noise(3, shape), [2, 0, 1]
+    start = network.rng.bit_generator.state
+
+    def loss(_: Array) -> float:
+        network.rng.bit_generator.state = start
+        return network.loss(x, t, training)
+
+    loss(x)
+    network.rng.bit_generator.state = start
+    claimed = network.gradient(x, t, training)
+    for name, array in network.params.items():
+        measured = numerical_gradient(loss, array, h=1e-5)
+        assert relative_error(measured, claimed[name]) < 1e-6, name
+
+
+@every_layer
+@every_training
+def test_gradients_replace_those_of_the_last_batch(
+    layer: Layer, shape: Shape, training: bool
+) -> None:
+    def after(*batches: int) -> list[Array]:
+        one = ready(layer, shape)
+        forward = frozen(one)
+        for n in batches:
+            forward(noise(n, shape, seed=n), training)
+            dx = slope(one, noise(n, one.output_shape, seed=10 + n))
+        return [dx, *one.grads.values()]
+
+    for replaced, alone in zip(after(4, 2), after(2), strict=True):
+        np.testing.assert_array_equal(replaced, alone)
+
+
+@every_layer
+def test_the_first_layer_is_spared_the_slope_by_the_pixels(layer: Layer, shape: Shape) -> None:
+    all_slopes, spared = ready(layer, shape), ready(layer, shape)
+    spared.needs_dx = False
+    dy = noise(2, all_slopes.output_shape, seed=4)
+    for one in (all_slopes, spared):
+        one.forward(noise(2, shape), training=True)
+        one.backward(dy)
+    for name, grad in all_slopes.grads.items():
+        np.testing.assert_array_equal(spared.grads[name], grad)
+
+
+# --- arrays ---------------------------------------------------------------------------------------
+
+
+@every_layer
+@every_training
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_one_type_throughout(layer: Layer, shape: Shape, training: bool, dtype: DTypeLike) -> None:
+    layer = ready(layer, shape, dtype)
+    y = layer.forward(noise(5, shape, dtype), training)
+    dx = slope(layer, noise(5, layer.output_shape, dtype))
+    assert y.dtype == dx.dtype == dtype
+    arrays = (*layer.weights.values(), *layer.grads.values(), *layer.state.values())
+    assert all(array.dtype == dtype for array in arrays)
+    assert all(np.isfinite(array).all() for array in (y, dx, *arrays))
+
+
+@every_layer
+@every_training
+def test_nothing_is_written_to_what_was_given(layer: Layer, shape: Shape, training: bool) -> None:
+    layer, x = ready(layer, shape), noise(3, shape)
+    dy = noise(3, layer.output_shape, seed=5)
+    weights = {name: array.copy() for name, array in layer.weights.items()}
+    state = {name: array.copy() for name, array in layer.state.items()}
+    x.flags.writeable = dy.flags.writeable = False
+
+    layer.forward(x, training)
+    layer.backward(dy)
+
+    np.testing.assert_array_equal(x, noise(3, shape))
+    np.testing.assert_array_equal(dy, noise(3, layer.output_shape, seed=5))
+    for name, array in layer.weights.items():
+        np.testing.assert_array_equal(array, weights[name])
+    for name, array in layer.state.items():
+        assert training or np.array_equal(array, state[name]), "answering is not learning"
+
+
+@every_layer
+@every_training
+def test_order_in_memory_does_not_matter(layer: Layer, shape: Shape, training: bool) -> None:
+    def outcome(order: Any) -> list[Array]:
+        one, x = ready(layer, shape), noise(4, shape)
+        y = one.forward(np.asarray(x, order=order), training)
+        dx = slope(one, np.asarray(noise(4, one.output_shape), order=order))
+        return [y, dx, *one.grads.values(), *one.state.values()]
+
+    for in_rows, in_columns in zip(outcome("C"), outcome("F"), strict=True):
+        np.testing.assert_allclose(in_columns, in_rows, rtol=1e-12, atol=1e-14)
+
+
+# --- shapes and descriptions ----------------------------------------------------------------------
+
+
+@every_layer
+@every_training
+@every_batch
+def test_shapes_are_those_that_build_told(
+    layer: Layer, shape: Shape, training: bool, n: int
+) -> None:
+    layer = ready(layer, shape)
+    assert layer.input_shape == shape
+    y = layer.forward(noise(n, shape), training)
+    assert y.shape == (n, *layer.output_shape)
+    dx = slope(layer, noise(n, layer.output_shape))
+    assert dx.shape == (n, *shape)
+
+
+@every_layer
+def test_an_answer_does_not_depend_on_what_else_is_asked(layer: Layer, shape: Shape) -> None:
+    layer, x = ready(layer, shape), noise(5, shape)
+    together = layer.forward(x)
+    for i in range(5):
+        np.testing.assert_allclose(
+            layer.forward(x[i : i + 1])[0], together[i], rtol=1e-10, atol=1e-12
+        )
+
+
+@every_layer
+def test_a_description_builds_an_equal_layer(layer: Layer, shape: Shape) -> None:
+    config = json.loads(json.dumps(layer.config(), allow_nan=False))  # as a model file keeps it
+    again = type(layer)(**config)
+    assert again.config() == layer.config()
+
+    one, two = ready(layer, shape), ready(again, shape)
+    assert one.output_shape == two.output_shape
+    assert one.weight_shapes == two.weight_shapes
+    assert one.state_shapes == two.state_shapes
+    for training in (False, True):
+        y = one.forward(noise(3, shape), training)
+        np.testing.assert_array_equal(two.forward(noise(3, shape), training), y)
+
+
+@every_layer
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_saved_and_loaded_it_answers_the_same_bits(
+    layer: Layer, shape: Shape, dtype: DTypeLike, tmp_path: Path
+) -> None:
+    network, x = surrounded(layer, shape, dtype, loss="squared_error"), noise(3, shape)
+    network.loss_and_gradient(x, [0, 1, 2])  # moving averages move
+    network.save(tmp_path / "model.npz")
+    loaded = load_model(tmp_path / "model.npz")
+    assert isinstance(loaded, Sequential)
+    assert loaded.config() == network.config()
+    assert loaded.params.dtype == dtype
+    np.testing.assert_array_equal(loaded.params.flat, network.params.flat)
+    np.testing.assert_array_equal(loaded.state.flat, network.state.flat)
+    np.testing.assert_array_equal(loaded.predict(x), network.predict(x))
+    assert loaded.loss(x, [0, 1, 2]) == network.loss(x, [0, 1, 2])
+
+
+@every_layer
+def test_built_twice_is_built_once(layer: Layer, shape: Shape) -> None:
+    once, twice = ready(layer, shape), copy.deepcopy(layer)
+    twice.build(shape)
+    twice = ready(twice, shape)
+    assert once.output_shape == twice.output_shape
+    assert once.weight_shapes == twice.weight_shapes
+    y = once.forward(noise(2, shape))
+    np.testing.assert_array_equal(twice.forward(noise(2, shape)), y)
+
+
+@every_layer
+def test_first_weights_are_finite_and_repeatable(layer: Layer, shape: Shape) -> None:
+    one, two = ready(layer, shape, np.float32), ready(layer, shape, np.float32)
+    for each in (one, two):
+        for array in (*each.weights.values(), *each.state.values()):
+            array[...] = 0  # as a network's are
+        each.initialize()
+    for name, array in one.weights.items():
+        assert np.isfinite(array).all()
+        np.testing.assert_array_equal(array, two.weights[name])
+        random = name == "W"
+        assert (np.unique(array).size == array.size) == random or array.size == 1
+
+
+# --- values worked by hand ------------------------------------------------------------------------
+
+
+def given(layer: Layer, shape: Shape, **weights: ArrayLike) -> Layer:
+    """The layer with these weights, and state as it begins."""
+    layer = ready(layer, shape)
+    for array in (*layer.weights.values(), *layer.state.values()):
+        array[...] = 0  # as those of a network begin
+    layer.initialize()
+    for name, value in weights.items():
+        layer.weights[name][...] = value
+    return layer
+
+
+def test_dense_by_hand() -> None:
+    layer = given(Dense(2), (3,), W=[[1, 2], [3, 4], [5, 6]], b=[10, 20])
+    x = np.array([[1.0, 0, 2], [0, -1, 1]])
+    np.testing.assert_array_equal(layer.forward(x), [[21, 34], [12, 22]])
+    dx = slope(layer, np.array([[1.0, 0], [1, 1]]))
+    np.testing.assert_array_equal(dx, [[1, 3, 5], [3, 7, 11]])
+    np.testing.assert_array_equal(layer.grads["W"], [[1, 0], [-1, -1], [3, 1]])
+    np.testing.assert_array_equal(layer.grads["b"], [2, 1])
+
+
+def test_maxout_by_hand() -> None:
+    # Unit 0 chooses between x and -x (it is |x|), unit 1 between 2x and 1.
+    layer = given(Maxout(2, pieces=2), (1,), W=[[1, -1, 2, 0]], b=[0, 0, 0, 1])
+    x = np.array([[3.0], [-2], [0.25]])
+    np.testing.assert_array_equal(layer.forward(x), [[3, 6], [2, 1], [0.25, 1]])
+    dx = slope(layer, np.array([[1.0, 10], [1, 10], [1, 10]]))
+    np.testing.assert_array_equal(dx, [[21], [-1], [1]])
+    np.testing.assert_array_equal(layer.grads["W"], [[3.25, -2, 30, -17.5]])
+    np.testing.assert_array_equal(layer.grads["b"], [2, 1, 10, 20])
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "fans"),
+    [
+        (Dense(4), (3,), (3, 4)),
+        (Maxout(4, pieces=5), (3,), (3, 4)),
+        (Conv2D(4, (5, 2)), (7, 6, 3), (5 * 2 * 3, 5 * 2 * 4)),
+        (Conv2D(4, 2, connections=TABLE), (4, 4, 3), (4 * 8 // 4, 4 * 8 // 3)),
+    ],
+    ids=title,
+)
+def test_initializers_are_told_how_many_inputs_and_outputs_meet(
+    layer: Layer, shape: Shape, fans: tuple[int, int]
+) -> None:
+    asked: list[tuple[Any, ...]] = []
+
+    def kernel(*arguments: Any) -> Array:
+        asked.append(arguments)
+        return np.ones(arguments[0])
+
+    layer = ready(layer, shape)
+    layer.kernel_initializer = kernel  # type: ignore[attr-defined]
+    layer.initialize()
+    assert asked.pop() == (layer.weights["W"].shape, *fans, layer.rng)
+    assert (layer.weights["W"] == 1).all()
+    assert not layer.weights["b"].any()
+
+    if hasattr(layer, "bias_initializer"):
+        layer.bias_initializer = kernel
+        layer.initialize()
+        assert asked.pop() == (layer.weights["b"].shape, *fans, layer.rng)
+
+
+def test_maxout_has_two_pieces_unless_told() -> None:
+    assert Maxout(3).config() == {"units": 3, "pieces": 2}
+
+
+def test_maxout_gives_the_slope_of_a_tie_to_one_piece_alone() -> None:
+    layer = given(Maxout(1, pieces=3), (1,), W=[[1, 1, 1]], b=[0, 0, 0])
+    layer.forward(np.array([[2.0]]))
+    layer.backward(np.array([[5.0]]))
+    np.testing.assert_array_equal(layer.grads["W"], [[10, 0, 0]])
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "tanh", "scaled_tanh", "relu", "leaky_relu", "elu"])
+def test_activations_and_their_slopes_are_those_of_functions(name: str) -> None:
+    layer, x = ready(Activation(name), (41,)), np.linspace(-4, 4, 41)[np.newaxis]
+    np.testing.assert_array_equal(layer.forward(x), getattr(functions, name)(x))
+    dy = noise(1, (41,))
+    by_x = getattr(functions, f"{name}_grad")(x)
+    np.testing.assert_allclose(slope(layer, dy), dy * by_x, rtol=1e-11, atol=1e-15)
+
+
+def test_softmax_is_that_of_functions() -> None:
+    layer, x, dy = ready(Activation("softmax"), (3, 4)), noise(2, (3, 4)), noise(2, (3, 4), seed=3)
+    np.testing.assert_array_equal(layer.forward(x), functions.softmax(x))
+    np.testing.assert_allclose(slope(layer, dy), functions.softmax_grad(x, dy), rtol=1e-14)
+
+
+def test_activations_are_told_by_name_by_function_or_not_at_all() -> None:
+    assert activation_name("relu") == activation_name(functions.relu) == "relu"
+    assert activation_name(None) == activation_name("linear") == "linear"
+    assert Dense(3, activation=functions.tanh).config()["activation"] == "tanh"
+    for wrong in ("rleu", lambda x: x, 3):
+        names = ", ".join(ACTIVATIONS)
+        message = f"^expected an activation among {names}; received {re.escape(repr(wrong))}$"
+        with pytest.raises(ValueError, match=message):
+            activation_name(wrong)  # type: ignore[arg-type]
+
+
+def test_reshape_and_flatten_read_row_by_row() -> None:
+    x = np.arange(24.0).reshape(2, 12)
+    image = ready(Reshape((2, 3, 2)), (12,)).forward(x)
+    assert image[0, 0, 1, 0] == 2
+    assert image[0, 1, 0, 1] == 7
+    assert image[1, 0, 0, 0] == 12
+    np.testing.assert_array_equal(ready(Flatten(), (2, 3, 2)).forward(image), x)
+
+
+def test_reshape_finds_the_missing_number() -> None:
+    for target, expected in [((-1,), (12,)), ((3, -1), (3, 4)), ((2, -1, 6), (2, 1, 6))]:
+        layer = Reshape(target)
+        layer.build((2, 3, 2))
+        assert layer.output_shape == expected
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ((5, 3), "a shape of 12 numbers for inputs (12,); received (5, 3)"),
+        ((-1, 5), "a shape of 12 numbers for inputs (12,); received (-1, 5)"),
+        ((2, 6, 2), "a shape of 12 numbers for inputs (12,); received (2, 6, 2)"),
+        ((-1, -1), "at most one -1 in a shape; received (-1, -1)"),
+        ((-1, 3, -1), "at most one -1 in a shape; received (-1, 3, -1)"),
+        ((0, -1), "a dimension as a whole number above 0; received 0"),
+        ((-2, -6), "a dimension as a whole number above 0; received -2"),
+        ((-1, -12), "a dimension as a whole number above 0; received -12"),
+        ((12.0,), "a dimension as a whole number above 0; received 12.0"),
+    ],
+)
+def test_reshape_refuses_a_shape_of_other_numbers(target: Any, expected: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"expected {expected}")):
+        Reshape(target).build((12,))
+
+
+def test_rescaling_and_normalization_by_hand() -> None:
+    x = np.array([[0.0, 0.5, 1]])
+    layer = ready(Rescaling(1.275, offset=-0.1), (3,))
+    np.testing.assert_allclose(layer.forward(x), [[-0.1, 0.5375, 1.175]], rtol=1e-15)
+    np.testing.assert_array_equal(slope(layer, x), 1.275 * x)
+    for nothing in (Rescaling(1), Normalization()):
+        np.testing.assert_array_equal(ready(nothing, (3,)).forward(x), x)
+
+    layer = ready(Normalization([0, 0.5, 3], [4, 0.25, 1]), (3,))
+    np.testing.assert_allclose(layer.forward(x), [[0, 0, -2]])
+    np.testing.assert_allclose(slope(layer, np.ones((1, 3))), [[0.5, 2, 1]])
+
+
+@pytest.mark.parametrize(("mean", "shape"), [(5, (1,)), (4, (3,)), ((2, 3), (3,))])
+def test_normalization_refuses_features_that_are_not_there(mean: Any, shape: Shape) -> None:
+    wanted = f"expected one number, or one for each of the features {shape}; received "
+    with pytest.raises(ValueError, match=re.escape(wanted + str(np.zeros(mean).shape))):
+        Normalization(np.zeros(mean)).build(shape)
+
+
+# --- dropout --------------------------------------------------------------------------------------
+
+
+def test_dropout_keeps_its_share_and_the_sum() -> None:
+    layer, x = ready(Dropout(0.3), (1000,)), np.ones((100, 1000))
+    y = layer.forward(x, training=True)
+    assert set(np.unique(y)) == {0, np.float64(1 / 0.7)}
+    # 100,000 coins: the share is known to 0.0015, one standard deviation.
+    assert abs(np.mean(y == 0) - 0.3) < 0.006
+    assert abs(np.mean(y) - 1) < 0.01
+    # Each number has a coin of its own: no row or column falls as one.
+    assert 600 < np.count_nonzero(y[0]) < 800
+    assert not np.array_equal(y[0], y[1])
+
+    np.testing.assert_array_equal(slope(layer, x), y)
+    assert not np.array_equal(layer.forward(x, training=True), y), "new coins for every batch"
+
+
+def test_dropout_is_awake_in_training_only() -> None:
+    layer, x = ready(Dropout(0.9), (4,)), noise(3, (4,))
+    before = layer.rng.bit_generator.state
+    layer.forward(x, training=True)
+    drawn = layer.rng.bit_generator.state
+    assert drawn != before
+    np.testing.assert_array_equal(layer.forward(x), x)
+    np.testing.assert_array_equal(slope(layer, x), x)  # the mask of before is forgotten
+    assert layer.rng.bit_generator.state == drawn
+
+
+def test_dropout_falls_alike_in_both_types() -> None:
+    single, double = (ready(Dropout(0.5), (50,), dtype) for dtype in (np.float32, np.float64))
+    x = np.ones((4, 50))
+    y = single.forward(x.astype(np.float32), training=True)
+    np.testing.assert_array_equal(y, double.forward(x, training=True))
+
+
+# --- batch normalization --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(3,), (4, 5, 3)])
+def test_batch_normalization_brings_each_channel_to_beta_and_gamma(shape: Shape) -> None:
+    layer = given(BatchNormalization(epsilon=1e-12), shape, gamma=[1, 2, 3], beta=[0, -1, 5])
+    x = 7 * noise(50, shape) + np.array([100, 0, -3])
+    y = layer.forward(x, training=True).reshape(-1, 3)
+    np.testing.assert_allclose(y.mean(axis=0), [0, -1, 5], atol=1e-12)
+    np.testing.assert_allclose(y.std(axis=0), [1, 2, 3], rtol=1e-10)
+
+
+def test_batch_normalization_by_hand() -> None:
+    layer = given(BatchNormalization(momentum=0.75, epsilon=7), (1,))
+    x = np.array([[1.0], [7]])  # mean 4, variance 9: divided by sqrt(9 + 7) = 4
+    np.testing.assert_allclose(layer.forward(x, training=True), [[-0.75], [0.75]])
+    # A quarter of the way from 0 to 4, and from 1 to 9.
+    np.testing.assert_allclose(layer.state["moving_mean"], [1])
+    np.testing.assert_allclose(layer.state["moving_variance"], [3])
+    layer.forward(x, training=True)
+    np.testing.assert_allclose(layer.state["moving_mean"], [1.75])
+    np.testing.assert_allclose(layer.state["moving_variance"], [4.5])
+    answer = layer.forward(x)
+    np.testing.assert_allclose(answer, (x - 1.75) / math.sqrt(4.5 + 7))
+    np.testing.assert_allclose(layer.state["moving_mean"], [1.75])
+
+
+def test_batch_normalization_begins_as_in_keras() -> None:
+    layer = given(BatchNormalization(), (2,))
+    begin = {**layer.weights, **layer.state}
+    expected = {"gamma": 1, "beta": 0, "moving_mean": 0, "moving_variance": 1}
+    assert {name: set(array.tolist()) for name, array in begin.items()} == {
+        name: {value} for name, value in expected.items()
+    }
+    assert (layer.config()["momentum"], layer.config()["epsilon"]) == (0.99, 1e-3)
+
+
+def test_batch_normalization_of_a_single_sample_is_beta() -> None:
+    layer = given(BatchNormalization(), (3,), beta=[1, 2, 3])
+    np.testing.assert_array_equal(layer.forward(noise(1, (3,)), training=True), [[1, 2, 3]])
+
+
+# --- messages -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Dense(0), "expected units .*; received 0"),
+        (lambda: Dense(2.5), "expected units .*; received 2.5"),  # type: ignore[arg-type]
+        (lambda: Dense(-3), "received -3"),
+        (lambda: Dense(3, activation="rleu"), "received 'rleu'"),
+        (lambda: Dense(3, kernel_initializer="glort"), "expected an initializer among"),
+        (lambda: Dense(3, bias_initializer="glort"), "expected an initializer among"),
+        (lambda: Dense([3]), r"expected units .*; received \[3\]"),  # type: ignore[arg-type]
+        (lambda: Dense(3, activation=["relu"]), "expected an activation"),  # type: ignore[arg-type]
+        (lambda: Maxout(0), "expected units .*; received 0"),
+        (lambda: Maxout(3, pieces=0), "expected pieces .*; received 0"),
+        (lambda: Dropout(1), r"expected a rate in \[0, 1\).*; received 1"),
+        (lambda: Dropout(-0.1), "received -0.1"),
+        (lambda: Dropout(math.nan), "received nan"),
+        (lambda: Normalization(0, 0), "expected a .*variance above 0; received 0"),
+        (lambda: Normalization(0, [1, -1]), r"received \[1, -1\]"),
+        (lambda: Normalization("a"), "^expected real numbers; received 'a'"),
+        (lambda: Normalization(0, [1j]), r"^expected real numbers; received \[1j\]"),
+        (lambda: Normalization(math.nan), "^expected a finite mean; received nan"),
+        (lambda: Rescaling(math.inf), r"^expected finite numbers; received \(inf, 0.0\)"),
+        (lambda: Rescaling(1, math.nan), r"^expected finite numbers; received \(1, nan\)"),
+        (lambda: BatchNormalization(momentum=1), r"expected a momentum in \[0, 1\); received 1"),
+        (lambda: BatchNormalization(epsilon=0), "expected an epsilon above 0; received 0"),
+        (lambda: BatchNormalization(epsilon=1e-50), "expected an epsilon above 0; received 1e-50"),
+        (lambda: BatchNormalization(epsilon=math.inf), "expected .*received"),
+    ],
+)
+def test_arguments_that_make_no_layer(make: Callable[[], Layer], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("layer", [Dense(3), Maxout(3)], ids=title)
+def test_images_have_to_be_flattened_first(layer: Layer) -> None:
+    shapes = "expected inputs of shape (features,); received (4, 4, 1)"
+    message = f"{type(layer).__name__} {shapes}: put Flatten() before it"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        copy.deepcopy(layer).build((4, 4, 1))
+
+
+def test_a_layer_belongs_to_one_network() -> None:
+    layer = Dense(2)
+    layer.require_free()
+    message = "this Dense is part of another network: make a new one"
+    with pytest.raises(ValueError, match=message):
+        ready(layer, (3,)).require_free()
+
+
+def test_the_base_of_all_layers_does_nothing_by_itself() -> None:
+    layer = Layer()
+    layer.build((3,))
+    layer.initialize()
+    assert layer.output_shape == (3,)
+    assert layer.config() == {}
+    with pytest.raises(NotImplementedError):
+        layer.forward(np.zeros((1, 3)))
+    with pytest.raises(NotImplementedError):
+        layer.backward(np.zeros((1, 3)))

@@ -1,0 +1,283 @@
+"""What arithmetic must withstand: steps that are too large, images that are all black or all white,
+batches of one, classes that are missing, pixels that are no numbers, networks that fit no memory.
+Warnings are errors in all tests, so that none of this is allowed a single one.
+"""
+
+import math
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from tiny_data import digits
+
+from digits.evaluate import evaluate
+from digits.nn.convolution import AveragePooling2D, Conv2D, MaxPooling2D, ZeroPadding2D
+from digits.nn.layers import BatchNormalization, Dense, Flatten, Maxout, Reshape
+from digits.nn.network import Network
+from digits.nn.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from digits.nn.parameters import MOST, Parameters
+from digits.nn.sequential import MOST_OUTPUTS, Sequential
+from digits.recipes import RECIPES
+from digits.types import Array
+from predict_image import read_digits
+from train_net import Data, TrainingError, train
+from two_layer_net import TwoLayerNet
+
+Build = Callable[..., Network]
+
+NETWORKS: dict[str, Build] = {name: recipe.build for name, recipe in RECIPES.items()}
+
+
+def batch(n: int = 8) -> tuple[Array, Array]:
+    data = digits(n, 0, 1)
+    return data.x_train, data.t_train
+
+
+def of_class(t: int, n: int) -> tuple[Array, Array]:
+    return batch(n)[0], np.full(n, t)
+
+
+# --- steps that are too large ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_learning_rate_of_a_million_ends_in_a_sentence_or_in_a_network(name: str) -> None:
+    network = NETWORKS[name](np.random.default_rng(0))
+    data = digits(20, 0, 5)
+    try:
+        train(network, data, SGD(1e6), batch_size=5, iterations=12, quiet=True)
+    except TrainingError as error:
+        assert "lower --learning-rate" in str(error)
+    else:
+        assert np.isfinite(network.predict(data.x_test)).all()
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        SGD(1e6),
+        SGD(1e6, 0.9),
+        SGD(1e6, 0.9, nesterov=True),
+        SGD(1e6, clipnorm=1.0, weight_decay=0.1),
+        Adagrad(1e6),
+        RMSprop(1e6),
+        Adam(1e6),
+        AdamW(1e6),
+        Adam(1e6, use_ema=True),
+    ],
+    ids=lambda optimizer: type(optimizer).__name__,
+)
+@pytest.mark.parametrize("activation", ["relu", "elu", "scaled_tanh", "softmax"])
+def test_a_loop_of_ones_own_gets_no_warning_either(optimizer: Optimizer, activation: str) -> None:
+    x, t = batch()
+    layers = [Dense(8, activation=activation), BatchNormalization(), Maxout(6), Dense(10)]
+    network = Sequential(layers, rng=np.random.default_rng(0))
+    optimizer.iterations, optimizer.slots = 0, {}
+    for _ in range(20):
+        loss, grads = network.loss_and_gradient(x, t)
+        assert not loss < 0
+        optimizer.update(network.params, grads)
+    assert network.predict(x).shape == (8, 10)
+    assert not network.loss(x, t) < 0
+    assert 0 <= network.accuracy(x, t) <= 1
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_weights_at_the_end_of_their_range_give_no_warning(name: str) -> None:
+    network = NETWORKS[name](np.random.default_rng(0))
+    network.params.flat[...] = np.finfo(np.float32).max * np.sign(network.params.flat)
+    x, t = batch(4)
+    network.predict(x)
+    network.gradient(x, t)
+    assert not network.loss(x, t) < 0
+
+
+def too_large() -> Network:
+    """Finite weights, as files may hold, that make scores infinite."""
+    network = TwoLayerNet(784, 3, 10)
+    network.params.flat[...] = np.finfo(np.float32).max
+    return network
+
+
+def test_answers_that_are_no_numbers_are_nobodys_result() -> None:
+    x, t = batch()
+    with pytest.raises(ValueError, match=r"the network's are not finite.*lower --learning-rate"):
+        evaluate(too_large(), x, t)
+    with pytest.raises(ValueError, match="labels that are integers 0 to 2"):
+        evaluate(TwoLayerNet(784, 3, 3), x, np.full(len(x), 7))
+    picture = np.full((60, 60), 255, np.uint8)
+    picture[10:50, 28:32] = 0
+    assert read_digits(picture).rows == ["1"]
+    with pytest.raises(ValueError, match=r"the model's are not finite.*use another copy"):
+        read_digits(picture, too_large())
+
+
+# --- images at the ends ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [1, 3])
+@pytest.mark.parametrize("grey", [0.0, 1.0])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_black_and_white_images_alone_and_in_company(name: str, grey: float, n: int) -> None:
+    network = NETWORKS[name](np.random.default_rng(0))
+    x, t = np.full((n, 784), grey, np.float32), np.arange(n)
+    for optimizer in (SGD(0.01), Adam(0.001)):
+        for _ in range(3):
+            loss, grads = network.loss_and_gradient(x, t)
+            assert math.isfinite(loss)
+            assert np.isfinite(grads.flat).all()
+            optimizer.update(network.params, grads)
+    np.testing.assert_allclose(network.predict(x).sum(axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["two-layer", "mlp-adam", "photo"])
+def test_one_class_only_is_learned(name: str) -> None:
+    x, t = of_class(3, 12)
+    data = Data(x, t, x[:0], t[:0], x, t)
+    network = NETWORKS[name](np.random.default_rng(0))
+    history = train(network, data, Adam(0.01), batch_size=5, iterations=40, quiet=True)
+    assert history.epochs[-1].test_accuracy == 1
+    assert math.isfinite(history.epochs[-1].test_loss)
+
+
+# --- few images -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["two-layer", "photo"])
+def test_a_single_training_image_is_enough(name: str) -> None:
+    data = digits(1, 0, 1)
+    network = NETWORKS[name](np.random.default_rng(0))
+    history = train(network, data, SGD(0.1), batch_size=100, iterations=3, quiet=True)
+    assert len(history.losses) == len(history.epochs) == 3
+
+
+NETWORK = TwoLayerNet(784, 3, 10, rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_no_image_is_said_so(part: str) -> None:
+    data = digits(0 if part == "train" else 4, 2, 0 if part == "test" else 4)
+    with pytest.raises(ValueError, match=f"at least 1 {part} image"):
+        train(NETWORK, data, SGD(), quiet=True)
+
+
+@pytest.mark.parametrize("part", ["train", "validation", "test"])
+def test_images_and_labels_that_do_not_go_together(part: str) -> None:
+    good = digits(4, 4, 4)
+    data = Data(**{**vars(good), f"t_{part}": good.t_train[:3]})
+    with pytest.raises(ValueError, match=f"a label for each of 4 {part} images; received 3"):
+        train(NETWORK, data, SGD(), quiet=True)
+
+
+def test_batches_of_nothing() -> None:
+    with pytest.raises(ValueError, match="batches of at least 1 image; received 0"):
+        train(NETWORK, digits(4, 0, 4), SGD(), batch_size=0, quiet=True)
+
+
+# --- pixels that are no numbers -------------------------------------------------------------------
+
+DOORS: dict[str, Callable[[Network, Array, Array], object]] = {
+    "predict": lambda network, x, t: network.predict(x),
+    "loss": lambda network, x, t: network.loss(x, t),
+    "accuracy": lambda network, x, t: network.accuracy(x, t),
+    "gradient": lambda network, x, t: network.gradient(x, t),
+    "train": lambda network, x, t: train(
+        network, Data(x, t, x[:0], t[:0], x[:1], t[:1]), SGD(), quiet=True
+    ),
+}
+
+
+@pytest.mark.parametrize("strange", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("name", ["two-layer", "lenet5"])
+def test_a_strange_pixel_is_refused_at_every_door_and_found(
+    name: str, door: str, strange: float
+) -> None:
+    network = NETWORKS[name](np.random.default_rng(0))
+    x, t = batch(6)
+    x[4, 300] = x[5, 1] = strange
+    weights = network.params.flat.copy()
+    with pytest.raises(ValueError, match=f"{strange} in image 4, pixel 300, .* 1 more"):
+        DOORS[door](network, x, t)
+    np.testing.assert_array_equal(network.params.flat, weights)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_step_of_training_finds_it_too(name: str) -> None:
+    network = NETWORKS[name](np.random.default_rng(0))
+    x, t = batch(6)
+    x[2, 406] = np.nan
+    with pytest.raises(ValueError, match="nan in image 2, pixel 406"):
+        network.loss_and_gradient(x, t)
+
+
+def test_a_pixel_that_float32_cannot_hold_is_refused() -> None:
+    x = np.zeros((2, 784))
+    x[1, 5] = 1e300
+    with pytest.raises(ValueError, match="inf in image 1, pixel 5"):
+        NETWORK.predict(x)
+
+
+def test_pixels_whose_squares_overflow_are_numbers_all_the_same() -> None:
+    x = np.full((1, 784), 1e30, np.float32)
+    assert np.isfinite(TwoLayerNet(784, 3, 10).predict(x)).all()
+
+
+# --- what fits no memory --------------------------------------------------------------------------
+
+
+def memory_of(build: Callable[[], object]) -> int:
+    """Bytes that were asked for at most, while `build` raised ValueError."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="GB"):
+            build()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: TwoLayerNet(784, 10**6, 10),
+        lambda: Sequential([Dense(10**6), Dense(10)]),
+        lambda: Sequential([Maxout(10**5, 10), Dense(10)]),
+        lambda: Sequential([Reshape((28, 28, 1)), ZeroPadding2D(10**6), Flatten(), Dense(1)]),
+        lambda: Sequential([Reshape((28, 28, 1)), Conv2D(10**5, 3), Flatten(), Dense(10)]),
+    ],
+    ids=["two layers", "dense", "maxout", "padding", "filters"],
+)
+def test_a_network_too_large_is_refused_before_it_takes_memory(
+    build: Callable[[], object],
+) -> None:
+    assert memory_of(build) < 100_000
+
+
+def test_the_refusal_names_the_memory() -> None:
+    with pytest.raises(ValueError, match=r"received 795,000,010, which would take 3.2 GB"):
+        TwoLayerNet(784, 10**6, 10)
+    with pytest.raises(ValueError, match=r"which would take 6.4 GB"):
+        TwoLayerNet(784, 10**6, 10, dtype=np.float64)
+    with pytest.raises(ValueError, match=f"at most {MOST:,} parameters; received {MOST + 1:,}"):
+        Parameters({"W1": (MOST,), "b1": (1,)})
+    with pytest.raises(ValueError, match=f"at most {MOST_OUTPUTS:,} outputs.*ZeroPadding2D"):
+        Sequential([Reshape((28, 28, 1)), ZeroPadding2D(2000), Flatten(), Dense(1)])
+
+
+@pytest.mark.parametrize("size", [0, -1, 2.5, "3", None, np.nan])
+def test_sizes_that_are_none(size: Any) -> None:
+    with pytest.raises(ValueError, match="W1 of a shape of whole numbers above 0"):
+        TwoLayerNet(784, size, 10)
+
+
+@pytest.mark.parametrize("pool", [MaxPooling2D, AveragePooling2D])
+def test_a_window_larger_than_any_image(pool: Any) -> None:
+    assert pool(256, padding="same").window == (256, 256)
+    for sizes in (257, (1, 257)):
+        with pytest.raises(ValueError, match=r"strides of at most 256 pixels; received .*257"):
+            pool(sizes, padding="same")
+        with pytest.raises(ValueError, match=r"strides of at most 256 pixels; received .*257"):
+            pool(2, strides=sizes)

@@ -1,0 +1,842 @@
+"""A stack of layers keeps the contract of all networks, says what is wrong with what it is given,
+and believes nothing that a model file tells.
+"""
+
+import json
+import re
+import tracemalloc
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+import functions
+from digits.files.npz import VERSION, StorageError, save_arrays
+from digits.nn.convolution import (
+    AveragePooling2D,
+    Conv2D,
+    MaxPooling2D,
+    Subsampling2D,
+    ZeroPadding2D,
+)
+from digits.nn.layers import (
+    Activation,
+    BatchNormalization,
+    Dense,
+    Dropout,
+    Flatten,
+    Layer,
+    Maxout,
+    Normalization,
+    Rescaling,
+    Reshape,
+)
+from digits.nn.network import Network
+from digits.nn.parameters import Parameters
+from digits.nn.sequential import PIECE, Input, Sequential, load_model
+from digits.types import Array
+from functions import gradient_check, numerical_gradient, relu, softmax, to_one_hot
+from two_layer_net import TwoLayerNet
+
+
+def stack(*layers: Layer | Input, seed: int = 0, **options: Any) -> Sequential:
+    return Sequential(layers, rng=np.random.default_rng(seed), **options)
+
+
+def dense(dtype: DTypeLike = np.float64, **options: Any) -> Sequential:
+    """6 -> 5 -> 3, small enough for everything."""
+    layers = Input((6,)), Dense(5, activation="tanh"), Dense(3)
+    return stack(*layers, dtype=dtype, **options)
+
+
+def convolutional(dtype: DTypeLike = np.float64, **options: Any) -> Sequential:
+    """A little of everything, on images 6x6."""
+    return stack(
+        Input((6, 6, 1)),
+        Conv2D(3, 3, padding="same", use_bias=False),
+        BatchNormalization(momentum=0.8),
+        Activation("elu"),
+        MaxPooling2D(2),
+        Flatten(),
+        Dropout(0.3),
+        Dense(4),
+        dtype=dtype,
+        **options,
+    )
+
+
+def batch(n: int, features: int = 6, classes: int = 3) -> tuple[Array, NDArray[np.intp]]:
+    rng = np.random.default_rng(1)
+    return rng.random((n, features)), rng.integers(0, classes, n)
+
+
+# --- the contract ---------------------------------------------------------------------------------
+
+
+def test_it_is_a_network() -> None:
+    network: Network = dense()  # for the type checker
+    assert isinstance(network.params, Parameters)
+    assert isinstance(network.state, Parameters)
+    assert network.about == {}
+
+
+def test_layers_are_applied_one_after_the_other() -> None:
+    network, (x, t) = dense(), batch(4)
+    p = network.params
+    assert p.shapes == {"W1": (6, 5), "b1": (5,), "W2": (5, 3), "b2": (3,)}
+    p["b1"], p["b2"] = np.arange(5), np.arange(3)
+    scores = np.tanh(x @ p["W1"] + p["b1"]) @ p["W2"] + p["b2"]
+    np.testing.assert_allclose(network.predict(x), softmax(scores), rtol=1e-14)
+    np.testing.assert_array_equal(network.predict_classes(x), scores.argmax(axis=1))
+    assert network.loss(x, t) == pytest.approx(functions.softmax_cross_entropy(scores, t))
+    assert network.accuracy(x, t) == np.mean(scores.argmax(axis=1) == t)
+
+
+def test_names_count_the_layers_that_have_arrays() -> None:
+    assert list(convolutional().params) == ["W1", "gamma2", "beta2", "W3", "b3"]
+    assert list(convolutional().state) == ["moving_mean2", "moving_variance2"]
+
+
+def test_layers_read_the_one_flat_vector() -> None:
+    network, (x, _) = dense(), batch(4)
+    before = network.predict(x)
+    network.params.flat[...] *= 1.5
+    assert not np.allclose(network.predict(x), before)
+    network.params["W1"] -= network.params["W1"]
+    assert np.allclose(network.predict(x), network.predict(x)[0])
+
+
+def test_labels_are_indices_or_one_hot() -> None:
+    for loss in ("cross_entropy", "squared_error"):
+        network, (x, t) = dense(loss=loss), batch(5)
+        one_hot = to_one_hot(t, 3)
+        assert network.loss(x, t) == network.loss(x, one_hot) == network.loss(x, t.tolist())
+        assert network.accuracy(x, t) == network.accuracy(x, one_hot)
+        np.testing.assert_array_equal(
+            network.gradient(x, t).flat, network.gradient(x, one_hot).flat
+        )
+
+
+@pytest.mark.parametrize("make", [dense, convolutional])
+@pytest.mark.parametrize("loss", ["cross_entropy", "squared_error"])
+def test_numerical_gradient_equals_gradient(make: Callable[..., Sequential], loss: str) -> None:
+    network = make(loss=loss)
+    network.state.flat[...] = np.random.default_rng(4).uniform(0.5, 2, network.state.flat.size)
+    x, t = batch(4, int(np.prod(network.input_shape)))
+    claimed, measured = network.gradient(x, t), network.numerical_gradient(x, t)
+    assert claimed.shapes == measured.shapes
+    scale = np.abs(measured.flat).max()
+    np.testing.assert_allclose(claimed.flat, measured.flat, rtol=0, atol=1e-7 * scale)
+    assert gradient_check(network, x, t) < 1e-6
+    assert network.params.dtype == network.numerical_gradient(x, t).dtype == np.float64
+
+
+def test_numerical_gradient_of_a_float32_network_is_measured_in_float64() -> None:
+    network, (x, t) = dense(np.float32), batch(4)
+    measured = network.numerical_gradient(x.astype(np.float32), t)
+    assert measured.dtype == np.float64
+    np.testing.assert_allclose(network.gradient(x, t).flat, measured.flat, atol=1e-6)
+
+
+def test_loss_and_gradient_are_those_of_training() -> None:
+    network, (x, t) = convolutional(), batch(8, 36)
+    start = network.rng.bit_generator.state
+    loss, grads = network.loss_and_gradient(x, t)
+    network.rng.bit_generator.state = start
+    assert loss == network.loss(x, t, training=True) != network.loss(x, t)
+    network.rng.bit_generator.state = start
+    np.testing.assert_array_equal(network.gradient(x, t, training=True).flat, grads.flat)
+    kept = grads.flat.copy()
+    assert not np.array_equal(network.gradient(x, t).flat, kept), "that of inference"
+
+
+def test_gradient_is_a_copy_that_the_next_call_leaves_alone() -> None:
+    network, (x, t) = dense(), batch(4)
+    gradient = network.gradient(x, t)
+    kept = gradient.flat.copy()
+    network.gradient(2 * x, t)
+    network.loss_and_gradient(3 * x, t)
+    np.testing.assert_array_equal(gradient.flat, kept)
+    gradient.flat[...] = 0  # what the caller does to it
+    assert network.gradient(x, t).flat.any()
+
+
+def test_answering_changes_nothing() -> None:
+    network, (x, t) = convolutional(), batch(8, 36)
+    before = network.params.flat.copy(), network.state.flat.copy()
+    noise = network.rng.bit_generator.state
+    x.flags.writeable = t.flags.writeable = False
+    network.predict(x), network.predict_classes(x), network.loss(x, t), network.accuracy(x, t)
+    network.gradient(x, t), network.activations(x), network.summary()
+    np.testing.assert_array_equal(network.params.flat, before[0])
+    np.testing.assert_array_equal(network.state.flat, before[1])
+    assert network.rng.bit_generator.state == noise
+    network.loss_and_gradient(x, t)
+    assert not np.array_equal(network.state.flat, before[1]), "training gathers averages"
+
+
+def test_a_softmax_at_the_end_is_the_softmax_of_the_network() -> None:
+    x, t = batch(5)
+    plain = dense()
+    for layers in (
+        (Dense(5, activation="tanh"), Dense(3, activation="softmax")),
+        (Dense(5, activation="tanh"), Dense(3, activation=functions.softmax)),
+        (Dense(5, activation="tanh"), Dense(3), Activation("softmax")),
+    ):
+        network = stack(Input((6,)), *layers, dtype=np.float64)
+        np.testing.assert_array_equal(network.params.flat, plain.params.flat)
+        np.testing.assert_array_equal(network.predict(x), plain.predict(x))
+        assert network.loss(x, t) == plain.loss(x, t)
+        np.testing.assert_array_equal(network.gradient(x, t).flat, plain.gradient(x, t).flat)
+
+
+def test_a_softmax_further_down_is_a_layer_as_any() -> None:
+    network, (x, t) = stack(Input((6,)), Dense(5, "softmax"), Dense(3), dtype=np.float64), batch(4)
+    hidden = network.activations(x)[0][1]
+    np.testing.assert_allclose(hidden.sum(axis=1), np.ones(4))
+    assert gradient_check(network, x, t) < 1e-6
+
+
+def test_other_activations_at_the_end_stay() -> None:
+    network, (x, t) = stack(Input((6,)), Dense(3, activation="relu"), dtype=np.float64), batch(4)
+    scores = relu(x @ network.params["W1"] + network.params["b1"])
+    np.testing.assert_allclose(network.predict(x), softmax(scores))
+    assert gradient_check(network, x, t) < 1e-6
+
+
+def test_squared_error_is_that_of_the_probabilities() -> None:
+    network, (x, t) = dense(loss="squared_error"), batch(5)
+    y = network.predict(x)
+    expected = 0.5 * np.mean(np.sum((y - to_one_hot(t, 3)) ** 2, axis=1))
+    assert network.loss(x, t) == pytest.approx(expected, rel=1e-12)
+
+    def loss(_: Array) -> float:
+        return network.loss(x, t)
+
+    measured = numerical_gradient(loss, network.params.flat)
+    np.testing.assert_allclose(network.gradient(x, t).flat, measured, atol=1e-9)
+
+
+def test_smoothed_labels_are_those_of_functions_and_stay_with_the_network(tmp_path: Path) -> None:
+    network, (x, t) = dense(label_smoothing=0.2), batch(5)
+    scores = np.log(network.predict(x))  # up to a constant, which no loss sees
+    smoothed = functions.softmax_cross_entropy(scores, t, 0.2)
+    assert smoothed != pytest.approx(functions.softmax_cross_entropy(scores, t), rel=0.01)
+
+    network.save(tmp_path / "model.npz")
+    copies = [network, network.astype(np.float64), Sequential.load(tmp_path / "model.npz")]
+    for each in copies:
+        assert each.loss(x, t) == pytest.approx(smoothed)
+        assert each.loss_and_gradient(x, t)[0] == pytest.approx(smoothed)
+        assert gradient_check(each, x, t) < 1e-8
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 1, np.nan])
+def test_label_smoothing_is_a_share(smoothing: float) -> None:
+    with pytest.raises(ValueError, match=r"expected a label_smoothing in \[0, 1\).*; received"):
+        dense(label_smoothing=smoothing)
+
+
+def test_two_layers_equal_the_network_written_by_hand(rng: np.random.Generator) -> None:
+    by_hand = TwoLayerNet(784, 50, 10, weight_init_std=0.3, rng=rng, dtype=np.float64)
+    stacked = stack(Dense(50, activation="sigmoid"), Dense(10), dtype=np.float64)
+    assert stacked.params.shapes == by_hand.params.shapes
+    by_hand.params["b1"], by_hand.params["b2"] = rng.normal(size=50), rng.normal(size=10)
+    stacked.params.flat[...] = by_hand.params.flat
+    x, t = rng.random((30, 784)), rng.integers(0, 10, 30)
+
+    np.testing.assert_allclose(stacked.predict(x), by_hand.predict(x), rtol=1e-13)
+    assert stacked.loss(x, t) == pytest.approx(by_hand.loss(x, t), rel=1e-13)
+    assert stacked.accuracy(x, t) == by_hand.accuracy(x, t)
+    expected = by_hand.gradient(x, t)
+    for name, grad in stacked.gradient(x, t).items():
+        scale = np.abs(expected[name]).max()
+        np.testing.assert_allclose(grad, expected[name], rtol=1e-13, atol=1e-15 * scale)
+
+
+def test_astype_is_a_copy_with_nothing_shared() -> None:
+    network, (x, t) = convolutional(np.float32), batch(4, 36)
+    network.loss_and_gradient(x, t)
+    network.about = {"seed": 3}
+    double = network.astype(np.float64)
+    assert double.params.dtype == double.state.dtype == double.grads.dtype == np.float64
+    np.testing.assert_array_equal(double.params.flat, network.params.flat)
+    np.testing.assert_array_equal(double.state.flat, network.state.flat)
+    np.testing.assert_allclose(double.predict(x), network.predict(x), rtol=1e-5)
+    # The same noise awaits both.
+    assert double.loss(x, t, training=True) == pytest.approx(
+        network.loss(x, t, training=True), rel=1e-5
+    )
+    double.params.flat[...] = 0
+    double.about["seed"] = 4
+    assert network.params.flat.any()
+    assert network.about == {"seed": 3}
+
+
+def test_a_layer_of_the_readers_own() -> None:
+    class Doubling(Layer):
+        def forward(self, x: Array, training: bool = False) -> Array:
+            return 2 * x
+
+        def backward(self, dy: Array) -> Array:
+            return 2 * dy
+
+    network = stack(Input((6,)), Dense(4), Doubling(), Dense(3))
+    assert gradient_check(network, *batch(3)) < 1e-6
+
+
+# --- inputs ---------------------------------------------------------------------------------------
+
+
+def test_inputs_are_rows_or_images() -> None:
+    network, (x, t) = convolutional(), batch(5, 36)
+    images = x.reshape(5, 6, 6, 1)
+    np.testing.assert_array_equal(network.predict(x), network.predict(images))
+    assert network.loss(x, t) == network.loss(images, t)
+    np.testing.assert_array_equal(network.predict(x.tolist()), network.predict(x))
+    network = stack(Input((28, 28)), Flatten(), Dense(10))
+    assert network.predict(np.zeros((2, 784), np.float32)).shape == (2, 10)
+    assert network.predict(np.zeros((2, 28, 28), np.float32)).shape == (2, 10)
+
+
+def test_without_input_inputs_are_784_pixels() -> None:
+    assert stack(Dense(10)).input_shape == (784,)
+    assert stack(Reshape((28, 28, 1)), Flatten(), Dense(10)).params["W1"].shape == (784, 10)
+    assert stack(Input(6), Dense(3)).input_shape == (6,)  # type: ignore[arg-type]
+
+
+def test_inputs_of_another_float_type_are_taken() -> None:
+    network, (x, t) = dense(np.float32), batch(4)
+    for dtype in (np.float64, np.float16):
+        assert network.predict(x.astype(dtype)).dtype == np.float32
+        assert network.gradient(x.astype(dtype), t).flat.dtype == np.float32
+
+
+@pytest.mark.parametrize("n", [1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE + 37])
+def test_predicting_in_pieces_is_predicting_at_once(n: int) -> None:
+    network, (x, t) = convolutional(), batch(n, 36)
+    at_once = x.reshape(n, 6, 6, 1)
+    for layer in network.layers:
+        at_once = layer.forward(at_once)
+    np.testing.assert_allclose(network.predict(x), softmax(at_once), rtol=1e-12)
+    np.testing.assert_array_equal(network.predict_classes(x), at_once.argmax(axis=1))
+    assert network.loss(x, t) == pytest.approx(functions.softmax_cross_entropy(at_once, t))
+    assert network.predict(x).shape == (n, 4)
+
+
+def test_memory_for_predicting_does_not_grow_with_the_number_of_images() -> None:
+    network = stack(Reshape((28, 28, 1)), Conv2D(8, 5, activation="relu"), Flatten(), Dense(10))
+    x = np.zeros((20 * PIECE, 784), np.float32)
+    peaks = []
+    for n in (2 * PIECE, 20 * PIECE):
+        tracemalloc.start()
+        network.predict(x[:n])
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.2 * peaks[0]
+
+
+@pytest.mark.parametrize("make", [dense, convolutional])
+def test_no_images_no_answers(make: Callable[..., Sequential]) -> None:
+    network = make()
+    for shape in ((0, int(np.prod(network.input_shape))), (0, *network.input_shape)):
+        x = np.zeros(shape)
+        assert network.predict(x).shape == (0, network.classes)
+        assert network.predict_classes(x).shape == (0,)
+        for ask in (network.loss, network.accuracy, network.gradient):
+            with pytest.raises(ValueError, match="expected"):
+                ask(x, [])
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "message"),
+    [
+        (np.zeros((2, 36), np.uint8), TypeError, r"expected inputs of a float type.*uint8.*255"),
+        (np.zeros((2, 6, 6, 1), np.int64), TypeError, r"expected inputs of a float type.*int64"),
+        (np.zeros((2, 36), bool), TypeError, "expected inputs of a float type"),
+        ([["a"] * 36], TypeError, "expected inputs of a float type"),
+        (np.zeros((2, 35)), ValueError, r"\('n', 6, 6, 1\) or \(n, 36\); received .*\(2, 35\)"),
+        (np.zeros((2, 6, 6)), ValueError, r"expected inputs .*received shape \(2, 6, 6\)"),
+        (np.zeros((6, 6, 1)), ValueError, r"expected inputs .*received shape \(6, 6, 1\)"),
+        (np.zeros(36), ValueError, r"expected inputs .*received shape \(36,\)"),
+        (3.0, ValueError, r"expected inputs .*received shape \(\)"),
+    ],
+    ids=repr,
+)
+def test_inputs_that_are_none(x: ArrayLike, error: type[Exception], message: str) -> None:
+    network = convolutional()
+    for ask in (
+        network.predict,
+        network.predict_classes,
+        network.activations,
+        lambda x: network.loss(x, [0, 1]),
+        lambda x: network.accuracy(x, [0, 1]),
+        lambda x: network.gradient(x, [0, 1]),
+        lambda x: network.loss_and_gradient(x, [0, 1]),
+    ):
+        with pytest.raises(error, match=message):
+            ask(x)
+
+
+@pytest.mark.parametrize(
+    ("t", "message"),
+    [
+        ([0, 3], "expected labels that are integers 0 to 2; received 3"),
+        ([0, -1], "received -1"),
+        ([0, 0.5], "received 0.5"),
+        ([0, np.nan], "expected labels"),
+        ([0], "expected one label for each of 2 samples; received 1"),
+        ([0, 1, 2], "expected one label for each of 2 samples; received 3"),
+        ([[1, 0, 0]], "expected one label for each of 2 samples; received 1"),
+        ([[1, 0, 0], [1, 1, 0]], "expected one-hot labels"),
+        ([[1, 0], [0, 1]], r"expected labels of shape \(n,\).* \(n, 3\).*received shape \(2, 2\)"),
+        ([[0], [1]], r"received shape \(2, 1\)"),
+        (1, r"received shape \(\)"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("loss", ["cross_entropy", "squared_error"])
+def test_labels_that_are_none(t: Any, message: str, loss: str) -> None:
+    network, (x, _) = dense(loss=loss), batch(2)
+    if loss == "squared_error" and "one label for each" in message:
+        message = "expected"
+    for ask in (network.loss, network.gradient, network.loss_and_gradient):
+        with pytest.raises(ValueError, match=message):
+            ask(x, t)
+    with pytest.raises(ValueError, match=message.split("samples")[0]):
+        network.accuracy(x, t)
+
+
+# --- stacks that are none -------------------------------------------------------------------------
+
+ONE = Dense(4)
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ([], r"expected a list of layers, at least one; received \[\]"),
+        ([Input((4,))], r"expected a list of layers, at least one; received \[\]"),
+        ([Dense], r"expected a list of layers.*received \[<class 'digits.nn.layers.Dense'>\]"),
+        ([Dense(4), "relu", Dense(10)], r"expected a list of layers.*received \['relu'\]"),
+        ([Dense(4), Input((4,)), Dense(10)], "expected a list of layers"),
+        ([ONE, ONE], "expected different layers; received the same one twice: make a second"),
+        ([Dense(4), Reshape((2, 2))], r"one score for each class; received \(2, 2\): end with"),
+        ([Input((4, 4, 1)), Conv2D(3, 2)], r"one score for each class; received \(3, 3, 3\)"),
+        ([Input((4, 4, 1)), Dense(10)], r"Dense expected .*received \(4, 4, 1\): put Flatten"),
+        ([Input((9, 9, 1)), Conv2D(3, 2), Dense(10)], r"received \(8, 8, 3\): put Flatten"),
+        ([Conv2D(3, 3)], r"Conv2D expected .*received \(784,\): put Reshape\(\(28, 28, 1\)\)"),
+        ([MaxPooling2D(2)], r"MaxPooling2D expected .*received \(784,\): put Reshape"),
+        (
+            [Input((3, 4, 1)), Conv2D(3, 5)],
+            r"Conv2D expected images of at least \(5, 5\); received \(3, 4\)",
+        ),
+        ([Reshape((28, 29)), Flatten(), Dense(10)], "Reshape expected a shape of 784 numbers"),
+    ],
+    ids=str,
+)
+def test_stacks_that_are_none(layers: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Sequential(layers)
+
+
+@pytest.mark.parametrize("shape", [(0,), (-3,), (2.5,), (None, 784), "784", (True, "a")], ids=str)
+def test_shapes_that_are_none(shape: Any) -> None:
+    with pytest.raises(ValueError, match=r"expected a size in the shape of an input.*; received"):
+        Input(shape)
+
+
+@pytest.mark.parametrize("loss", ["crossentropy", "mse", None])
+def test_losses_that_are_none(loss: Any) -> None:
+    message = r"expected a loss among cross_entropy, squared_error; received"
+    with pytest.raises(ValueError, match=message):
+        Sequential([Dense(10)], loss=loss)
+
+
+@pytest.mark.parametrize("dtype", [int, np.uint8, bool, complex, str])
+def test_types_that_no_weight_has(dtype: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match=r"expected .*float"):
+        Sequential([Dense(10)], dtype=dtype)
+
+
+def test_layers_of_a_network_cannot_be_taken_from_it() -> None:
+    network, (x, t) = convolutional(), batch(4, 36)
+    before = network.predict(x), network.gradient(x, t).flat
+    stacks: list[list[Layer | Input]] = [
+        [*network.layers],
+        [Input((6, 6, 1)), *network.layers],
+        [Input((8, 8, 1)), *network.layers[:-1], Dense(3)],
+    ]
+    for entries in stacks:
+        with pytest.raises(ValueError, match="part of another network: make a new one"):
+            Sequential(entries)
+        np.testing.assert_array_equal(network.predict(x), before[0])
+        np.testing.assert_array_equal(network.gradient(x, t).flat, before[1])
+
+
+# --- looking inside -------------------------------------------------------------------------------
+
+
+def test_summary_is_a_table_as_keras_prints() -> None:
+    network = stack(
+        Input((28, 28)),
+        Flatten(),
+        Dense(300, activation="relu"),
+        Dense(100, activation="relu"),
+        Dense(10, activation="softmax"),
+    )
+    assert (
+        network.summary()
+        == """\
+Model: "sequential"
+───────────────────────────────────────
+Layer (type)       Output Shape  Param #
+═══════════════════════════════════════
+flatten (Flatten)  (None, 784)         0
+dense (Dense)      (None, 300)   235,500
+dense_1 (Dense)    (None, 100)    30,100
+dense_2 (Dense)    (None, 10)      1,010
+───────────────────────────────────────
+Total params: 266,610
+Trainable params: 266,610
+Non-trainable params: 0""".replace("─" * 39, "─" * 40).replace("═" * 39, "═" * 40)
+    )
+
+
+def test_summary_of_every_layer() -> None:
+    network = stack(
+        Reshape((28, 28, 1)),
+        ZeroPadding2D(2),
+        Conv2D(32, 5, padding="same"),
+        BatchNormalization(),
+        MaxPooling2D(2),
+        Conv2D(64, 3, strides=2, use_bias=False),
+        BatchNormalization(),
+        AveragePooling2D(2, padding="same"),
+        Subsampling2D(2),
+        Flatten(),
+        Dropout(0.5),
+        Rescaling(2),
+        Normalization(),
+        Maxout(20, pieces=3),
+        Activation("tanh"),
+        Dense(10),
+    )
+    text = network.summary()
+    rows = re.findall(r"^(\S+) \((\w+)\) +\(None, (.*?)\) +([\d,]+)$", text, re.MULTILINE)
+    assert rows == [
+        ("reshape", "Reshape", "28, 28, 1", "0"),
+        ("zero_padding2d", "ZeroPadding2D", "32, 32, 1", "0"),
+        ("conv2d", "Conv2D", "32, 32, 32", "832"),
+        ("batch_normalization", "BatchNormalization", "32, 32, 32", "128"),
+        ("max_pooling2d", "MaxPooling2D", "16, 16, 32", "0"),
+        ("conv2d_1", "Conv2D", "7, 7, 64", "18,432"),
+        ("batch_normalization_1", "BatchNormalization", "7, 7, 64", "256"),
+        ("average_pooling2d", "AveragePooling2D", "4, 4, 64", "0"),
+        ("subsampling2d", "Subsampling2D", "2, 2, 64", "128"),
+        ("flatten", "Flatten", "256", "0"),
+        ("dropout", "Dropout", "256", "0"),
+        ("rescaling", "Rescaling", "256", "0"),
+        ("normalization", "Normalization", "256", "0"),
+        ("maxout", "Maxout", "20", "15,420"),
+        ("activation", "Activation", "20", "0"),
+        ("dense", "Dense", "10", "210"),
+    ]
+    counts = [int(row[3].replace(",", "")) for row in rows]
+    gathered = 2 * (32 + 64)  # moving means and variances
+    assert f"Total params: {sum(counts):,}\n" in text
+    assert f"Trainable params: {sum(counts) - gathered:,}\n" in text
+    assert text.endswith(f"Non-trainable params: {gathered:,}")
+    table = text.split("\n")[1:-3]
+    assert len(set(map(len, table))) == 1, "every line as wide as the others"
+
+
+@pytest.mark.parametrize(
+    ("hidden", "count"), [([300, 100], 266_610), ([100] * 20, 271_410), ([128], 101_770)]
+)
+def test_parameters_of_the_tutorials(hidden: list[int], count: int) -> None:
+    network = stack(*(Dense(units, "relu") for units in hidden), Dense(10))
+    assert network.params.flat.size == count
+    assert f"Trainable params: {count:,}" in network.summary()
+
+
+def test_activations_are_named_as_in_the_summary() -> None:
+    network, (x, _) = convolutional(), batch(3, 36)
+    outputs = network.activations(x)
+    assert [name for name, _ in outputs] == [
+        "conv2d",
+        "batch_normalization",
+        "activation",
+        "max_pooling2d",
+        "flatten",
+        "dropout",
+        "dense",
+    ]
+    for layer, (_, y) in zip(network.layers, outputs, strict=True):
+        assert y.shape == (3, *layer.output_shape)
+    np.testing.assert_allclose(softmax(outputs[-1][1]), network.predict(x), rtol=1e-13)
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def test_moving_averages_and_origin_are_saved(tmp_path: Path) -> None:
+    network, (x, t) = convolutional(np.float32, loss="squared_error"), batch(9, 36)
+    for _ in range(3):
+        network.loss_and_gradient(x, t)
+    network.about = {"recipe": "mine", "seed": 3, "accuracy": 0.25}
+    network.save(tmp_path / "model.npz")
+    for loaded in (Sequential.load(tmp_path / "model.npz"), load_model(tmp_path / "model.npz")):
+        assert isinstance(loaded, Sequential)
+        assert loaded.about == network.about
+        assert loaded.loss_name == "squared_error"
+        assert loaded.input_shape == (6, 6, 1)
+        np.testing.assert_array_equal(loaded.state.flat, network.state.flat)
+        np.testing.assert_array_equal(loaded.predict(x), network.predict(x))
+        assert loaded.summary() == network.summary()
+        # It can be trained further.
+        before = loaded.params.flat.copy()
+        loaded.params.flat[...] -= 0.1 * loaded.loss_and_gradient(x, t)[1].flat
+        assert not np.array_equal(loaded.params.flat, before)
+
+
+def test_loading_makes_no_first_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dense().save(tmp_path / "model.npz")
+
+    def never(self: Layer) -> None:
+        raise AssertionError("weights that will be overwritten")
+
+    monkeypatch.setattr(Dense, "initialize", never)
+    load_model(tmp_path / "model.npz")
+
+
+def test_networks_of_both_kinds_are_loaded_by_what_they_are(tmp_path: Path) -> None:
+    by_hand = TwoLayerNet(784, 5, 10, rng=np.random.default_rng(0))
+    by_hand.save(tmp_path / "hand.npz")
+    dense().save(tmp_path / "stack.npz")
+    loaded = load_model(tmp_path / "hand.npz")
+    assert isinstance(loaded, TwoLayerNet)
+    np.testing.assert_array_equal(loaded.params.flat, by_hand.params.flat)
+    with pytest.raises(StorageError, match=r"expected .*Sequential"):
+        Sequential.load(tmp_path / "hand.npz")
+    with pytest.raises(StorageError, match="expected a TwoLayerNet"):
+        TwoLayerNet.load(tmp_path / "stack.npz")
+
+
+DENSE: dict[str, Any] = {"class": "Dense", "units": 3}
+GOOD: dict[str, Any] = {
+    "class": "Sequential",
+    "input_shape": [6],
+    "loss": "cross_entropy",
+    "layers": [DENSE],
+}
+
+
+def arrays(**changes: Array) -> dict[str, Array]:
+    return {"W1": np.zeros((6, 3), np.float32), "b1": np.zeros(3, np.float32), **changes}
+
+
+def written(
+    folder: Path,
+    network: Any = GOOD,
+    numbers: Mapping[str, Array] | None = None,
+    **header: Any,
+) -> Path:
+    """A model file of which anything may be wrong."""
+    path = folder / "model.npz"
+    numbers = arrays() if numbers is None else numbers
+    save_arrays(path, "model", {"network": network, "about": {}, **header}, numbers)
+    return path
+
+
+def refused(path: Path, message: str) -> None:
+    """The file is refused in one sentence that names it, with little memory."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(StorageError, match=message) as caught:
+            load_model(path)
+        assert tracemalloc.get_traced_memory()[1] < 5e6
+    finally:
+        tracemalloc.stop()
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_good_file_is_taken(tmp_path: Path) -> None:
+    assert load_model(written(tmp_path)).predict(np.zeros((1, 6))).shape == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ({}, "arrays missing: W1, b1; arrays not expected: none"),
+        ({"W1": np.zeros((6, 3))}, "arrays missing: b1"),
+        (arrays(extra=np.zeros(1)), "missing: none; arrays not expected: extra"),
+        (arrays(W2=np.zeros((3, 3))), "arrays not expected: W2"),
+        (arrays(W1=np.zeros((3, 6))), r"expected array W1 of shape \(6, 3\); found shape \(3, 6\)"),
+        (arrays(b1=np.zeros((1, 3))), r"expected array b1 of shape \(3,\); found shape \(1, 3\)"),
+        (arrays(b1=np.array([0, np.nan, 0])), "array b1 holds values that are not finite"),
+        (arrays(b1=np.array([0, -np.inf, 0])), "array b1 holds values that are not finite"),
+        (arrays(b1=np.zeros(3, np.int64)), "array b1 of type float32 or float64; found int64"),
+        (arrays(b1=np.zeros(3, np.float16)), "array b1 of type float32 or float64; found float16"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_arrays_that_do_not_fit(numbers: Mapping[str, Array], message: str, tmp_path: Path) -> None:
+    refused(written(tmp_path, numbers=numbers), message)
+
+
+def layered(*layers: Any, shape: Any = (6,)) -> dict[str, Any]:
+    return {**GOOD, "layers": [*layers, {"class": "Flatten"}, DENSE], "input_shape": shape}
+
+
+BAD_DESCRIPTIONS: dict[str, Any] = {
+    "none": None,
+    "a list": [],
+    "empty": {},
+    "another class": {**GOOD, "class": "Network"},
+    "class of another kind": {**GOOD, "class": ["Sequential"]},
+    "no loss": {key: value for key, value in GOOD.items() if key != "loss"},
+    "unknown loss": {**GOOD, "loss": "mse"},
+    "loss of another kind": {**GOOD, "loss": ["cross_entropy"]},
+    "no layers": {**GOOD, "layers": []},
+    "layers missing": {key: value for key, value in GOOD.items() if key != "layers"},
+    "layers of another kind": {**GOOD, "layers": "Dense"},
+    "layer of another kind": {**GOOD, "layers": ["Dense"]},
+    "layer without class": {**GOOD, "layers": [{"units": 3}]},
+    "no input shape": {key: value for key, value in GOOD.items() if key != "input_shape"},
+    "input shape of floats": {**GOOD, "input_shape": [6.0]},
+    "input shape below 0": {**GOOD, "input_shape": [-6]},
+    "input shape of letters": {**GOOD, "input_shape": "6"},
+    "input shape of another kind": {**GOOD, "input_shape": {"6": 6}},
+    "unknown layer": layered({"class": "Lambda", "function": "os.system('true')"}),
+    "base class": layered({"class": "Layer"}),
+    "class of builtins": layered({"class": "eval"}),
+    "class that cannot be a name": layered({"class": {"a": 1}}),
+    "unknown argument": layered({**DENSE, "hidden": 1}),
+    "argument of another kind": layered({**DENSE, "units": "3"}),
+    "fractional units": layered({**DENSE, "units": 3.0}),
+    "no units": layered({"class": "Dense"}),
+    "units below 0": layered({**DENSE, "units": -3}),
+    "unknown activation": layered({**DENSE, "activation": "__import__"}),
+    "activation of another kind": layered({**DENSE, "activation": ["relu"]}),
+    "unknown initializer": layered({**DENSE, "kernel_initializer": "x"}),
+    "initializer of another kind": layered({**DENSE, "kernel_initializer": 3}),
+    "rate": layered({"class": "Dropout", "rate": 2}),
+    "rate of another kind": layered({"class": "Dropout", "rate": None}),
+    "scale too large": layered({"class": "Rescaling", "scale": 10**400}),
+    "mean too large": layered({"class": "Normalization", "mean": 10**400}),
+    "mean for other features": layered({"class": "Normalization", "mean": [0, 0]}),
+    "mean of another kind": layered({"class": "Normalization", "mean": {"a": 1}}),
+    "variance": layered({"class": "Normalization", "variance": -1}),
+    "target": layered({"class": "Reshape", "target_shape": [-2, -3]}),
+    "target of floats": layered({"class": "Reshape", "target_shape": [2, 3.0]}),
+    "images from rows": layered({"class": "Conv2D", "filters": 3, "kernel_size": 3}),
+    "connections": layered(
+        {"class": "Conv2D", "filters": 2, "kernel_size": 1, "connections": [[1], [2]]},
+        shape=(4, 4, 1),
+    ),
+    "ragged connections": layered(
+        {"class": "Conv2D", "filters": 2, "kernel_size": 1, "connections": [[1], [1, 0]]},
+        shape=(4, 4, 1),
+    ),
+    "huge input": {**GOOD, "input_shape": [10**12]},
+    "huge units": layered({**DENSE, "units": 10**12}),
+    "huge pieces": layered({"class": "Maxout", "units": 10**6, "pieces": 10**6}),
+    "huge images": layered(
+        {"class": "AveragePooling2D", "pool_size": [2, 20_000], "padding": "same"},
+        shape=(20_000, 20_000, 1),
+    ),
+    "huge window": layered(
+        {"class": "AveragePooling2D", "pool_size": 10_000, "padding": "same"}, shape=(28, 28, 1)
+    ),
+    "huge kernel": layered(
+        {"class": "Conv2D", "filters": 3, "kernel_size": 10**5, "padding": "same"},
+        shape=(28, 28, 1),
+    ),
+    "huge padding": layered({"class": "ZeroPadding2D", "padding": 10**6}, shape=(28, 28, 1)),
+    "huge normalization": layered({"class": "BatchNormalization"}, shape=(2, 10**12)),
+    "larger than a float": layered(
+        {"class": "MaxPooling2D", "padding": "same"}, shape=(10**400, 2, 1)
+    ),
+    "larger than a float, unpadded": layered({"class": "MaxPooling2D"}, shape=(10**400, 2, 1)),
+}
+
+
+@pytest.mark.parametrize("network", BAD_DESCRIPTIONS.values(), ids=BAD_DESCRIPTIONS)
+def test_descriptions_that_do_not_fit(network: Any, tmp_path: Path) -> None:
+    refused(written(tmp_path, network), "expected|does not fit its own description")
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        {"class": "Rescaling", "scale": float("nan")},
+        {"class": "Rescaling", "scale": 1, "offset": float("inf")},
+        {"class": "Normalization", "mean": float("nan")},
+        {"class": "BatchNormalization", "epsilon": float("inf")},
+        {"class": "Dropout", "rate": float("nan")},
+    ],
+    ids=lambda layer: layer["class"],
+)
+def test_numbers_in_a_description_that_are_not_finite(layer: Any, tmp_path: Path) -> None:
+    # What Python writes as JSON may hold NaN; `save_arrays` itself would refuse to.
+    path = written(tmp_path, layered({"class": "Flatten"}))
+    with zipfile.ZipFile(path) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    header = json.loads(contents["header.json"])
+    header["network"] = layered(layer)
+    contents["header.json"] = json.dumps(header).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+    refused(path, "expected|header")
+
+
+@pytest.mark.parametrize("about", [5, "mine", [1], None])
+def test_origins_that_are_none(about: Any, tmp_path: Path) -> None:
+    refused(written(tmp_path, about=about), "expected .*header")
+
+
+def test_variances_below_0(tmp_path: Path) -> None:
+    names = ("gamma1", "beta1", "moving_mean1", "moving_variance1")
+    numbers = {**{name: -np.ones(6) for name in names}, "W2": np.zeros((6, 3)), "b2": np.zeros(3)}
+    network = {**GOOD, "layers": [{"class": "BatchNormalization"}, DENSE]}
+    refused(written(tmp_path, network, numbers), "moving_variance1 holds variances below 0")
+
+
+def test_a_file_from_the_future(tmp_path: Path) -> None:
+    refused(written(tmp_path, version=VERSION + 1), f"version {VERSION + 1}.*update the library")
+
+
+def test_a_checkpoint_is_not_a_model(tmp_path: Path) -> None:
+    save_arrays(tmp_path / "c.npz", "checkpoint", {"network": GOOD, "about": {}}, arrays())
+    refused(tmp_path / "c.npz", "expected a model file")
+
+
+@pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.9, 0.999])
+def test_a_file_cut_off(share: float, tmp_path: Path) -> None:
+    path = written(tmp_path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    refused(path, "damaged|cut off")
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"none\.npz"):
+        load_model(tmp_path / "none.npz")
+
+
+def test_a_network_that_cannot_be_saved_harms_no_file(tmp_path: Path) -> None:
+    network, path = dense(), tmp_path / "model.npz"
+    network.save(path)
+    before = path.read_bytes()
+    network.about = {"accuracy": float("nan")}
+    with pytest.raises(ValueError, match=r"."):
+        network.save(path)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["model.npz"]

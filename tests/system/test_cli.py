@@ -1,0 +1,309 @@
+"""What the command lines print: where nobody reads it any more, where it cannot be written, and
+where files would like to speak to the terminal themselves.
+"""
+
+import errno
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from programs import command
+from tiny_data import TEST, TRAIN
+
+import mnist_loader
+import predict_image
+import train_net
+from digits import evaluate as evaluate_net
+from digits.cli import ENDED_BY_A_CLOSED_PIPE, Nowhere, printable, say, warn
+from digits.nn.sequential import load_model
+from digits.page import server as draw_digit
+from two_layer_net import TwoLayerNet
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = ["train_net", "evaluate_net", "predict_image", "draw_digit"]
+
+pipes = pytest.mark.skipif(os.name == "nt", reason="needs POSIX pipes and devices")
+
+
+@pytest.fixture
+def nobody() -> Iterator[int]:
+    """A pipe that nobody reads, as `head` leaves it behind."""
+    ours, theirs = os.pipe()
+    os.close(ours)
+    yield theirs
+    os.close(theirs)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> list[Path]:
+    """Two pictures of a line."""
+    paper = np.full((60, 60), 255, np.uint8)
+    cv2.line(paper, (30, 10), (30, 50), 0, 4)
+    paths = [tmp_path / f"{number}.png" for number in (1, 2)]
+    for path in paths:
+        path.write_bytes(bytes(cv2.imencode(".png", paper)[1]))
+    return paths
+
+
+def run(script: str, *words: object, stdout: int) -> tuple[int, str]:
+    """The status of a command line whose lines go there, and what it says on stderr."""
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(
+        command(script, *words),
+        stdout=stdout, stderr=subprocess.PIPE, text=True, check=False, timeout=120, env=buffered,
+    )  # fmt: skip
+    return done.returncode, done.stderr
+
+
+# --- nobody reads it ------------------------------------------------------------------------------
+
+
+@pipes
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_for_nobody(script: str, nobody: int) -> None:
+    assert run(script, "--help", stdout=nobody) == (0, "")
+
+
+@pipes
+def test_an_evaluation_for_nobody_leaves_its_results(model: Path, data: Path, nobody: int) -> None:
+    words = (model, "--dataset", "synthetic", "--dataset-dir", data)
+    assert run("evaluate_net", *words, stdout=nobody) == (0, "")
+    names = {path.name for path in model.parent.iterdir()}
+    assert names == {
+        *("model.npz", "evaluation.json"),
+        *("confusion.png", "mistakes.png", "weights.png"),
+    }
+
+
+@pipes
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_pictures_are_not_read_for_nobody(
+    words: tuple[str, ...], pictures: list[Path], nobody: int
+) -> None:
+    status = run("predict_image", *pictures, *words, stdout=nobody)
+    assert status == (ENDED_BY_A_CLOSED_PIPE, "")
+
+
+@pipes
+def test_drawings_are_worth_going_on_for(pictures: list[Path], tmp_path: Path, nobody: int) -> None:
+    words = (*pictures, "--annotate", tmp_path / "seen.png")
+    assert run("predict_image", *words, stdout=nobody) == (0, "")
+    assert {path.name for path in tmp_path.glob("seen-*")} == {"seen-1.png", "seen-2.png"}
+
+
+@pipes
+def test_a_page_that_was_announced_to_nobody_is_there(nobody: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "digits.page", "--port", str(port)]
+    with subprocess.Popen(command, stdout=nobody, stderr=subprocess.PIPE, text=True) as it:
+        end = time.monotonic() + 60
+        while it.poll() is None and time.monotonic() < end:
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            except ConnectionRefusedError:
+                time.sleep(0.05)
+        assert it.poll() is None
+        it.terminate()
+        _, err = it.communicate(timeout=60)
+    assert (it.returncode, err) == (-signal.SIGTERM, "")
+
+
+@pipes
+def test_a_training_goes_on_when_nobody_reads_its_warnings(
+    data: Path, tmp_path: Path, nobody: int
+) -> None:
+    """As in `python train_net.py 2>&1 | head -1`."""
+    words = ["--dataset", "synthetic", "--dataset-dir", str(data), "--out", str(tmp_path)]
+    words += ["--validation", "100", "--iterations", "1"]
+    for _ in range(2):  # the second warns that there are results already
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "train_net.py"), *words],
+            stdout=nobody, stderr=nobody, check=False, timeout=120,
+        )  # fmt: skip
+        assert done.returncode == 0
+    assert load_model(tmp_path / "model.npz").about["dataset"] == "synthetic"
+    assert (tmp_path / "before-1" / "model.npz").exists()
+
+
+@pipes
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_answers_that_cannot_be_written_are_an_error(
+    model: Path, data: Path, pictures: list[Path]
+) -> None:
+    commands = {
+        "evaluate_net": (model, "--dataset", "synthetic", "--dataset-dir", data),
+        "predict_image": (*pictures, "--json"),
+    }
+    for script, words in commands.items():
+        full = os.open("/dev/full", os.O_WRONLY)
+        status, err = run(script, *words, stdout=full)
+        os.close(full)
+        assert (status, err) == (1, f"{script}: [Errno 28] No space left on device\n")
+
+
+class Closed(io.TextIOWrapper):
+    """A stream that cannot be written to any more."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(io.BytesIO(), encoding="ascii")
+        self.number = number
+
+    def flush(self) -> None:
+        raise OSError(self.number, os.strerror(self.number))
+
+    def close(self) -> None:
+        """Nothing, as it would flush; since Python 3.13, streams thrown away complain of that."""
+
+
+@pytest.mark.parametrize("number", [errno.EPIPE, errno.EINVAL])
+def test_what_is_said_after_the_reader_left_goes_nowhere(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", Closed(number))
+    assert not say("one")
+    assert say("two")
+    assert isinstance(sys.stdout, Nowhere)
+
+
+def test_a_full_disk_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for stream in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, stream, Closed(errno.ENOSPC))
+    with pytest.raises(OSError, match="No space"):
+        say("one")
+    assert say("two")
+    warn("three")
+    for file in (sys.stdout, sys.stderr):
+        assert isinstance(file, Nowhere)
+
+
+# --- text out of files ----------------------------------------------------------------------------
+
+HOSTILE = "\x1b]0;title\x07\x9b2J\r\x7f\u202e\u2028\nforged:7"
+"""A title, an empty screen, the line once more from its beginning, writing that turns round, and a
+line of its own: what a file may try."""
+
+HARMLESS = r"\x1b]0;title\x07\x9b2J\r\x7f\u202e\u2028\nforged:7"
+
+MAINS = {
+    "evaluate_net": (evaluate_net.main, []),
+    "predict_image": (predict_image.main, ["none.png", "--model"]),
+    "draw_digit": (draw_digit.main, ["--port", "0", "--model"]),
+    "train_net": (train_net.main, ["--resume"]),
+}
+
+
+def test_what_can_be_seen_stays_as_it_is() -> None:
+    """With the narrow space that some cameras and screens put into the names of their pictures."""
+    for text in ("plain", "数字 é.png", "11.30.07\u202fPM.png", "C:\\new", "\N{GRINNING FACE}"):
+        assert printable(text) == text
+    assert printable(HOSTILE) == HARMLESS
+    assert printable("a\nb\tc\udce9", keep="\n") == "a\nb\\tc\\udce9"
+
+
+def test_letters_that_the_terminal_has_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    latin = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(latin, encoding="latin-1"))
+    assert say("é 数")
+    assert latin.getvalue().decode("latin-1").splitlines() == ["é \\u6570"]
+
+
+def test_what_a_model_says_of_itself(
+    model: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = load_model(model)
+    network.about = {"recipe": HOSTILE, "dataset": "synthetic"}
+    network.save(model)
+    for words in ([], ["--show", "3"]):
+        assert evaluate_net.main([str(model), "--dataset-dir", str(data), *words]) == 0
+        told = capsys.readouterr().out
+        assert told.startswith(f"{HARMLESS} on synthetic: ")
+        assert_harmless(told)
+    network.about = {"dataset": HOSTILE}
+    network.save(model)
+    assert evaluate_net.main([str(model), "--dataset-dir", str(data)]) == 1
+    assert_harmless(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("script", MAINS)
+def test_what_an_archive_says_of_itself(
+    script: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / ("checkpoint.npz" if script == "train_net" else "model.npz")
+    genuine = tmp_path / "genuine.npz"
+    TwoLayerNet(784, 2, 10).save(genuine)
+    with zipfile.ZipFile(genuine) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".json"))
+        header = json.loads(archive.read(name)) | {"kind": HOSTILE}
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(name, json.dumps(header))
+    main, words = MAINS[script]
+    assert main([*words, str(tmp_path if script == "train_net" else path)]) == 1
+    told = capsys.readouterr().err
+    assert HARMLESS.replace(r"\n", "\n") in told
+    assert all(line == printable(line) for line in told.splitlines())
+
+
+def test_what_a_cache_says_of_itself(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mnist_loader, "SYNTHETIC_SIZES", (TRAIN, TEST))
+    cache = tmp_path / "synthetic" / "synthetic.pkl"
+    cache.parent.mkdir()
+    cache.write_bytes(b"c\x1b]0;title\x07\nname\n.")  # imports a name from a module
+    mnist_loader.load_mnist(dataset="synthetic", dataset_dir=tmp_path)
+    (told,) = (line for line in caplog.messages if "made anew" in line)
+    assert r"\x1b]0;title\x07" in told
+    assert told == printable(told)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no file can be called that")
+def test_what_pictures_are_called(
+    pictures: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(pictures[0].parent)
+    pictures[0].rename(HOSTILE)
+    Path("2" + HOSTILE).touch()
+    assert predict_image.main([HOSTILE, "2" + HOSTILE, "no" + HOSTILE]) == 1
+    told = capsys.readouterr()
+    assert told.out.startswith(f"{HARMLESS}: 1")
+    assert [line.split(":")[0] for line in told.err.splitlines()] == [
+        f"{name}\\x1b]0;title\\x07\\x9b2J\\r\\x7f\\u202e\\u2028\\nforged" for name in ("2", "no")
+    ]
+    assert_harmless(told.out + told.err)
+    assert predict_image.main([HOSTILE, "--json"]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["image"] == HOSTILE
+    assert_harmless(told.out)
+
+
+@pytest.mark.parametrize("script", MAINS)
+def test_words_of_a_command_line(script: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A shell may have put the names of files there."""
+    main, _ = MAINS[script]
+    with pytest.raises(SystemExit, match="2"):
+        main([f"--{HOSTILE}", "one", "two"])
+    told = capsys.readouterr().err
+    assert told.startswith(f"usage: {script} ")
+    assert f"{script}: error: " in told
+    assert_harmless(told)
+
+
+def assert_harmless(told: str) -> None:
+    """Lines of what can be seen, and none that a file has forged."""
+    lines = told.split("\n")
+    assert lines.pop() == ""
+    assert all(line == printable(line) and line for line in lines)
+    assert not any(line.startswith("forged") for line in lines)

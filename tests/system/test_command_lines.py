@@ -1,0 +1,1107 @@
+"""`train_net.py` as people use it: every option of its help, every mistake one can make on its
+command line, Ctrl-C and the kill signal at any moment.
+"""
+
+import csv
+import io
+import json
+import os
+import random
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import ArrayLike, DTypeLike
+from tiny_data import TRAIN, small_with_dropout
+
+import mnist_loader
+import train_net
+from digits import plots
+from digits.compute import threads as parallel
+from digits.files.npz import load_arrays, save_arrays
+from digits.nn.layers import Dropout
+from digits.nn.optimizers import Adam
+from digits.nn.parameters import Parameters
+from digits.nn.sequential import Sequential, load_model
+from digits.recipes import RECIPES, Recipe
+from digits.types import Array
+from two_layer_net import TwoLayerNet
+
+FILES = {"model.npz", "checkpoint.npz", "history.csv", "curves.png", "report.json"}
+REPORT = {
+    *("recipe", "dataset", "seed", "epochs", "parameters", "train_accuracy"),
+    *("validation_accuracy", "test_accuracy", "test_loss", "seconds", "images_per_second"),
+}
+EPOCH = (TRAIN - 100) // 100
+"""Batches of 100 in an epoch, when 100 images are held out."""
+
+signals = pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
+
+
+@dataclass
+class Outcome:
+    status: int
+    out: str
+    err: str
+
+    @property
+    def why(self) -> str:
+        """The last line on stderr, after the check that there is no traceback."""
+        assert "Traceback" not in self.err
+        return self.err.splitlines()[-1]
+
+
+class Workshop:
+    """A folder to run in, the data set, and `train_net.main` in this process."""
+
+    def __init__(self, folder: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder, self.data, self.capsys = folder, data, capsys
+        self.out = folder / "out"
+
+    def __call__(self, *arguments: object) -> Outcome:
+        """What this command line does, word for word."""
+        self.capsys.readouterr()
+        try:
+            status = train_net.main([str(argument) for argument in arguments])
+        except SystemExit as end:
+            assert isinstance(end.code, int)
+            status = end.code
+        captured = self.capsys.readouterr()
+        return Outcome(status, captured.out, captured.err)
+
+    def start(self, *arguments: object) -> Outcome:
+        """A new run on the tiny data set, with results in `out`, 100 images held out."""
+        words = [str(argument) for argument in arguments]
+        defaults = ["--dataset", "synthetic", "--dataset-dir", self.data, "--out", self.out]
+        if "--validation" not in words:
+            defaults += ["--validation", "100"]
+        if not {"--epochs", "--iterations"} & set(words):
+            defaults += ["--epochs", "2"]
+        return self(*defaults, *words)
+
+    def train(self, *arguments: object) -> Outcome:
+        """The same, and it works."""
+        outcome = self.start(*arguments)
+        assert outcome.status == 0, outcome.err
+        return outcome
+
+    def resume(self, *arguments: object, folder: Path | None = None) -> Outcome:
+        return self("--resume", folder or self.out, "--dataset-dir", self.data, *arguments)
+
+    def report(self, folder: Path | None = None) -> dict[str, Any]:
+        return dict(json.loads(((folder or self.out) / "report.json").read_text()))
+
+    def rows(self, folder: Path | None = None) -> list[dict[str, str]]:
+        text = ((folder or self.out) / "history.csv").read_text()
+        return list(csv.DictReader(io.StringIO(text)))
+
+
+@pytest.fixture
+def run(
+    tmp_path: Path,
+    data: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Workshop]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MNIST_DATASET_DIR", raising=False)
+    monkeypatch.setattr("mnist_loader.MIRRORS", dict.fromkeys(mnist_loader.MIRRORS, (DEAD,)))
+    # Most of the time would go into drawing curves that nobody looks at.
+    monkeypatch.setattr(plots, "curves", lambda _, title: plots.samples(NONE[0], NONE[1], title))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield Workshop(tmp_path, data, capsys)
+    signal.signal(signal.SIGINT, before)
+
+
+CURVES, NONE = plots.curves, (np.zeros((0, 784)), np.zeros(0))
+
+DEAD = "http://127.0.0.1:9/"
+"""A mirror where nobody answers."""
+
+
+def results(folder: Path) -> dict[str, bytes]:
+    """What must be the same after the same training: all but times."""
+    header, arrays = load_arrays(folder / "checkpoint.npz", "checkpoint")
+    header.pop("seconds", None)
+    header["run"].pop("epochs", None)  # the number of iterations says it, too
+    return {
+        "checkpoint header": json.dumps(header).encode(),
+        **{name: array.tobytes() for name, array in arrays.items()},
+        **{name: (folder / name).read_bytes() for name in ("model.npz", "history.csv")},
+    }
+
+
+@pytest.fixture
+def dropout(monkeypatch: pytest.MonkeyPatch) -> Recipe:
+    """`--recipe conv` becomes a small network with dropout: this is no test of convolutions."""
+    small = replace(RECIPES["conv"], build=small_with_dropout, batch_size=100, learning_rate=0.001)
+    monkeypatch.setitem(RECIPES, "conv", small)
+    return small
+
+
+# --- what a run leaves ----------------------------------------------------------------------------
+
+
+def test_a_run_leaves_a_model_a_checkpoint_a_history_a_picture_and_a_report(
+    run: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plots, "curves", CURVES)
+    outcome = run.train("--recipe", "mlp-adam", "--epochs", "3", "--seed", "7")
+    assert outcome.err == ""
+    assert {path.name for path in run.out.iterdir()} == FILES
+
+    report = run.report()
+    assert report.keys() >= REPORT
+    assert (report["recipe"], report["dataset"], report["seed"]) == ("mlp-adam", "synthetic", 7)
+    assert (report["epochs"], report["parameters"]) == (3, 101_770)
+    assert report["seconds"] > 0
+
+    rows = run.rows()
+    assert [int(row["epoch"]) for row in rows] == [1, 2, 3]
+    best = rows[report["best_epoch"] - 1]
+    for name in ("train_accuracy", "validation_accuracy", "test_accuracy", "test_loss"):
+        assert report[name] == float(best[name])
+    assert report["validation_accuracy"] == max(float(row["validation_accuracy"]) for row in rows)
+
+    model = load_model(run.out / "model.npz")
+    test = train_net.load_data("synthetic", run.data, 100, seed=7)
+    assert model.accuracy(test.x_test, test.t_test) == report["test_accuracy"]
+    assert model.accuracy(test.x_validation, test.t_validation) == report["validation_accuracy"]
+    assert report["test_accuracy"] > 0.5
+    assert model.about["recipe"] == "mlp-adam"
+    assert model.about["dataset"] == "synthetic"
+    assert model.about["seed"] == 7
+
+    content = (run.out / "curves.png").read_bytes()
+    assert content[:8] == b"\x89PNG\r\n\x1a\n"
+    width, height = struct.unpack(">II", content[16:24])
+    assert 600 < width < 3000
+    assert 300 < height < 2000
+
+
+def test_what_is_printed(run: Workshop) -> None:
+    lines = run.train("--epochs", "3").out.splitlines()
+    report = run.report()
+    for part in ("two-layer", "39,760", "synthetic", "600", "100", "200"):
+        assert part in lines[0]
+    assert [line.split(":")[0] for line in lines[1:4]] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
+    assert f"{report['test_accuracy']:.4f}" in lines[-1]
+    assert str(run.out) in lines[-1]
+
+
+def test_speed_counts_the_images_that_were_seen(run: Workshop) -> None:
+    """600 images in batches of 550 are not 1,100."""
+    for batch_size in (550, 10**6):
+        run.train("--batch-size", batch_size, "--epochs", "4")
+        report = run.report()
+        seen = report["seconds"] * report["images_per_second"]
+        assert seen == pytest.approx(4 * 600, rel=0.05)
+
+
+def test_the_same_seed_gives_the_same_bytes(run: Workshop) -> None:
+    for name in ("a", "b"):
+        run.train("--seed", "3", "--out", run.folder / name)
+    run.train("--seed", "4", "--out", run.folder / "c")
+    a, b, c = (results(run.folder / name) for name in "abc")
+    assert a == b
+    assert a["model.npz"] != c["model.npz"]
+
+
+def test_earlier_results_are_set_aside(run: Workshop) -> None:
+    runs = []
+    for seed in range(3):
+        outcome = run.train("--seed", seed, "--iterations", "3")
+        assert ("before" in outcome.out + outcome.err) is (seed > 0)  # and it says so
+        runs.append({name: (run.out / name).read_bytes() for name in FILES})
+    kept = [run.out, *run.out.glob("*/")]
+    found = [{name: (folder / name).read_bytes() for name in FILES} for folder in kept]
+    assert len(kept) == 3
+    assert all(known in found for known in runs)
+
+
+def test_other_files_of_the_user_stay_where_they_are(run: Workshop) -> None:
+    run.out.mkdir()
+    (run.out / "notes.txt").write_text("mine")
+    run.train("--iterations", "1")
+    run.train("--iterations", "1")
+    assert (run.out / "notes.txt").read_text() == "mine"
+
+
+def test_nothing_is_set_aside_for_a_run_that_cannot_start(run: Workshop) -> None:
+    run.train("--iterations", "1")
+    before = results(run.out)
+    assert run.start("--validation", "700").status == 1
+    assert run.start("--dataset", "fashion").status == 1
+    assert results(run.out) == before
+
+
+# --- every option ---------------------------------------------------------------------------------
+
+TESTED: set[str] = {"--help"}
+
+
+def option(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Marks the test that shows what an option does."""
+    TESTED.add(name)
+    return lambda test: test
+
+
+def test_every_option_of_the_help_has_a_test(run: Workshop) -> None:
+    outcome = run("--help")
+    assert outcome.status == 0
+    assert set(re.findall(r"--[a-z-]*[a-z]", outcome.out)) == TESTED
+
+
+@option("--list")
+def test_list(run: Workshop) -> None:
+    outcome = run("--list")
+    assert (outcome.status, outcome.err) == (0, "")
+    lines = outcome.out.splitlines()
+    assert [line for line in lines if line in RECIPES] == list(RECIPES)
+    for name, count in (("mlp", "266,610"), ("deep-mlp", "271,410"), ("lenet5", "61,706")):
+        at = lines.index(name)
+        following = [i for i, line in enumerate(lines) if line in RECIPES and i > at]
+        assert count in "".join(lines[at : min(following)])
+    assert not list(run.folder.iterdir())
+
+
+@pytest.mark.parametrize("name", [name for name in RECIPES if not name.startswith("conv")])
+@option("--recipe")
+def test_recipe(name: str, run: Workshop) -> None:
+    # Ten images are enough, unless a recipe learns from them what digits of all kinds look like.
+    held_out = "690" if RECIPES[name].extend is None else "550"
+    run.train("--recipe", name, "--iterations", "1", "--validation", held_out)
+    report, model = run.report(), load_model(run.out / "model.npz")
+    assert report["recipe"] == name
+    assert report["parameters"] == model.params.flat.size
+    assert f"{report['parameters']:,} parameters" in RECIPES[name].description()
+
+
+@pytest.mark.parametrize("dataset", ["mnist", "fashion", "synthetic"])
+@option("--dataset")
+def test_dataset(dataset: str, run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, load = list[str](), mnist_loader.load_mnist
+
+    def load_mnist(*_: object, dataset: str, **options: Any) -> Any:
+        asked.append(dataset)
+        return load(dataset="synthetic", **options)
+
+    monkeypatch.setattr(train_net, "load_mnist", load_mnist)
+    run.train("--dataset", dataset, "--iterations", "1")
+    assert set(asked) == {dataset}
+    assert run.report()["dataset"] == dataset
+    assert load_model(run.out / "model.npz").about["dataset"] == dataset
+
+
+@option("--dataset-dir")
+def test_dataset_dir(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ("--dataset", "synthetic", "--validation", "100", "--dry-run")
+    assert "600" in run(*arguments, "--dataset-dir", run.data).out
+    monkeypatch.setenv("MNIST_DATASET_DIR", str(run.data))
+    assert "600" in run(*arguments).out
+    monkeypatch.setenv("MNIST_DATASET_DIR", str(run.folder / "nothing here"))
+    assert "600" in run(*arguments, "--dataset-dir", run.data).out
+
+
+@option("--epochs")
+def test_epochs(run: Workshop) -> None:
+    run.train("--epochs", "4")
+    assert [int(row["iteration"]) for row in run.rows()] == [EPOCH * i for i in (1, 2, 3, 4)]
+
+
+@option("--iterations")
+def test_iterations(run: Workshop) -> None:
+    for recipe in ("two-layer", "mlp-adam"):
+        run.train("--recipe", recipe, "--batch-size", "100", "--iterations", EPOCH + 2)
+        assert [int(row["iteration"]) for row in run.rows()] == [EPOCH, EPOCH + 2]
+
+
+@option("--batch-size")
+def test_batch_size(run: Workshop) -> None:
+    for batch_size, batches in ((1, 600), (7, 86), (600, 1), (10**30, 1)):
+        run.train("--batch-size", batch_size, "--epochs", "1")
+        assert [int(row["iteration"]) for row in run.rows()] == [batches]
+
+
+@option("--learning-rate")
+def test_learning_rate(run: Workshop) -> None:
+    run.train("--learning-rate", "0.25")
+    assert {float(row["learning_rate"]) for row in run.rows()} == {0.25}
+    slow = results(run.out)
+    run.train("--learning-rate", "0.5")
+    assert results(run.out)["params"] != slow["params"]
+
+
+@option("--keep-prob")
+def test_keep_prob(run: Workshop, dropout: Recipe) -> None:
+    for arguments, rate in (((), 0.5), (("--keep-prob", "0.75"), 0.25), (("--keep-prob", "1"), 0)):
+        run.train("--recipe", "conv", *arguments)
+        model = load_model(run.out / "model.npz")
+        assert isinstance(model, Sequential)
+        assert [layer.rate for layer in model.layers if isinstance(layer, Dropout)] == [rate]
+
+
+@pytest.mark.parametrize("name", [name for name in RECIPES if RECIPES[name].extend])
+def test_recipes_with_images_of_their_own_need_no_validation(name: str, run: Workshop) -> None:
+    run.train("--recipe", name, "--validation", "0", "--dry-run")
+
+
+@option("--validation")
+def test_validation(run: Workshop) -> None:
+    run.train("--validation", "0")
+    assert run.report()["validation_accuracy"] is None
+    assert {row["validation_accuracy"] for row in run.rows()} == {""}
+    assert run.report()["best_epoch"] == 2
+    outcome = run.train("--validation", "699", "--iterations", "1")
+    assert "1 images to train on, 699" in outcome.out
+    accuracy = run.report()["validation_accuracy"] * 699
+    assert accuracy == pytest.approx(round(accuracy))
+
+
+@option("--patience")
+def test_patience(run: Workshop) -> None:
+    run.train("--learning-rate", "1e-30", "--patience", "2", "--epochs", "9")
+    assert len(run.rows()) == 3
+    assert run.report()["best_epoch"] == 1
+    ended = results(run.out)
+    assert run.resume().status == 0
+    assert results(run.out) == ended
+
+
+@option("--seed")
+def test_seed(run: Workshop) -> None:
+    models = set()
+    for seed in (0, 1, 2**70):
+        run.train("--seed", seed, "--iterations", "1")
+        assert run.report()["seed"] == seed
+        models.add((run.out / "model.npz").read_bytes())
+    run.train("--iterations", "1")
+    assert (run.out / "model.npz").read_bytes() in models  # 0 is the default
+    assert len(models) == 3
+
+
+@option("--dtype")
+def test_dtype(run: Workshop) -> None:
+    for arguments, dtype in (((), "float32"), (("--dtype", "float64"), "float64")):
+        run.train("--recipe", "mlp-adam", *arguments)
+        assert load_model(run.out / "model.npz").params.dtype == dtype
+        arrays = load_arrays(run.out / "checkpoint.npz", "checkpoint")[1]
+        assert {a.dtype.name for name, a in arrays.items() if name != "losses"} == {dtype}
+        outcome = run.resume("--epochs", "3")
+        assert outcome.status == 0
+
+
+@option("--out")
+def test_out(run: Workshop) -> None:
+    deep = run.folder / "new" / "ünï 字"
+    run.train("--out", deep, "--iterations", "1")
+    assert {path.name for path in deep.iterdir()} == FILES
+    arguments = ("--dataset", "synthetic", "--dataset-dir", run.data, "--validation", "100")
+    assert run(*arguments, "--recipe", "mlp-adam", "--iterations", "1").status == 0
+    assert {path.name for path in Path("runs", "mlp-adam").iterdir()} == FILES
+
+
+@option("--resume")
+def test_resume_for_longer(run: Workshop) -> None:
+    """As if it had been told so at once."""
+    whole = run.folder / "whole"
+    run.train("--epochs", "5", "--out", whole)
+    run.train("--epochs", "2")
+    assert run.resume("--epochs", "4").status == 0
+    assert run.resume("--iterations", 5 * EPOCH).status == 0
+    assert results(run.out) == results(whole)
+    assert {path.name for path in run.out.iterdir()} == FILES  # nothing was set aside
+
+
+def test_resume_into_another_folder(run: Workshop) -> None:
+    run.train("--epochs", "2")
+    before = results(run.out)
+    other = run.folder / "other"
+    assert run.resume("--epochs", "3", "--out", other).status == 0
+    assert results(run.out) == before
+    assert len(run.rows(other)) == 3
+    assert {path.name for path in other.iterdir()} == FILES
+
+
+def test_resume_where_the_folder_is_spelled_in_two_ways(run: Workshop) -> None:
+    run.train("--epochs", "2")
+    run.resume("--epochs", "3", "--out", "out", folder=run.folder / "." / "out")
+    run.resume("--epochs", "4", "--out", run.out, folder=Path("out"))
+    assert {path.name for path in run.out.iterdir()} == FILES
+
+
+def test_resume_of_a_finished_run_changes_nothing(run: Workshop) -> None:
+    run.train()
+    before, report = results(run.out), run.report()
+    assert run.resume().status == 0
+    assert results(run.out) == before
+    assert run.report() == report
+
+
+def test_resume_with_images_of_our_own(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The added ones must be the same again."""
+
+    def extend(x: Array, t: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+        return np.concatenate([x, rng.random((60, 784), np.float32)]), np.concatenate([t, t[:60]])
+
+    recipe = replace(RECIPES["two-layer"], extend=extend)
+    monkeypatch.setitem(RECIPES, "two-layer", recipe)
+    whole = run.folder / "whole"
+    run.train("--epochs", "3", "--out", whole)
+    assert [int(row["iteration"]) for row in run.rows(whole)] == [7, 14, 21]  # 660 images
+    run.train("--epochs", "1")
+    assert run.resume("--epochs", "3").status == 0
+    assert results(run.out) == results(whole)
+
+
+def test_resume_with_what_the_run_had_anyway(run: Workshop) -> None:
+    run.train("--seed", "3", "--batch-size", "50")
+    outcome = run.resume(
+        *("--recipe", "two-layer", "--seed", "3", "--batch-size", "50"),
+        *("--dataset", "synthetic", "--validation", "100", "--dtype", "float32", "--epochs", "3"),
+    )
+    assert outcome.status == 0
+    assert len(run.rows()) == 3
+
+
+def test_resume_may_change_the_learning_rate(run: Workshop) -> None:
+    run.train()
+    assert run.resume("--epochs", "3", "--learning-rate", "0.01").status == 0
+    assert [float(row["learning_rate"]) for row in run.rows()] == [0.1, 0.1, 0.01]
+
+
+@option("--show-samples")
+def test_show_samples(run: Workshop) -> None:
+    picture = run.folder / "pictures" / "samples.png"
+    outcome = run.train("--show-samples", picture)
+    content = picture.read_bytes()
+    assert content[:8] == b"\x89PNG\r\n\x1a\n"
+    width, height = struct.unpack(">II", content[16:24])
+    assert 600 < width < 3000
+    assert 600 < height < 3000
+    assert str(picture) in outcome.out
+    assert not run.out.exists()  # it drew, and trained nothing
+
+
+@option("--dry-run")
+def test_dry_run(run: Workshop) -> None:
+    outcome = run.train("--dry-run", "--epochs", "3")
+    assert f"{3 * EPOCH}" in outcome.out
+    assert str(run.out) in outcome.out
+    assert not list(run.folder.iterdir())
+    run.train("--epochs", "2")
+    before, report = results(run.out), run.report()
+    run.train("--dry-run")
+    assert run.resume("--dry-run", "--epochs", "5").status == 0
+    assert (results(run.out), run.report()) == (before, report)
+    assert {path.name for path in run.out.iterdir()} == FILES
+
+
+@option("--threads")
+def test_threads(run: Workshop) -> None:
+    before = parallel.threads()
+    try:
+        weights = []
+        for threads in (3, 1):
+            run.train("--recipe", "mlp", "--epochs", "1", "--threads", threads)
+            assert parallel.threads() == threads
+            weights.append(load_model(run.out / "model.npz").params.flat)
+        np.testing.assert_allclose(weights[0], weights[1], rtol=1e-3, atol=1e-5)
+    finally:
+        parallel.set_threads(before)
+
+
+@option("--quiet")
+def test_quiet(run: Workshop) -> None:
+    for arguments in (
+        ("--dry-run",),
+        ("--show-samples", run.folder / "samples.png"),
+        ("--epochs", "2"),
+    ):
+        outcome = run.train("--quiet", *arguments)
+        assert (outcome.out, outcome.err) == ("", "")
+    outcome = run.resume("--quiet", "--epochs", "3")
+    assert (outcome.out, outcome.err) == ("", "")
+    outcome = run.train("--quiet")
+    assert outcome.out == ""
+    assert "before-1" in outcome.err  # a warning is none the less given
+
+
+# --- what goes wrong ------------------------------------------------------------------------------
+
+WRONG_USAGE: list[tuple[tuple[str, ...], str]] = [
+    (("--recipe", "nonsense"), "two-layer"),
+    (("--recipe",), "--recipe"),
+    (("--dataset", "cifar"), "mnist"),
+    (("--epochs", "0"), "at least 1; received 0"),
+    (("--epochs", "-3"), "received -3"),
+    (("--epochs", "1.5"), "received 1.5"),
+    (("--epochs", "many"), "received many"),
+    (("--epochs", "2", "--iterations", "5"), "not allowed with"),
+    (("--iterations", "0"), "received 0"),
+    (("--batch-size", "-1"), "received -1"),
+    (("--batch-size", "0"), "received 0"),
+    (("--batch-size", "1e3"), "received 1e3"),
+    (("--learning-rate", "nan"), "received nan"),
+    (("--learning-rate", "inf"), "received inf"),
+    (("--learning-rate", "0"), "received 0"),
+    (("--learning-rate", "-0.1"), "received -0.1"),
+    (("--learning-rate", "fast"), "received fast"),
+    (("--keep-prob", "0"), "received 0"),
+    (("--keep-prob", "1.1"), "received 1.1"),
+    (("--keep-prob", "nan"), "received nan"),
+    (("--keep-prob", "0.5"), "two-layer has none"),
+    (("--recipe", "mlp", "--keep-prob", "0.5"), "mlp has none"),
+    (("--validation", "-1"), "received -1"),
+    (("--patience", "0"), "received 0"),
+    (("--patience", "2", "--validation", "0"), "--validation"),
+    (("--seed", "-1"), "received -1"),
+    (("--seed", "1.5"), "received 1.5"),
+    (("--dtype", "float16"), "float32"),
+    (("--dtype", "int8"), "float64"),
+    (("--unknown",), "--unknown"),
+    (("surplus",), "surplus"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "expected"), WRONG_USAGE)
+def test_wrong_usage(arguments: tuple[str, ...], expected: str, run: Workshop) -> None:
+    defaults = ("--dataset", "synthetic", "--dataset-dir", run.data, "--out", run.out)
+    outcome = run(*defaults, *arguments)
+    assert outcome.status == 2
+    assert outcome.why.startswith("train_net: error: ")
+    assert expected in outcome.why
+    assert outcome.out == ""
+    assert not run.out.exists()
+
+
+@pytest.mark.parametrize("validation", ["700", "60000", "1" + "0" * 30])
+def test_no_image_left_to_train_on(validation: str, run: Workshop) -> None:
+    outcome = run.start("--validation", validation)
+    assert outcome.status == 1
+    assert outcome.why == (
+        f"train_net: expected a validation set of 0 to 699 images; received {int(validation):,}"
+    )
+    assert not run.out.exists()
+
+
+def test_a_data_set_that_cannot_be_had(run: Workshop) -> None:
+    for dataset in ("mnist", "fashion"):
+        outcome = run.start("--dataset", dataset)
+        assert outcome.status == 1
+        assert "Traceback" not in outcome.err
+        assert "train-images-idx3-ubyte.gz" in outcome.err  # what to put where by hand
+        assert str(run.data) in outcome.err
+        assert not run.out.exists()
+
+
+def test_resume_of_nothing(run: Workshop) -> None:
+    (run.folder / "empty").mkdir()
+    (run.folder / "file").write_text("")
+    for folder in ("nowhere", "empty", "file"):
+        outcome = run.resume(folder=run.folder / folder)
+        assert outcome.status == 1
+        assert len(outcome.err.splitlines()) == 1
+        assert str(run.folder / folder) in outcome.why
+
+
+@pytest.mark.parametrize("damage", ["cut", "zeros", "text", "empty", "model", "folder", "flip"])
+def test_resume_of_a_damaged_checkpoint(damage: str, run: Workshop) -> None:
+    run.train("--iterations", "3")
+    path = run.out / "checkpoint.npz"
+    content = path.read_bytes()
+    path.unlink()
+    middle = len(content) // 2
+    match damage:
+        case "folder":
+            path.mkdir()
+        case "model":
+            path.write_bytes((run.out / "model.npz").read_bytes())
+        case _:
+            path.write_bytes(
+                {
+                    "cut": content[:-1000],
+                    "zeros": bytes(len(content)),
+                    "text": b"hello",
+                    "empty": b"",
+                    "flip": content[:middle] + bytes([content[middle] ^ 4]) + content[middle + 1 :],
+                }[damage]
+            )
+    model = (run.out / "model.npz").read_bytes()
+    outcome = run.resume("--iterations", "9")
+    assert outcome.status == 1
+    assert len(outcome.err.splitlines()) == 1
+    assert str(path) in outcome.why
+    assert (run.out / "model.npz").read_bytes() == model
+
+
+def test_resume_of_a_checkpoint_that_does_not_know_its_run(run: Workshop) -> None:
+    run.train("--iterations", "1")
+    path = run.out / "checkpoint.npz"
+    header, arrays = load_arrays(path, "checkpoint")
+    header = {k: v for k, v in header.items() if k not in ("format", "kind", "version")}
+    fields = header["run"]
+    strange = [
+        {k: v for k, v in fields.items() if k != name} for name in fields if name != "epochs"
+    ]
+    strange += [fields | {name: "strange"} for name in fields if name not in ("epochs", "dataset")]
+    no_names: list[Any] = [None, [], 3, {}]
+    strange += [fields | {"recipe": value} for value in no_names]
+    strange += [fields | {name: 0} for name in ("batch_size", "iterations")]
+    for fields in [*strange, {}]:
+        save_arrays(path, "checkpoint", header | {"run": fields}, arrays)
+        outcome = run.resume("--iterations", "2")
+        assert outcome.status == 1, fields
+        assert len(outcome.err.splitlines()) == 1
+        assert outcome.why.startswith("train_net: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("--recipe", "mlp"),
+        ("--dataset", "fashion"),
+        ("--seed", "1"),
+        ("--batch-size", "99"),
+        ("--validation", "101"),
+        ("--dtype", "float64"),
+        ("--keep-prob", "0.5"),
+    ],
+)
+def test_resume_with_an_option_that_contradicts_the_run(
+    name: str, value: str, run: Workshop
+) -> None:
+    run.train("--iterations", "3")
+    before = results(run.out)
+    outcome = run.resume(name, value)
+    assert outcome.status == 2
+    assert name in outcome.why
+    assert results(run.out) == before
+
+
+def test_out_that_is_a_file(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Known before anything is trained, not after an epoch."""
+    run.out.write_text("mine")
+    steps = list[int]()
+    before_each_step(monkeypatch, lambda: steps.append(1))
+    for out in (run.out, run.out / "below"):
+        outcome = run.start("--out", out)
+        assert outcome.status == 1
+        assert len(outcome.err.splitlines()) == 1
+        assert str(run.out) in outcome.why
+    assert not steps
+    assert run.out.read_text() == "mine"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write all")
+def test_out_that_is_not_writable(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    run.out.mkdir(mode=0o500)
+    steps = list[int]()
+    before_each_step(monkeypatch, lambda: steps.append(1))
+    outcome = run.start()
+    assert outcome.status == 1
+    assert len(outcome.err.splitlines()) == 1
+    assert str(run.out) in outcome.why
+    assert not steps
+
+
+def before_each_step(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
+    """Have `act` called before each batch that the two-layer network is trained on."""
+
+    def build(rng: np.random.Generator, dtype: DTypeLike = np.float32) -> TwoLayerNet:
+        network = TwoLayerNet(784, 50, 10, rng=rng, dtype=dtype)
+        step = network.loss_and_gradient
+
+        def loss_and_gradient(x: ArrayLike, t: ArrayLike) -> tuple[float, Parameters]:
+            act()
+            return step(x, t)
+
+        network.loss_and_gradient = loss_and_gradient  # type: ignore[method-assign]
+        return network
+
+    monkeypatch.setitem(RECIPES, "two-layer", replace(RECIPES["two-layer"], build=build))
+
+
+def test_a_full_disk(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was there stays there."""
+    run.train("--epochs", "2")
+    before = results(run.out)
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    outcome = run.resume("--epochs", "4")
+    assert outcome.status == 1
+    assert "No space left" in outcome.why
+    assert len(outcome.err.splitlines()) == 1
+    assert results(run.out) == before
+    assert {path.name for path in run.out.iterdir()} == FILES
+
+
+def test_show_samples_where_nothing_can_be_written(run: Workshop) -> None:
+    (run.folder / "file").write_text("")
+    outcome = run.start("--show-samples", run.folder / "file" / "samples.png")
+    assert outcome.status == 1
+    assert len(outcome.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("recipe", ["two-layer", "mlp", "lenet5-1998"])
+def test_a_training_that_diverges(recipe: str, run: Workshop) -> None:
+    """One line, without NumPy's warnings; and the last good checkpoint is there."""
+    outcome = run.start("--recipe", recipe, "--learning-rate", "3e38", "--validation", "500")
+    assert outcome.status == 1
+    assert len(outcome.err.splitlines()) == 1
+    assert re.search(
+        r"epoch 1, batch \d of .* learning rate [23].*e\+38.*--learning-rate", outcome.why
+    )
+
+
+def test_a_training_that_diverges_later_keeps_what_it_had(run: Workshop) -> None:
+    run.train("--epochs", "2")
+    before = results(run.out)
+    assert run.resume("--epochs", "4", "--learning-rate", "3e38").status == 1
+    after = results(run.out)
+    assert after["params"] == before["params"]
+    assert after["model.npz"] == before["model.npz"]
+
+
+# --- synthetic digits in MNIST's place ------------------------------------------------------------
+
+
+def test_auto_takes_mnist_where_it_is(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    load = mnist_loader.load_mnist
+
+    def load_mnist(*_: object, dataset: str, **options: Any) -> Any:
+        assert dataset == "mnist"
+        return load(dataset="synthetic", **options)
+
+    monkeypatch.setattr(train_net, "load_mnist", load_mnist)
+    outcome = run.train("--dataset", "auto", "--iterations", "1")
+    assert run.report()["dataset"] == "mnist"
+    assert "SYNTHETIC" not in outcome.err
+
+
+def test_auto_falls_back_to_synthetic_digits_loudly(
+    run: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    titles, save = list[str](), plots.save
+
+    def remember(figure: Any, path: Any) -> None:
+        titles.append(figure.get_suptitle())
+        save(figure, path)
+
+    monkeypatch.setattr(plots, "save", remember)
+    for arguments in ((), ("--quiet",)):
+        outcome = run.start("--dataset", "auto", *arguments)
+        assert outcome.status == 0
+        assert "Traceback" not in outcome.err
+        assert "SYNTHETIC" in outcome.err
+        assert DEAD in outcome.err  # what was tried
+    assert run.report()["dataset"] == "synthetic"
+    assert load_model(run.out / "model.npz").about["dataset"] == "synthetic"
+    assert "synthetic" in titles[-1]
+    run.start("--dataset", "auto", "--show-samples", run.folder / "samples.png")
+    assert "synthetic" in titles[-1]
+
+    # What was trained on drawn digits goes on with them, also when MNIST is back.
+    assert run.resume("--epochs", "3").status == 0
+    assert run.report()["dataset"] == "synthetic"
+
+
+# --- Ctrl-C and kill ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch", [1, EPOCH - 1, EPOCH, EPOCH + 1, 2 * EPOCH + 3])
+def test_ctrl_c_saves_and_resume_ends_equal(
+    batch: int, run: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run.folder / "whole"
+    run.train("--epochs", "4", "--out", whole)
+    steps = list[int]()
+
+    def press() -> None:
+        steps.append(1)
+        if len(steps) == batch:
+            signal.raise_signal(signal.SIGINT)
+
+    before_each_step(monkeypatch, press)
+    outcome = run.start("--epochs", "4")
+    assert outcome.status == 130
+    assert f"--resume {run.out}" in outcome.why
+    assert {path.name for path in run.out.iterdir()} == FILES
+    report = run.report()
+    assert report["interrupted"] is True
+    assert report["iterations"] == batch
+    assert report["epochs"] == batch // EPOCH
+    load_model(run.out / "model.npz")
+
+    assert run.resume().status == 0
+    assert results(run.out) == results(whole)
+    assert run.report()["interrupted"] is False
+
+
+def test_ctrl_c_twice_or_before_the_training(
+    run: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def press(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train_net, "load_mnist", press)
+    outcome = run.start()
+    assert outcome.status == 130
+    assert len(outcome.err.splitlines()) == 1
+    assert "Traceback" not in outcome.err
+
+
+def command(root: Path, *arguments: object) -> list[str]:
+    return [sys.executable, "-W", "error", str(root / "train_net.py"), *map(str, arguments)]
+
+
+def new_run(data: Path, out: Path) -> tuple[object, ...]:
+    """An epoch of 30 batches takes some 10 ms: a checkpoint is written more often than not."""
+    return (
+        *("--recipe", "conv", "--dataset", "synthetic", "--dataset-dir", data, "--out", out),
+        *("--validation", 100, "--batch-size", 20, "--epochs", 60),
+    )
+
+
+@pytest.fixture(scope="session")
+def script(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
+    """`train_net.py` as it is, but with a small network with dropout in the place of conv."""
+    path = tmp_path_factory.mktemp("script") / "train.py"
+    path.write_text(
+        f"""
+import sys
+sys.path[:0] = [{str(root)!r}, {str(root / "tests")!r}]
+from dataclasses import replace
+import train_net
+from digits.recipes import RECIPES
+from tiny_data import small_with_dropout
+
+RECIPES["conv"] = replace(RECIPES["conv"], build=small_with_dropout, learning_rate=0.001)
+sys.exit(train_net.main())
+"""
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(
+    tmp_path_factory: pytest.TempPathFactory, data: Path, script: Path
+) -> dict[str, bytes]:
+    out = tmp_path_factory.mktemp("uninterrupted") / "out"
+    subprocess.run(
+        [sys.executable, script, *map(str, new_run(data, out)), "--quiet"], check=True, timeout=100
+    )
+    return results(out)
+
+
+def wait_for(path: Path, process: "subprocess.Popen[str]") -> None:
+    end = time.monotonic() + 60
+    while not path.exists():
+        assert process.poll() is None, "it ended before it wrote anything"
+        assert time.monotonic() < end
+        time.sleep(0.001)
+
+
+@signals
+def test_killed_at_any_moment_the_next_start_ends_equal(
+    tmp_path: Path, data: Path, script: Path, uninterrupted: dict[str, bytes]
+) -> None:
+    out, chance = tmp_path / "out", random.Random()
+    words: tuple[object, ...] = new_run(data, out)
+    kills = 0
+    for attempt in range(12):
+        with subprocess.Popen(
+            [sys.executable, str(script), *map(str, words)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            wait_for(out / "checkpoint.npz", process)
+            assert process.stdout is not None
+            if attempt:  # the checkpoint is there already: it trains once it says something
+                process.stdout.readline()
+            if kills < 4:
+                time.sleep(chance.uniform(0, 0.15))
+                process.kill()
+            process.communicate(timeout=100)
+        kills += process.returncode == -signal.SIGKILL
+        words = ("--resume", out, "--dataset-dir", data)
+        if process.returncode == 0:
+            break
+        assert process.returncode == -signal.SIGKILL
+    assert kills >= 3
+    assert results(out) == uninterrupted
+
+
+@signals
+def test_ctrl_c_in_a_process(
+    tmp_path: Path, data: Path, script: Path, uninterrupted: dict[str, bytes]
+) -> None:
+    out = tmp_path / "out"
+    with subprocess.Popen(
+        [sys.executable, str(script), *map(str, new_run(data, out))],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        while not process.stdout.readline().startswith("epoch  3"):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err == f"train_net: stopped; go on with --resume {out}\n"
+    assert {path.name for path in out.iterdir()} == FILES
+    load_model(out / "model.npz")
+    rest = [sys.executable, str(script), "--resume", str(out), "--dataset-dir", str(data)]
+    subprocess.run([*rest, "--quiet"], check=True, timeout=100)
+    assert results(out) == uninterrupted
+
+
+# --- processes ------------------------------------------------------------------------------------
+
+
+def test_from_another_folder_with_warnings_as_errors(
+    root: Path, tmp_path: Path, data: Path
+) -> None:
+    words = ("--dataset", "synthetic", "--validation", "100", "--epochs", "1", "--out", "out")
+    environment = os.environ | {"MNIST_DATASET_DIR": str(data)}
+    done = subprocess.run(
+        command(root, *words),
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
+
+
+def test_help_and_list_need_neither_opencv_nor_matplotlib(root: Path) -> None:
+    script = """
+import sys
+import train_net
+train_net.main(["--list"])
+try:
+    train_net.main(["--help"])
+except SystemExit as end:
+    assert end.code == 0
+assert not {"cv2", "matplotlib", "pooch", "requests"} & set(sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=root, check=False, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp932", "cp1252", "utf-8"])
+def test_list_under_any_code_page(encoding: str, root: Path) -> None:
+    """Japanese readers of the book have cp932, in which there is no e with an accent."""
+    done = subprocess.run(
+        command(root, "--list"),
+        env=os.environ | {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"lenet5-1998" in done.stdout
+
+
+@signals
+def test_a_reader_who_goes_away_costs_no_training(root: Path, tmp_path: Path, data: Path) -> None:
+    """As in `python train_net.py | head -1`."""
+    words = ("--dataset", "synthetic", "--dataset-dir", data, "--validation", "100", "--out", "out")
+    with subprocess.Popen(
+        command(root, *words, "--epochs", "5"),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        err = process.stderr.read()
+        process.wait(60)
+    assert "Traceback" not in err
+    assert (tmp_path / "out" / "model.npz").exists()
+    rows = list(csv.DictReader((tmp_path / "out" / "history.csv").read_text().splitlines()))
+    assert len(rows) == 5
+
+
+@signals
+def test_a_bar_on_a_terminal(root: Path, tmp_path: Path, data: Path) -> None:
+    """It shows how far, how long still, loss and accuracy."""
+    import fcntl
+    import pty
+    import termios
+
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 150, 0, 0))
+    words = ("--dataset", "synthetic", "--dataset-dir", data, "--validation", "100", "--out", "out")
+    with subprocess.Popen(
+        command(root, *words, "--batch-size", "2", "--epochs", "6"),
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            if not select.select([ours], [], [], 60)[0]:
+                break
+            try:
+                chunk = os.read(ours, 4096)
+            except OSError:  # how Linux says that the other side has closed
+                break
+            if not chunk:
+                break
+            shown += chunk
+        process.wait(60)
+    os.close(ours)
+    text = shown.decode()
+    assert process.returncode == 0
+    assert "1800/1800" in text
+    assert re.search(r"\d\d:\d\d<\d\d:\d\d", text)  # gone and left
+    assert re.search(r"loss \d\.\d{4}", text)
+    assert re.search(r"validation accuracy \d\.\d{4}", text)
+    assert text.count("\n") <= 3  # one bar, not one a step
+
+
+# --- the real thing -------------------------------------------------------------------------------
+
+
+def test_real_mnist(run: Workshop, real_data: Path) -> None:
+    outcome = run(
+        *("--recipe", "two-layer", "--iterations", "600", "--seed", "0"),
+        *("--dataset-dir", real_data, "--out", run.out),
+    )
+    assert (outcome.status, outcome.err) == (0, "")
+    report = run.report()
+    assert report["dataset"] == "mnist"
+    assert report["epochs"] == 2
+    assert 0.70 < report["test_accuracy"] < 0.999
+    assert 0.70 < report["train_accuracy"] < 0.999
+
+
+def test_the_optimizer_of_the_stand_in_remembers() -> None:
+    """Or the tests above would say little about checkpoints."""
+    assert isinstance(RECIPES["conv"].optimizer(0.001, 10), Adam)

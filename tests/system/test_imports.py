@@ -1,0 +1,115 @@
+"""Importing a module of this library costs little and does nothing: no window, no file, no thread,
+no word, no setting changed, and no OpenCV or matplotlib before there is a picture to read or draw.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from programs import PROGRAMS
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = sorted(
+    ".".join(file.relative_to(ROOT).with_suffix("").parts)
+    for file in [*ROOT.glob("*.py"), *(ROOT / "digits").rglob("*.py")]
+    if file.name not in ("__init__.py", "__main__.py")
+)
+HEAVY = {"cv2", "matplotlib", "torch", "scipy", "onnx", "keras"}
+SCRIPTS = ["train_net", "evaluate_net", "predict_image", "draw_digit"]
+NEEDS_OPENCV = {"digits.photos.photograph"}
+
+PROBE = """
+import importlib, json, logging, os, signal, sys, threading
+import numpy as np
+
+def surroundings():
+    return {
+        "environment": dict(os.environ),
+        "folder": os.getcwd(),
+        "import path": list(sys.path),
+        "arguments": list(sys.argv),
+        "noise": repr(np.random.get_state()),
+        "numerical errors": np.geterr(),
+        "printing": repr(np.get_printoptions()),
+        "threads": threading.active_count(),
+        "log": [logging.root.level, len(logging.root.handlers)],
+        "signals": [repr(signal.getsignal(s)) for s in (signal.SIGINT, signal.SIGTERM)],
+        "recursion": sys.getrecursionlimit(),
+        "excepthook": sys.excepthook is sys.__excepthook__,
+    }
+
+before = surroundings()
+importlib.import_module(sys.argv[1])
+after = surroundings()
+changed = [name for name in before if before[name] != after[name]]
+print(json.dumps({"changed": changed, "modules": sorted(sys.modules)}))
+"""
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """An empty folder to stand in; the home folder is another empty one beside it."""
+    for name in ("here", "home"):
+        (tmp_path / name).mkdir()
+    return tmp_path / "here"
+
+
+def run(folder: Path, *arguments: str, path: str = "") -> subprocess.CompletedProcess[str]:
+    """A fresh Python that stands in `folder`, finds the library and leaves no compiled files."""
+    environment = {
+        **os.environ,
+        "HOME": str(folder.parent / "home"),
+        "PYTHONPATH": os.pathsep.join([path, str(ROOT)] if path else [str(ROOT)]),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    for name in ("MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "DISPLAY"):
+        environment.pop(name, None)
+    return subprocess.run(
+        [sys.executable, "-W", "error", *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def files_in(folder: Path) -> list[Path]:
+    return [file for file in folder.rglob("*") if file.is_file()]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_importing_does_nothing_but_define(module: str, elsewhere: Path) -> None:
+    result = run(elsewhere, "-c", PROBE, module)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    (line,) = result.stdout.splitlines()  # the probe's own, and not a word beside it
+    answer = json.loads(line)
+    if module not in NEEDS_OPENCV:
+        assert answer["changed"] == []
+        assert HEAVY.isdisjoint(answer["modules"])
+    assert "matplotlib.pyplot" not in answer["modules"]
+    assert files_in(elsewhere.parent) == []
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_is_given_without_opencv_and_matplotlib(
+    script: str, elsewhere: Path, tmp_path: Path
+) -> None:
+    """Run as a user would, on a machine where neither of them can be imported."""
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for name in ("cv2", "matplotlib"):
+        (broken / f"{name}.py").write_text(f"raise SystemExit('{name} was imported')\n")
+    result = run(elsewhere, *PROGRAMS[script], "--help", path=str(broken))
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith(f"usage: {script}")
+    assert files_in(elsewhere) == []
+    assert files_in(tmp_path / "home") == []
+
+    # The trap itself works.
+    trapped = run(elsewhere, "-c", "import cv2", path=str(broken))
+    assert "cv2 was imported" in trapped.stderr
