@@ -96,7 +96,7 @@ def read_digits(image: str | Path | Array, model: Reader | str | Path | None = N
 
     `image` is a file, or an array as `photograph.read_picture` gives it: uint8, (height, width) in
     grey or (height, width, 3) in OpenCV's order blue, green, red.  `model` is a network, a file
-    that `digits.nn.sequential.load_model` understands, or None for the one that is shipped.
+    that `digits.files.models.load_model` understands, or None for the one that is shipped.
 
     A picture without digits gives a Reading without rows.  Raises photograph.PictureError where
     there is no picture to read, ValueError where the network's answers are no numbers, and what
@@ -191,7 +191,7 @@ def load_reader(model: Reader | str | Path | None) -> Reader:
             f"there is no model {path}; train one (python train_net.py --recipe lenet5 --out "
             "runs/lenet5) and name it (--model runs/lenet5/model.npz)"
         )
-    from digits.nn.sequential import load_model  # noqa: PLC0415  (a reader of one's own needs no library)
+    from digits.files.models import load_model  # noqa: PLC0415  unused with a reader of one's own
 
     return load_model(path)
 

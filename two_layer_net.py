@@ -5,14 +5,12 @@ the specimen for all others in this library.
 """
 
 import math
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from digits.files.npz import StorageError, check_arrays, load_arrays, save_arrays
-from digits.files.onnx import export_onnx
+from digits.nn.network import LayerArrays, NetworkMixin
 from digits.nn.parameters import Parameters
 from digits.types import Array
 from functions import (
@@ -28,7 +26,7 @@ from functions import (
 )
 
 
-class TwoLayerNet:
+class TwoLayerNet(NetworkMixin):
     """x -> sigmoid(x W1 + b1) -> softmax(z1 W2 + b2) -> probabilities.
 
     Inputs x are floats (n, input_size), in [0, 1] for images; answers t are class indices (n,) or
@@ -56,20 +54,17 @@ class TwoLayerNet:
             )
         self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, output_size
         self.rng = np.random.default_rng() if rng is None else rng
-        self.params = Parameters(self._shapes(input_size, hidden_size, output_size), dtype)
-        self.params["W1"] = weight_init_std * self.rng.standard_normal((input_size, hidden_size))
-        self.params["W2"] = weight_init_std * self.rng.standard_normal((hidden_size, output_size))
-        self.state = Parameters({}, dtype)
-        self.about: dict[str, Any] = {}
-
-    @staticmethod
-    def _shapes(input_size: int, hidden_size: int, output_size: int) -> dict[str, tuple[int, ...]]:
-        return {
+        shapes = {
             "W1": (input_size, hidden_size),
             "b1": (hidden_size,),
             "W2": (hidden_size, output_size),
             "b2": (output_size,),
         }
+        self.params = Parameters(shapes, dtype)
+        self.params["W1"] = weight_init_std * self.rng.standard_normal((input_size, hidden_size))
+        self.params["W2"] = weight_init_std * self.rng.standard_normal((hidden_size, output_size))
+        self.state = Parameters({}, dtype)
+        self.about: dict[str, Any] = {}
 
     def _forward(self, x: Array) -> tuple[Array, Array]:
         """Hidden activations z1 and output scores a2, before softmax; shapes here for 784-50-10."""
@@ -154,46 +149,17 @@ class TwoLayerNet:
         network.about = dict(self.about)
         return network
 
-    def save(self, path: str | Path) -> None:
-        """Write the weights, the sizes and `about` to a `.npz` file."""
-        description = {
-            "class": "TwoLayerNet",
-            "sizes": [self.input_size, self.hidden_size, self.output_size],
-        }
-        save_arrays(path, "model", {"network": description, "about": self.about}, self.params)
+    def config(self) -> dict[str, Any]:
+        """The architecture in plain values, as a model file holds it."""
+        sizes = [self.input_size, self.hidden_size, self.output_size]
+        return {"class": "TwoLayerNet", "sizes": sizes}
 
-    def export_onnx(self, path: str | Path) -> None:
-        """Write the network, from pixels to probabilities, for other runtimes (docs/exchange.md).
-        Raises ImportError without the package `onnx`.
-        """
-        hidden = {"class": "Dense", "name": "hidden", "activation": "sigmoid"}
-        output = {"class": "Dense", "name": "output", "activation": "linear"}
+    def layer_arrays(self) -> list[LayerArrays]:
+        """The two layers, as ONNX, Keras and PyTorch know them."""
         W1, b1, W2, b2 = self.params.values()
-        layers = [(hidden, {"W": W1, "b": b1}), (output, {"W": W2, "b": b2})]
-        export_onnx(path, layers, (self.input_size,), self.output_size, self.about)
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read a network that `save` wrote.  Raises FileNotFoundError or StorageError (a
-        ValueError) if it cannot be.
-        """
-        header, arrays = load_arrays(path, "model")
-        return cls.from_arrays(path, header, arrays)
-
-    @classmethod
-    def from_arrays(
-        cls, path: str | Path, header: dict[str, Any], arrays: dict[str, Array]
-    ) -> Self:
-        """The network in the contents of a model file; `path` is for the messages."""
-        match header.get("network"):
-            case {"class": "TwoLayerNet", "sizes": [int(i), int(h), int(o)]} if min(i, h, o) > 0:
-                check_arrays(path, arrays, cls._shapes(i, h, o))
-            case other:
-                raise StorageError(
-                    f"expected a TwoLayerNet with three sizes in {path}; found {other}"
-                )
-        network = cls(i, h, o, weight_init_std=0, dtype=arrays["W1"].dtype)
-        for name, array in arrays.items():
-            network.params[name] = array
-        network.about = header.get("about", {})
-        return network
+        hidden = {"class": "Dense", "units": self.hidden_size, "activation": "sigmoid"}
+        output = {"class": "Dense", "units": self.output_size, "activation": "linear"}
+        return [
+            LayerArrays("dense", hidden, {"W": W1, "b": b1}, W1.shape[:1], b1.shape),
+            LayerArrays("dense_1", output, {"W": W2, "b": b2}, W2.shape[:1], b2.shape),
+        ]

@@ -18,9 +18,9 @@ import cv2
 import numpy as np
 
 from digits.data import non_digits
+from digits.files.models import load_model
 from digits.files.npz import StorageError
 from digits.nn.network import Network
-from digits.nn.sequential import load_model
 from digits.photos.photograph import normalise_digit
 from digits.types import Array
 from mnist_loader import DatasetError

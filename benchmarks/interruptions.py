@@ -27,8 +27,8 @@ from pathlib import Path
 from typing import Any
 
 import mnist_loader
+from digits.files.models import load_model
 from digits.files.npz import load_arrays
-from digits.nn.sequential import load_model
 from digits.photos.photograph import read_picture
 
 ORIGINALS = mnist_loader.ORIGINALS["mnist"]

@@ -189,7 +189,7 @@ COLD_START = {
     LIBRARY: """
 import sys
 import numpy as np
-from digits.nn.sequential import load_model
+from digits.files.models import load_model
 network = load_model(sys.argv[1])
 print(int(np.argmax(network.predict(np.load(sys.argv[2])))))
 """,

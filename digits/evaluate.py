@@ -17,9 +17,10 @@ import numpy as np
 
 from digits import plots
 from digits.cli import Parser, printable, say, warn
+from digits.files.models import load_model
 from digits.files.npz import StorageError, write_file
 from digits.nn.network import Network
-from digits.nn.sequential import Sequential, load_model
+from digits.nn.sequential import Sequential
 from digits.training.augmentation import LOOKS, looks
 from digits.types import Array
 from functions import accuracy, cross_entropy_error, to_inputs, to_labels

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from test_layers import CASES, noise, ready, title
 
+from digits.files.models import LAYERS
 from digits.nn.convolution import (
     AveragePooling2D,
     Conv2D,
@@ -34,7 +35,7 @@ from digits.nn.layers import (
 from digits.nn.network import Network
 from digits.nn.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from digits.nn.parameters import Parameters
-from digits.nn.sequential import LAYERS, Sequential
+from digits.nn.sequential import Sequential
 from digits.recipes import RECIPES
 from digits.types import Array, Shape
 from functions import to_one_hot

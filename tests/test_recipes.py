@@ -11,11 +11,12 @@ import pytest
 from numpy.typing import DTypeLike, NDArray
 
 from digits.data.synthetic_digits import generate
+from digits.files.models import load_model
 from digits.nn.layers import Dropout
 from digits.nn.network import Network
 from digits.nn.optimizers import Adam, CosineDecay, OneCycle, Optimizer
 from digits.nn.parameters import Parameters
-from digits.nn.sequential import Sequential, load_model
+from digits.nn.sequential import Sequential
 from digits.recipes import C3_SEES, MNIST_DEVIATION, MNIST_MEAN, RECIPES, Recipe
 from digits.types import Array
 from functions import gradient_check

@@ -541,8 +541,7 @@ DESCRIPTIONS: dict[str, Any] = {
 def test_a_wrong_description_is_refused(name: str, network: TwoLayerNet, tmp_path: Path) -> None:
     path = tmp_path / "model.npz"
     save_arrays(path, "model", {"network": DESCRIPTIONS[name]}, dict(network.params))
-    message = f"expected a TwoLayerNet with three sizes in {path}; found {DESCRIPTIONS[name]}"
-    with pytest.raises(StorageError, match=re.escape(message)):
+    with pytest.raises(StorageError, match=re.escape(str(path))):
         TwoLayerNet.load(path)
 
 

@@ -3,14 +3,28 @@ stacked from layers (`Sequential`).  The training loop, the evaluation and the p
 these members and no others, which is why one script trains everything.
 """
 
+import importlib
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from digits.nn.parameters import Parameters
-from digits.types import Array
+from digits.types import Array, Shape
+
+
+class LayerArrays(NamedTuple):
+    """One layer of a network: all that a file format needs to know about it."""
+
+    name: str
+    """As `summary` prints it: "dense_1"."""
+    config: dict[str, Any]
+    """The name of its class as "class", and the arguments that build it."""
+    arrays: dict[str, Array]
+    """The network's own arrays under their short names, "W" and "b": weights before buffers."""
+    input_shape: Shape
+    output_shape: Shape
 
 
 class Network(Protocol):
@@ -67,6 +81,14 @@ class Network(Protocol):
         """A copy in another type: float32 trains, float64 checks."""
         ...
 
+    def config(self) -> dict[str, Any]:
+        """The architecture in plain values, the name of the class as "class"."""
+        ...
+
+    def layer_arrays(self) -> list[LayerArrays]:
+        """The layers in order, each with its configuration and its arrays."""
+        ...
+
     def save(self, path: str | Path) -> None:
         """Write weights, architecture and `about` to a `.npz` file."""
         ...
@@ -74,3 +96,25 @@ class Network(Protocol):
     def export_onnx(self, path: str | Path) -> None:
         """Write all of it, from pixels to probabilities, as an ONNX file for other runtimes."""
         ...
+
+
+class NetworkMixin:
+    """What users call on a network although the code for it stands further up: files are written
+    by `digits.files`, which knows every kind of network, while a network knows no files.
+    """
+
+    # Each function is looked up by its name when it is called: an import at the head of this file
+    # would make the networks depend on what is built on top of them.
+
+    def save(self, path: str | Path) -> None:
+        """Write weights, architecture and `about` to a `.npz` file: `files.models.save_model`."""
+        importlib.import_module("digits.files.models").save_model(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a network of this class: `files.models.load_model`, which reads any."""
+        return importlib.import_module("digits.files.models").load_as(cls, path)
+
+    def export_onnx(self, path: str | Path) -> None:
+        """Write the network as an ONNX file: `files.models.export_onnx`."""
+        importlib.import_module("digits.files.models").export_onnx(self, path)

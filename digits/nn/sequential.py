@@ -11,7 +11,6 @@ import copy
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -19,28 +18,8 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from digits.compute.memory import keep_freed_memory
 from digits.compute.threads import products_alone
-from digits.files.npz import StorageError, check_arrays, load_arrays, save_arrays
-from digits.files.onnx import export_onnx
-from digits.nn.convolution import (
-    AveragePooling2D,
-    Conv2D,
-    MaxPooling2D,
-    Subsampling2D,
-    ZeroPadding2D,
-)
-from digits.nn.layers import (
-    Activation,
-    BatchNormalization,
-    Dense,
-    Dropout,
-    Flatten,
-    Layer,
-    Maxout,
-    Normalization,
-    Rescaling,
-    Reshape,
-)
-from digits.nn.network import Network
+from digits.nn.layers import Activation, Dense, Layer
+from digits.nn.network import LayerArrays, NetworkMixin
 from digits.nn.parameters import Parameters
 from digits.types import Array, Shape
 from digits.validation import check, positive_int
@@ -58,30 +37,8 @@ from functions import (
     to_one_hot,
     without_warnings,
 )
-from two_layer_net import TwoLayerNet
 
 keep_freed_memory()  # once, for all the networks to come
-
-LAYERS: dict[str, type[Layer]] = {
-    kind.__name__: kind
-    for kind in (
-        Activation,
-        AveragePooling2D,
-        BatchNormalization,
-        Conv2D,
-        Dense,
-        Dropout,
-        Flatten,
-        MaxPooling2D,
-        Maxout,
-        Normalization,
-        Rescaling,
-        Reshape,
-        Subsampling2D,
-        ZeroPadding2D,
-    )
-}
-"""The layers that a model file may name."""
 
 LOSSES = ("cross_entropy", "squared_error")
 
@@ -102,7 +59,7 @@ class Input:
         check(len(self.shape) > 0, "a shape of at least one size", shape)
 
 
-class Sequential:
+class Sequential(NetworkMixin):
     """A stack of layers that ends in probabilities.
 
     Inputs are floats (n, 784), or (n, *shape) after `Input(shape)`; answers t are class indices
@@ -309,77 +266,18 @@ class Sequential:
         network.about = dict(self.about)
         return network
 
-    def save(self, path: str | Path) -> None:
-        """Write weights, state, architecture and `about` to a `.npz` file."""
-        header = {"network": self.config(), "about": self.about}
-        save_arrays(path, "model", header, {**self.params, **self.state})
-
-    def export_onnx(self, path: str | Path) -> None:
-        """Write the network, from pixels to probabilities, for other runtimes (docs/exchange.md).
-
-        Raises ImportError without the package `onnx`, ValueError for a layer unknown to it.
-        """
-        layers = [
-            ({"name": name, **description}, {**layer.weights, **layer.state})
-            for name, description, layer in zip(
-                titles(self.layers), self.config()["layers"], self.layers, strict=True
+    def layer_arrays(self) -> list[LayerArrays]:
+        """Each layer with its configuration and its arrays, which are the network's own."""
+        return [
+            LayerArrays(
+                name,
+                {"class": type(layer).__name__, **layer.config()},
+                {**layer.weights, **layer.state},
+                layer.input_shape,
+                layer.output_shape,
             )
+            for name, layer in zip(titles(self.layers), self.layers, strict=True)
         ]
-        export_onnx(path, layers, self.input_shape, self.classes, self.about)
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read a network that `save` wrote; FileNotFoundError or StorageError if it cannot be."""
-        header, arrays = load_arrays(path, "model")
-        return cls.from_arrays(path, header, arrays)
-
-    @classmethod
-    def from_arrays(
-        cls, path: str | Path, header: dict[str, Any], arrays: dict[str, Array]
-    ) -> Self:
-        """The network in the contents of a model file; `path` is for the messages."""
-        config: Any = header.get("network")
-        try:
-            layers = _layers_from(config)
-            names = _names(_built(layers)[1])  # shapes only: no array is made before the check
-            loss, smoothing = config["loss"], float(config.get("label_smoothing", 0.0))
-            if loss not in LOSSES or not 0 <= smoothing < 1:
-                raise ValueError(f"loss {loss!r}, label_smoothing {smoothing}")
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            raise StorageError(
-                f"expected the description of a Sequential in {path}; found one that cannot be "
-                f"built ({type(error).__name__}: {error}); use another copy"
-            ) from error
-        expected = _shapes(names, "weight_shapes") | _shapes(names, "state_shapes")
-        check_arrays(path, arrays, expected)
-        dtype = next(iter(arrays.values())).dtype if arrays else np.dtype(np.float32)
-        network = cls(layers, loss=loss, label_smoothing=smoothing, dtype=dtype, initialize=False)
-        for name in network.params:
-            network.params[name] = arrays[name]
-        for name in network.state:
-            if name.startswith("moving_variance") and (arrays[name] < 0).any():
-                raise StorageError(
-                    f"{path}: array {name} holds variances below 0; use another copy"
-                )
-            network.state[name] = arrays[name]
-        network.about = header.get("about", {})
-        return network
-
-
-def load_model(path: str | Path) -> Network:
-    """Read any network of this library from a model file.
-
-    Nothing in the file is executed, and nothing is believed: FileNotFoundError or StorageError (a
-    ValueError) says what is wrong with it.
-    """
-    header, arrays = load_arrays(path, "model")
-    kind = header["network"].get("class") if isinstance(header.get("network"), dict) else None
-    match kind:
-        case "TwoLayerNet":
-            return TwoLayerNet.from_arrays(path, header, arrays)
-        case "Sequential":
-            return Sequential.from_arrays(path, header, arrays)
-    raise StorageError(f"expected a TwoLayerNet or a Sequential in {path}; found {kind}")
 
 
 # --- assembling -----------------------------------------------------------------------------------
@@ -421,6 +319,12 @@ def _built(entries: Sequence[Layer | Input]) -> tuple[Shape, list[Layer]]:
     return input_shape, layers
 
 
+def array_shapes(entries: Sequence[Layer | Input]) -> dict[str, Shape]:
+    """The full names and shapes of the arrays that a stack would have; no array is made."""
+    names = _names(_built(entries)[1])
+    return _shapes(names, "weight_shapes") | _shapes(names, "state_shapes")
+
+
 def _names(layers: Sequence[Layer]) -> list[tuple[Layer, dict[str, str]]]:
     """Each layer with the full names of its arrays, {"W": "W1", "b": "b1"}: only layers that have
     arrays are counted.
@@ -449,11 +353,3 @@ def titles(layers: Sequence[Layer]) -> Iterator[str]:
         words = words.replace("2_d", "2d")  # max_pooling2_d
         count = seen[words] = seen.get(words, -1) + 1
         yield words if count == 0 else f"{words}_{count}"
-
-
-def _layers_from(config: Any) -> list[Layer | Input]:
-    layers: list[Layer | Input] = [Input(config["input_shape"])]
-    for description in config["layers"]:
-        arguments = dict(description)
-        layers.append(LAYERS[arguments.pop("class")](**arguments))
-    return layers

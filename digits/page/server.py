@@ -23,8 +23,8 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from digits.cli import Parser, say, warn
+from digits.files.models import load_model
 from digits.nn.network import Network
-from digits.nn.sequential import load_model
 from digits.types import Array
 from predict_image import SHIPPED_MODEL, Reading, read_digits, read_drawing
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from tiny_data import digits, small_with_dropout
 
+from digits.files.models import LAYERS, load_model
 from digits.files.npz import VERSION
 from digits.nn.optimizers import Adam
-from digits.nn.sequential import LAYERS, Sequential, load_model
+from digits.nn.sequential import Sequential
 from digits.training.checkpoints import load_checkpoint, load_run
 from train_net import train
 

@@ -15,6 +15,7 @@ from test_layers import CASES, title
 from digits import evaluate as evaluate_net
 from digits.data.synthetic_digits import generate
 from digits.files import onnx as onnx_export
+from digits.files.models import LAYERS, load_model
 from digits.nn.convolution import AveragePooling2D, Conv2D, MaxPooling2D, ZeroPadding2D
 from digits.nn.layers import (
     ACTIVATIONS,
@@ -29,7 +30,7 @@ from digits.nn.layers import (
     Reshape,
 )
 from digits.nn.network import Network
-from digits.nn.sequential import LAYERS, Input, Sequential, load_model
+from digits.nn.sequential import Input, Sequential
 from digits.recipes import RECIPES
 from digits.types import Array, Shape
 from mnist_loader import load_mnist

@@ -13,8 +13,9 @@ import pytest
 from test_exchange import digits, example, examples, trained
 
 from digits.files.exchange import from_keras, from_torch, to_keras, to_torch
+from digits.files.models import load_model
 from digits.nn.network import Network
-from digits.nn.sequential import Sequential, load_model
+from digits.nn.sequential import Sequential
 from digits.recipes import MNIST_DEVIATION, MNIST_MEAN, RECIPES
 from digits.types import Array
 from functions import softmax

@@ -16,6 +16,7 @@ import pytest
 from numpy.typing import ArrayLike, DTypeLike
 
 import functions
+from digits.files.models import LAYERS, load_model
 from digits.nn.convolution import (
     AveragePooling2D,
     Conv2D,
@@ -38,7 +39,7 @@ from digits.nn.layers import (
     activation_name,
 )
 from digits.nn.parameters import Parameters
-from digits.nn.sequential import LAYERS, Input, Sequential, load_model
+from digits.nn.sequential import Input, Sequential
 from digits.types import Array, Shape
 from functions import numerical_gradient
 

@@ -15,6 +15,7 @@ import pytest
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 import functions
+from digits.files.models import load_model
 from digits.files.npz import VERSION, StorageError, save_arrays
 from digits.nn.convolution import (
     AveragePooling2D,
@@ -37,7 +38,7 @@ from digits.nn.layers import (
 )
 from digits.nn.network import Network
 from digits.nn.parameters import Parameters
-from digits.nn.sequential import PIECE, Input, Sequential, load_model
+from digits.nn.sequential import PIECE, Input, Sequential
 from digits.types import Array
 from functions import gradient_check, numerical_gradient, relu, softmax, to_one_hot
 from two_layer_net import TwoLayerNet

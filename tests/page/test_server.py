@@ -20,8 +20,9 @@ from flask.testing import FlaskClient
 from numpy.typing import ArrayLike
 
 from digits.data.synthetic_digits import strokes
+from digits.files.models import load_model
 from digits.nn.layers import Dense
-from digits.nn.sequential import Input, Sequential, load_model
+from digits.nn.sequential import Input, Sequential
 from digits.page.server import LARGEST_PHOTO, PAGE, application, main
 from digits.types import Array
 from predict_image import SHIPPED_MODEL

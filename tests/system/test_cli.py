@@ -26,7 +26,7 @@ import predict_image
 import train_net
 from digits import evaluate as evaluate_net
 from digits.cli import ENDED_BY_A_CLOSED_PIPE, Nowhere, printable, say, warn
-from digits.nn.sequential import load_model
+from digits.files.models import load_model
 from digits.page import server as draw_digit
 from two_layer_net import TwoLayerNet
 

@@ -28,11 +28,12 @@ import mnist_loader
 import train_net
 from digits import plots
 from digits.compute import threads as parallel
+from digits.files.models import load_model
 from digits.files.npz import load_arrays, save_arrays
 from digits.nn.layers import Dropout
 from digits.nn.optimizers import Adam
 from digits.nn.parameters import Parameters
-from digits.nn.sequential import Sequential, load_model
+from digits.nn.sequential import Sequential
 from digits.recipes import RECIPES, Recipe
 from digits.types import Array
 from two_layer_net import TwoLayerNet

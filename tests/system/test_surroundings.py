@@ -17,8 +17,8 @@ from tiny_data import TEST, TRAIN, write_data_set
 
 import mnist_loader
 import train_net
+from digits.files.models import load_model
 from digits.files.npz import load_arrays
-from digits.nn.sequential import load_model
 from mnist_loader import DatasetError
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="limits and permissions are POSIX's")

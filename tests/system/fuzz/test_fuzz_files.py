@@ -15,6 +15,7 @@ from mutation import damaged, damaged_gzip, damaged_zip
 from tiny_data import digits
 
 import mnist_loader
+from digits.files.models import load_model
 from digits.files.npz import StorageError
 from digits.nn.convolution import AveragePooling2D, Conv2D, MaxPooling2D, ZeroPadding2D
 from digits.nn.layers import (
@@ -29,7 +30,7 @@ from digits.nn.layers import (
 )
 from digits.nn.network import Network
 from digits.nn.optimizers import Adam
-from digits.nn.sequential import Sequential, load_model
+from digits.nn.sequential import Sequential
 from digits.training.checkpoints import load_checkpoint, save_checkpoint
 from digits.types import Array
 from train_net import TrainingError, train

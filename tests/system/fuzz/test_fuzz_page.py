@@ -15,7 +15,7 @@ from guard import Guard, guarded, memory_for
 from mutation import TOKENS, damaged, damaged_png, mutants
 from werkzeug.test import run_wsgi_app
 
-from digits.nn.sequential import load_model
+from digits.files.models import load_model
 from digits.page.server import LARGEST_PHOTO, PAGE, application
 from predict_image import SHIPPED_MODEL
 
