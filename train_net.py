@@ -31,7 +31,7 @@ from digits import cli as terminal
 from digits import plots
 from digits.cli import Parser, printable, warn
 from digits.compute.distributed import ALONE, Ranks, average, join
-from digits.compute.threads import set_threads, threads
+from digits.compute.threads import get_threads, set_threads
 from digits.files.lock import FolderInUseError, hold
 from digits.files.npz import StorageError, remove_unfinished, write_file
 from digits.nn.network import Network
@@ -179,13 +179,13 @@ def train(
                 with averaged_weights(network, optimizer):
                     record = _measure(network, data, optimizer, epoch + 1, ranks)
                     _require_finite_loss(record.train_loss, rate, epoch, i, batches)
-                    history.add(record, network.params.flat, network.state.flat)
+                    history.add(record, network.params.flat, network.buffers.flat)
                 progress.after_epoch(record)
             history.seconds = seconds + time.perf_counter() - began
             if save is not None:
                 save(history)
     if history.best_weights is not None:
-        network.params.flat[...], network.state.flat[...] = history.best_weights
+        network.params.flat[...], network.buffers.flat[...] = history.best_weights
     return history
 
 
@@ -196,14 +196,14 @@ def _start_together(
     params, state, noise, iterations, slots, history = ranks.first(
         lambda: (
             network.params.flat,
-            network.state.flat,
+            network.buffers.flat,
             network.rng.bit_generator.state,
             optimizer.iterations,
             optimizer.slots,
             history,
         )
     )
-    network.params.flat[...], network.state.flat[...] = params, state
+    network.params.flat[...], network.buffers.flat[...] = params, state
     network.rng.bit_generator.state = noise
     optimizer.iterations, optimizer.slots = iterations, slots
     return history
@@ -366,7 +366,7 @@ def main(arguments: list[str] | None = None) -> int:
             ranks.first(_tell_recipes)
             return 0
         if options.threads or ranks.size > 1:
-            set_threads(options.threads or min(threads(), ranks.cores()))
+            set_threads(options.threads or min(get_threads(), ranks.cores()))
         return _train_as_told(parser, options, ranks)
     except KeyboardInterrupt:
         return ranks.leave("train_net: stopped; --resume goes on with a run that had begun", 130)
@@ -413,7 +413,7 @@ def _train_into(
     run["iterations"] = run["iterations"] or run["epochs"] * batches
     dropout = {} if run["keep_prob"] is None else {"keep_prob": run["keep_prob"]}
     network = recipe.build(np.random.default_rng(seed), run["dtype"], **dropout)
-    network.about = {name: run[name] for name in ("recipe", "dataset", "seed")}
+    network.metadata = {name: run[name] for name in ("recipe", "dataset", "seed")}
     optimizer = recipe.optimizer(run["learning_rate"], run["iterations"])
     history = None
     if options.resume and ranks.rank == 0:
@@ -581,7 +581,7 @@ def _report(
 
 def _write_results(out: Path, network: Network, history: History, report: dict[str, Any]) -> None:
     facts = ("best_epoch", "validation_accuracy", "test_accuracy")
-    network.about |= {name: report[name] for name in facts}
+    network.metadata |= {name: report[name] for name in facts}
     network.save(out / "model.npz")
     write_file(out / "history.csv", history.to_csv().encode())
     write_file(out / "report.json", (json.dumps(report, indent=1) + "\n").encode())

@@ -63,8 +63,8 @@ class TwoLayerNet(NetworkMixin):
         self.params = Parameters(shapes, dtype)
         self.params["W1"] = weight_init_std * self.rng.standard_normal((input_size, hidden_size))
         self.params["W2"] = weight_init_std * self.rng.standard_normal((hidden_size, output_size))
-        self.state = Parameters({}, dtype)
-        self.about: dict[str, Any] = {}
+        self.buffers = Parameters({}, dtype)
+        self.metadata: dict[str, Any] = {}
 
     def _forward(self, x: Array) -> tuple[Array, Array]:
         """Hidden activations z1 and output scores a2, before softmax; shapes here for 784-50-10."""
@@ -146,10 +146,10 @@ class TwoLayerNet(NetworkMixin):
         sizes = self.input_size, self.hidden_size, self.output_size
         network = type(self)(*sizes, weight_init_std=0, dtype=dtype)
         network.params.flat[...] = self.params.flat
-        network.about = dict(self.about)
+        network.metadata = dict(self.metadata)
         return network
 
-    def config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, Any]:
         """The architecture in plain values, as a model file holds it."""
         sizes = [self.input_size, self.hidden_size, self.output_size]
         return {"class": "TwoLayerNet", "sizes": sizes}

@@ -51,7 +51,7 @@ def changed(
             network.label_smoothing = 0.0
         case "no batch normalisation, a tenth of the rate":
             kept = [layer for layer in network.layers if not isinstance(layer, BatchNormalization)]
-            copies = [type(layer)(**layer.config()) for layer in kept]
+            copies = [type(layer)(**layer.get_config()) for layer in kept]
             network = Sequential(copies, label_smoothing=network.label_smoothing, rng=network.rng)
             optimizer = recipe.optimizer(rate / 10, iterations)
         case "a constant rate, a tenth":

@@ -83,7 +83,7 @@ def main() -> int:
     try:
         network = load_model(options.model)
         # The validation images of the training run, without those it added.
-        data = load_data("mnist", options.dataset_dir, 5000, int(str(network.about["seed"])))
+        data = load_data("mnist", options.dataset_dir, 5000, int(str(network.metadata["seed"])))
     except (DatasetError, StorageError, OSError, KeyError) as error:
         print(f"confidence: {error}", file=sys.stderr)
         return 1

@@ -115,10 +115,10 @@ def _evaluate_as_told(options: argparse.Namespace) -> int:
         say(f"wrote {options.export_onnx}")
         return 0
     # A network is tested on what it was trained on, unless the user says otherwise.
-    dataset = options.dataset or network.about.get("dataset", "mnist")
+    dataset = options.dataset or network.metadata.get("dataset", "mnist")
     _, (x, t) = load_mnist(normalize=True, dataset=dataset, dataset_dir=options.dataset_dir)
     out: Path = options.out or options.model.parent
-    name = printable(f"{network.about.get('recipe', options.model.name)} on {dataset}")
+    name = printable(f"{network.metadata.get('recipe', options.model.name)} on {dataset}")
     if options.show is not None:
         return _show(network, x, t, options.show, name, out)
 
@@ -138,7 +138,7 @@ def _evaluate_as_told(options: argparse.Namespace) -> int:
         drawn.append("weights.png")
     report = {
         "model": options.model.name,
-        "recipe": network.about.get("recipe"),
+        "recipe": network.metadata.get("recipe"),
         "dataset": dataset,
         "parameters": network.params.flat.size,
         "looks": options.looks,

@@ -37,7 +37,7 @@ def trained(name: str, ranks: Ranks = ALONE, dtype: str = "float64") -> dict[str
     ]
     return {
         "params": network.params.flat.copy(),
-        "state": network.state.flat.copy(),
+        "state": network.buffers.flat.copy(),
         "losses": np.array(history.losses),
         "figures": np.array(figures, np.float64),
     }

@@ -32,7 +32,7 @@ Command = Callable[..., tuple[int, str, str]]
 def network(rng: np.random.Generator) -> Sequential:
     """Untrained: it is wrong often, and every pixel counts."""
     network = small_with_dropout(rng)
-    network.about = {"recipe": "small", "dataset": "synthetic"}
+    network.metadata = {"recipe": "small", "dataset": "synthetic"}
     return network
 
 
@@ -135,7 +135,7 @@ def test_looks_that_nobody_has(count: str, capsys: pytest.CaptureFixture[str]) -
 
 def two_layers(classes: int = 10) -> TwoLayerNet:
     network = TwoLayerNet(784, 20, classes, rng=np.random.default_rng(0))
-    network.about = {"recipe": "small", "dataset": "synthetic"}
+    network.metadata = {"recipe": "small", "dataset": "synthetic"}
     return network
 
 
@@ -182,7 +182,7 @@ def test_a_network_of_no_known_origin_is_named_by_its_file(command: Command, dat
 
 def test_where_no_layer_has_weights_none_are_drawn(command: Command) -> None:
     network = Sequential([Input((28, 28, 1)), AveragePooling2D((14, 5)), Flatten()])  # 2 x 5 = 10
-    network.about = {"dataset": "synthetic"}
+    network.metadata = {"dataset": "synthetic"}
     network.save("model.npz")
     status, out, _ = command("model.npz")
     assert status == 0

@@ -119,8 +119,8 @@ def averaged(layer: AveragePooling2D, x: Tensor) -> Tensor:
 def normalized(layer: BatchNormalization, w: Weights, x: Tensor, training: bool) -> Tensor:
     y = torch.nn.functional.batch_norm(
         x.movedim(-1, 1),
-        None if training else tensor(layer.state["moving_mean"]),
-        None if training else tensor(layer.state["moving_variance"]),
+        None if training else tensor(layer.buffers["moving_mean"]),
+        None if training else tensor(layer.buffers["moving_variance"]),
         w["gamma"],
         w["beta"],
         training,
@@ -205,8 +205,8 @@ def test_layers(
 def test_moving_averages(shape: Shape, dtype: DTypeLike, tolerance: float) -> None:
     layer, n = ready(BatchNormalization(momentum=0.9), shape, dtype), 6
     theirs = torch.nn.BatchNorm1d(3, momentum=0.1).to(torch.tensor(np.zeros(1, dtype)).dtype)
-    theirs.running_mean[...] = tensor(layer.state["moving_mean"])
-    theirs.running_var[...] = variance = tensor(layer.state["moving_variance"])
+    theirs.running_mean[...] = tensor(layer.buffers["moving_mean"])
+    theirs.running_var[...] = variance = tensor(layer.buffers["moving_variance"])
     for batch in range(3):
         x = noise(n, shape, dtype, seed=batch)
         layer.forward(x, training=True)
@@ -217,8 +217,8 @@ def test_moving_averages(shape: Shape, dtype: DTypeLike, tolerance: float) -> No
         batch_variance = (theirs.running_var - 0.9 * variance) / 0.1 * (count - 1) / count
         variance = 0.9 * before + 0.1 * batch_variance
         theirs.running_var[...] = variance
-    agree(layer.state["moving_mean"], theirs.running_mean, tolerance, "mean")
-    agree(layer.state["moving_variance"], variance, 10 * tolerance, "variance")
+    agree(layer.buffers["moving_mean"], theirs.running_mean, tolerance, "mean")
+    agree(layer.buffers["moving_variance"], variance, 10 * tolerance, "variance")
 
 
 # --- networks -------------------------------------------------------------------------------------

@@ -151,7 +151,7 @@ def test_float32_stays_float32(name: str) -> None:
     arrays = {
         "params": network.params.flat,
         "grads": grads.flat,
-        "state": network.state.flat,
+        "state": network.buffers.flat,
         "gradient": network.gradient(x, t).flat,
         "predict": network.predict(x),
         **{f"params {name}": array for name, array in network.params.items()},
@@ -184,11 +184,11 @@ def test_saved_and_loaded_it_answers_the_same_bits(
     name: str, dtype: DTypeLike, tmp_path: Path
 ) -> None:
     network, (x, _) = built(name, dtype), batch(12)
-    network.about = {"recipe": name, "accuracy": 0.5}
+    network.metadata = {"recipe": name, "accuracy": 0.5}
     network.save(tmp_path / "model.npz")
     loaded = load_model(tmp_path / "model.npz")
     assert type(loaded) is type(network)
-    assert loaded.about == network.about
+    assert loaded.metadata == network.metadata
     assert loaded.params.shapes == network.params.shapes
     assert loaded.params.dtype == dtype
     np.testing.assert_array_equal(loaded.params.flat, network.params.flat)
@@ -309,7 +309,7 @@ def test_the_connection_table_is_that_of_the_paper() -> None:
     ]
     network = built("lenet5-1998")
     assert isinstance(network, Sequential)
-    connections = network.layers[5].config()["connections"]
+    connections = network.layers[5].get_config()["connections"]
     assert ["".join(" X"[seen] for seen in row) for row in connections] == table
     assert sum(map(len, C3_SEES)) == 60
 

@@ -349,7 +349,7 @@ def test_every_number_on_the_way_has_the_type_of_the_network(
         [array for _, array in network.activations(rng.random((9, 6)))],
     ):
         assert [array.dtype for array in activations] == [dtype, dtype]
-    assert (dict(network.state), network.state.dtype) == ({}, dtype)
+    assert (dict(network.buffers), network.buffers.dtype) == ({}, dtype)
     assert network.numerical_gradient(x, t).dtype == np.float64
 
 
@@ -374,11 +374,11 @@ def test_activations_end_in_the_scores_of_the_answer(
 def test_a_copy_in_another_type_shares_nothing(
     network: TwoLayerNet, batch: tuple[Array, Array]
 ) -> None:
-    network.about = {"recipe": "two-layer"}
+    network.metadata = {"recipe": "two-layer"}
     copy = network.astype(np.float32)
     assert copy.params.dtype == np.float32
-    assert copy.about == network.about
-    assert copy.about is not network.about
+    assert copy.metadata == network.metadata
+    assert copy.metadata is not network.metadata
     np.testing.assert_allclose(copy.predict(batch[0]), network.predict(batch[0]), rtol=1e-5)
     before = network.params.flat.copy()
     copy.params.flat[...] = 0
@@ -476,7 +476,7 @@ def test_a_saved_network_comes_back_to_the_last_bit(
     dtype: Any, name: str, tmp_path: Path, rng: np.random.Generator
 ) -> None:
     network = TwoLayerNet(6, 5, 4, rng=rng, dtype=dtype)
-    network.about = {"recipe": "two-layer", "seed": 7, "test_accuracy": 0.9471, "note": "é"}
+    network.metadata = {"recipe": "two-layer", "seed": 7, "test_accuracy": 0.9471, "note": "é"}
     for path in (tmp_path / name, str(tmp_path / name)):
         network.save(path)
         loaded = TwoLayerNet.load(path)
@@ -484,7 +484,7 @@ def test_a_saved_network_comes_back_to_the_last_bit(
         assert (loaded.input_size, loaded.hidden_size, loaded.output_size) == (6, 5, 4)
         assert loaded.params.dtype == dtype
         assert loaded.params.flat.tobytes() == network.params.flat.tobytes()
-        assert loaded.about == network.about
+        assert loaded.metadata == network.metadata
         x = rng.random((5, 6))
         assert loaded.predict(x).tobytes() == network.predict(x).tobytes()
         assert loaded.gradient(x, [0, 1, 2, 3, 0]).dtype == dtype  # it can train on
@@ -550,7 +550,7 @@ def test_the_smallest_network_without_an_origin_is_loaded(tmp_path: Path) -> Non
     save_arrays(tmp_path / "model.npz", "model", {"network": sizes}, dict(network.params))
     loaded = TwoLayerNet.load(tmp_path / "model.npz")
     np.testing.assert_array_equal(loaded.params.flat, network.params.flat)
-    assert loaded.about == {}
+    assert loaded.metadata == {}
 
 
 def changed(params: Parameters, **changes: Array | None) -> dict[str, Array]:

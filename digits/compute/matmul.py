@@ -14,11 +14,11 @@ two thirds of the time.
 """
 
 THIN = 0.5
-"""How much a multiplication of `thin_products` counts where `digits.compute.threads.share` asks how
+"""How much a multiplication of `blocked_matmul` counts where `threads.parallel_for` asks how
 much there is to do: they are quicker than others, so more of them are worth a second thread."""
 
 
-def thin_products(a: Array, b: Array, out: Array, narrowest: int) -> None:
+def blocked_matmul(a: Array, b: Array, out: Array, narrowest: int) -> None:
     """out = a @ b for stacks of matrices, (..., rows, inner) @ (..., inner, columns).
 
     The columns are cut into equal pieces, as few as make each product at most SMALL; or not at all,

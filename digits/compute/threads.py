@@ -29,10 +29,10 @@ MOST_THREADS = 1024
 
 ELEMENTWISE = 5
 """How many multiplications of a matrix product take the time of one that is done element by
-element, as in a * b: what `share` is told is counted in those of matrix products."""
+element, as in a * b: what `parallel_for` is told is counted in those of matrix products."""
 
 
-def threads() -> int:
+def get_threads() -> int:
     """How many threads share the work."""
     return _team.size
 
@@ -45,15 +45,15 @@ def set_threads(count: int) -> None:
     if not 1 <= count <= MOST_THREADS:
         raise ValueError(f"expected 1 to {MOST_THREADS:,} threads; received {count:,}")
     _team.size = count
-    _team.count_products_alone(0)  # tells NumPy, too
+    _team.count_single_threaded_blas(0)  # tells NumPy, too
 
 
-def share(work: Callable[[slice], None], count: int, multiplications: float) -> None:
+def parallel_for(work: Callable[[slice], None], count: int, multiplications: float) -> None:
     """Call work(part) for slices that together are range(count), one in each thread.
 
     `multiplications` says about how much there is to do: for a little nobody is woken.  What `work`
     raises is raised here, after all have finished.  If the team is busy, as it is when shared work
-    calls `share` itself, the work is done here.
+    calls `parallel_for` itself, the work is done here.
     """
     alone = min(_team.size, count) < 2 or multiplications < WORTH_SHARING
     if alone or not _team.free.acquire(blocking=False):
@@ -65,13 +65,13 @@ def share(work: Callable[[slice], None], count: int, multiplications: float) -> 
         _team.free.release()
 
 
-def product(a: Array, b: Array, out: Array | None = None) -> Array:
+def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
     """The matrix product a @ b.  NumPy's own threads share a large one, or, inside
-    `products_alone`, ours do: its longer side is cut among them.
+    `single_threaded_blas`, ours do: its longer side is cut among them.
     """
     (rows, inner), columns = a.shape, b.shape[1]
     small = rows * inner * columns < WORTH_SHARING
-    if small or not _team.want_products_alone or _team.size == 1 or _BLAS is None:
+    if small or not _team.want_single_threaded_blas or _team.size == 1 or _BLAS is None:
         return np.matmul(a, b, out=out)
     y = np.empty((rows, columns), np.result_type(a, b)) if out is None else out
 
@@ -82,25 +82,25 @@ def product(a: Array, b: Array, out: Array | None = None) -> Array:
         np.matmul(a, b[:, part], out=y[:, part])
 
     if rows >= columns:
-        share(some_rows, rows, rows * inner * columns)
+        parallel_for(some_rows, rows, rows * inner * columns)
     else:
-        share(some_columns, columns, rows * inner * columns)
+        parallel_for(some_columns, columns, rows * inner * columns)
     return y
 
 
 @contextmanager
-def products_alone() -> Iterator[None]:
+def single_threaded_blas() -> Iterator[None]:
     """Inside, NumPy's matrix products use one thread each, so that none waits for the others.
 
     Its own threads wait by asking again and again.  That is quick where nothing else runs, but on
     a busy machine they keep each other from working, and small products take a thousand times as
     long.
     """
-    _team.count_products_alone(+1)
+    _team.count_single_threaded_blas(+1)
     try:
         yield
     finally:
-        _team.count_products_alone(-1)
+        _team.count_single_threaded_blas(-1)
 
 
 # --- helpers --------------------------------------------------------------------------------------
@@ -156,15 +156,15 @@ class _Team:
         self.size = size
         self.free, self.counting = threading.Lock(), threading.Lock()
         self.helpers: list[_Helper] = []
-        self.want_products_alone = 0
+        self.want_single_threaded_blas = 0
 
-    def count_products_alone(self, change: int) -> None:
-        """Note that so many more are inside `products_alone`, and tell NumPy how many threads its
-        products may use from now on.
+    def count_single_threaded_blas(self, change: int) -> None:
+        """Note that so many more are inside `single_threaded_blas`, and tell NumPy how many threads
+        its products may use from now on.
         """
         with self.counting:
-            self.want_products_alone += change
-            _set_blas_threads(1 if self.want_products_alone else self.size)
+            self.want_single_threaded_blas += change
+            _set_blas_threads(1 if self.want_single_threaded_blas else self.size)
 
     def run(self, work: Callable[[slice], None], count: int) -> None:
         """One share here, and one in each helper."""

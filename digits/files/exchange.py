@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from digits.nn.convolution import Conv2D
 from digits.nn.layers import BatchNormalization, Dense, Layer, Reshape
 from digits.nn.network import Network
-from digits.nn.sequential import Sequential, titles
+from digits.nn.sequential import Sequential, layer_names
 from digits.types import Array, Shape
 from two_layer_net import TwoLayerNet
 
@@ -171,8 +171,8 @@ def _layers_with_arrays(
             f"expected a Sequential or a TwoLayerNet; received {type(network).__name__}"
         )
     shape = network.input_shape
-    for title, layer in zip(titles(network.layers), network.layers, strict=True):
-        arrays = {**layer.weights, **layer.state}
+    for title, layer in zip(layer_names(network.layers), network.layers, strict=True):
+        arrays = {**layer.weights, **layer.buffers}
         if arrays:
             _require_counterpart(title, layer, other)
             yield title, arrays, shape if len(layer.input_shape) == 1 else ()

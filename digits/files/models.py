@@ -79,12 +79,12 @@ def register_layer(layer: L) -> L:
 
 
 def save_model(network: Network, path: str | Path) -> None:
-    """Write weights, buffers, architecture and `about` to a `.npz` file, all at once.
+    """Write weights, buffers, architecture and `metadata` to a `.npz` file, all at once.
 
     Raises WriteError (an OSError) if it cannot be written; an older file is then untouched.
     """
-    header = {"network": network.config(), "about": network.about}
-    save_arrays(path, "model", header, {**network.params, **network.state})
+    header = {"network": network.get_config(), "about": network.metadata}
+    save_arrays(path, "model", header, {**network.params, **network.buffers})
 
 
 def load_model(path: str | Path) -> Network:
@@ -102,7 +102,7 @@ def load_model(path: str | Path) -> Network:
             network = _sequential(path, config, arrays)
         case other:
             raise StorageError(f"expected a TwoLayerNet or a Sequential in {path}; found {other}")
-    network.about = header.get("about", {})
+    network.metadata = header.get("about", {})
     return network
 
 
@@ -125,7 +125,7 @@ def export_onnx(network: Network, path: str | Path) -> None:
     layers = network.layer_arrays()
     described = [({"name": layer.name, **layer.config}, layer.arrays) for layer in layers]
     input_shape, output_shape = layers[0].input_shape, layers[-1].output_shape
-    onnx.export_onnx(path, described, input_shape, output_shape[0], network.about)
+    onnx.export_onnx(path, described, input_shape, output_shape[0], network.metadata)
 
 
 def _two_layer_net(
@@ -167,8 +167,8 @@ def _sequential(path: str | Path, config: dict[str, Any], arrays: dict[str, Arra
     )
     for name in network.params:
         network.params[name] = arrays[name]
-    for name in network.state:
+    for name in network.buffers:
         if name.startswith("moving_variance") and (arrays[name] < 0).any():
             raise StorageError(f"{path}: array {name} holds variances below 0; use another copy")
-        network.state[name] = arrays[name]
+        network.buffers[name] = arrays[name]
     return network

@@ -16,16 +16,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from digits.compute.matmul import THIN, thin_products
-from digits.compute.threads import ELEMENTWISE, share
+from digits.compute.matmul import THIN, blocked_matmul
+from digits.compute.threads import ELEMENTWISE, parallel_for
 from digits.nn.fourier import FourierConvolution
 from digits.nn.initializers import Initializer, get_initializer
 from digits.nn.layers import (
     ACTIVATIONS,
     Layer,
     activate,
+    activation_backward,
     activation_name,
-    activation_slope,
 )
 from digits.types import Array, Pair, Shape
 from digits.validation import check, positive_int
@@ -193,11 +193,11 @@ class Conv2D(Window):
         self,
         weights: dict[str, Array],
         grads: dict[str, Array],
-        state: dict[str, Array],
+        buffers: dict[str, Array],
         rng: np.random.Generator,
         dtype: DTypeLike,
     ) -> None:
-        super().bind(weights, grads, state, rng, dtype)
+        super().bind(weights, grads, buffers, rng, dtype)
         image, steps = self.input_shape[:2], self.output_shape[:2]
         self.waves = FourierConvolution(image, self.window, steps, self.border, dtype)
 
@@ -278,12 +278,12 @@ class Conv2D(Window):
             # same place, and neither has to wait for the other.
             pixels = slice(part.start * down, (part.stop - 1) * down + high)
             copies[pixels] = columns_seen[pixels]
-            thin_products(kernel, self.patches[part], a[part], narrowest=100)
+            blocked_matmul(kernel, self.patches[part], a[part], narrowest=100)
             if b is not None:
                 a[part] += b[:, np.newaxis]
             activate(self.activation, y[:, part])
 
-        share(outputs_of_rows, rows, THIN * a.size * kernel.shape[1])
+        parallel_for(outputs_of_rows, rows, THIN * a.size * kernel.shape[1])
         return y
 
     def _backward(self, dy: Array) -> tuple[Array, Array, Array | None]:
@@ -316,14 +316,14 @@ class Conv2D(Window):
         ones = np.ones(columns * n, dy.dtype)  # a product with it is a sum along the rows
 
         def slopes_of_weights(part: slice) -> None:
-            activation_slope(
+            activation_backward(
                 self.activation, dy[:, part], self.y[:, part], out=da_of_images[:, part]
             )
             # ((i j c), (columns n)) @ ((columns n), filters), of which the last are few:
-            thin_products(self.patches[part], da[part].swapaxes(1, 2), dW[part], narrowest=4)
+            blocked_matmul(self.patches[part], da[part].swapaxes(1, 2), dW[part], narrowest=4)
             np.matmul(da[part], ones, out=db[part])
 
-        share(slopes_of_weights, rows, THIN * da.size * self.patches.shape[1])
+        parallel_for(slopes_of_weights, rows, THIN * da.size * self.patches.shape[1])
         dW, db = np.sum(dW, axis=0).reshape(self.W.shape), np.sum(db, axis=0)
         if not self.needs_dx:
             return dW, db, None
@@ -335,13 +335,13 @@ class Conv2D(Window):
         dcopies = np.empty((height, wide * channels, columns * n), dy.dtype)
 
         def slopes_of_pixels(part: slice) -> None:
-            thin_products(upside_down, seen_by[part], dcopies[part], narrowest=100)
+            blocked_matmul(upside_down, seen_by[part], dcopies[part], narrowest=100)
             for j, dcopy in enumerate(np.split(dcopies[part], wide, axis=1)):
                 # (rows of this part, channels, columns, n), a view of the pixels that column j met
                 tap = dx[:, part, j : j + columns * right : right].transpose(1, 3, 2, 0)
                 tap += dcopy.reshape(tap.shape)
 
-        share(slopes_of_pixels, height, THIN * da.size * self.patches.shape[1])
+        parallel_for(slopes_of_pixels, height, THIN * da.size * self.patches.shape[1])
         return dW, db, self._unpad(dx)
 
     def _forward_in_waves(self, x: Array, W: Array, b: Array | None) -> Array:
@@ -352,19 +352,19 @@ class Conv2D(Window):
             activate(self.activation, y[:, part])
 
         if self.activation != "linear":
-            share(activate_rows, y.shape[1], 3 * ELEMENTWISE * y.size)
+            parallel_for(activate_rows, y.shape[1], 3 * ELEMENTWISE * y.size)
         return y
 
     def _backward_in_waves(self, dy: Array) -> tuple[Array, Array, Array | None]:
         da = np.empty_like(self.y)
 
         def slope_of_rows(part: slice) -> None:
-            activation_slope(self.activation, dy[:, part], self.y[:, part], out=da[:, part])
+            activation_backward(self.activation, dy[:, part], self.y[:, part], out=da[:, part])
 
-        share(slope_of_rows, da.shape[1], 4 * ELEMENTWISE * da.size)
+        parallel_for(slope_of_rows, da.shape[1], 4 * ELEMENTWISE * da.size)
         return self.waves.backward(da, self.needs_dx)
 
-    def config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, Any]:
         connections = None if self.connections is None else self.connections.astype(int).tolist()
         return {
             "filters": self.filters,
@@ -402,13 +402,13 @@ class Pooling(Window):
             pixels[...] = slopes
 
     def _share_windows(self, work: Callable[[slice], None], multiplications: float) -> None:
-        """`share` work that writes to the pixels under rows of windows."""
+        """`parallel_for` work that writes to the pixels under rows of windows."""
         if self.strides[0] < self.window[0]:  # two threads would write to the same pixels
             work(slice(None))
         else:
-            share(work, self.output_shape[0], multiplications)
+            parallel_for(work, self.output_shape[0], multiplications)
 
-    def config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, Any]:
         return {"pool_size": list(self.window), **self._window_config()}
 
 
@@ -426,7 +426,7 @@ class MaxPooling2D(Pooling):
                 np.maximum(y, tap[:, part], out=y)
 
         first, *others = self._taps(self.padded)
-        share(highest_of_rows, self.output_shape[0], ELEMENTWISE * x.size)
+        parallel_for(highest_of_rows, self.output_shape[0], ELEMENTWISE * x.size)
         return self.y
 
     def backward(self, dy: Array) -> Array:
@@ -460,7 +460,7 @@ class AveragePooling2D(Pooling):
             for tap in others:
                 y[:, part] += tap[:, part]
 
-        share(sums_of_rows, self.output_shape[0], ELEMENTWISE * x.size)
+        parallel_for(sums_of_rows, self.output_shape[0], ELEMENTWISE * x.size)
         y /= self._count(x.dtype)
         return y
 
@@ -530,7 +530,7 @@ class Subsampling2D(AveragePooling2D):
         np.sum(da, axis=(0, 1, 2), out=self.grads["b"])
         return super().backward(da * self.weights["coefficient"])
 
-    def config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, Any]:
         return {"pool_size": list(self.window), "activation": self.activation}
 
 
@@ -558,5 +558,5 @@ class ZeroPadding2D(Layer):
     def backward(self, dy: Array) -> Array:
         return dy[:, self.rows : -self.rows, self.columns : -self.columns]
 
-    def config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, Any]:
         return {"padding": [self.rows, self.columns]}

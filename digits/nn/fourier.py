@@ -39,7 +39,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import DTypeLike
 
-from digits.compute.threads import share
+from digits.compute.threads import parallel_for
 from digits.types import Array, Pair
 
 
@@ -114,12 +114,12 @@ class FourierConvolution:
         def to_output(part: slice) -> None:
             transform(rows.to_output[part], columns.to_output, y_waves, out=y[part])
 
-        share(to_waves, rows.length, 4 * self.W_waves.size * x.shape[3])
+        parallel_for(to_waves, rows.length, 4 * self.W_waves.size * x.shape[3])
         if b is not None:
             # The same number everywhere, for both images of a pair, is a wave of frequency 0, which
             # `to_output` will divide by the number of frequencies.
             y_waves[0, 0] += self.frequencies * np.array(b + 1j * b, self.complex)[:, np.newaxis]
-        share(to_output, len(y), 4 * len(y) * y_waves.size)
+        parallel_for(to_output, len(y), 4 * len(y) * y_waves.size)
         return self._unpaired(y, n)
 
     def backward(self, dy: Array, needs_dx: bool = True) -> tuple[Array, Array, Array | None]:
@@ -147,13 +147,13 @@ class FourierConvolution:
             transform(rows.of_image.T[part], columns.of_image.T, dx_waves, out=dx[part])
             np.conjugate(dx[part], out=dx[part])  # the slope itself again
 
-        share(to_waves, rows.length, 4 * self.W_waves.size * dy.shape[3])
-        share(to_window, len(dW), 4 * len(dW) * dW_waves.size)
+        parallel_for(to_waves, rows.length, 4 * self.W_waves.size * dy.shape[3])
+        parallel_for(to_window, len(dW), 4 * len(dW) * dW_waves.size)
         # b comes in times (1 + i), and the real part of g (1 + i) is Re g - Im g.
         db = self.frequencies * np.sum(dy_waves[0, 0].real - dy_waves[0, 0].imag, axis=1)
         if not needs_dx:
             return dW.real, db, None
-        share(to_image, len(dx), 4 * len(dx) * dx_waves.size)
+        parallel_for(to_image, len(dx), 4 * len(dx) * dx_waves.size)
         return dW.real, db, self._unpaired(dx, n)
 
     def _empty_waves(self, x: Array) -> Array:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 import functions
 from digits.compute.distributed import average, whole_batch
-from digits.compute.threads import product
+from digits.compute.threads import matmul
 from digits.nn.initializers import Initializer, get_initializer
 from digits.types import Array, Shape
 from digits.validation import check, positive_int
@@ -61,7 +61,7 @@ def activate(activation: str, x: Array) -> None:
         x[...] = ACTIVATIONS[activation][0](x)
 
 
-def activation_slope(activation: str, dy: Array, y: Array, out: Array) -> None:
+def activation_backward(activation: str, dy: Array, y: Array, out: Array) -> None:
     """Write dx into `out`, an array as large as dy and y."""
     if activation == "relu":
         np.multiply(dy, y > 0, out=out)
@@ -76,7 +76,7 @@ class Layer:
     """A layer lives in three steps: it is described (`__init__`), told the shape of its inputs
     (`build`), and given its arrays (`bind`).  Then it can go forward and backward.
 
-    `weight_shapes` names what training fits, `state_shapes` what it merely gathers.
+    `weight_shapes` names what training fits, `buffer_shapes` what it merely gathers.
     """
 
     shares_work = False
@@ -86,7 +86,7 @@ class Layer:
         self.input_shape: Shape = ()
         self.output_shape: Shape = ()
         self.weight_shapes: dict[str, Shape] = {}
-        self.state_shapes: dict[str, Shape] = {}
+        self.buffer_shapes: dict[str, Shape] = {}
         self.needs_dx = True
         """False for the first layer with weights: nobody asks for the slope by the pixels."""
 
@@ -101,12 +101,12 @@ class Layer:
         self,
         weights: dict[str, Array],
         grads: dict[str, Array],
-        state: dict[str, Array],
+        buffers: dict[str, Array],
         rng: np.random.Generator,
         dtype: DTypeLike,
     ) -> None:
         """Receive the arrays, views of the network's own, and the source of noise."""
-        self.weights, self.grads, self.state = weights, grads, state
+        self.weights, self.grads, self.buffers = weights, grads, buffers
         self.rng, self.dtype = rng, dtype
 
     def require_free(self) -> None:
@@ -127,7 +127,7 @@ class Layer:
         """dx from dy, for the latest `forward`; fills `grads`.  None if not `needs_dx`."""
         raise NotImplementedError
 
-    def config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, Any]:
         """The arguments that build this layer again, as plain values."""
         return {}
 
@@ -180,7 +180,7 @@ class Dense(Layer):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x
-        a = product(x, self.weights["W"])  # (n, features) @ (features, units)
+        a = matmul(x, self.weights["W"])  # (n, features) @ (features, units)
         if self.use_bias:
             a += self.weights["b"]
         activate(self.activation, a)
@@ -194,16 +194,16 @@ class Dense(Layer):
         the sum of da_j W_ij over the units, dx = da W^T.
         """
         da = ACTIVATIONS[self.activation][1](dy, self.y)
-        product(self.x.T, da, out=self.grads["W"])  # (features, n) @ (n, units)
+        matmul(self.x.T, da, out=self.grads["W"])  # (features, n) @ (n, units)
         if self.use_bias:  # (n,) @ (n, units): quicker than np.sum over the samples
             np.matmul(np.ones(len(da), da.dtype), da, out=self.grads["b"])
         if not self.needs_dx:
             return None
         # The transposed product, dx^T = W da^T, is quicker than da W^T: both of its factors lie in
         # memory row after row.  (features, units) @ (units, n)
-        return product(self.weights["W"], np.ascontiguousarray(da.T)).T
+        return matmul(self.weights["W"], np.ascontiguousarray(da.T)).T
 
-    def config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, Any]:
         return {"units": self.units, "activation": self.activation, "use_bias": self.use_bias}
 
 
@@ -235,7 +235,7 @@ class Maxout(Layer):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x
-        a = product(x, self.weights["W"]) + self.weights["b"]
+        a = matmul(x, self.weights["W"]) + self.weights["b"]
         a = a.reshape(len(x), self.units, self.pieces)
         self.winner = np.argmax(a, axis=2)[:, :, np.newaxis]  # (n, units, 1), each a piece's number
         return np.take_along_axis(a, self.winner, axis=2)[:, :, 0]
@@ -245,11 +245,11 @@ class Maxout(Layer):
         da = np.zeros((*dy.shape, self.pieces), dy.dtype)
         np.put_along_axis(da, self.winner, dy[:, :, np.newaxis], axis=2)
         da = da.reshape(len(dy), -1)  # (n, units * pieces)
-        product(self.x.T, da, out=self.grads["W"])
+        matmul(self.x.T, da, out=self.grads["W"])
         np.sum(da, axis=0, out=self.grads["b"])
-        return product(da, self.weights["W"].T) if self.needs_dx else None
+        return matmul(da, self.weights["W"].T) if self.needs_dx else None
 
-    def config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, Any]:
         return {"units": self.units, "pieces": self.pieces}
 
 
@@ -270,7 +270,7 @@ class Activation(Layer):
     def backward(self, dy: Array) -> Array:
         return ACTIVATIONS[self.activation][1](dy, self.y)
 
-    def config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, Any]:
         return {"activation": self.activation}
 
 
@@ -303,7 +303,7 @@ class Reshape(Layer):
     def backward(self, dy: Array) -> Array:
         return dy.reshape(len(dy), *self.input_shape)
 
-    def config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, Any]:
         return {"target_shape": list(self.target_shape)}
 
 
@@ -313,7 +313,7 @@ class Flatten(Reshape):
     def __init__(self) -> None:
         super().__init__((-1,))
 
-    def config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, Any]:
         return {}
 
 
@@ -331,7 +331,7 @@ class Rescaling(Layer):
     def backward(self, dy: Array) -> Array:
         return dy * self.scale
 
-    def config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, Any]:
         return {"scale": self.scale, "offset": self.offset}
 
 
@@ -367,7 +367,7 @@ class Normalization(Layer):
     def _slope(self, x: Array) -> Array:
         return np.asarray(1 / np.sqrt(self.variance), x.dtype)
 
-    def config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, Any]:
         return {"mean": self.mean.tolist(), "variance": self.variance.tolist()}
 
 
@@ -398,7 +398,7 @@ class Dropout(Layer):
     def backward(self, dy: Array) -> Array:
         return dy if self.mask is None else dy * self.mask
 
-    def config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, Any]:
         return {"rate": self.rate}
 
 
@@ -422,15 +422,15 @@ class BatchNormalization(Layer):
         super().build(input_shape)
         channels = input_shape[-1:]
         self.weight_shapes = {"gamma": channels, "beta": channels}
-        self.state_shapes = {"moving_mean": channels, "moving_variance": channels}
+        self.buffer_shapes = {"moving_mean": channels, "moving_variance": channels}
 
     def initialize(self) -> None:
         self.weights["gamma"][...] = 1
-        self.state["moving_variance"][...] = 1
+        self.buffers["moving_variance"][...] = 1
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.training = training
-        mean, variance = self.state["moving_mean"], self.state["moving_variance"]
+        mean, variance = self.buffers["moving_mean"], self.buffers["moving_variance"]
         if training:
             others = tuple(range(x.ndim - 1))  # samples, and positions of an image
             batch_mean = average(np.mean(x, axis=others))
@@ -466,5 +466,5 @@ class BatchNormalization(Layer):
             dy = dy - (dbeta + self.z * dgamma) / math.prod(dy.shape[:-1])
         return dy * (self.weights["gamma"] * self.inverse)
 
-    def config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, Any]:
         return {"momentum": self.momentum, "epsilon": self.epsilon}

@@ -33,7 +33,7 @@ class Network(Protocol):
     params: Parameters
     """The trainable weights: named views of one flat vector."""
 
-    state: Parameters
+    buffers: Parameters
     """Numbers that training gathers but no gradient changes, such as the averages of batch
     normalization.
     """
@@ -42,7 +42,7 @@ class Network(Protocol):
     """Source of the first weights and of whatever noise training needs; part of every checkpoint.
     """
 
-    about: dict[str, Any]
+    metadata: dict[str, Any]
     """Where the weights come from: recipe, data set, seed, accuracies.  Saved with them."""
 
     def predict(self, x: ArrayLike) -> Array:
@@ -81,7 +81,7 @@ class Network(Protocol):
         """A copy in another type: float32 trains, float64 checks."""
         ...
 
-    def config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, Any]:
         """The architecture in plain values, the name of the class as "class"."""
         ...
 
@@ -90,7 +90,7 @@ class Network(Protocol):
         ...
 
     def save(self, path: str | Path) -> None:
-        """Write weights, architecture and `about` to a `.npz` file."""
+        """Write weights, architecture and `metadata` to a `.npz` file."""
         ...
 
     def export_onnx(self, path: str | Path) -> None:
@@ -107,7 +107,7 @@ class NetworkMixin:
     # would make the networks depend on what is built on top of them.
 
     def save(self, path: str | Path) -> None:
-        """Write weights, architecture and `about` to a `.npz` file: `files.models.save_model`."""
+        """Write weights, architecture and `metadata` to a file: `files.models.save_model`."""
         importlib.import_module("digits.files.models").save_model(self, path)
 
     @classmethod

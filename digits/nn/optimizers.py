@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from digits.compute.threads import ELEMENTWISE, share
+from digits.compute.threads import ELEMENTWISE, parallel_for
 from digits.nn.parameters import Parameters
 from digits.types import Array
 
@@ -86,7 +86,7 @@ class Optimizer:
                 self._update_block(p, g, rate, slots, scratch[: p.size])
 
         passes = 2 + 5 * len(self.slot_names)  # over the vectors, about
-        share(update_part, params.flat.size, ELEMENTWISE * passes * params.flat.size)
+        parallel_for(update_part, params.flat.size, ELEMENTWISE * passes * params.flat.size)
 
     def _update_block(
         self, p: Array, g: Array, rate: float, slots: list[Array], scratch: Array

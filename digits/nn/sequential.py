@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from digits.compute.memory import keep_freed_memory
-from digits.compute.threads import products_alone
+from digits.compute.threads import single_threaded_blas
 from digits.nn.layers import Activation, Dense, Layer
 from digits.nn.network import LayerArrays, NetworkMixin
 from digits.nn.parameters import Parameters
@@ -93,12 +93,12 @@ class Sequential(NetworkMixin):
         self.classes = self.layers[-1].output_shape[0]
         names = _names(self.layers)
         self.params = Parameters(_shapes(names, "weight_shapes"), dtype)
-        self.state = Parameters(_shapes(names, "state_shapes"), dtype)
+        self.buffers = Parameters(_shapes(names, "buffer_shapes"), dtype)
         self.grads = self.params.zeros_like()
-        self.about: dict[str, Any] = {}
+        self.metadata: dict[str, Any] = {}
         # Threads of ours and NumPy's own would stand in each other's way.
         shared = any(layer.shares_work for layer in self.layers)
-        self._products = products_alone if shared else nullcontext
+        self._products = single_threaded_blas if shared else nullcontext
 
         # The first layer with weights, where `backward` may end.
         self.first = next((i for i, layer in enumerate(self.layers) if layer.weight_shapes), 0)
@@ -107,7 +107,7 @@ class Sequential(NetworkMixin):
             layer.bind(
                 {name: self.params[own[name]] for name in layer.weight_shapes},
                 {name: self.grads[own[name]] for name in layer.weight_shapes},
-                {name: self.state[own[name]] for name in layer.state_shapes},
+                {name: self.buffers[own[name]] for name in layer.buffer_shapes},
                 self.rng,
                 self.params.dtype,
             )
@@ -209,7 +209,7 @@ class Sequential(NetworkMixin):
     def activations(self, x: ArrayLike) -> list[tuple[str, Array]]:
         """What each layer makes of x: pairs of its name in `summary` and its outputs."""
         y, outputs = self._inputs(x), []
-        for name, layer in zip(titles(self.layers), self.layers, strict=True):
+        for name, layer in zip(layer_names(self.layers), self.layers, strict=True):
             y = layer.forward(y)
             outputs.append((name, y))
         return outputs
@@ -217,14 +217,14 @@ class Sequential(NetworkMixin):
     def summary(self) -> str:
         """A table of the layers, their output shapes and numbers of parameters, as Keras prints."""
         rows = [("Layer (type)", "Output Shape", "Param #")]
-        for name, layer in zip(titles(self.layers), self.layers, strict=True):
+        for name, layer in zip(layer_names(self.layers), self.layers, strict=True):
             shape = ", ".join(map(str, ("None", *layer.output_shape)))
-            sizes = (*layer.weight_shapes.values(), *layer.state_shapes.values())
+            sizes = (*layer.weight_shapes.values(), *layer.buffer_shapes.values())
             title = f"{name} ({type(layer).__name__})"
             rows.append((title, f"({shape})", f"{sum(map(math.prod, sizes)):,}"))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows]
-        trainable, other = self.params.flat.size, self.state.flat.size
+        trainable, other = self.params.flat.size, self.buffers.flat.size
         return "\n".join(
             [
                 'Model: "sequential"',
@@ -241,9 +241,9 @@ class Sequential(NetworkMixin):
 
     # --- copies and files -------------------------------------------------------------------------
 
-    def config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, Any]:
         """The architecture in plain values, enough to build it again."""
-        layers = [{"class": type(layer).__name__, **layer.config()} for layer in self.layers]
+        layers = [{"class": type(layer).__name__, **layer.get_config()} for layer in self.layers]
         return {
             "class": "Sequential",
             "input_shape": list(self.input_shape),
@@ -254,16 +254,17 @@ class Sequential(NetworkMixin):
 
     def astype(self, dtype: DTypeLike) -> Self:
         """A copy with weights and arithmetic in another type: float32 trains, float64 checks."""
+        layers = [type(layer)(**layer.get_config()) for layer in self.layers]
         network = type(self)(
-            [Input(self.input_shape), *(type(layer)(**layer.config()) for layer in self.layers)],
+            [Input(self.input_shape), *layers],
             loss=self.loss_name,
             label_smoothing=self.label_smoothing,
             rng=copy.deepcopy(self.rng),
             dtype=dtype,
             initialize=False,
         )
-        network.params.flat[...], network.state.flat[...] = self.params.flat, self.state.flat
-        network.about = dict(self.about)
+        network.params.flat[...], network.buffers.flat[...] = self.params.flat, self.buffers.flat
+        network.metadata = dict(self.metadata)
         return network
 
     def layer_arrays(self) -> list[LayerArrays]:
@@ -271,12 +272,12 @@ class Sequential(NetworkMixin):
         return [
             LayerArrays(
                 name,
-                {"class": type(layer).__name__, **layer.config()},
-                {**layer.weights, **layer.state},
+                {"class": type(layer).__name__, **layer.get_config()},
+                {**layer.weights, **layer.buffers},
                 layer.input_shape,
                 layer.output_shape,
             )
-            for name, layer in zip(titles(self.layers), self.layers, strict=True)
+            for name, layer in zip(layer_names(self.layers), self.layers, strict=True)
         ]
 
 
@@ -322,7 +323,7 @@ def _built(entries: Sequence[Layer | Input]) -> tuple[Shape, list[Layer]]:
 def array_shapes(entries: Sequence[Layer | Input]) -> dict[str, Shape]:
     """The full names and shapes of the arrays that a stack would have; no array is made."""
     names = _names(_built(entries)[1])
-    return _shapes(names, "weight_shapes") | _shapes(names, "state_shapes")
+    return _shapes(names, "weight_shapes") | _shapes(names, "buffer_shapes")
 
 
 def _names(layers: Sequence[Layer]) -> list[tuple[Layer, dict[str, str]]]:
@@ -331,20 +332,20 @@ def _names(layers: Sequence[Layer]) -> list[tuple[Layer, dict[str, str]]]:
     """
     named, number = [], 0
     for layer in layers:
-        own = (*layer.weight_shapes, *layer.state_shapes)
+        own = (*layer.weight_shapes, *layer.buffer_shapes)
         number += bool(own)
         named.append((layer, {name: f"{name}{number}" for name in own}))
     return named
 
 
 def _shapes(named: list[tuple[Layer, dict[str, str]]], kind: str) -> dict[str, Shape]:
-    """All full names with their shapes; kind: "weight_shapes" or "state_shapes"."""
+    """All full names with their shapes; kind: "weight_shapes" or "buffer_shapes"."""
     return {
         own[name]: shape for layer, own in named for name, shape in getattr(layer, kind).items()
     }
 
 
-def titles(layers: Sequence[Layer]) -> Iterator[str]:
+def layer_names(layers: Sequence[Layer]) -> Iterator[str]:
     """Names as Keras gives them: dense, dense_1, conv2d, max_pooling2d, ..."""
     seen: dict[str, int] = {}
     for layer in layers:

@@ -252,7 +252,7 @@ def _serve(options: argparse.Namespace) -> int:
         ) from error
 
     network = load_model(options.model)
-    name = str(network.about.get("recipe", options.model.name))
+    name = str(network.metadata.get("recipe", options.model.name))
     app = application(network, name, options.host)
     # The first reading takes longer: OpenCV and NumPy get ready.
     paper = np.full((100, 100), 255, np.uint8)

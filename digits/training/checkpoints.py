@@ -20,7 +20,7 @@ def save_checkpoint(
     path: Path, network: Network, optimizer: Optimizer, history: History, run: dict[str, Any]
 ) -> None:
     """Write everything that changes while `network` trains; `run` says how it was started."""
-    best_params, best_state = history.best_weights or (network.params.flat, network.state.flat)
+    best_params, best_state = history.best_weights or (network.params.flat, network.buffers.flat)
     header = {
         "run": run,
         "iterations": optimizer.iterations,
@@ -31,7 +31,7 @@ def save_checkpoint(
     }
     arrays = {
         "params": network.params.flat,
-        "state": network.state.flat,
+        "state": network.buffers.flat,
         "best_params": best_params,
         "best_state": best_state,
         "losses": np.array(history.losses, dtype=np.float64),
@@ -57,7 +57,7 @@ def load_checkpoint(path: Path, network: Network, optimizer: Optimizer) -> Histo
     """
     header, arrays = load_arrays(path, "checkpoint")
     slots = optimizer.empty_slots(network.params)
-    size, state_size = network.params.flat.shape, network.state.flat.shape
+    size, state_size = network.params.flat.shape, network.buffers.flat.shape
     try:
         iterations = _number(header["iterations"], int)
         history = History(epochs=[_record(record) for record in header["epochs"]])
@@ -73,7 +73,7 @@ def load_checkpoint(path: Path, network: Network, optimizer: Optimizer) -> Histo
     expected |= {"losses": (iterations,)} | {f"slot_{name}": size for name in slots}
     check_arrays(path, arrays, expected)
 
-    network.params.flat[...], network.state.flat[...] = arrays["params"], arrays["state"]
+    network.params.flat[...], network.buffers.flat[...] = arrays["params"], arrays["state"]
     network.rng.bit_generator.state = noise.bit_generator.state
     optimizer.iterations = iterations
     optimizer.slots = {name: arrays[f"slot_{name}"] for name in slots}

@@ -231,7 +231,7 @@ def test_dropout_and_batch_statistics_of_any_layer() -> None:
             quiet=True,
             ranks=ranks,
         )
-        return network.params.flat, network.state.flat
+        return network.params.flat, network.buffers.flat
 
     params, state = work()
     for size in (2, 3, 9):

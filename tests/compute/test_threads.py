@@ -25,7 +25,7 @@ MUCH = parallel.WORTH_SHARING
 
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
-    threads = parallel.threads()
+    threads = parallel.get_threads()
     yield
     parallel.set_threads(threads)
 
@@ -46,7 +46,7 @@ def test_every_part_is_done_once(threads: int, count: int) -> None:
         done[part] += 1
 
     for _ in range(20):
-        parallel.share(work, count, MUCH)
+        parallel.parallel_for(work, count, MUCH)
     assert (done == 20).all()
 
 
@@ -58,11 +58,11 @@ def test_much_is_shared_and_little_is_not() -> None:
         workers.append((part, threading.get_ident()))
         time.sleep(0.05)
 
-    parallel.share(work, 10, MUCH)
+    parallel.parallel_for(work, 10, MUCH)
     assert sorted((part.start, part.stop) for part, _ in workers) == [(0, 5), (5, 10)]
     assert len({thread for _, thread in workers}) == 2
     workers.clear()
-    parallel.share(work, 10, MUCH - 1)
+    parallel.parallel_for(work, 10, MUCH - 1)
     assert workers == [(slice(0, 10), threading.get_ident())]
 
 
@@ -80,7 +80,7 @@ def test_errors_arrive_after_all_have_finished(wrong: int) -> None:
     for _ in range(3):
         finished.clear()
         with pytest.raises(ZeroDivisionError, match=f"in {wrong}"):
-            parallel.share(work, 3, MUCH)
+            parallel.parallel_for(work, 3, MUCH)
         assert sorted(finished) == sorted({0, 1, 2} - {wrong})
 
 
@@ -94,9 +94,9 @@ def test_numerical_errors_are_treated_as_the_caller_says() -> None:
 
     for _ in range(3):
         with np.errstate(over="ignore"):
-            parallel.share(work, 30, MUCH)
+            parallel.parallel_for(work, 30, MUCH)
         with np.errstate(over="raise"), pytest.raises(FloatingPointError):
-            parallel.share(work, 30, MUCH)
+            parallel.parallel_for(work, 30, MUCH)
 
 
 def test_shared_work_may_share() -> None:
@@ -107,9 +107,9 @@ def test_shared_work_may_share() -> None:
         def inner(columns: slice) -> None:
             done[part, columns] += 1
 
-        parallel.share(inner, 6, MUCH)
+        parallel.parallel_for(inner, 6, MUCH)
 
-    parallel.share(work, 4, MUCH)
+    parallel.parallel_for(work, 4, MUCH)
     assert (done == 1).all()
 
 
@@ -122,7 +122,7 @@ def test_two_who_share_at_once() -> None:
             done[i, :, part] += 1
 
         for _ in range(50):
-            parallel.share(work, 40, MUCH)
+            parallel.parallel_for(work, 40, MUCH)
 
     people = [threading.Thread(target=person, args=(i,)) for i in range(2)]
     for thread in people:
@@ -140,7 +140,7 @@ def test_who_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) ->
     sleeper.begin.acquire()
     monkeypatch.setattr(parallel._team, "helpers", [sleeper])
     workers = set()
-    parallel.share(lambda part: workers.add((part.start, threading.get_ident())), 2, MUCH)
+    parallel.parallel_for(lambda part: workers.add((part.start, threading.get_ident())), 2, MUCH)
     assert workers == {(i, threading.get_ident()) for i in range(2)}
 
 
@@ -148,7 +148,7 @@ def test_who_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_process_has_helpers_of_its_own() -> None:
     parallel.set_threads(2)
-    parallel.share(lambda part: None, 2, MUCH)
+    parallel.parallel_for(lambda part: None, 2, MUCH)
     child = os.fork()
     if child == 0:
         done = np.zeros(2)
@@ -157,7 +157,7 @@ def test_a_forked_process_has_helpers_of_its_own() -> None:
             time.sleep(0.05)
             done[part] = 1
 
-        parallel.share(work, 2, MUCH)
+        parallel.parallel_for(work, 2, MUCH)
         os._exit(0 if done.all() else 1)
     assert os.waitpid(child, 0)[1] == 0
 
@@ -184,12 +184,12 @@ def test_a_shared_product_is_the_product(
     for left, right, ours in itertools.product(
         (a, np.asfortranarray(a)), (b, np.asfortranarray(b)), (True, False)
     ):
-        with parallel.products_alone() if ours else nullcontext():
-            y = parallel.product(left, right)
+        with parallel.single_threaded_blas() if ours else nullcontext():
+            y = parallel.matmul(left, right)
             assert y.dtype == dtype
             np.testing.assert_allclose(y, a @ b, rtol=1e-4, atol=1e-5)
             out = np.empty((rows, columns), dtype)
-            assert parallel.product(left, right, out=out) is out
+            assert parallel.matmul(left, right, out=out) is out
             np.testing.assert_array_equal(out, y)
 
 
@@ -199,13 +199,13 @@ def test_numpy_is_left_as_it_was_found() -> None:
     ask, _ = parallel._BLAS
     for threads in (2, 1, 3):
         parallel.set_threads(threads)
-        assert ask() == parallel.threads() == threads
-        with pytest.raises(KeyError), parallel.products_alone():
+        assert ask() == parallel.get_threads() == threads
+        with pytest.raises(KeyError), parallel.single_threaded_blas():
             assert ask() == 1
             raise KeyError
         assert ask() == threads
-        with parallel.products_alone():
-            with parallel.products_alone():
+        with parallel.single_threaded_blas():
+            with parallel.single_threaded_blas():
                 assert ask() == 1
             assert ask() == 1
             parallel.set_threads(threads)

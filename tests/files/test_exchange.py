@@ -46,7 +46,7 @@ def example(dtype: DTypeLike = np.float32, seed: int = 0) -> Sequential:
     )
     noise = np.random.default_rng(seed)
     network.params.flat[...] = noise.standard_normal(network.params.flat.shape)
-    network.state.flat[...] = noise.random(network.state.flat.shape)
+    network.buffers.flat[...] = noise.random(network.buffers.flat.shape)
     return network
 
 
@@ -75,7 +75,7 @@ def test_only_what_meets_the_image_is_sorted() -> None:
         given["batch_normalization_1.weight"], network.params["gamma3"][image]
     )
     np.testing.assert_array_equal(
-        given["batch_normalization_1.running_var"], network.state["moving_variance3"][image]
+        given["batch_normalization_1.running_var"], network.buffers["moving_variance3"][image]
     )
     np.testing.assert_array_equal(given["dense.weight"], network.params["W4"][image].T)
     for theirs, ours in {
@@ -98,10 +98,10 @@ def test_a_filter_in_pytorch() -> None:
 def test_keras_has_our_axes() -> None:
     network = example()
     given = to_keras(network)
-    assert len(given) == len(network.params) + len(network.state)
+    assert len(given) == len(network.params) + len(network.buffers)
     expected = ["W1", "b1", "gamma2", "beta2", "moving_mean2", "moving_variance2", "gamma3"]
     for array, name in zip(given, expected, strict=False):
-        np.testing.assert_array_equal(array, {**network.params, **network.state}[name])
+        np.testing.assert_array_equal(array, {**network.params, **network.buffers}[name])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -112,11 +112,11 @@ def test_there_and_back(dtype: DTypeLike) -> None:
         assert {array.dtype for array in weights.values()} == {np.dtype(dtype)}
         from_torch(other, weights)
         np.testing.assert_allclose(other.params.flat, network.params.flat, rtol=1e-6)
-        np.testing.assert_allclose(other.state.flat, network.state.flat, rtol=1e-6)
+        np.testing.assert_allclose(other.buffers.flat, network.buffers.flat, rtol=1e-6)
     other = example(dtype, seed=3)
     from_keras(other, to_keras(network))
     np.testing.assert_array_equal(other.params.flat, network.params.flat)
-    np.testing.assert_array_equal(other.state.flat, network.state.flat)
+    np.testing.assert_array_equal(other.buffers.flat, network.buffers.flat)
 
 
 def test_the_network_of_formulas() -> None:
@@ -180,11 +180,11 @@ def keras_weights(**changed: Any) -> list[Array]:
 )
 def test_weights_that_are_not_its_own_change_nothing(weights: list[Array], message: str) -> None:
     network = small()
-    before = network.params.flat.copy(), network.state.flat.copy()
+    before = network.params.flat.copy(), network.buffers.flat.copy()
     with pytest.raises(ValueError, match=message):
         from_keras(network, weights)
     np.testing.assert_array_equal(network.params.flat, before[0])
-    np.testing.assert_array_equal(network.state.flat, before[1])
+    np.testing.assert_array_equal(network.buffers.flat, before[1])
 
 
 def test_a_pytorch_model_of_another_order() -> None:
@@ -255,7 +255,7 @@ def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Networ
         network = networks[name] = RECIPES[name].build(np.random.default_rng(0))
         noise = np.random.default_rng(1).standard_normal(network.params.flat.shape)
         network.params.flat[...] += np.float32(0.05) * noise
-        network.about = {"recipe": name}
+        network.metadata = {"recipe": name}
         network.save(tmp_path / "runs" / name / "model.npz")
     monkeypatch.chdir(tmp_path)
     return networks

@@ -44,7 +44,7 @@ def test_the_newest_model_holds_every_layer() -> None:
     network = load_model(VERSIONS[-1] / "every-layer.npz")
     assert isinstance(network, Sequential)
     assert {type(layer) for layer in network.layers} == set(LAYERS.values())
-    assert network.about == {"recipe": "every layer", "note": "数字"}
+    assert network.metadata == {"recipe": "every layer", "note": "数字"}
     assert network.label_smoothing == 0.1
 
 
@@ -62,7 +62,7 @@ def test_a_checkpoint_is_what_it_was_and_goes_on(folder: Path) -> None:
 
     latest, noise = network.params.flat.copy(), network.rng.bit_generator.state
     assert history.best_weights is not None
-    network.params.flat[...], network.state.flat[...] = history.best_weights
+    network.params.flat[...], network.buffers.flat[...] = history.best_weights
     np.testing.assert_allclose(network.predict(x), y, rtol=0, atol=1e-6)
 
     network.params.flat[...] = latest

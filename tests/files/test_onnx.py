@@ -63,7 +63,7 @@ def stirred(network: Sequential) -> Sequential:
     """The network with noise in all of its numbers, as if trained."""
     rng = np.random.default_rng(3)
     network.params.flat[...] += 0.2 * rng.standard_normal(network.params.flat.shape)
-    network.state.flat[...] = rng.uniform(0.3, 2, network.state.flat.shape)
+    network.buffers.flat[...] = rng.uniform(0.3, 2, network.buffers.flat.shape)
     return network
 
 
@@ -126,7 +126,7 @@ def trained_a_little(name: str, dtype: DTypeLike = np.float32) -> Network:
     network = RECIPES[name].build(np.random.default_rng(0), dtype)
     rng = np.random.default_rng(1)
     network.params.flat[...] += 0.02 * rng.standard_normal(network.params.flat.shape)
-    network.state.flat[...] += rng.uniform(0, 0.5, network.state.flat.shape)
+    network.buffers.flat[...] += rng.uniform(0, 0.5, network.buffers.flat.shape)
     return network
 
 
@@ -163,7 +163,7 @@ def test_float64_becomes_float32(runtime: Any, tmp_path: Path) -> None:
 
 def test_what_a_file_says_of_itself(onnx: Any, tmp_path: Path) -> None:
     network = trained_a_little("lenet5")
-    network.about = {"recipe": "lenet5", "dataset": "mnist", "test_accuracy": 0.99}
+    network.metadata = {"recipe": "lenet5", "dataset": "mnist", "test_accuracy": 0.99}
     network.export_onnx(tmp_path / "here" / "net.onnx")
     model = onnx.load(tmp_path / "here" / "net.onnx")
     onnx.checker.check_model(model, full_check=True)

@@ -158,7 +158,7 @@ def keras_answers(model: Any, x: Array) -> Array:
 def built(name: str, seed: int = 0) -> Network:
     network = RECIPES[name].build(np.random.default_rng(seed))
     network.params.flat[...] *= 1.5  # far from the first weights, and from all being alike
-    network.state.flat[...] += np.random.default_rng(seed).random(network.state.flat.shape)
+    network.buffers.flat[...] += np.random.default_rng(seed).random(network.buffers.flat.shape)
     return network
 
 

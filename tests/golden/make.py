@@ -95,7 +95,7 @@ def main() -> None:
         _, grads = network.loss_and_gradient(x, np.arange(40) % 10)  # moves the statistics, too
         network.params.flat[...] -= 0.5 * grads.flat
     network.params.flat[...] *= 4  # or its answers would hardly depend on the input
-    network.about = {"recipe": "every layer", "note": "数字"}
+    network.metadata = {"recipe": "every layer", "note": "数字"}
     network.save(FOLDER / "every-layer.npz")
     double = network.astype(np.float64)
     double.loss_name = "squared_error"

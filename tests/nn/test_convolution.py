@@ -33,9 +33,9 @@ def ready(layer: Layer, shape: Shape, seed: int = 0) -> Layer:
     """The layer with float64 arrays of its own, its weights random."""
     rng = np.random.default_rng(seed)
     layer.build(shape)
-    weights, state = Parameters(layer.weight_shapes, np.float64), Parameters({}, np.float64)
+    weights, buffers = Parameters(layer.weight_shapes, np.float64), Parameters({}, np.float64)
     weights.flat[...] = rng.standard_normal(weights.flat.shape)
-    layer.bind(dict(weights), dict(weights.zeros_like()), dict(state), rng, np.float64)
+    layer.bind(dict(weights), dict(weights.zeros_like()), dict(buffers), rng, np.float64)
     return layer
 
 
@@ -427,11 +427,11 @@ def test_helpers_are_told_how_much_there_is_to_do(
     """It grows with the number of images, and is no less than one multiplication an output."""
     told: list[tuple[int, float]] = []
 
-    def share(work: Callable[[slice], None], count: int, multiplications: float) -> None:
+    def parallel_for(work: Callable[[slice], None], count: int, multiplications: float) -> None:
         told.append((count, multiplications))
         work(slice(0, count))
 
-    monkeypatch.setattr(convolution, "share", share)
+    monkeypatch.setattr(convolution, "parallel_for", parallel_for)
     layer = copy.deepcopy(layer)
     ready(layer, (9, 12, 16))
 
@@ -502,8 +502,8 @@ def test_arguments_that_make_no_layer(
 def test_numbers_of_numpy_are_numbers() -> None:
     two = np.int64(2)
     layer = Conv2D(two, (two, two), strides=two)  # type: ignore[arg-type]
-    assert layer.config() == Conv2D(2, 2, strides=2).config()
-    assert all(type(number) is int for number in layer.config()["kernel_size"])
+    assert layer.get_config() == Conv2D(2, 2, strides=2).get_config()
+    assert all(type(number) is int for number in layer.get_config()["kernel_size"])
 
 
 LOOKING_AT_IMAGES = [

@@ -122,7 +122,7 @@ def title(case: Any) -> str:
     """How pytest shows an entry of the table: the layer with its arguments, the shape."""
     if not isinstance(case, Layer):
         return "x".join(map(str, case)) if isinstance(case, tuple) else str(case)
-    told = [f"{name}={value}" for name, value in case.config().items() if value is not None]
+    told = [f"{name}={value}" for name, value in case.get_config().items() if value is not None]
     return f"{type(case).__name__}({', '.join(told)})".replace(" ", "")
 
 
@@ -136,12 +136,15 @@ def ready(layer: Layer, shape: Shape, dtype: DTypeLike = np.float64, seed: int =
     rng = np.random.default_rng(seed)
     layer = copy.deepcopy(layer)
     layer.build(shape)
-    weights, state = Parameters(layer.weight_shapes, dtype), Parameters(layer.state_shapes, dtype)
+    weights, buffers = (
+        Parameters(layer.weight_shapes, dtype),
+        Parameters(layer.buffer_shapes, dtype),
+    )
     weights.flat[...] = rng.standard_normal(weights.flat.shape)
-    state.flat[...] = rng.uniform(0.3, 2, state.flat.shape)  # variances are above 0
+    buffers.flat[...] = rng.uniform(0.3, 2, buffers.flat.shape)  # variances are above 0
     grads = weights.zeros_like()
     grads.flat[...] = np.nan  # what is not written stays visible
-    layer.bind(dict(weights), dict(grads), dict(state), rng, dtype)
+    layer.bind(dict(weights), dict(grads), dict(buffers), rng, dtype)
     return layer
 
 
@@ -213,7 +216,7 @@ def surrounded(
     rng = np.random.default_rng(3)
     network = Sequential(layers, rng=rng, dtype=dtype, loss=loss)
     network.params.flat[...] = rng.standard_normal(network.params.flat.shape)
-    network.state.flat[...] = rng.uniform(0.3, 2, network.state.flat.shape)
+    network.buffers.flat[...] = rng.uniform(0.3, 2, network.buffers.flat.shape)
     return network
 
 
@@ -275,7 +278,7 @@ def test_one_type_throughout(layer: Layer, shape: Shape, training: bool, dtype: 
     y = layer.forward(noise(5, shape, dtype), training)
     dx = slope(layer, noise(5, layer.output_shape, dtype))
     assert y.dtype == dx.dtype == dtype
-    arrays = (*layer.weights.values(), *layer.grads.values(), *layer.state.values())
+    arrays = (*layer.weights.values(), *layer.grads.values(), *layer.buffers.values())
     assert all(array.dtype == dtype for array in arrays)
     assert all(np.isfinite(array).all() for array in (y, dx, *arrays))
 
@@ -286,7 +289,7 @@ def test_nothing_is_written_to_what_was_given(layer: Layer, shape: Shape, traini
     layer, x = ready(layer, shape), noise(3, shape)
     dy = noise(3, layer.output_shape, seed=5)
     weights = {name: array.copy() for name, array in layer.weights.items()}
-    state = {name: array.copy() for name, array in layer.state.items()}
+    buffers = {name: array.copy() for name, array in layer.buffers.items()}
     x.flags.writeable = dy.flags.writeable = False
 
     layer.forward(x, training)
@@ -296,8 +299,8 @@ def test_nothing_is_written_to_what_was_given(layer: Layer, shape: Shape, traini
     np.testing.assert_array_equal(dy, noise(3, layer.output_shape, seed=5))
     for name, array in layer.weights.items():
         np.testing.assert_array_equal(array, weights[name])
-    for name, array in layer.state.items():
-        assert training or np.array_equal(array, state[name]), "answering is not learning"
+    for name, array in layer.buffers.items():
+        assert training or np.array_equal(array, buffers[name]), "answering is not learning"
 
 
 @every_layer
@@ -307,7 +310,7 @@ def test_order_in_memory_does_not_matter(layer: Layer, shape: Shape, training: b
         one, x = ready(layer, shape), noise(4, shape)
         y = one.forward(np.asarray(x, order=order), training)
         dx = slope(one, np.asarray(noise(4, one.output_shape), order=order))
-        return [y, dx, *one.grads.values(), *one.state.values()]
+        return [y, dx, *one.grads.values(), *one.buffers.values()]
 
     for in_rows, in_columns in zip(outcome("C"), outcome("F"), strict=True):
         np.testing.assert_allclose(in_columns, in_rows, rtol=1e-12, atol=1e-14)
@@ -342,14 +345,14 @@ def test_an_answer_does_not_depend_on_what_else_is_asked(layer: Layer, shape: Sh
 
 @every_layer
 def test_a_description_builds_an_equal_layer(layer: Layer, shape: Shape) -> None:
-    config = json.loads(json.dumps(layer.config(), allow_nan=False))  # as a model file keeps it
+    config = json.loads(json.dumps(layer.get_config(), allow_nan=False))  # as a model file keeps it
     again = type(layer)(**config)
-    assert again.config() == layer.config()
+    assert again.get_config() == layer.get_config()
 
     one, two = ready(layer, shape), ready(again, shape)
     assert one.output_shape == two.output_shape
     assert one.weight_shapes == two.weight_shapes
-    assert one.state_shapes == two.state_shapes
+    assert one.buffer_shapes == two.buffer_shapes
     for training in (False, True):
         y = one.forward(noise(3, shape), training)
         np.testing.assert_array_equal(two.forward(noise(3, shape), training), y)
@@ -365,10 +368,10 @@ def test_saved_and_loaded_it_answers_the_same_bits(
     network.save(tmp_path / "model.npz")
     loaded = load_model(tmp_path / "model.npz")
     assert isinstance(loaded, Sequential)
-    assert loaded.config() == network.config()
+    assert loaded.get_config() == network.get_config()
     assert loaded.params.dtype == dtype
     np.testing.assert_array_equal(loaded.params.flat, network.params.flat)
-    np.testing.assert_array_equal(loaded.state.flat, network.state.flat)
+    np.testing.assert_array_equal(loaded.buffers.flat, network.buffers.flat)
     np.testing.assert_array_equal(loaded.predict(x), network.predict(x))
     assert loaded.loss(x, [0, 1, 2]) == network.loss(x, [0, 1, 2])
 
@@ -388,7 +391,7 @@ def test_built_twice_is_built_once(layer: Layer, shape: Shape) -> None:
 def test_first_weights_are_finite_and_repeatable(layer: Layer, shape: Shape) -> None:
     one, two = ready(layer, shape, np.float32), ready(layer, shape, np.float32)
     for each in (one, two):
-        for array in (*each.weights.values(), *each.state.values()):
+        for array in (*each.weights.values(), *each.buffers.values()):
             array[...] = 0  # as a network's are
         each.initialize()
     for name, array in one.weights.items():
@@ -402,9 +405,9 @@ def test_first_weights_are_finite_and_repeatable(layer: Layer, shape: Shape) -> 
 
 
 def given(layer: Layer, shape: Shape, **weights: ArrayLike) -> Layer:
-    """The layer with these weights, and state as it begins."""
+    """The layer with these weights, and buffers as it begins."""
     layer = ready(layer, shape)
-    for array in (*layer.weights.values(), *layer.state.values()):
+    for array in (*layer.weights.values(), *layer.buffers.values()):
         array[...] = 0  # as those of a network begin
     layer.initialize()
     for name, value in weights.items():
@@ -466,7 +469,7 @@ def test_initializers_are_told_how_many_inputs_and_outputs_meet(
 
 
 def test_maxout_has_two_pieces_unless_told() -> None:
-    assert Maxout(3).config() == {"units": 3, "pieces": 2}
+    assert Maxout(3).get_config() == {"units": 3, "pieces": 2}
 
 
 def test_maxout_gives_the_slope_of_a_tie_to_one_piece_alone() -> None:
@@ -494,7 +497,7 @@ def test_softmax_is_that_of_functions() -> None:
 def test_activations_are_told_by_name_by_function_or_not_at_all() -> None:
     assert activation_name("relu") == activation_name(functions.relu) == "relu"
     assert activation_name(None) == activation_name("linear") == "linear"
-    assert Dense(3, activation=functions.tanh).config()["activation"] == "tanh"
+    assert Dense(3, activation=functions.tanh).get_config()["activation"] == "tanh"
     for wrong in ("rleu", lambda x: x, 3):
         names = ", ".join(ACTIVATIONS)
         message = f"^expected an activation among {names}; received {re.escape(repr(wrong))}$"
@@ -610,24 +613,24 @@ def test_batch_normalization_by_hand() -> None:
     x = np.array([[1.0], [7]])  # mean 4, variance 9: divided by sqrt(9 + 7) = 4
     np.testing.assert_allclose(layer.forward(x, training=True), [[-0.75], [0.75]])
     # A quarter of the way from 0 to 4, and from 1 to 9.
-    np.testing.assert_allclose(layer.state["moving_mean"], [1])
-    np.testing.assert_allclose(layer.state["moving_variance"], [3])
+    np.testing.assert_allclose(layer.buffers["moving_mean"], [1])
+    np.testing.assert_allclose(layer.buffers["moving_variance"], [3])
     layer.forward(x, training=True)
-    np.testing.assert_allclose(layer.state["moving_mean"], [1.75])
-    np.testing.assert_allclose(layer.state["moving_variance"], [4.5])
+    np.testing.assert_allclose(layer.buffers["moving_mean"], [1.75])
+    np.testing.assert_allclose(layer.buffers["moving_variance"], [4.5])
     answer = layer.forward(x)
     np.testing.assert_allclose(answer, (x - 1.75) / math.sqrt(4.5 + 7))
-    np.testing.assert_allclose(layer.state["moving_mean"], [1.75])
+    np.testing.assert_allclose(layer.buffers["moving_mean"], [1.75])
 
 
 def test_batch_normalization_begins_as_in_keras() -> None:
     layer = given(BatchNormalization(), (2,))
-    begin = {**layer.weights, **layer.state}
+    begin = {**layer.weights, **layer.buffers}
     expected = {"gamma": 1, "beta": 0, "moving_mean": 0, "moving_variance": 1}
     assert {name: set(array.tolist()) for name, array in begin.items()} == {
         name: {value} for name, value in expected.items()
     }
-    assert (layer.config()["momentum"], layer.config()["epsilon"]) == (0.99, 1e-3)
+    assert (layer.get_config()["momentum"], layer.get_config()["epsilon"]) == (0.99, 1e-3)
 
 
 def test_batch_normalization_of_a_single_sample_is_beta() -> None:
@@ -693,7 +696,7 @@ def test_the_base_of_all_layers_does_nothing_by_itself() -> None:
     layer.build((3,))
     layer.initialize()
     assert layer.output_shape == (3,)
-    assert layer.config() == {}
+    assert layer.get_config() == {}
     with pytest.raises(NotImplementedError):
         layer.forward(np.zeros((1, 3)))
     with pytest.raises(NotImplementedError):

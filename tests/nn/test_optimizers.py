@@ -336,7 +336,7 @@ def test_an_update_takes_no_memory_but_one_block(name: str) -> None:
 
 def test_helpers_are_told_how_much_there_is_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     shared = Mock()
-    monkeypatch.setattr(optimizers, "share", shared)
+    monkeypatch.setattr(optimizers, "parallel_for", shared)
 
     def multiplications(optimizer: Optimizer, size: int) -> float:
         optimizer.update(vector(np.ones(size)), vector(np.ones(size)))

@@ -81,8 +81,8 @@ def batch(n: int, features: int = 6, classes: int = 3) -> tuple[Array, NDArray[n
 def test_it_is_a_network() -> None:
     network: Network = dense()  # for the type checker
     assert isinstance(network.params, Parameters)
-    assert isinstance(network.state, Parameters)
-    assert network.about == {}
+    assert isinstance(network.buffers, Parameters)
+    assert network.metadata == {}
 
 
 def test_layers_are_applied_one_after_the_other() -> None:
@@ -99,7 +99,7 @@ def test_layers_are_applied_one_after_the_other() -> None:
 
 def test_names_count_the_layers_that_have_arrays() -> None:
     assert list(convolutional().params) == ["W1", "gamma2", "beta2", "W3", "b3"]
-    assert list(convolutional().state) == ["moving_mean2", "moving_variance2"]
+    assert list(convolutional().buffers) == ["moving_mean2", "moving_variance2"]
 
 
 def test_layers_read_the_one_flat_vector() -> None:
@@ -126,7 +126,7 @@ def test_labels_are_indices_or_one_hot() -> None:
 @pytest.mark.parametrize("loss", ["cross_entropy", "squared_error"])
 def test_numerical_gradient_equals_gradient(make: Callable[..., Sequential], loss: str) -> None:
     network = make(loss=loss)
-    network.state.flat[...] = np.random.default_rng(4).uniform(0.5, 2, network.state.flat.size)
+    network.buffers.flat[...] = np.random.default_rng(4).uniform(0.5, 2, network.buffers.flat.size)
     x, t = batch(4, int(np.prod(network.input_shape)))
     claimed, measured = network.gradient(x, t), network.numerical_gradient(x, t)
     assert claimed.shapes == measured.shapes
@@ -168,16 +168,16 @@ def test_gradient_is_a_copy_that_the_next_call_leaves_alone() -> None:
 
 def test_answering_changes_nothing() -> None:
     network, (x, t) = convolutional(), batch(8, 36)
-    before = network.params.flat.copy(), network.state.flat.copy()
+    before = network.params.flat.copy(), network.buffers.flat.copy()
     noise = network.rng.bit_generator.state
     x.flags.writeable = t.flags.writeable = False
     network.predict(x), network.predict_classes(x), network.loss(x, t), network.accuracy(x, t)
     network.gradient(x, t), network.activations(x), network.summary()
     np.testing.assert_array_equal(network.params.flat, before[0])
-    np.testing.assert_array_equal(network.state.flat, before[1])
+    np.testing.assert_array_equal(network.buffers.flat, before[1])
     assert network.rng.bit_generator.state == noise
     network.loss_and_gradient(x, t)
-    assert not np.array_equal(network.state.flat, before[1]), "training gathers averages"
+    assert not np.array_equal(network.buffers.flat, before[1]), "training gathers averages"
 
 
 def test_a_softmax_at_the_end_is_the_softmax_of_the_network() -> None:
@@ -262,20 +262,20 @@ def test_two_layers_equal_the_network_written_by_hand(rng: np.random.Generator) 
 def test_astype_is_a_copy_with_nothing_shared() -> None:
     network, (x, t) = convolutional(np.float32), batch(4, 36)
     network.loss_and_gradient(x, t)
-    network.about = {"seed": 3}
+    network.metadata = {"seed": 3}
     double = network.astype(np.float64)
-    assert double.params.dtype == double.state.dtype == double.grads.dtype == np.float64
+    assert double.params.dtype == double.buffers.dtype == double.grads.dtype == np.float64
     np.testing.assert_array_equal(double.params.flat, network.params.flat)
-    np.testing.assert_array_equal(double.state.flat, network.state.flat)
+    np.testing.assert_array_equal(double.buffers.flat, network.buffers.flat)
     np.testing.assert_allclose(double.predict(x), network.predict(x), rtol=1e-5)
     # The same noise awaits both.
     assert double.loss(x, t, training=True) == pytest.approx(
         network.loss(x, t, training=True), rel=1e-5
     )
     double.params.flat[...] = 0
-    double.about["seed"] = 4
+    double.metadata["seed"] = 4
     assert network.params.flat.any()
-    assert network.about == {"seed": 3}
+    assert network.metadata == {"seed": 3}
 
 
 def test_a_layer_of_the_readers_own() -> None:
@@ -589,14 +589,14 @@ def test_moving_averages_and_origin_are_saved(tmp_path: Path) -> None:
     network, (x, t) = convolutional(np.float32, loss="squared_error"), batch(9, 36)
     for _ in range(3):
         network.loss_and_gradient(x, t)
-    network.about = {"recipe": "mine", "seed": 3, "accuracy": 0.25}
+    network.metadata = {"recipe": "mine", "seed": 3, "accuracy": 0.25}
     network.save(tmp_path / "model.npz")
     for loaded in (Sequential.load(tmp_path / "model.npz"), load_model(tmp_path / "model.npz")):
         assert isinstance(loaded, Sequential)
-        assert loaded.about == network.about
+        assert loaded.metadata == network.metadata
         assert loaded.loss_name == "squared_error"
         assert loaded.input_shape == (6, 6, 1)
-        np.testing.assert_array_equal(loaded.state.flat, network.state.flat)
+        np.testing.assert_array_equal(loaded.buffers.flat, network.buffers.flat)
         np.testing.assert_array_equal(loaded.predict(x), network.predict(x))
         assert loaded.summary() == network.summary()
         # It can be trained further.
@@ -836,7 +836,7 @@ def test_a_network_that_cannot_be_saved_harms_no_file(tmp_path: Path) -> None:
     network, path = dense(), tmp_path / "model.npz"
     network.save(path)
     before = path.read_bytes()
-    network.about = {"accuracy": float("nan")}
+    network.metadata = {"accuracy": float("nan")}
     with pytest.raises(ValueError, match=r"."):
         network.save(path)
     assert path.read_bytes() == before

@@ -134,7 +134,7 @@ def test_a_training_goes_on_when_nobody_reads_its_warnings(
             stdout=nobody, stderr=nobody, check=False, timeout=120,
         )  # fmt: skip
         assert done.returncode == 0
-    assert load_model(tmp_path / "model.npz").about["dataset"] == "synthetic"
+    assert load_model(tmp_path / "model.npz").metadata["dataset"] == "synthetic"
     assert (tmp_path / "before-1" / "model.npz").exists()
 
 
@@ -224,14 +224,14 @@ def test_what_a_model_says_of_itself(
     model: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     network = load_model(model)
-    network.about = {"recipe": HOSTILE, "dataset": "synthetic"}
+    network.metadata = {"recipe": HOSTILE, "dataset": "synthetic"}
     network.save(model)
     for words in ([], ["--show", "3"]):
         assert evaluate_net.main([str(model), "--dataset-dir", str(data), *words]) == 0
         told = capsys.readouterr().out
         assert told.startswith(f"{HARMLESS} on synthetic: ")
         assert_harmless(told)
-    network.about = {"dataset": HOSTILE}
+    network.metadata = {"dataset": HOSTILE}
     network.save(model)
     assert evaluate_net.main([str(model), "--dataset-dir", str(data)]) == 1
     assert_harmless(capsys.readouterr().err)

@@ -179,9 +179,9 @@ def test_a_run_leaves_a_model_a_checkpoint_a_history_a_picture_and_a_report(
     assert model.accuracy(test.x_test, test.t_test) == report["test_accuracy"]
     assert model.accuracy(test.x_validation, test.t_validation) == report["validation_accuracy"]
     assert report["test_accuracy"] > 0.5
-    assert model.about["recipe"] == "mlp-adam"
-    assert model.about["dataset"] == "synthetic"
-    assert model.about["seed"] == 7
+    assert model.metadata["recipe"] == "mlp-adam"
+    assert model.metadata["dataset"] == "synthetic"
+    assert model.metadata["seed"] == 7
 
     content = (run.out / "curves.png").read_bytes()
     assert content[:8] == b"\x89PNG\r\n\x1a\n"
@@ -301,7 +301,7 @@ def test_dataset(dataset: str, run: Workshop, monkeypatch: pytest.MonkeyPatch) -
     run.train("--dataset", dataset, "--iterations", "1")
     assert set(asked) == {dataset}
     assert run.report()["dataset"] == dataset
-    assert load_model(run.out / "model.npz").about["dataset"] == dataset
+    assert load_model(run.out / "model.npz").metadata["dataset"] == dataset
 
 
 @option("--dataset-dir")
@@ -510,12 +510,12 @@ def test_dry_run(run: Workshop) -> None:
 
 @option("--threads")
 def test_threads(run: Workshop) -> None:
-    before = parallel.threads()
+    before = parallel.get_threads()
     try:
         weights = []
         for threads in (3, 1):
             run.train("--recipe", "mlp", "--epochs", "1", "--threads", threads)
-            assert parallel.threads() == threads
+            assert parallel.get_threads() == threads
             weights.append(load_model(run.out / "model.npz").params.flat)
         np.testing.assert_allclose(weights[0], weights[1], rtol=1e-3, atol=1e-5)
     finally:
@@ -810,7 +810,7 @@ def test_auto_falls_back_to_synthetic_digits_loudly(
         assert "SYNTHETIC" in outcome.err
         assert DEAD in outcome.err  # what was tried
     assert run.report()["dataset"] == "synthetic"
-    assert load_model(run.out / "model.npz").about["dataset"] == "synthetic"
+    assert load_model(run.out / "model.npz").metadata["dataset"] == "synthetic"
     assert "synthetic" in titles[-1]
     run.start("--dataset", "auto", "--show-samples", run.folder / "samples.png")
     assert "synthetic" in titles[-1]

@@ -128,7 +128,7 @@ def data(n: int) -> Data:
 def fresh(plan: Plan) -> tuple[Network, Optimizer]:
     recipe = plan.recipe
     network = recipe.build(np.random.default_rng(5), plan.dtype)
-    network.about = dict(RUN)
+    network.metadata = dict(RUN)
     return network, recipe.optimizer(recipe.learning_rate, plan.iterations)
 
 
@@ -170,7 +170,7 @@ def play(plan: Plan, folder: Path, stop_after: int | None = None) -> dict[str, b
         "model": (folder / "model.npz").read_bytes(),
         "csv": history.to_csv().encode(),
         "losses": np.array(history.losses).tobytes(),
-        "kept": network.params.flat.tobytes() + network.state.flat.tobytes(),
+        "kept": network.params.flat.tobytes() + network.buffers.flat.tobytes(),
         "noise": repr(network.rng.bit_generator.state).encode(),
     }
 

@@ -133,7 +133,7 @@ def models(folder: Path) -> list[bytes]:
     ]
     contents = []
     for network in networks:
-        network.about = {"recipe": "lenet5", "dataset": "mnist", "test_accuracy": 0.98}
+        network.metadata = {"recipe": "lenet5", "dataset": "mnist", "test_accuracy": 0.98}
         network.save(folder / "model.npz")
         contents.append((folder / "model.npz").read_bytes())
     return contents
