@@ -58,7 +58,7 @@ def digits() -> tuple[Array, Array]:
 
 
 @cache
-def taught() -> TwoLayerNet:
+def trained() -> TwoLayerNet:
     """The network of chapter 2: one pass over the images."""
     x, t = digits()
     network = TwoLayerNet(784, 50, 10, rng=np.random.default_rng(0))
@@ -71,7 +71,7 @@ def taught() -> TwoLayerNet:
 
 
 def pixels() -> Figure:
-    """The 5, and the grey levels of a piece of it."""
+    """The 5, and the gray levels of a piece of it."""
     image = np.rint(255 * digits()[0][0].reshape(28, 28)).astype(int)
     top, bottom, left, right = 5, 12, 10, 24  # as chapter 1 prints them
     figure = canvas(9, 3.5)
@@ -105,13 +105,15 @@ def pixels() -> Figure:
 
 def forward() -> Figure:
     """One digit on its way through the two-layer network."""
-    x, network = digits()[0][:1], taught()
+    x, network = digits()[0][:1], trained()
     W1, b1, W2, b2 = network.params.values()
     z1 = sigmoid(x @ W1 + b1)
     a2 = z1 @ W2 + b2
     figure = canvas(10, 3.6)
     widths = [1, 2.1, 1.25, 1.25]
-    start, units, scores, answer = figure.subfigures(1, 4, squeeze=False, width_ratios=widths)[0]
+    start, units, logits, probabilities = figure.subfigures(
+        1, 4, squeeze=False, width_ratios=widths
+    )[0]
     show(start.subplots(), x.reshape(28, 28), "x\n784 pixels")
     units.suptitle("six of fifty hidden units: the weights, and z", fontsize=9)
     order = np.argsort(-z1[0])
@@ -121,8 +123,8 @@ def forward() -> Figure:
         show(axes, weights, f"z = {z1[0, unit]:.2f}", cmap="RdBu_r", vmin=-reach, vmax=reach)
     colors = [BLUE if digit == np.argmax(a2) else plots.FAINT for digit in range(10)]
     for part, values, title in (
-        (scores, a2[0], "scores a"),
-        (answer, softmax(a2)[0], "probabilities y"),
+        (logits, a2[0], "logits a"),
+        (probabilities, softmax(a2)[0], "probabilities y"),
     ):
         axes = part.subplots()
         axes.barh(range(10), values, color=colors)
@@ -136,16 +138,16 @@ def forward() -> Figure:
 
 
 def loss() -> Figure:
-    """Minus the logarithm of a probability, and its slope."""
+    """The negative logarithm of a probability."""
     figure = canvas(6, 3)
     axes = figure.subplots()
     p = np.linspace(0.004, 1, 500)
     axes.plot(p, -np.log(p), color=BLUE, linewidth=2)
-    y = float(taught().predict(digits()[0][:1])[0, 5])
+    y = float(trained().predict(digits()[0][:1])[0, 5])
     for value, text in (
-        (0.1, "knows nothing: log 10"),
-        (y, "our 5, after one pass"),
-        (1.0, "certain,\nand right"),
+        (0.1, "untrained: log 10"),
+        (y, "our 5, after one epoch"),
+        (1.0, "confident,\nand right"),
     ):
         axes.plot(value, -np.log(value), "o", color=ORANGE)
         axes.annotate(
@@ -156,7 +158,7 @@ def loss() -> Figure:
             fontsize=9,
             ha="left" if value < 1 else "right",
         )
-    axes.set_xlabel("probability given to the right answer")
+    axes.set_xlabel("probability given to the target")
     axes.set_ylabel("loss")
     axes.set_ylim(0, 5.6)
     axes.spines[["top", "right"]].set_visible(False)
@@ -164,34 +166,34 @@ def loss() -> Figure:
 
 
 def backward() -> Figure:
-    """The five stations of the way back, below those of the way forward."""
+    """The steps of the backward pass, below those of the forward pass."""
     figure = canvas(10, 2.4)
     axes = figure.subplots()
     bare(axes)
     names = ["x", "a1", "z1", "a2", "loss"]
     shapes = ["(n, 784)", "(n, 50)", "(n, 50)", "(n, 10)", "one number"]
-    ways = ["· W1 + b1", "sigmoid", "· W2 + b2", "softmax and -log"]
-    back = ["dW1 = xᵀ da1\ndb1 = Σ da1", "da1 = dz1 z1 (1 - z1)"]
-    back += ["dz1 = da2 W2ᵀ\ndW2 = z1ᵀ da2\ndb2 = Σ da2", "da2 = (y - t) / n"]
+    operations = ["· W1 + b1", "sigmoid", "· W2 + b2", "softmax and -log"]
+    gradients = ["dW1 = xᵀ da1\ndb1 = Σ da1", "da1 = dz1 z1 (1 - z1)"]
+    gradients += ["dz1 = da2 W2ᵀ\ndW2 = z1ᵀ da2\ndb2 = Σ da2", "da2 = (y - t) / n"]
     for i, (name, shape) in enumerate(zip(names, shapes, strict=True)):
         box = Rectangle((3 * i - 0.62, -0.32), 1.24, 0.64, color=plots.FAINT, ec=BLUE)
         axes.add_patch(box)
         axes.text(3 * i, 0.08, name, ha="center", va="center", fontsize=12, family="monospace")
         axes.text(3 * i, -0.18, shape, ha="center", va="center", fontsize=8, color=GREY)
-    for i, (way, slope) in enumerate(zip(ways, back, strict=True)):
+    for i, (operation, gradient) in enumerate(zip(operations, gradients, strict=True)):
         left, right = 3 * i + 0.66, 3 * i + 2.34
-        end = left + 0.55 if i == 0 else left  # nobody asks for the slope by the pixels
+        end = left + 0.55 if i == 0 else left  # dx is not needed
         for y, ends, color in ((0.16, (left, right), BLUE), (-0.16, (right, end), ORANGE)):
             arrow = FancyArrowPatch(
                 (ends[0], y), (ends[1], y), arrowstyle="-|>", mutation_scale=13, color=color
             )
             axes.add_patch(arrow)
         middle = (left + right) / 2
-        axes.text(middle, 0.26, way, ha="center", va="bottom", fontsize=10, color=BLUE)
+        axes.text(middle, 0.26, operation, ha="center", va="bottom", fontsize=10, color=BLUE)
         axes.text(
             middle,
             -0.4,
-            slope,
+            gradient,
             ha="center",
             va="top",
             fontsize=10,
@@ -207,12 +209,12 @@ def backward() -> Figure:
 
 
 def differences() -> Figure:
-    """Error of a measured slope against h: one-sided and central, float64 and float32."""
+    """Error of a numerical derivative against h: one-sided and central, float64 and float32."""
     x, t = digits()[0][:10].astype(np.float64), digits()[1][:10]
     exact_network = TwoLayerNet(784, 50, 10, 0.1, rng=np.random.default_rng(0), dtype=np.float64)
     exact = float(exact_network.gradient(x, t)["W2"][0, 1])
 
-    def measured(network: TwoLayerNet, h: float, central: bool) -> float:
+    def numerical(network: TwoLayerNet, h: float, central: bool) -> float:
         W2 = network.params["W2"]
         value = W2[0, 1]
         W2[0, 1] = value + h
@@ -232,12 +234,12 @@ def differences() -> Figure:
         ("float64, both sides", exact_network, True, BLUE),
     ):
         reachable = steps if network is exact_network else steps[steps > 1e-7]
-        errors = [abs(measured(network, h, central) - exact) / abs(exact) for h in reachable]
+        errors = [abs(numerical(network, h, central) - exact) / abs(exact) for h in reachable]
         axes.loglog(reachable, np.maximum(errors, 1e-13), color=color, linewidth=1.6, label=name)
     axes.axvline(1e-4, color=GREY, linewidth=0.8, linestyle=":")
     axes.text(1.2e-4, 3e-13, "h of the library", fontsize=8, color=GREY)
-    axes.text(0.9, 1e-7, "too long:\nthe curve bends", fontsize=8, color=GREY, ha="right")
-    axes.text(3e-13, 3e-7, "too short:\nthe digits run out", fontsize=8, color=GREY, ha="left")
+    axes.text(0.9, 1e-7, "h too large:\ntruncation error", fontsize=8, color=GREY, ha="right")
+    axes.text(3e-13, 3e-7, "h too small:\nrounding error", fontsize=8, color=GREY, ha="left")
     axes.set_xlabel("h")
     axes.set_ylabel("relative error")
     axes.set_ylim(1e-13, 30)
@@ -355,15 +357,15 @@ def im2col() -> Figure:
     edge = np.tile([-1.0, -1.0, 0.0, 1.0, 1.0], (5, 1)) / 10
     windows = np.lib.stride_tricks.sliding_window_view(image, (5, 5))
     answer = np.einsum("pqij,ij->pq", windows, edge)
-    places = {(6, 12): ORANGE, (12, 13): GREEN, (19, 15): PURPLE}
+    positions = {(6, 12): ORANGE, (12, 13): GREEN, (19, 15): PURPLE}
     figure = canvas(10.5, 3.3)
     left, rows, kernel, result = figure.subplots(1, 4, width_ratios=[1, 1.5, 0.42, 1])
     show(left, image, "the image, and three of\nits 24 x 24 windows")
-    for (row, column), color in places.items():
+    for (row, column), color in positions.items():
         corner = (column - 0.5, row - 0.5)
         left.add_patch(Rectangle(corner, 5, 5, fill=False, color=color, linewidth=2))
     bare(rows, "each window is a row of 25 numbers")
-    for i, ((row, column), color) in enumerate(places.items()):
+    for i, ((row, column), color) in enumerate(positions.items()):
         patch = image[row : row + 5, column : column + 5].reshape(1, 25)
         y = 2.2 - 1.1 * i
         rows.imshow(
@@ -384,25 +386,25 @@ def im2col() -> Figure:
         vmin=-reach,
         vmax=reach,
     )
-    for (row, column), color in places.items():
+    for (row, column), color in positions.items():
         corner = (column - 0.5, row - 0.5)
         result.add_patch(Rectangle(corner, 1, 1, fill=False, color=color, linewidth=2))
     return figure
 
 
-def waves() -> Figure:
-    """The 5 out of its slowest waves."""
+def fourier() -> Figure:
+    """The 5, reconstructed from its lowest frequencies."""
     image = digits()[0][0].reshape(28, 28)
     spectrum = np.fft.fft2(image)
     frequency = np.abs(np.fft.fftfreq(28) * 28)
     figure = canvas(10, 2.2)
     first, *others = figure.subplots(1, 6)
     brightness = np.log1p(np.abs(np.fft.fftshift(spectrum)))
-    show(first, brightness, "how much of each wave", cmap="magma")
+    show(first, brightness, "amplitude of each frequency", cmap="magma")
     for axes, fastest in zip(others, (1, 2, 4, 7, 14), strict=True):
         kept = np.maximum(frequency[:, None], frequency) <= fastest
         part = np.fft.ifft2(spectrum * kept).real
-        show(axes, part, f"{np.count_nonzero(kept)} waves", vmin=0, vmax=1)
+        show(axes, part, f"{np.count_nonzero(kept)} frequencies", vmin=0, vmax=1)
     return figure
 
 
@@ -426,7 +428,7 @@ DRAWINGS: dict[str, Callable[[], Figure]] = {
     "paths": paths,
     "optimizers": optimizers,
     "im2col": im2col,
-    "waves": waves,
+    "fourier": fourier,
     "photo": photo,
 }
 

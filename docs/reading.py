@@ -71,9 +71,9 @@ def _ink(paths: list[tuple[Array, Array]], height: int, width: int) -> Array:
         along = np.arange(len(points))
         fine = np.linspace(0, len(points) - 1, 30 * len(points))
         x, y, r = (np.interp(fine, along, values) for values in (*points.T, radius))
-        for centre_x, centre_y, size in zip(x, y, r, strict=True):
-            centre = round(64 * centre_x), round(64 * centre_y)  # in sixteenths
-            cv2.circle(large, centre, round(64 * size), 255, -1, cv2.LINE_AA, 4)
+        for center_x, center_y, size in zip(x, y, r, strict=True):
+            center = round(64 * center_x), round(64 * center_y)  # in sixteenths
+            cv2.circle(large, center, round(64 * size), 255, -1, cv2.LINE_AA, 4)
     return cv2.resize(large, (width, height), interpolation=cv2.INTER_AREA) / 255
 
 
