@@ -147,7 +147,7 @@ def loss() -> Figure:
     for value, text in (
         (0.1, "untrained: log 10"),
         (y, "our 5, after one epoch"),
-        (1.0, "confident,\nand right"),
+        (1.0, "confident\nand right"),
     ):
         axes.plot(value, -np.log(value), "o", color=ORANGE)
         axes.annotate(
@@ -400,7 +400,7 @@ def fourier() -> Figure:
     figure = canvas(10, 2.2)
     first, *others = figure.subplots(1, 6)
     brightness = np.log1p(np.abs(np.fft.fftshift(spectrum)))
-    show(first, brightness, "amplitude of each frequency", cmap="magma")
+    show(first, brightness, "amplitudes", cmap="magma")
     for axes, fastest in zip(others, (1, 2, 4, 7, 14), strict=True):
         kept = np.maximum(frequency[:, None], frequency) <= fastest
         part = np.fft.ifft2(spectrum * kept).real

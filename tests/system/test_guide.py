@@ -108,7 +108,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_the_chapters_follow_each_other() -> None:
     """The index names them all, and each has its neighbours at head and foot."""
     index = (GUIDE / "README.md").read_text("utf-8")
-    assert re.findall(r"^\d+\. \[[\w ]+\]\((.+)\):", index, re.MULTILINE) == [c.name for c in CHAPTERS]
+    listed = re.findall(r"^\d+\. \[[\w ]+\]\((.+)\):", index, re.MULTILINE)
+    assert listed == [chapter.name for chapter in CHAPTERS]
     for before, after in itertools.pairwise(CHAPTERS):
         assert before.read_text("utf-8").count(f"next: [{title(after)}]({after.name})") == 2
         assert after.read_text("utf-8").count(f"[{title(before)}]({before.name}) · ") == 2
