@@ -507,7 +507,7 @@ def _cache_key(dataset: str) -> tuple[Any, ...]:
     if dataset != "synthetic":
         sources = [original.unpacked.sha256 for original in ORIGINALS[dataset]]
     else:
-        spec = importlib.util.find_spec("synthetic_digits")
+        spec = importlib.util.find_spec("digits.data.synthetic_digits")
         if spec is None or spec.origin is None:
             raise DatasetError("synthetic digits can't be drawn: synthetic_digits.py is missing")
         sources = [hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()]

@@ -12,70 +12,51 @@ import argparse
 import itertools
 import json
 import math
-import signal
 import sys
 import textwrap
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
-from digits import cli as terminal
-from digits import plots
+from digits import cli, plots
 from digits.cli import Parser, printable, warn
-from digits.compute.distributed import ALONE, Ranks, average, join
+from digits.compute.distributed import SINGLE_PROCESS, ProcessGroup, init
 from digits.compute.threads import get_threads, set_threads
 from digits.files.lock import FolderInUseError, hold
 from digits.files.npz import StorageError, remove_unfinished, write_file
 from digits.nn.network import Network
 from digits.nn.optimizers import Optimizer
 from digits.recipes import RECIPES
-from digits.training.augmentation import prefetch
-from digits.training.checkpoints import load_checkpoint, load_run, save_checkpoint
-from digits.training.history import EpochRecord, History
+from digits.training.batches import Augment, Batches, Data, ShuffledBatches
+from digits.training.callbacks import (
+    Callback,
+    CtrlC,
+    EarlyStopping,
+    Measure,
+    Progress,
+    RequireFiniteLoss,
+    RestoreBest,
+    Stopwatch,
+    Trainable,
+    Training,
+    TrainingError,
+)
+from digits.training.checkpoints import Checkpoint, load_checkpoint, load_run
+from digits.training.history import History
 from digits.types import Array
-from functions import accuracy, cross_entropy_error, require_finite
+from digits.validation import check, positive_int
 from mnist_loader import DatasetError, load_mnist
 
-Augment = Callable[[Array, np.random.Generator], Array]
+__all__ = ["Data", "TrainingError", "load_data", "train", "train_loop", "train_step"]
 
 RESULTS = ("checkpoint.npz", "model.npz", "history.csv", "report.json", "curves.png")
 """What a run leaves in its folder."""
 
 DEFAULT = "two-layer"
 """The recipe that is trained when none is named."""
-
-SAMPLE = 10_000
-"""Loss and accuracy on training images are measured on this many, as many as MNIST tests with."""
-
-
-class TrainingError(RuntimeError):
-    """Training cannot go on; the message says where it stopped and what to change."""
-
-
-# --- data -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Data:
-    """Three sets that share no image: x float32 (n, 784) in [0, 1], t class indices (n,).
-
-    Weights are fitted to the first, choices made on the second, the third is only looked at.
-    """
-
-    x_train: Array
-    t_train: Array
-    x_validation: Array
-    t_validation: Array
-    x_test: Array
-    t_test: Array
 
 
 def load_data(
@@ -89,7 +70,7 @@ def load_data(
 
     extend: adds images to the first two parts, each from its own; the test images stay as they are.
 
-    Raises DatasetError if the data cannot be had, ValueError if no image is left to train on.
+    Raises DatasetError if the data is unavailable, ValueError if no image is left to train on.
     """
     (x, t), (x_test, t_test) = load_mnist(normalize=True, dataset=dataset, dataset_dir=dataset_dir)
     if not 0 <= validation < len(x):
@@ -98,15 +79,68 @@ def load_data(
         )
     order = np.random.default_rng(seed).permutation(len(x))
     held_out, kept = order[:validation], order[validation:]
-    train_part, held_out_part = (x[kept], t[kept]), (x[held_out], t[held_out])
+    train_part, validation_part = (x[kept], t[kept]), (x[held_out], t[held_out])
     if extend is not None:
         train_part = extend(*train_part, np.random.default_rng((seed, 0)))
         if validation:
-            held_out_part = extend(*held_out_part, np.random.default_rng((seed, 1)))
-    return Data(*train_part, *held_out_part, x_test, t_test)
+            validation_part = extend(*validation_part, np.random.default_rng((seed, 1)))
+    return Data(*train_part, *validation_part, x_test, t_test)
 
 
-# --- the loop -------------------------------------------------------------------------------------
+# --- the training loop ----------------------------------------------------------------------------
+
+
+def train_step(network: Trainable, optimizer: Optimizer, x: Any, t: Any) -> float:
+    """Take one step of gradient descent on a batch; the loss before it.
+
+    A loss that is inf or nan has no gradient to follow: then no step is taken.
+    """
+    loss, grads = network.loss_and_gradient(x, t)
+    if math.isfinite(loss):
+        optimizer.update(network.params, grads)
+    return loss
+
+
+def train_loop(
+    network: Trainable,
+    batches: Batches,
+    optimizer: Optimizer,
+    iterations: int,
+    callbacks: Sequence[Callback] = (),
+    history: History | None = None,
+) -> History:
+    """Take a step on one batch after another until the history counts `iterations` of them, or a
+    callback stops the training.  It goes on where the history ends.
+    """
+    history = history or History()
+    training = Training(network, optimizer, history, iterations, len(batches))
+
+    def notify(moment: str) -> None:
+        for callback in callbacks:
+            getattr(callback, moment)(training)
+
+    with ExitStack() as stack, np.errstate(over="ignore", invalid="ignore"):
+        for callback in callbacks:
+            stack.callback(callback.close)
+        notify("on_train_begin")
+        while len(history.losses) < iterations and not training.stop:
+            training.epoch, start = divmod(len(history.losses), len(batches))
+            end = min(len(batches), start + iterations - len(history.losses))
+            source = iter(batches.epoch(training.epoch, start))
+            notify("on_epoch_begin")
+            for training.batch in range(start, end):
+                batch = next(source, None)
+                if batch is None:
+                    raise TrainingError(f"expected {end} batches; the source ended before that")
+                notify("on_batch_begin")
+                history.losses.append(train_step(network, optimizer, *batch))
+                notify("on_batch_end")
+                if training.stop:
+                    break
+            if training.batch == end - 1:
+                notify("on_epoch_end")
+        notify("on_train_end")
+    return history
 
 
 def train(
@@ -114,237 +148,45 @@ def train(
     data: Data,
     optimizer: Optimizer,
     *,
+    epochs: int | None = None,
+    iterations: int | None = None,
     batch_size: int = 100,
-    iterations: int = 10_000,
     seed: int = 0,
     augment: Augment | None = None,
-    patience: int | None = None,
+    callbacks: Sequence[Callback] = (),
     history: History | None = None,
-    save: Callable[[History], None] | None = None,
     quiet: bool = False,
-    ranks: Ranks = ALONE,
+    group: ProcessGroup = SINGLE_PROCESS,
 ) -> History:
-    """Train until `iterations` batches have been seen, then leave the best epoch's weights in
+    """Train for so many epochs, or batches, in all; leave the weights of the best epoch in
     `network`.
 
     Every epoch visits every training image once, in an order that depends on `seed` and the epoch
-    alone, and ends with a record in the history and a call of `save`.  To go on from a checkpoint,
-    pass the network, optimizer and history that it held: the result is the same to the last bit.
+    alone, and ends with a record in the history.  To go on from a checkpoint, pass the network,
+    optimizer and history that it held: the result is the same to the last bit.
 
-    augment: changes a batch of images, given noise that depends on seed, epoch and batch alone.
-    patience: stop after so many epochs without a better one; None never stops early.
-    ranks: who trains together.  All start from what rank 0 was given and end with the same network
-        and history; only rank 0 saves, and tells.
+    epochs, iterations: at most one of them; one epoch if neither is given.
+    augment: changes a batch of images, with a generator that depends on seed, epoch and batch.
+    callbacks: are told of every epoch after it is measured, and before the best one is restored.
+    group: the processes that train together; all end with the same network and history.
 
-    Ctrl-C ends the training after the current batch, with everything saved and
-    `history.interrupted` set.  Raises TrainingError when the loss is no longer finite, ValueError
-    for data that cannot be trained on.
+    Ctrl-C ends the training after the current batch and sets `history.interrupted`.  Raises
+    TrainingError when the loss is no longer finite.
     """
-    _require_trainable(data, batch_size)
-    history = _start_together(ranks, network, optimizer, history or History())
-    save, quiet = (save, quiet) if ranks.rank == 0 else (None, True)
-    history.interrupted = False
-    began, seconds = time.perf_counter(), history.seconds
-    n = len(data.x_train)
-    batches = math.ceil(n / batch_size)  # the last one takes what is left
-    if save is not None and not history.losses:
-        save(history)  # if that is not possible, better to learn it now
-    with (
-        ctrl_c() as pressed,
-        Progress(iterations, batches, optimizer.iterations, quiet) as progress,
-        np.errstate(over="ignore", invalid="ignore"),  # told in words by _require_finite_loss
-    ):
-        while optimizer.iterations < iterations and not history.interrupted:
-            if patience is not None and history.epochs_since_best() >= patience:
-                break
-            epoch, done = divmod(optimizer.iterations, batches)
-            if done and history.epochs and history.epochs[-1].epoch == epoch + 1:
-                history.epochs.pop()  # the record of an epoch that ended early, and now goes on
-            last = min(batches, done + iterations - optimizer.iterations)
-            source = _batches(data, batch_size, seed, epoch, range(done, last), augment)
-            for i, x, t in source if augment is None else prefetch(source):
-                rate = optimizer.current_learning_rate()
-                with ranks.share(len(x)) as rows:
-                    loss, grads = network.loss_and_gradient(x[rows], t[rows])
-                    average(grads.flat)
-                    loss, stop = average(np.array([loss, pressed.is_set()])).tolist()
-                _require_finite_loss(loss, rate, epoch, i, batches)
-                optimizer.update(network.params, grads)
-                history.losses.append(loss)
-                progress.after_batch(history)
-                history.interrupted = stop > 0  # at whichever rank
-                if history.interrupted:
-                    break
-            if optimizer.iterations in (iterations, (epoch + 1) * batches):
-                with averaged_weights(network, optimizer):
-                    record = _measure(network, data, optimizer, epoch + 1, ranks)
-                    _require_finite_loss(record.train_loss, rate, epoch, i, batches)
-                    history.add(record, network.params.flat, network.buffers.flat)
-                progress.after_epoch(record)
-            history.seconds = seconds + time.perf_counter() - began
-            if save is not None:
-                save(history)
-    if history.best_weights is not None:
-        network.params.flat[...], network.buffers.flat[...] = history.best_weights
-    return history
-
-
-def _start_together(
-    ranks: Ranks, network: Network, optimizer: Optimizer, history: History
-) -> History:
-    """Bring network and optimizer to where those of rank 0 stand; its history."""
-    params, state, noise, iterations, slots, history = ranks.first(
-        lambda: (
-            network.params.flat,
-            network.buffers.flat,
-            network.rng.bit_generator.state,
-            optimizer.iterations,
-            optimizer.slots,
-            history,
-        )
-    )
-    network.params.flat[...], network.buffers.flat[...] = params, state
-    network.rng.bit_generator.state = noise
-    optimizer.iterations, optimizer.slots = iterations, slots
-    return history
-
-
-def _batches(
-    data: Data, batch_size: int, seed: int, epoch: int, numbers: range, augment: Augment | None
-) -> Iterator[tuple[int, Array, Array]]:
-    """The batches of an epoch with these numbers: (number, images, labels)."""
-    order = np.random.default_rng((seed, epoch)).permutation(len(data.x_train))
-    for i in numbers:
-        batch = order[i * batch_size : (i + 1) * batch_size]
-        x, t = data.x_train[batch], data.t_train[batch]
-        if augment is not None:
-            x = augment(x, np.random.default_rng((seed, epoch, i)))
-        yield i, x, t
-
-
-def _require_trainable(data: Data, batch_size: int) -> None:
-    """What would be found out late, or never, is looked at before the first batch."""
-    if batch_size < 1:
-        raise ValueError(f"expected batches of at least 1 image; received {batch_size}")
-    for name in ("train", "validation", "test"):
-        x, t = getattr(data, f"x_{name}"), getattr(data, f"t_{name}")
-        if len(x) != len(t):
-            raise ValueError(
-                f"expected a label for each of {len(x):,} {name} images; received {len(t):,}"
-            )
-        if len(x) == 0 and name != "validation":
-            raise ValueError(f"expected at least 1 {name} image; received none: see `load_data`")
-        require_finite(x)
-
-
-def _require_finite_loss(loss: float, rate: float, epoch: int, i: int, batches: int) -> None:
-    if not math.isfinite(loss):
-        raise TrainingError(
-            f"the loss became {loss} in epoch {epoch + 1}, batch {i + 1} of {batches}, at learning "
-            f"rate {rate:g}: start again with a lower --learning-rate"
-        )
-
-
-def _measure(
-    network: Network, data: Data, optimizer: Optimizer, epoch: int, ranks: Ranks
-) -> EpochRecord:
-    def measure(x: Array, t: Array) -> tuple[float, float]:
-        y = ranks.gather(network.predict(x[ranks.part(len(x))]))  # once, for both figures
-        return cross_entropy_error(y, t), accuracy(y, t)
-
-    validation: tuple[float | None, float | None] = (None, None)
-    if len(data.x_validation):
-        validation = measure(data.x_validation, data.t_validation)
-    return EpochRecord(
-        epoch,
-        optimizer.iterations,
-        optimizer.current_learning_rate(),
-        *measure(data.x_train[:SAMPLE], data.t_train[:SAMPLE]),
-        *validation,
-        *measure(data.x_test, data.t_test),
-    )
-
-
-@contextmanager
-def averaged_weights(network: Network, optimizer: Optimizer) -> Iterator[None]:
-    """Inside, the network has the average of its weights, if the optimizer keeps one."""
-    average = optimizer.slots.get("average")
-    latest = network.params.flat.copy()
-    if average is not None:
-        network.params.flat[...] = average
-    try:
-        yield
-    finally:
-        network.params.flat[...] = latest
-
-
-@contextmanager
-def ctrl_c() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C sets, so that no update is torn in half; a second one raises.
-
-    Signals belong to the main thread: in any other, Ctrl-C is left alone.
-    """
-    pressed = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield pressed
-        return
-
-    def press(_signal: int, _frame: FrameType | None) -> None:
-        pressed.set()
-        signal.signal(signal.SIGINT, before)
-
-    before = signal.signal(signal.SIGINT, press)
-    try:
-        yield pressed
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-class Progress:
-    """What a person sees of a training: a bar on a terminal, a line for each epoch elsewhere."""
-
-    def __init__(self, iterations: int, batches: int, done: int, quiet: bool) -> None:
-        terminal = sys.stderr.isatty()
-        self.lines = not quiet and not terminal
-        self.epochs = math.ceil(iterations / batches)
-        self.accuracy = ""
-        self.bar = tqdm(total=iterations, initial=done, unit="batch", disable=quiet or not terminal)
-
-    def __enter__(self) -> "Progress":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.close()
-
-    def after_batch(self, history: History) -> None:
-        """Move the bar; now and then renew its loss, a mean, as single batches jump too much."""
-        if self.bar.disable:
-            return
-        self.bar.update()
-        if len(history.losses) % 50 == 0:
-            self.bar.set_postfix_str(
-                f"loss {np.mean(history.losses[-100:]):.4f}{self.accuracy}", refresh=False
-            )
-
-    def after_epoch(self, record: EpochRecord) -> None:
-        """Print the record of an epoch, or keep its accuracy for the bar."""
-        shown = f"test accuracy {record.test_accuracy:.4f}"
-        if record.validation_loss is not None:
-            shown = f"validation accuracy {record.validation_accuracy:.4f}, {shown}"
-        self.accuracy = f", {shown}"
-        if self.lines:
-            say(
-                f"epoch {record.epoch:{len(str(self.epochs))}}/{self.epochs}: "
-                f"loss {record.train_loss:.4f}, accuracy {record.train_accuracy:.4f}, {shown}"
-            )
+    batches = ShuffledBatches(data.x_train, data.t_train, batch_size, seed, augment)
+    check(epochs is None or iterations is None, "epochs or iterations", "both")
+    if iterations is None:
+        iterations = len(batches) * positive_int(1 if epochs is None else epochs, "epochs")
+    history = group.synchronize(network, optimizer, history or History())
+    before = [CtrlC(group), Measure(data), RequireFiniteLoss(), Stopwatch()]
+    every = [*before, *([] if quiet else [Progress()]), *callbacks, RestoreBest()]
+    return train_loop(group.parallel(network), batches, optimizer, iterations, every, history)
 
 
 def say(text: str) -> None:
-    """Print a line at once.  Training does not die of nobody reading it any more, or of a full disk
-    under a log.
-    """
+    """Print a line; a full disk under a log does not stop the training."""
     with suppress(OSError):
-        terminal.say(text)
+        cli.say(text)
 
 
 FAILURES = (
@@ -358,20 +200,21 @@ FAILURES = (
 
 def main(arguments: list[str] | None = None) -> int:
     """Train as the command line says; the exit status is 0 done, 1 failed, 130 after Ctrl-C."""
-    parser, ranks = _parser(), ALONE
+    parser, ranks = _parser(), SINGLE_PROCESS
     try:
-        ranks = join()
-        options = ranks.first(lambda: parser.parse_args(arguments))
+        ranks = init()
+        options = ranks.broadcast(lambda: parser.parse_args(arguments))
         if options.list:
-            ranks.first(_tell_recipes)
+            ranks.broadcast(_tell_recipes)
             return 0
         if options.threads or ranks.size > 1:
             set_threads(options.threads or min(get_threads(), ranks.cores()))
         return _train_as_told(parser, options, ranks)
     except KeyboardInterrupt:
-        return ranks.leave("train_net: stopped; --resume goes on with a run that had begun", 130)
+        return ranks.abort("train_net: stopped; --resume goes on with a run that had begun", 130)
     except FAILURES as error:
-        return ranks.leave(printable(f"train_net: {error}", keep="\n"), 1)
+        flag = " (--learning-rate)" if isinstance(error, TrainingError) else ""
+        return ranks.abort(printable(f"train_net: {error}{flag}", keep="\n"), 1)
 
 
 def _tell_recipes() -> None:
@@ -380,7 +223,7 @@ def _tell_recipes() -> None:
 
 
 def _train_as_told(
-    parser: argparse.ArgumentParser, options: argparse.Namespace, ranks: Ranks
+    parser: argparse.ArgumentParser, options: argparse.Namespace, ranks: ProcessGroup
 ) -> int:
     """One run, alone in the folder of its results, which rank 0 writes."""
     out = options.out or options.resume or Path("runs", options.recipe or DEFAULT)
@@ -394,17 +237,17 @@ def _train_as_told(
 
 
 def _train_into(
-    out: Path, parser: argparse.ArgumentParser, options: argparse.Namespace, ranks: Ranks
+    out: Path, parser: argparse.ArgumentParser, options: argparse.Namespace, ranks: ProcessGroup
 ) -> int:
     """One run, from the choice of the recipe to the last file."""
-    run = ranks.first(lambda: _run(parser, options))
+    run = ranks.broadcast(lambda: _run(parser, options))
     tell = (lambda _: None) if options.quiet or ranks.rank else say
     recipe, seed = RECIPES[run["recipe"]], run["seed"]
-    run["dataset"], data = ranks.first(lambda: _load_or_make(run, options.dataset_dir))
+    run["dataset"], data = ranks.broadcast(lambda: _load_or_make(run, options.dataset_dir))
     if options.show_samples:
         title = f"{run['dataset']}: the first images to train on"
         picture = plots.samples(data.x_train[:100], data.t_train[:100], title)
-        ranks.first(lambda: plots.save(picture, options.show_samples))
+        ranks.broadcast(lambda: plots.save(picture, options.show_samples))
         tell(f"drew {options.show_samples}")
         return 0
 
@@ -429,7 +272,10 @@ def _train_into(
         return 0
 
     if options.resume is None or out.resolve() != options.resume.resolve():
-        ranks.first(lambda: _set_aside(out))
+        ranks.broadcast(lambda: _set_aside(out))
+    callbacks: list[Callback] = [EarlyStopping(run["patience"])] if run["patience"] else []
+    if ranks.rank == 0:
+        callbacks.append(Checkpoint(out / "checkpoint.npz", run))
     history = train(
         network,
         data,
@@ -438,11 +284,10 @@ def _train_into(
         iterations=run["iterations"],
         seed=seed,
         augment=recipe.augment,
-        patience=run["patience"],
+        callbacks=callbacks,
         history=history,
-        save=lambda h: save_checkpoint(out / "checkpoint.npz", network, optimizer, h, run),
-        quiet=options.quiet,
-        ranks=ranks,
+        quiet=options.quiet or ranks.rank > 0,
+        group=ranks,
     )
     if ranks.rank:
         return 130 if history.interrupted else 0

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from tiny_data import digits
 
-from digits.compute.distributed import ALONE, Ranks, join
+from digits.compute.distributed import SINGLE_PROCESS, ProcessGroup, init
 from digits.nn.network import Network
 from digits.recipes import RECIPES
 from digits.training.history import History
@@ -17,7 +17,9 @@ from digits.types import Array
 from train_net import train
 
 
-def trained(name: str, ranks: Ranks = ALONE, dtype: str = "float64") -> dict[str, Array]:
+def trained(
+    name: str, ranks: ProcessGroup = SINGLE_PROCESS, dtype: str = "float64"
+) -> dict[str, Array]:
     """What four batches make of a recipe's network: weights, statistics, losses and figures."""
     recipe = RECIPES[name]
     network: Network = recipe.build(np.random.default_rng(0), dtype)
@@ -29,7 +31,7 @@ def trained(name: str, ranks: Ranks = ALONE, dtype: str = "float64") -> dict[str
         iterations=4,
         augment=recipe.augment,
         quiet=True,
-        ranks=ranks,
+        group=ranks,
     )
     figures = [
         (r.train_loss, r.train_accuracy, r.validation_loss, r.validation_accuracy, r.test_loss)
@@ -44,7 +46,7 @@ def trained(name: str, ranks: Ranks = ALONE, dtype: str = "float64") -> dict[str
 
 
 if __name__ == "__main__":
-    everybody = join()
+    everybody = init()
     results: dict[str, Any] = {
         f"{name} {key}": array
         for name in RECIPES

@@ -23,6 +23,8 @@ from digits.nn.network import Network
 from digits.nn.optimizers import SGD, Adam, CosineDecay, Optimizer
 from digits.nn.parameters import Parameters
 from digits.nn.sequential import Sequential
+from digits.training.callbacks import EarlyStopping, Training
+from digits.training.checkpoints import Checkpoint
 from digits.training.history import EpochRecord, History
 from digits.types import Array
 from functions import cross_entropy_error
@@ -43,6 +45,16 @@ def numbered(n: int) -> Data:
     x[:, 0] = np.arange(n) / n
     t = np.arange(n) % 10
     return Data(x, t, x[:3], t[:3], x[:4], t[:4])
+
+
+class Saved(Checkpoint):
+    """Tells what is in the history whenever a checkpoint would be saved."""
+
+    def __init__(self, note: Callable[[History], None]) -> None:
+        self.note = note
+
+    def save(self, training: Training) -> None:
+        self.note(training.history)
 
 
 def before_each_step(network: Network, act: Callable[[int, Array], None]) -> None:
@@ -104,7 +116,7 @@ def test_every_epoch_visits_every_image_once_and_ends_with_a_record(batch_size: 
         SGD(0.1),
         batch_size=batch_size,
         iterations=epochs * batches,
-        save=lambda h: saved.append(len(h.epochs)),
+        callbacks=[Saved(lambda h: saved.append(len(h.epochs)))],
         quiet=True,
     )
     assert [r.epoch for r in history.epochs] == [1, 2, 3]
@@ -159,6 +171,7 @@ def test_accuracies_are_shares_of_all_images() -> None:
         small_network(), data, SGD(0.5), batch_size=40, iterations=1, quiet=True
     ).epochs
     assert record.validation_accuracy is not None
+    assert record.test_accuracy is not None
     assert (record.validation_accuracy * 7) == pytest.approx(round(record.validation_accuracy * 7))
     assert (record.test_accuracy * 13) == pytest.approx(round(record.test_accuracy * 13))
 
@@ -244,7 +257,7 @@ class Scripted(TwoLayerNet):
             SGD(1.0),
             batch_size=10 // BATCHES,
             iterations=iterations,
-            patience=patience,
+            callbacks=[EarlyStopping(patience)] if patience else [],
             quiet=True,
         )
 
@@ -297,7 +310,15 @@ def test_the_test_images_have_no_say() -> None:
 
     def weights(data: Data) -> bytes:
         network = small_network()
-        train(network, data, Adam(0.01), batch_size=7, iterations=50, patience=2, quiet=True)
+        train(
+            network,
+            data,
+            Adam(0.01),
+            batch_size=7,
+            iterations=50,
+            callbacks=[EarlyStopping(2)],
+            quiet=True,
+        )
         return network.params.flat.tobytes()
 
     other_labels = replace(data, t_test=(data.t_test + 1) % 10)
@@ -321,7 +342,13 @@ def test_averaged_weights_are_measured_and_restored_while_training_goes_on_with_
                 averages.append(optimizer.slots.get("average", np.zeros(0)).copy())
 
         history = train(
-            network, data, optimizer, batch_size=20, iterations=12, save=save, quiet=True
+            network,
+            data,
+            optimizer,
+            batch_size=20,
+            iterations=12,
+            callbacks=[Saved(save)],
+            quiet=True,
         )
         return network, history, latest, averages
 
@@ -362,11 +389,11 @@ def test_a_loss_that_is_no_number_stops_training(loss: float) -> None:
             SGD(0.25),
             batch_size=5,
             iterations=12,
-            save=lambda h: saved.append(len(h.losses)),
+            callbacks=[Saved(lambda h: saved.append(len(h.losses)))],
             quiet=True,
         )
     message = str(caught.value)
-    for part in (str(loss), "epoch 2", "batch 2 of 4", "learning rate 0.25", "--learning-rate"):
+    for part in (str(loss), "epoch 2", "batch 2 of 4", "learning rate 0.25", "lower learning rate"):
         assert part in message
     assert saved[-1] == 4  # what was saved before stays the latest
     assert network.params.flat.tobytes() == weights  # no step was taken on it
@@ -400,7 +427,7 @@ def test_weights_that_the_last_step_ruins_are_an_error_and_not_saved(
             SGD(learning_rate),
             batch_size=15,
             iterations=4,
-            save=lambda h: saved.append(len(h.losses)),
+            callbacks=[Saved(lambda h: saved.append(len(h.losses)))],
             quiet=True,
         )
     assert 4 not in saved
@@ -419,7 +446,7 @@ def test_ctrl_c_ends_after_the_batch_with_everything_saved() -> None:
         SGD(0.1),
         batch_size=5,
         iterations=20,
-        save=lambda h: saved.append(len(h.losses)),
+        callbacks=[Saved(lambda h: saved.append(len(h.losses)))],
         quiet=True,
     )
     assert history.interrupted
@@ -438,7 +465,7 @@ def test_ctrl_c_before_the_first_epoch_ends() -> None:
         SGD(0.1),
         batch_size=5,
         iterations=20,
-        save=lambda h: saved.append(len(h.losses)),
+        callbacks=[Saved(lambda h: saved.append(len(h.losses)))],
         quiet=True,
     )
     assert history.interrupted
@@ -656,6 +683,7 @@ def test_two_layers_learn_mnist(real_data: Path) -> None:
     network = TwoLayerNet(784, 50, 10, rng=np.random.default_rng(0))
     history = train(network, data, SGD(0.1), iterations=600, quiet=True)
     assert history.best is not None
+    assert history.best.test_accuracy is not None
     assert 0.70 < history.best.test_accuracy < 0.999
     assert history.best.test_accuracy == network.accuracy(data.x_test, data.t_test)
 

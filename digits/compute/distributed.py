@@ -1,9 +1,9 @@
-"""Processes that train one network together, on one machine or many: each of them, called a rank,
-works on its share of every batch, and what they find is averaged.  `mpiexec -n N` starts them and
-carries their messages; a process that is started by itself is the only rank.
+"""Processes that train one network together, on one machine or many: data parallelism over MPI.
+Each process works on its shard of every batch, and their gradients are averaged; `mpiexec -n N`
+starts them, and a process that is started by itself is a group of one.
 
-The weights, the noise and the order of the images are the same at every rank, so N ranks do what
-one process does, to rounding, and the same number of ranks does the same to the last bit.
+Weights, random generators and the order of the images are the same in every process, so N of them
+do what one does, to rounding, and the same number of processes does the same to the last bit.
 """
 
 import os
@@ -22,9 +22,12 @@ from digits.types import Array
 
 T = TypeVar("T")
 
-NUMBER_STARTED = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
+SIZE_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
 """Where mpiexec tells a process how many it has started: Open MPI's, and that of MPICH and its
 kin."""
+
+FORWARDING = 0.2
+"""Seconds in which mpiexec passes on what a process has written, before it is told to abort."""
 
 
 class Communicator(Protocol):
@@ -38,9 +41,9 @@ class Communicator(Protocol):
     def Abort(self, errorcode: int) -> Any: ...
 
 
-class _Batch(NamedTuple):
-    """A batch that ranks share: its size, the rows that are worked on here, and the share of the
-    batch that they are, which is the weight of their means.
+class _GlobalBatch(NamedTuple):
+    """A batch that a group shares: its size, the rows of this process, and the fraction of it that
+    they are, which is the weight of their means.
     """
 
     size: int
@@ -49,104 +52,157 @@ class _Batch(NamedTuple):
     communicator: Communicator
 
 
-_batch: ContextVar[_Batch | None] = ContextVar("_batch", default=None)
+_global_batch: ContextVar[_GlobalBatch | None] = ContextVar("_global_batch", default=None)
 
 
-class Ranks:
-    """The ranks of a run as one of them sees them; without a communicator, this process alone."""
+class ProcessGroup:
+    """The processes of a run as one of them, number `rank` of `size`, sees them; without a
+    communicator, this process alone.
+    """
 
     def __init__(self, communicator: Communicator | None = None) -> None:
         self.communicator = communicator
         self.rank = communicator.Get_rank() if communicator else 0
         self.size = communicator.Get_size() if communicator else 1
 
-    def part(self, n: int) -> slice:
-        """This rank's share of n rows; the shares of all are range(n), and none is longer than
-        another by more than one.
+    def shard(self, n: int) -> slice:
+        """This process's shard of n rows; those of all are range(n), and their lengths differ by at
+        most one.
         """
         return slice(n * self.rank // self.size, n * (self.rank + 1) // self.size)
 
     @contextmanager
-    def share(self, n: int) -> Iterator[slice]:
-        """Yields the rows of a batch of n samples that this rank is to work on.  Inside, `average`
-        and `whole_batch` speak of the batch.
+    def sharded_batch(self, n: int) -> Iterator[slice]:
+        """Yields the rows of a batch of n samples that this process works on.  Inside,
+        `all_reduce_mean` and `global_batch` speak of the whole batch.
 
-        Where n is less than the number of ranks, one whose share is empty works on the first row
-        and counts for nothing: the others wait for it at every average.
+        Where n is less than the number of processes, one whose shard is empty works on the first
+        row with a weight of 0: the others wait for it at every mean.
         """
         if self.communicator is None:
             yield slice(0, n)
             return
-        rows = self.part(n)
+        rows = self.shard(n)
         weight = (rows.stop - rows.start) / n
         rows = rows if weight else slice(0, 1)
-        before = _batch.set(_Batch(n, rows, weight, self.communicator))
+        before = _global_batch.set(_GlobalBatch(n, rows, weight, self.communicator))
         try:
             yield rows
         finally:
-            _batch.reset(before)
+            _global_batch.reset(before)
 
-    def gather(self, rows: Array) -> Array:
-        """The rows of all ranks, each having given those of its `part`, at every rank."""
+    def all_gather(self, rows: Array) -> Array:
+        """The rows of all processes, each having given those of its `shard`, in every process."""
         if self.communicator is None:
             return rows
         return np.concatenate(self.communicator.allgather(rows))
 
-    def first(self, work: Callable[[], T]) -> T:
-        """What work() gives at rank 0, at every rank.  If it raises there, the others leave with
-        SystemExit: rank 0 says why.
+    def any(self, flag: bool) -> bool:
+        """Whether the flag is set in any process, known to all."""
+        return flag if self.communicator is None else any(self.communicator.allgather(flag))
+
+    def broadcast(self, work: Callable[[], T]) -> T:
+        """What work() returns in process 0, in every process.  If it raises there, the others end
+        with SystemExit: process 0 says why.
         """
         if self.communicator is None:
             return work()
-        answer: list[T] = []
+        result: list[T] = []
         try:
             if self.rank == 0:
-                answer.append(work())
+                result.append(work())
         finally:
-            answer = self.communicator.bcast(answer)
-        if not answer:
+            result = self.communicator.bcast(result)
+        if not result:
             raise SystemExit
-        return answer[0]
+        return result[0]
+
+    def synchronize(self, network: Any, optimizer: Any, history: T) -> T:
+        """Bring network and optimizer to the state of those of process 0; its history."""
+        if self.communicator is None:
+            return history
+        params, buffers, rng, iterations, slots, history = self.broadcast(
+            lambda: (
+                network.params.flat,
+                network.buffers.flat,
+                network.rng.bit_generator.state,
+                optimizer.iterations,
+                optimizer.slots,
+                history,
+            )
+        )
+        network.params.flat[...], network.buffers.flat[...] = params, buffers
+        network.rng.bit_generator.state = rng
+        optimizer.iterations, optimizer.slots = iterations, slots
+        return history
+
+    def parallel(self, network: Any) -> Any:
+        """The network, its batches sharded over the group if that has several processes."""
+        return network if self.communicator is None else DataParallel(network, self)
 
     def cores(self) -> int:
-        """How many processors each rank of this machine may keep busy, at least 1."""
-        # mpiexec may have bound ranks to processors of their own, or left all to all of them.
+        """How many processors each process of this machine may keep busy, at least 1."""
+        # mpiexec may have bound processes to processors of their own, or left all to all of them.
         affinity = getattr(os, "sched_getaffinity", lambda _: set(range(os.cpu_count() or 1)))
         here = (platform.node(), affinity(0))
-        all_ranks = self.communicator.allgather(here) if self.communicator else [here]
-        neighbours = [cores for machine, cores in all_ranks if machine == here[0]]
-        return max(1, len(set().union(*neighbours)) // len(neighbours))
+        everywhere = self.communicator.allgather(here) if self.communicator else [here]
+        neighbors = [cores for machine, cores in everywhere if machine == here[0]]
+        return max(1, len(set().union(*neighbors)) // len(neighbors))
 
-    def leave(self, why: str, status: int) -> int:
-        """Say why on stderr, and end the run of all ranks, who would wait for this one for ever.
-        For a process alone, only the exit status to end with.
+    def abort(self, why: str, status: int) -> int:
+        """Say why on stderr, and end the run of all processes, who would wait for this one for
+        ever.  For a process alone, only the exit status to end with.
         """
         if self.communicator is not None:
             why = f"{why} (rank {self.rank} of {self.size}, on {platform.node()})"
         if self.rank:
-            time.sleep(1)  # if the same befell all, rank 0 says so and ends the run meanwhile
-        with suppress(OSError):  # nobody reads it
-            sys.stderr.write(f"{why}\n")
-            sys.stderr.flush()
-        if self.communicator is None:
-            return status
-        self.communicator.Abort(status)
+            time.sleep(1)  # if the same happened in all, rank 0 says so and ends the run meanwhile
+        if sys.stderr is not None:
+            with suppress(OSError):  # a closed pipe
+                sys.stderr.write(f"{why}\n")
+                sys.stderr.flush()
+        if self.communicator is not None:
+            time.sleep(FORWARDING)
+            self.communicator.Abort(status)
         return status
 
 
-ALONE = Ranks()
+SINGLE_PROCESS = ProcessGroup()
 """A process that was started by itself."""
 
 
-def join() -> Ranks:
-    """The ranks that mpiexec started, this process among them; or this process alone.  An error
-    that nobody catches ends the run of all.
+class DataParallel:
+    """A network whose batches are sharded over a group: the loss, gradient and probabilities of the
+    whole batch, in every process.  For all else it is the network itself.
+    """
+
+    def __init__(self, network: Any, group: ProcessGroup) -> None:
+        self.network, self.group = network, group
+
+    def loss_and_gradient(self, x: Array, t: Array) -> tuple[float, Any]:
+        """Mean loss over all shards, and its gradient."""
+        with self.group.sharded_batch(len(x)) as rows:
+            loss, grads = self.network.loss_and_gradient(x[rows], t[rows])
+            all_reduce_mean(grads.flat)
+            return all_reduce_mean(np.array([loss])).item(), grads
+
+    def predict(self, x: Array) -> Array:
+        """Probabilities for all rows, those of each shard computed by its process."""
+        return self.group.all_gather(self.network.predict(x[self.group.shard(len(x))]))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.network, name)
+
+
+def init() -> ProcessGroup:
+    """The group that mpiexec started, this process among them; or this process alone.  An error
+    that nothing catches ends the run of all.
 
     Raises ConnectionError if mpi4py is missing, or does not find as many processes as were started.
     """
-    started = max(int(os.environ.get(name, "1")) for name in NUMBER_STARTED)
+    started = max(int(os.environ.get(name, "1")) for name in SIZE_VARIABLES)
     if started == 1:
-        return ALONE
+        return SINGLE_PROCESS
     try:
         from mpi4py import MPI  # noqa: PLC0415  (it starts MPI, which a process alone does not need)
     except (ImportError, RuntimeError) as error:
@@ -167,32 +223,33 @@ def join() -> Ranks:
         kind: type[BaseException], error: BaseException, trace: TracebackType | None
     ) -> None:
         sys.__excepthook__(kind, error, trace)
+        time.sleep(FORWARDING)
         world.Abort(1)
 
     sys.excepthook = end_all
-    return Ranks(world)
+    return ProcessGroup(world)
 
 
-# --- inside a shared batch ------------------------------------------------------------------------
+# --- for layers, inside a sharded batch -----------------------------------------------------------
 
 
-def average(x: Array) -> Array:
-    """Turn means over the rows that are here into means over the whole batch: x, changed in place.
+def all_reduce_mean(x: Array) -> Array:
+    """Turn means over the rows of this process into means over the whole batch: changes x itself.
 
-    A mean over n rows is sum_r (n_r / n) mean_r, over the ranks r and their n_r rows.  Every rank
-    must ask for it, as often as the others and in the same order.
+    A mean over n rows is sum_r (n_r / n) mean_r, over the processes r and their n_r rows.  Every
+    process must call it, as often as the others and in the same order.
     """
-    batch = _batch.get()
+    batch = _global_batch.get()
     if batch is not None:
         x *= batch.weight
         batch.communicator.Allreduce(None, x)  # None: the sum takes the place of the summands
     return x
 
 
-def whole_batch(x: Array) -> tuple[int, slice]:
-    """How many rows the batch has of which x are those here, and which of them x are.
+def global_batch(x: Array) -> tuple[int, slice]:
+    """How many rows the whole batch has, and which of them x, the rows of this process, are.
 
-    Noise is drawn for all rows at every rank, and so does not depend on who works on them.
+    Dropout draws its masks for all rows in every process, so they do not depend on the shards.
     """
-    batch = _batch.get()
+    batch = _global_batch.get()
     return (len(x), slice(None)) if batch is None else (batch.size, batch.rows)

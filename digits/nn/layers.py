@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 import functions
-from digits.compute.distributed import average, whole_batch
+from digits.compute.distributed import all_reduce_mean, global_batch
 from digits.compute.threads import matmul
 from digits.nn.initializers import Initializer, get_initializer
 from digits.types import Array, Shape
@@ -390,7 +390,7 @@ class Dropout(Layer):
         self.mask: Array | None = None
         if not training or self.rate == 0:
             return x
-        n, here = whole_batch(x)  # for one process, len(x) and all of them
+        n, here = global_batch(x)  # for one process, len(x) and all of them
         kept = self.rng.random((n, *x.shape[1:]), dtype=np.float32)[here] >= self.rate
         self.mask = kept.astype(x.dtype) * (1 / (1 - self.rate))
         return x * self.mask
@@ -433,9 +433,9 @@ class BatchNormalization(Layer):
         mean, variance = self.buffers["moving_mean"], self.buffers["moving_variance"]
         if training:
             others = tuple(range(x.ndim - 1))  # samples, and positions of an image
-            batch_mean = average(np.mean(x, axis=others))
+            batch_mean = all_reduce_mean(np.mean(x, axis=others))
             # About the mean of the whole batch, not of the rows here: so it can be averaged, too.
-            batch_variance = average(np.var(x, axis=others, mean=batch_mean))
+            batch_variance = all_reduce_mean(np.var(x, axis=others, mean=batch_mean))
             mean += (1 - self.momentum) * (batch_mean - mean)
             variance += (1 - self.momentum) * (batch_variance - variance)
             mean, variance = batch_mean, batch_variance
@@ -462,7 +462,7 @@ class BatchNormalization(Layer):
             # Where ranks share a batch, dy is the slope of the mean loss of the rows here: larger
             # than that of the whole batch as these are fewer.  So `average` makes of these sums
             # those of the whole batch, and the number of values here brings them to dy's scale.
-            dbeta, dgamma = average(np.stack([dbeta, dgamma]))
+            dbeta, dgamma = all_reduce_mean(np.stack([dbeta, dgamma]))
             dy = dy - (dbeta + self.z * dgamma) / math.prod(dy.shape[:-1])
         return dy * (self.weights["gamma"] * self.inverse)
 

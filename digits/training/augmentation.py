@@ -4,23 +4,17 @@ A network that has seen every image turned, stretched, bent, thickened and badly
 digit is instead of learning the training images by heart (Simard, Steinkraus and Platt, "Best
 practices for convolutional neural networks applied to visual document analysis", 2003).
 
-`Augmentation` says how much of each change there is and applies it; `step_generator` gives every
-training step randomness of its own; `prefetch` prepares the next batches in a thread while the
-current one is trained on; `looks` moves images a little when they are to be read.
+`Augmentation` says how much of each change there is and applies it; `looks` moves images a little
+when they are to be read.
 """
 
-import contextlib
-import queue
-import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-T = TypeVar("T")
 Images = NDArray[np.float32]
 
 SIDE = 28
@@ -132,40 +126,6 @@ class Augmentation:
             from_x += field[:n]
             from_y += field[n:]
         return _interpolated(images, from_x, from_y)
-
-
-def step_generator(seed: int, step: int) -> np.random.Generator:
-    """Randomness that depends on the seed and the number of the training step, nothing else.
-
-    A run that is interrupted and resumed at step k therefore sees the same images as one that
-    never stopped.  Raises ValueError if `seed` or `step` is negative.
-    """
-    if seed < 0 or step < 0:
-        raise ValueError(f"expected a seed and a step of 0 or more, received {seed} and {step}")
-    return np.random.default_rng((seed, step))
-
-
-def prefetch(batches: Iterable[T], depth: int = 2) -> Generator[T, None, None]:
-    """Yield the items of `batches`, which a thread prepares up to `depth` ahead.
-
-    The items and their order are those of `batches`; an exception that it raises is raised here,
-    in its place.  The thread starts with the first item asked for, and ends with the last one,
-    or, when the iterator is closed or dropped early, after the item it is working on.
-
-        def batches(first_step):
-            for step in range(first_step, last_step):
-                rng = step_generator(seed, step)
-                chosen = rng.integers(0, len(x), 128)
-                yield augment(x[chosen], rng), t[chosen]
-
-        for x_batch, t_batch in prefetch(batches(0)):
-            ...
-
-    Raises ValueError if `depth` is below 1.
-    """
-    if depth < 1:
-        raise ValueError(f"expected depth >= 1 batches ahead, received {depth}; 2 is enough")
-    return _prefetch(batches, depth)
 
 
 def _check(x: Images, rng: np.random.Generator) -> None:
@@ -386,45 +346,3 @@ def looks(x: Images, count: int) -> Iterator[Images]:
         # the same for all images
         from_x, from_y = (np.tile(places, (len(x), 1, 1)) for places in (from_x, from_y))
         yield _interpolated(images, from_x, from_y).reshape(x.shape)
-
-
-# --- Overlapping with training ------------------------------------------------------------------
-
-
-class _End(NamedTuple):
-    """Follows the last batch: nothing more comes, and why if that is an error."""
-
-    error: BaseException | None
-
-
-def _prefetch(batches: Iterable[T], depth: int) -> Generator[T, None, None]:
-    ready: queue.Queue[T | _End] = queue.Queue(depth)
-    stopped = threading.Event()
-
-    def prepare() -> None:
-        end = _End(None)
-        try:
-            for batch in batches:
-                if stopped.is_set():
-                    return
-                ready.put(batch)
-        except BaseException as error:
-            end = _End(error)
-        if not stopped.is_set():
-            ready.put(end)
-
-    thread = threading.Thread(target=prepare, name="prefetch", daemon=True)
-    thread.start()
-    try:
-        while not isinstance(item := ready.get(), _End):
-            yield item
-        if item.error is not None:
-            raise item.error
-    finally:
-        # The thread may be waiting for room in the queue; once there is room and it is told to
-        # stop, it puts at most the batch in hand.
-        stopped.set()
-        with contextlib.suppress(queue.Empty):
-            while True:
-                ready.get_nowait()
-        thread.join()

@@ -13,7 +13,33 @@ import numpy as np
 from digits.files.npz import StorageError, check_arrays, load_arrays, save_arrays
 from digits.nn.network import Network
 from digits.nn.optimizers import Optimizer
+from digits.training.callbacks import Callback, Training
 from digits.training.history import EpochRecord, History
+
+
+class Checkpoint(Callback):
+    """Save a checkpoint before the first batch, after each epoch and at the end of a training."""
+
+    def __init__(self, path: Path, run: dict[str, Any]) -> None:
+        self.path, self.run = path, run
+
+    def on_train_begin(self, training: Training) -> None:
+        self.saved = len(training.history.losses)
+        if self.saved == 0:  # if that is not possible, better to learn it now
+            self.save(training)
+
+    def on_epoch_end(self, training: Training) -> None:
+        self.saved = len(training.history.losses)
+        self.save(training)
+
+    def on_train_end(self, training: Training) -> None:
+        if len(training.history.losses) > self.saved:  # stopped within an epoch
+            self.save(training)
+
+    def save(self, training: Training) -> None:
+        """Write the state of the training, all at once."""
+        network, optimizer, history = training.network, training.optimizer, training.history
+        save_checkpoint(self.path, network, optimizer, history, self.run)
 
 
 def save_checkpoint(
@@ -86,7 +112,7 @@ def load_checkpoint(path: Path, network: Network, optimizer: Optimizer) -> Histo
 def _record(values: dict[str, Any]) -> EpochRecord:
     record = EpochRecord(**values)
     for name, value in asdict(record).items():
-        if value is not None or not name.startswith("validation"):
+        if value is not None or not name.startswith(("validation", "test")):
             _number(value, int if name in ("epoch", "iteration") else float)
     return record
 

@@ -11,17 +11,17 @@ from digits.types import Array
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """How good a network was after an epoch.  Validation figures are None without such images."""
+    """How good a network was after an epoch; figures of a part without images are None."""
 
     epoch: int
     iteration: int
     learning_rate: float
     train_loss: float
     train_accuracy: float
-    validation_loss: float | None
-    validation_accuracy: float | None
-    test_loss: float
-    test_accuracy: float
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
+    test_loss: float | None = None
+    test_accuracy: float | None = None
 
     def is_better_than(self, other: "EpochRecord") -> bool:
         """More validation images right, or as many with less loss; without any, later is better.

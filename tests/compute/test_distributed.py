@@ -11,10 +11,8 @@ import subprocess
 import sys
 import threading
 import types
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib.util import find_spec
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +22,23 @@ from few_steps import trained
 from tiny_data import digits, small_with_dropout, write_data_set
 
 import train_net
-from digits.compute.distributed import ALONE, NUMBER_STARTED, Ranks, average, join, whole_batch
+from digits.compute.distributed import (
+    SINGLE_PROCESS,
+    SIZE_VARIABLES,
+    ProcessGroup,
+    all_reduce_mean,
+    global_batch,
+    init,
+)
 from digits.nn.layers import BatchNormalization, Dense, Dropout
 from digits.nn.optimizers import SGD, Adam
 from digits.nn.sequential import Sequential
 from digits.recipes import RECIPES
-from digits.training.checkpoints import load_checkpoint, save_checkpoint
-from digits.training.history import History
+from digits.training.batches import ShuffledBatches
+from digits.training.callbacks import Callback, CtrlC, Training
+from digits.training.checkpoints import Checkpoint, load_checkpoint
 from digits.types import Array
-from train_net import train
+from train_net import train, train_loop
 
 # --- ranks in threads -----------------------------------------------------------------------------
 
@@ -81,13 +87,13 @@ class Communicator:
         self.room.barrier.abort()
 
 
-def by_ranks(size: int, work: Callable[[Ranks], Any]) -> list[Any]:
+def by_ranks(size: int, work: Callable[[ProcessGroup], Any]) -> list[Any]:
     """What work(ranks) gives at each of `size` ranks; an error at one is raised here."""
     room, results, errors = Room(size), [None] * size, list[BaseException]()
 
     def live(rank: int) -> None:
         try:
-            results[rank] = work(Ranks(Communicator(room, rank)))
+            results[rank] = work(ProcessGroup(Communicator(room, rank)))
         except BaseException as error:
             errors.append(error)
             room.barrier.abort()
@@ -105,9 +111,9 @@ def by_ranks(size: int, work: Callable[[Ranks], Any]) -> list[Any]:
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
 @pytest.mark.parametrize("n", [0, 1, 2, 5, 10, 100])
 def test_parts_are_even_and_gathered_in_order(size: int, n: int) -> None:
-    def work(ranks: Ranks) -> tuple[int, Array]:
-        own = np.arange(n)[ranks.part(n)]
-        return len(own), ranks.gather(own)
+    def work(ranks: ProcessGroup) -> tuple[int, Array]:
+        own = np.arange(n)[ranks.shard(n)]
+        return len(own), ranks.all_gather(own)
 
     lengths, gathered = zip(*by_ranks(size, work), strict=True)
     assert max(lengths) - min(lengths) <= 1
@@ -121,10 +127,10 @@ def test_an_average_is_the_mean_of_the_batch(size: int, n: int) -> None:
     """Also where some ranks have more rows than others, or none."""
     x = np.random.default_rng(n).random((n, 4))
 
-    def work(ranks: Ranks) -> tuple[Array, Array]:
-        with ranks.share(n) as rows:
-            assert whole_batch(x[rows]) == (n, rows)
-            return average(np.mean(x[rows], axis=0)), x[rows]
+    def work(ranks: ProcessGroup) -> tuple[Array, Array]:
+        with ranks.sharded_batch(n) as rows:
+            assert global_batch(x[rows]) == (n, rows)
+            return all_reduce_mean(np.mean(x[rows], axis=0)), x[rows]
 
     for mean, own in by_ranks(size, work):
         np.testing.assert_allclose(mean, x.mean(axis=0), rtol=1e-12)
@@ -133,23 +139,26 @@ def test_an_average_is_the_mean_of_the_batch(size: int, n: int) -> None:
 
 def test_outside_a_shared_batch_and_alone_nothing_is_averaged() -> None:
     x = np.ones((3, 4))
-    assert average(x) is x
+    assert all_reduce_mean(x) is x
     assert (x == 1).all()
-    assert whole_batch(x) == (3, slice(None))
-    with ALONE.share(3) as rows:
+    assert global_batch(x) == (3, slice(None))
+    with SINGLE_PROCESS.sharded_batch(3) as rows:
         assert rows == slice(0, 3)
-        assert (average(x) == 1).all()
-        assert whole_batch(x) == (3, slice(None))
+        assert (all_reduce_mean(x) == 1).all()
+        assert global_batch(x) == (3, slice(None))
 
 
 def test_what_rank_0_does_is_known_to_all() -> None:
-    assert by_ranks(3, lambda ranks: ranks.first(lambda: {"rank": ranks.rank})) == [{"rank": 0}] * 3
+    assert (
+        by_ranks(3, lambda ranks: ranks.broadcast(lambda: {"rank": ranks.rank}))
+        == [{"rank": 0}] * 3
+    )
 
 
 def test_what_rank_0_cannot_do_ends_the_others_in_silence() -> None:
-    def work(ranks: Ranks) -> str:
+    def work(ranks: ProcessGroup) -> str:
         try:
-            ranks.first(lambda: 1 / 0)
+            ranks.broadcast(lambda: 1 / 0)
         except ZeroDivisionError:
             return "raised"
         except SystemExit as leaving:
@@ -176,9 +185,9 @@ def test_cores_are_divided_among_the_ranks_of_a_machine(
     communicator = Communicator(Room(1), 0)
     monkeypatch.setattr("platform.node", lambda: machines[0][0])
     monkeypatch.setattr("os.sched_getaffinity", lambda _: machines[0][1])
-    assert Ranks().cores() == len(machines[0][1])
+    assert ProcessGroup().cores() == len(machines[0][1])
     monkeypatch.setattr(communicator, "allgather", lambda here: [here, *machines[1:]])
-    assert Ranks(communicator).cores() == cores
+    assert ProcessGroup(communicator).cores() == cores
 
 
 # --- training -------------------------------------------------------------------------------------
@@ -207,7 +216,7 @@ def test_the_same_number_of_ranks_does_the_same_to_the_last_bit(name: str) -> No
 def test_dropout_and_batch_statistics_of_any_layer() -> None:
     """Also in front of all weights, and on a single image."""
 
-    def work(ranks: Ranks = ALONE) -> tuple[Array, Array]:
+    def work(ranks: ProcessGroup = SINGLE_PROCESS) -> tuple[Array, Array]:
         rng = np.random.default_rng(0)
         network = Sequential(
             [
@@ -229,7 +238,7 @@ def test_dropout_and_batch_statistics_of_any_layer() -> None:
             batch_size=7,
             iterations=8,
             quiet=True,
-            ranks=ranks,
+            group=ranks,
         )
         return network.params.flat, network.buffers.flat
 
@@ -246,32 +255,27 @@ def test_all_start_where_rank_0_stands_and_it_alone_saves(tmp_path: Path) -> Non
     """
     data, file = digits(20, 0, 5), tmp_path / "checkpoint.npz"
 
-    def straight(ranks: Ranks = ALONE) -> Array:
+    def straight(ranks: ProcessGroup = SINGLE_PROCESS) -> Array:
         network, optimizer = small_with_dropout(np.random.default_rng(0), np.float64), Adam(0.01)
-        train(network, data, optimizer, batch_size=6, iterations=12, quiet=True, ranks=ranks)
+        train(network, data, optimizer, batch_size=6, iterations=12, quiet=True, group=ranks)
         return network.params.flat
 
-    def begin(ranks: Ranks) -> None:
+    def begin(ranks: ProcessGroup) -> None:
         network = small_with_dropout(np.random.default_rng(ranks.rank), np.float64)
-        optimizer, savers = Adam(0.01), list[int]()
-
-        def save(history: History) -> None:
-            savers.append(ranks.rank)
-            save_checkpoint(file, network, optimizer, history, {})
-
+        optimizer = Adam(0.01)
+        callbacks = [] if ranks.rank else [Checkpoint(file, {})]
         train(
             network,
             data,
             optimizer,
             batch_size=6,
             iterations=5,
-            save=save,
+            callbacks=callbacks,
             quiet=True,
-            ranks=ranks,
+            group=ranks,
         )
-        assert bool(savers) == (ranks.rank == 0)
 
-    def go_on(ranks: Ranks) -> Array:
+    def go_on(ranks: ProcessGroup) -> Array:
         network = small_with_dropout(np.random.default_rng(9), np.float64)
         optimizer, history = Adam(0.01), None
         if ranks.rank == 0:
@@ -284,7 +288,7 @@ def test_all_start_where_rank_0_stands_and_it_alone_saves(tmp_path: Path) -> Non
             iterations=12,
             history=history,
             quiet=True,
-            ranks=ranks,
+            group=ranks,
         )
         assert len(history.losses) == 12
         return network.params.flat
@@ -294,36 +298,22 @@ def test_all_start_where_rank_0_stands_and_it_alone_saves(tmp_path: Path) -> Non
         np.testing.assert_allclose(params, straight(), rtol=1e-9, atol=1e-12)
 
 
-def test_ctrl_c_at_one_rank_stops_all_after_the_same_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    pressed = threading.local()
+def test_ctrl_c_in_one_process_stops_all_after_the_same_batch() -> None:
+    class PressThird(Callback):
+        def __init__(self, ctrl_c: CtrlC) -> None:
+            self.ctrl_c = ctrl_c
 
-    @contextmanager
-    def ctrl_c() -> Iterator[threading.Event]:
-        yield pressed.event
+        def on_batch_begin(self, training: Training) -> None:
+            if training.batch == 2 and self.ctrl_c.group.rank == 1:
+                self.ctrl_c.pressed.set()
 
-    def work(ranks: Ranks) -> tuple[int, bool]:
-        pressed.event = threading.Event()
-        network = small_with_dropout(np.random.default_rng(0))
-        step, steps = network.loss_and_gradient, count(1)
-
-        def third_step_presses(x: Any, t: Any) -> Any:
-            if next(steps) == 3 and ranks.rank == 1:
-                pressed.event.set()
-            return step(x, t)
-
-        monkeypatch.setattr(network, "loss_and_gradient", third_step_presses)
-        history = train(
-            network,
-            digits(20, 0, 5),
-            SGD(0.1),
-            batch_size=5,
-            iterations=20,
-            quiet=True,
-            ranks=ranks,
-        )
+    def work(group: ProcessGroup) -> tuple[int, bool]:
+        network, data = small_with_dropout(np.random.default_rng(0)), digits(20, 0, 5)
+        batches, ctrl_c = ShuffledBatches(data.x_train, data.t_train, 5), CtrlC(group)
+        callbacks = [ctrl_c, PressThird(ctrl_c)]
+        history = train_loop(group.parallel(network), batches, SGD(0.1), 20, callbacks)
         return len(history.losses), history.interrupted
 
-    monkeypatch.setattr(train_net, "ctrl_c", ctrl_c)
     assert by_ranks(3, work) == [(3, True)] * 3
 
 
@@ -333,22 +323,22 @@ def test_ctrl_c_at_one_rank_stops_all_after_the_same_batch(monkeypatch: pytest.M
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
     """Have mpiexec, of one make or the other, start so many processes."""
-    for name in NUMBER_STARTED:
+    for name in SIZE_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     return lambda name, number: monkeypatch.setenv(name, str(number))
 
 
-@pytest.mark.parametrize("name", NUMBER_STARTED)
+@pytest.mark.parametrize("name", SIZE_VARIABLES)
 def test_one_process_needs_no_mpi(
     name: str, started: Callable[[str, int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "mpi4py", None)
-    assert join() is ALONE
+    assert init() is SINGLE_PROCESS
     started(name, 1)
-    assert join() is ALONE
+    assert init() is SINGLE_PROCESS
 
 
-@pytest.mark.parametrize("name", NUMBER_STARTED)
+@pytest.mark.parametrize("name", SIZE_VARIABLES)
 def test_many_processes_without_mpi4py_learn_what_to_install(
     name: str,
     started: Callable[[str, int], None],
@@ -377,20 +367,20 @@ def test_another_mpi_than_that_of_mpiexec_is_refused(
     monkeypatch.setitem(sys.modules, "mpi4py.MPI", mpi)
     started("PMI_SIZE", 4)
     with pytest.raises(ConnectionError, match=r"started 4 .* found 1: it uses Some MPI 1.0;"):
-        join()
+        init()
 
 
 def test_who_leaves_says_why_and_ends_the_run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert ALONE.leave("train_net: no", 1) == 1
+    assert SINGLE_PROCESS.abort("train_net: no", 1) == 1
     assert capsys.readouterr().err == "train_net: no\n"
     ended = list[int]()
     monkeypatch.setattr("time.sleep", lambda _: None)
     for rank in (0, 1):
         communicator = Communicator(Room(3), rank)
         monkeypatch.setattr(communicator, "Abort", ended.append)
-        Ranks(communicator).leave("train_net: no", 130)
+        ProcessGroup(communicator).abort("train_net: no", 130)
         assert f"train_net: no (rank {rank} of 3, on " in capsys.readouterr().err
     assert ended == [130, 130]
 
@@ -474,11 +464,11 @@ def test_mistakes_are_told_once(root: Path, arguments: list[str]) -> None:
 DYING = """
 import os, signal, sys
 import numpy as np
-from digits.compute.distributed import average, join
-ranks = join()
+from digits.compute.distributed import all_reduce_mean, init
+ranks = init()
 for step in range(1000):
-    with ranks.share(10):
-        average(np.ones(10))
+    with ranks.sharded_batch(10):
+        all_reduce_mean(np.ones(10))
         if step == 5 and ranks.rank == 1:
             {death}
 """
@@ -489,7 +479,7 @@ for step in range(1000):
     ("death", "told"),
     [
         ("raise ZeroDivisionError('the end of rank 1')", "the end of rank 1"),
-        ("ranks.leave('train_net: the disk is full', 3)", "the disk is full (rank 1 of 3, on "),
+        ("ranks.abort('train_net: the disk is full', 3)", "the disk is full (rank 1 of 3, on "),
         ("os.kill(os.getpid(), signal.SIGKILL)", ""),
     ],
 )

@@ -33,7 +33,7 @@ from digits.nn.layers import (
 )
 from digits.nn.optimizers import Adam
 from digits.nn.sequential import Input, Sequential
-from digits.training.checkpoints import save_checkpoint
+from digits.training.checkpoints import Checkpoint
 from digits.types import Array
 from train_net import train
 from two_layer_net import TwoLayerNet
@@ -116,7 +116,7 @@ def main() -> None:
         iterations=12,
         seed=3,
         quiet=True,
-        save=lambda h: save_checkpoint(FOLDER / "checkpoint.npz", trained, optimizer, h, RUN),
+        callbacks=[Checkpoint(FOLDER / "checkpoint.npz", RUN)],
     )
     expected |= {"digits": data.x_test[:5], "checkpoint": trained.predict(data.x_test[:5])}
     expected["checkpoint losses"] = np.array(history.losses)

@@ -49,7 +49,7 @@ def test_a_learning_rate_of_a_million_ends_in_a_sentence_or_in_a_network(name: s
     try:
         train(network, data, SGD(1e6), batch_size=5, iterations=12, quiet=True)
     except TrainingError as error:
-        assert "lower --learning-rate" in str(error)
+        assert "lower learning rate" in str(error)
     else:
         assert np.isfinite(network.predict(data.x_test)).all()
 
@@ -139,7 +139,7 @@ def test_one_class_only_is_learned(name: str) -> None:
     network = NETWORKS[name](np.random.default_rng(0))
     history = train(network, data, Adam(0.01), batch_size=5, iterations=40, quiet=True)
     assert history.epochs[-1].test_accuracy == 1
-    assert math.isfinite(history.epochs[-1].test_loss)
+    assert history.epochs[-1].test_loss == pytest.approx(0, abs=0.1)
 
 
 # --- few images -----------------------------------------------------------------------------------
@@ -156,23 +156,20 @@ def test_a_single_training_image_is_enough(name: str) -> None:
 NETWORK = TwoLayerNet(784, 3, 10, rng=np.random.default_rng(0))
 
 
-@pytest.mark.parametrize("part", ["train", "test"])
-def test_no_image_is_said_so(part: str) -> None:
-    data = digits(0 if part == "train" else 4, 2, 0 if part == "test" else 4)
-    with pytest.raises(ValueError, match=f"at least 1 {part} image"):
-        train(NETWORK, data, SGD(), quiet=True)
+def test_no_image_is_said_so() -> None:
+    with pytest.raises(ValueError, match="at least 1 image to train on"):
+        digits(0, 2, 4)
 
 
 @pytest.mark.parametrize("part", ["train", "validation", "test"])
 def test_images_and_labels_that_do_not_go_together(part: str) -> None:
     good = digits(4, 4, 4)
-    data = Data(**{**vars(good), f"t_{part}": good.t_train[:3]})
     with pytest.raises(ValueError, match=f"a label for each of 4 {part} images; received 3"):
-        train(NETWORK, data, SGD(), quiet=True)
+        Data(**{**vars(good), f"t_{part}": good.t_train[:3]})
 
 
 def test_batches_of_nothing() -> None:
-    with pytest.raises(ValueError, match="batches of at least 1 image; received 0"):
+    with pytest.raises(ValueError, match=r"batch size.*; received 0"):
         train(NETWORK, digits(4, 0, 4), SGD(), batch_size=0, quiet=True)
 
 

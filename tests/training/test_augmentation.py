@@ -11,7 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from digits.training import augmentation
-from digits.training.augmentation import Augmentation, looks, prefetch, step_generator
+from digits.training.augmentation import Augmentation, looks
+from digits.training.prefetch import prefetch
 
 Images = NDArray[np.float32]
 
@@ -304,33 +305,6 @@ def test_rng_must_be_a_generator(x: Images) -> None:
         EVERYTHING(x, 0)  # type: ignore[arg-type]
 
 
-# --- A step's own randomness --------------------------------------------------------------------
-
-
-def test_step_generator_depends_on_seed_and_step_only() -> None:
-    draws = {
-        (seed, step): tuple(step_generator(seed, step).random(3))
-        for seed in range(3)
-        for step in range(30)
-    }
-    assert len(set(draws.values())) == 90
-    assert draws[1, 20] == tuple(step_generator(1, 20).random(3))
-
-
-def test_a_resumed_run_sees_the_same_images(x: Images) -> None:
-    def batches(first_step: int) -> Iterator[Images]:
-        for step in range(first_step, 10):
-            rng = step_generator(0, step)
-            chosen = rng.integers(0, len(x), 8)
-            yield EVERYTHING(x[chosen], rng)
-
-    whole = list(prefetch(batches(0)))
-    resumed = list(prefetch(batches(6), depth=3))
-    plain = list(batches(0))
-    assert all(np.array_equal(a, b) for a, b in zip(whole, plain, strict=True))
-    assert all(np.array_equal(a, b) for a, b in zip(whole[6:], resumed, strict=True))
-
-
 # --- Looking more than once -----------------------------------------------------------------------
 
 
@@ -475,5 +449,5 @@ def test_nothing_starts_before_the_first_item_is_asked_for() -> None:
 
 @pytest.mark.parametrize("depth", [0, -1])
 def test_depth_is_at_least_one(depth: int) -> None:
-    with pytest.raises(ValueError, match="expected depth >= 1"):
+    with pytest.raises(ValueError, match="number of items to prepare ahead"):
         prefetch(range(3), depth)

@@ -27,7 +27,8 @@ from digits.nn.parameters import Parameters
 from digits.nn.sequential import Sequential
 from digits.recipes import RECIPES, Recipe
 from digits.training.augmentation import Augmentation
-from digits.training.checkpoints import load_checkpoint, load_run, save_checkpoint
+from digits.training.callbacks import EarlyStopping
+from digits.training.checkpoints import Checkpoint, load_checkpoint, load_run, save_checkpoint
 from digits.training.history import History
 from digits.types import Array
 from train_net import Data, train
@@ -157,7 +158,7 @@ def play(plan: Plan, folder: Path, stop_after: int | None = None) -> dict[str, b
         seed=5,
         augment=plan.recipe.augment,
         history=history,
-        save=lambda h: save_checkpoint(path, network, optimizer, h, RUN),
+        callbacks=[Checkpoint(path, RUN)],
         quiet=True,
     )
     assert history.interrupted is (stop_after is not None)
@@ -235,9 +236,8 @@ def test_an_early_stop_stays_one(tmp_path: Path) -> None:
             optimizer,
             batch_size=10,
             iterations=40,
-            patience=2,
             history=history,
-            save=lambda h: save_checkpoint(path, network, optimizer, h, RUN),
+            callbacks=[EarlyStopping(2), Checkpoint(path, RUN)],
             quiet=True,
         )
         return len(history.epochs), history.to_csv()
@@ -281,7 +281,7 @@ def test_a_longer_plan_for_a_run_that_ended_within_an_epoch(
             batch_size=10,
             iterations=iterations,
             history=history,
-            save=lambda h: save_checkpoint(path, network, optimizer, h, RUN),
+            callbacks=[Checkpoint(path, RUN)],
             quiet=True,
         )
         assert history.best is not None

@@ -31,6 +31,7 @@ from digits.nn.layers import (
 from digits.nn.network import Network
 from digits.nn.optimizers import Adam
 from digits.nn.sequential import Sequential
+from digits.training.callbacks import EarlyStopping
 from digits.training.checkpoints import load_checkpoint, save_checkpoint
 from digits.types import Array
 from train_net import TrainingError, train
@@ -183,7 +184,7 @@ def test_checkpoints(fuzz: Fuzzer) -> None:
         iterations = optimizer.iterations + 2
         train(
             network, data, optimizer, batch_size=4, iterations=iterations,
-            history=history, patience=3, quiet=True,
+            history=history, callbacks=[EarlyStopping(3)], quiet=True,
         )  # fmt: skip
         history.to_csv()
         save_checkpoint(again, network, optimizer, history, run)

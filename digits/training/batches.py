@@ -1,0 +1,98 @@
+"""The images that a network is trained on, chosen by and tested with, and the order in which an
+epoch goes through them: every training image once, in batches, shuffled by seed and epoch alone.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from digits.training.prefetch import prefetch
+from digits.types import Array
+from digits.validation import check, positive_int
+from functions import require_finite
+
+Augment = Callable[[Array, np.random.Generator], Array]
+"""Returns a changed copy of a batch of images."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """Three parts that share no image: x float (n, 784) in [0, 1], t class indices (n,).
+
+    Weights are fitted to the first part, choices are made on the second, the third is only
+    measured.  Without a second or third part its arrays are empty.
+
+    Raises ValueError if images and labels do not go together, or a pixel is not finite.
+    """
+
+    x_train: Array
+    t_train: Array
+    x_validation: Array = field(default_factory=lambda: np.zeros((0, 784), np.float32))
+    t_validation: Array = field(default_factory=lambda: np.zeros(0, int))
+    x_test: Array = field(default_factory=lambda: np.zeros((0, 784), np.float32))
+    t_test: Array = field(default_factory=lambda: np.zeros(0, int))
+
+    def __post_init__(self) -> None:
+        for name, (x, t) in self.parts().items():
+            check(len(x) == len(t), f"a label for each of {len(x):,} {name} images", len(t))
+            require_finite(x)
+        check(len(self.x_train) > 0, "at least 1 image to train on", 0)
+
+    def parts(self) -> dict[str, tuple[Array, Array]]:
+        """Images and labels by the name of their part, "train", "validation" or "test"."""
+        return {
+            "train": (self.x_train, self.t_train),
+            "validation": (self.x_validation, self.t_validation),
+            "test": (self.x_test, self.t_test),
+        }
+
+
+class Batches(Protocol):
+    """A source of batches, as the training loop uses it."""
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        ...
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterable[tuple[ArrayLike, ArrayLike]]:
+        """The batches (x, t) of an epoch, counted from 0, from batch `start` on."""
+        ...
+
+
+@dataclass(frozen=True)
+class ShuffledBatches:
+    """All images x with their labels t, in an order that depends on seed and epoch alone.
+
+    The last batch of an epoch takes what is left.  `augment` changes each batch, with a random
+    generator that depends on seed, epoch and batch alone, in a thread that works ahead.
+    """
+
+    x: Array
+    t: Array
+    batch_size: int = 100
+    seed: int = 0
+    augment: Augment | None = None
+
+    def __post_init__(self) -> None:
+        positive_int(self.batch_size, "a batch size")
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.x) / self.batch_size)
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterable[tuple[Array, Array]]:
+        """The batches of an epoch from number `start` on."""
+        batches = self._batches(epoch, start)
+        return batches if self.augment is None else prefetch(batches)
+
+    def _batches(self, epoch: int, start: int) -> Iterator[tuple[Array, Array]]:
+        order = np.random.default_rng((self.seed, epoch)).permutation(len(self.x))
+        for i in range(start, len(self)):
+            chosen = order[i * self.batch_size : (i + 1) * self.batch_size]
+            x = self.x[chosen]
+            if self.augment is not None:
+                x = self.augment(x, np.random.default_rng((self.seed, epoch, i)))
+            yield x, self.t[chosen]

@@ -1,0 +1,257 @@
+"""What happens around the steps of a training: each callback is one concern, told of the begin and
+end of the training, its epochs and its batches.  The loop itself (train_net.py) only takes steps.
+"""
+
+import math
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from digits.cli import say
+from digits.compute.distributed import SINGLE_PROCESS, ProcessGroup
+from digits.nn.optimizers import Optimizer
+from digits.nn.parameters import Parameters
+from digits.training.batches import Data
+from digits.training.history import EpochRecord, History
+from digits.validation import positive_int
+from functions import accuracy, cross_entropy_error
+
+SAMPLE = 10_000
+"""Loss and accuracy on training images are measured on this many, as many as MNIST tests with."""
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on; the message says where it stopped and what to change."""
+
+
+class Trainable(Protocol):
+    """All that the loop itself needs of a network."""
+
+    @property
+    def params(self) -> Parameters: ...
+    def loss_and_gradient(self, x: Any, t: Any) -> tuple[float, Parameters]: ...
+
+
+@dataclass
+class Training:
+    """A training as its callbacks see it; `stop = True` ends it after the current batch."""
+
+    network: Any
+    optimizer: Optimizer
+    history: History
+    iterations: int
+    """Batches planned, those of a resumed history among them."""
+    batches: int
+    """Batches in an epoch."""
+    epoch: int = 0
+    """The current one, from 0."""
+    batch: int = 0
+    """The current one of this epoch, from 0."""
+    stop: bool = False
+
+
+class Callback:
+    """Does nothing, at each of the moments that a subclass may use."""
+
+    def on_train_begin(self, training: Training) -> None:
+        """Before the first batch."""
+
+    def on_epoch_begin(self, training: Training) -> None:
+        """Before an epoch, or before the rest of one that a resumed training goes on with."""
+
+    def on_batch_begin(self, training: Training) -> None:
+        """Before a step."""
+
+    def on_batch_end(self, training: Training) -> None:
+        """After a step, whose loss is the last of `training.history.losses`."""
+
+    def on_epoch_end(self, training: Training) -> None:
+        """After an epoch, also one that the number of iterations, but no stop, cut short."""
+
+    def on_train_end(self, training: Training) -> None:
+        """After the last batch, unless an exception ended the training."""
+
+    def close(self) -> None:
+        """After all else, and after an exception: give back what was taken."""
+
+
+# --- measuring ------------------------------------------------------------------------------------
+
+
+class Measure(Callback):
+    """Add a record to the history after each epoch: loss and accuracy on every part of the data,
+    with the averaged weights if the optimizer keeps them.
+    """
+
+    def __init__(self, data: Data) -> None:
+        self.data = data
+
+    def on_epoch_begin(self, training: Training) -> None:
+        epochs = training.history.epochs
+        if epochs and epochs[-1].epoch == training.epoch + 1:
+            epochs.pop()  # of an epoch that had been cut short, and now goes on
+
+    def on_epoch_end(self, training: Training) -> None:
+        network, history = training.network, training.history
+        with averaged_weights(network, training.optimizer):
+            figures: dict[str, Any] = {}
+            for part, (x, t) in self.data.parts().items():
+                if len(x):
+                    measured = slice(SAMPLE if part == "train" else None)
+                    y = network.predict(x[measured])
+                    figures[f"{part}_loss"] = cross_entropy_error(y, t[measured])
+                    figures[f"{part}_accuracy"] = accuracy(y, t[measured])
+            rate = training.optimizer.current_learning_rate()
+            record = EpochRecord(training.epoch + 1, len(history.losses), rate, **figures)
+            history.add(record, network.params.flat, network.buffers.flat)
+
+
+@contextmanager
+def averaged_weights(network: Any, optimizer: Optimizer) -> Iterator[None]:
+    """Inside, the network has the average of its weights, if the optimizer keeps one."""
+    ema, latest = optimizer.slots.get("average"), network.params.flat.copy()
+    if ema is not None:
+        network.params.flat[...] = ema
+    try:
+        yield
+    finally:
+        network.params.flat[...] = latest
+
+
+class RequireFiniteLoss(Callback):
+    """Raise TrainingError when a loss, of a batch or of an epoch's record, is inf or nan."""
+
+    def on_batch_begin(self, training: Training) -> None:
+        self.learning_rate = training.optimizer.current_learning_rate()
+
+    def on_batch_end(self, training: Training) -> None:
+        self._require(training.history.losses[-1], training)
+
+    def on_epoch_end(self, training: Training) -> None:
+        self._require(training.history.epochs[-1].train_loss, training)
+
+    def _require(self, loss: float, training: Training) -> None:
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"the loss became {loss} in epoch {training.epoch + 1}, batch {training.batch + 1} "
+                f"of {training.batches}, at learning rate {self.learning_rate:g}: start again with "
+                "a lower learning rate"
+            )
+
+
+class Stopwatch(Callback):
+    """Count the seconds that the training takes, those of a resumed history among them."""
+
+    def on_train_begin(self, training: Training) -> None:
+        self.began = time.perf_counter() - training.history.seconds
+
+    def on_batch_end(self, training: Training) -> None:
+        training.history.seconds = time.perf_counter() - self.began
+
+    on_epoch_end = on_batch_end
+
+
+# --- ending ---------------------------------------------------------------------------------------
+
+
+class EarlyStopping(Callback):
+    """Stop after `patience` epochs without a better one on the validation images."""
+
+    def __init__(self, patience: int) -> None:
+        self.patience = positive_int(patience, "a number of epochs to wait for a better one")
+
+    def on_train_begin(self, training: Training) -> None:
+        self.on_epoch_end(training)  # a resumed training may have stopped early
+
+    def on_epoch_end(self, training: Training) -> None:
+        if training.history.epochs_since_best() >= self.patience:
+            training.stop = True
+
+
+class RestoreBest(Callback):
+    """Leave the network, at the end, with the weights of its best epoch."""
+
+    def on_train_end(self, training: Training) -> None:
+        if training.history.best_weights is not None:
+            params, state = training.history.best_weights
+            training.network.params.flat[...], training.network.buffers.flat[...] = params, state
+
+
+class CtrlC(Callback):
+    """Stop after the current batch at the first Ctrl-C, so that no update is torn in half; a second
+    one raises KeyboardInterrupt.  Outside the main thread, Ctrl-C is left alone.
+    """
+
+    def __init__(self, group: ProcessGroup = SINGLE_PROCESS) -> None:
+        self.group = group
+        self.pressed = threading.Event()
+        self.before: Any = None
+
+    def on_train_begin(self, training: Training) -> None:
+        training.history.interrupted = False
+        if threading.current_thread() is threading.main_thread():
+            self.before = signal.signal(signal.SIGINT, self._press)
+
+    def _press(self, _signal: int, _frame: FrameType | None) -> None:
+        self.pressed.set()
+        self.close()
+
+    def on_batch_end(self, training: Training) -> None:
+        if self.group.any(self.pressed.is_set()):
+            training.stop = training.history.interrupted = True
+
+    def close(self) -> None:
+        if self.before is not None:
+            signal.signal(signal.SIGINT, self.before)
+            self.before = None
+
+
+# --- telling --------------------------------------------------------------------------------------
+
+
+class Progress(Callback):
+    """Show a bar on a terminal; print a line for each epoch elsewhere."""
+
+    bar: "tqdm[Any] | None" = None
+    accuracy = ""
+
+    def on_train_begin(self, training: Training) -> None:
+        if sys.stderr is not None and sys.stderr.isatty():
+            done = len(training.history.losses)
+            self.bar = tqdm(total=training.iterations, initial=done, unit="batch")
+
+    def on_batch_end(self, training: Training) -> None:
+        if self.bar is not None:
+            losses = training.history.losses
+            self.bar.update()
+            if len(losses) % 50 == 0:  # a mean, as the losses of single batches jump too much
+                text = f"loss {np.mean(losses[-100:]):.4f}{self.accuracy}"
+                self.bar.set_postfix_str(text, refresh=False)
+
+    def on_epoch_end(self, training: Training) -> None:
+        record, epochs = training.history.epochs[-1], -(-training.iterations // training.batches)
+        self.accuracy = "".join(
+            f", {part} accuracy {value:.4f}"
+            for part in ("validation", "test")
+            if (value := getattr(record, f"{part}_accuracy")) is not None
+        )
+        if self.bar is None:
+            with suppress(OSError):  # a full disk under a log does not stop the training
+                say(
+                    f"epoch {record.epoch:{len(str(epochs))}}/{epochs}: "
+                    f"loss {record.train_loss:.4f}, accuracy {record.train_accuracy:.4f}"
+                    f"{self.accuracy}"
+                )
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()

@@ -1,0 +1,64 @@
+"""Prepare the next batches in a thread while the current one is trained on: augmenting images and
+training on them then take the time of the slower of the two, not of both.
+"""
+
+import contextlib
+import queue
+import threading
+from collections.abc import Generator, Iterable
+from typing import NamedTuple, TypeVar
+
+from digits.validation import positive_int
+
+T = TypeVar("T")
+
+
+class _End(NamedTuple):
+    """Follows the last item: nothing more comes, and why if that is an error."""
+
+    error: BaseException | None
+
+
+def prefetch(items: Iterable[T], depth: int = 2) -> Generator[T, None, None]:
+    """Yield the items of an iterable, which a thread prepares up to `depth` ahead.
+
+    Items and order stay the same; an exception of the iterable is raised here, in its place.  The
+    thread starts with the first item asked for.  It ends with the last one or, when this generator
+    is closed or dropped early, after the item it is working on.
+
+    Raises ValueError if `depth` is below 1.
+    """
+    return _prefetch(items, positive_int(depth, "a number of items to prepare ahead"))
+
+
+def _prefetch(items: Iterable[T], depth: int) -> Generator[T, None, None]:
+    ready: queue.Queue[T | _End] = queue.Queue(depth)
+    stopped = threading.Event()
+
+    def prepare() -> None:
+        end = _End(None)
+        try:
+            for item in items:
+                if stopped.is_set():
+                    return
+                ready.put(item)
+        except BaseException as error:
+            end = _End(error)
+        if not stopped.is_set():
+            ready.put(end)
+
+    thread = threading.Thread(target=prepare, name="prefetch", daemon=True)
+    thread.start()
+    try:
+        while not isinstance(item := ready.get(), _End):
+            yield item
+        if item.error is not None:
+            raise item.error
+    finally:
+        # The thread may be waiting for room in the queue; once there is room and it is told to
+        # stop, it puts at most the item in hand.
+        stopped.set()
+        with contextlib.suppress(queue.Empty):
+            while True:
+                ready.get_nowait()
+        thread.join()
