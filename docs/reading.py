@@ -1,5 +1,5 @@
-"""Draws the picture at the top of the README: a number written by hand, what the network saw of it,
-and how sure it was.  Pen, paper and light are this library's own, so the picture is nobody's.
+"""Draws the two pictures of the README: a photograph of a handwritten number (docs/photo.jpg), and
+how it is read (docs/reading.png).  The photograph is rendered, so it belongs to nobody.
 
     python docs/reading.py
 """
@@ -18,10 +18,11 @@ from digits.data.synthetic_digits import strokes
 from digits.types import Array
 from predict_image import Digit, Reading, read_digits
 
+PHOTO = Path(__file__).with_name("photo.jpg")
 PICTURE = Path(__file__).with_name("reading.png")
 NUMBER, HAND = "31415926", 7
 
-# As shares of white light that come back, in OpenCV's order blue, green, red:
+# Reflectance, in OpenCV's order blue, green, red:
 PAPER = np.array([0.84, 0.93, 0.96])
 INK = np.array([0.46, 0.22, 0.13])
 RULING = np.array([0.88, 0.80, 0.72])
@@ -146,9 +147,10 @@ def _answers(axes: Axes, digit: Digit) -> None:
 
 
 def main() -> int:
-    reading = read_digits(paper_photo(NUMBER, HAND))
+    cv2.imwrite(str(PHOTO), paper_photo(NUMBER, HAND))
+    reading = read_digits(PHOTO)
     if reading.rows != [NUMBER]:
-        print(f"read {reading.rows}, not {NUMBER}: choose another hand", file=sys.stderr)
+        print(f"read {reading.rows}, not {NUMBER}: choose another HAND", file=sys.stderr)
         return 1
     plots.save(compose(reading), PICTURE)
     print(f"{PICTURE}: {PICTURE.stat().st_size:,} bytes")
