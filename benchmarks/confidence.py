@@ -21,7 +21,7 @@ from digits.data import non_digits
 from digits.files.models import load_model
 from digits.files.npz import StorageError
 from digits.nn.network import Network
-from digits.photos.photograph import normalise_digit
+from digits.photos.components import normalize_digit
 from digits.types import Array
 from mnist_loader import DatasetError
 from train_net import load_data
@@ -54,7 +54,7 @@ def typeset() -> Array:
             for weight in (3, 6, 9):
                 paper = np.zeros((140, 140), np.uint8)
                 cv2.putText(paper, letter, (25, 95), font, 2.6, 255, weight, cv2.LINE_AA)
-                found.append(normalise_digit(paper.astype(np.float32) / 255).ravel())
+                found.append(normalize_digit(paper.astype(np.float32) / 255).ravel())
     return np.array(found)
 
 

@@ -17,9 +17,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.photos.photograph import PictureError, read_picture
+from digits.photos.decide import Reader
+from digits.photos.decode import PictureError, read_picture
+from digits.photos.drawings import draw_annotated
 from digits.types import Array
-from predict_image import Reader, draw_annotated, load_reader, read_digits
+from predict_image import load_reader, read_digits
 
 
 def fixed_threshold(picture: Array) -> Array:

@@ -20,10 +20,11 @@ from digits import plots
 from digits.nn.optimizers import SGD, Adam, Optimizer
 from digits.nn.parameters import Parameters
 from digits.nn.sequential import Sequential
+from digits.photos.drawings import draw_steps
 from digits.types import Array
 from functions import sigmoid, softmax
 from mnist_loader import load_mnist
-from predict_image import draw_steps, read_digits
+from predict_image import read_digits
 from train_net import load_data, train
 from two_layer_net import TwoLayerNet
 

@@ -5,6 +5,7 @@ small model, and the real data where it is to be had.
 import os
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before NumPy is imported, or it is too late
+os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = "120000000"  # so is this: tests import OpenCV themselves
 
 from pathlib import Path
 

@@ -137,3 +137,11 @@ def _light(rng: np.random.Generator, shape: tuple[int, int], happens: Any) -> Ar
         edge = rng.uniform(0.01, 0.15)
         light = light * (1 - rng.uniform(0.2, 0.6) / (1 + np.exp(-np.clip(across / edge, -50, 50))))
     return light.astype(np.float32)
+
+
+def figure_seven(height: int = 120, width: int = 90, paper: int = 220, ink: int = 40) -> Array:
+    """A 7 with its bar at the top: not symmetric in any way."""
+    picture = np.full((height, width), paper, np.uint8)
+    corners = np.array([[20, 20], [70, 20], [40, 100]], np.int32)
+    cv2.polylines(picture, [corners], False, ink, 7, cv2.LINE_AA)
+    return picture

@@ -100,7 +100,7 @@ def generate(n: int, x: Array, t: Array, rng: np.random.Generator) -> NDArray[np
     rng : the source of randomness.
 
     Returns float32 (n, 784) in [0, 1], all kinds of things in turn, prepared by
-    `photograph.normalise_digit`.  Raises ValueError if `n` is negative.
+    `photos.components.normalize_digit`.  Raises ValueError if `n` is negative.
     """
     _check_number(n)
     counts = dict(zip(SHARES, rng.multinomial(n, list(SHARES.values())), strict=True))
@@ -132,9 +132,9 @@ def _check_number(n: int) -> None:
 
 def prepared(things: list[Array]) -> NDArray[np.float32]:
     """Ink of any size -> (n, 784), as the reader of photographs shows it to the network."""
-    from digits.photos.photograph import normalise_digit  # noqa: PLC0415  (OpenCV loads when it is needed)
+    from digits.photos.components import normalize_digit  # noqa: PLC0415  (OpenCV loads when it is needed)
 
-    images = [normalise_digit(thing).ravel() for thing in things]
+    images = [normalize_digit(thing).ravel() for thing in things]
     return np.array(images, np.float32).reshape(-1, 784)
 
 

@@ -26,7 +26,7 @@ from digits.cli import Parser, say, warn
 from digits.files.models import load_model
 from digits.nn.network import Network
 from digits.types import Array
-from predict_image import SHIPPED_MODEL, Reading, read_digits, read_drawing
+from predict_image import SHIPPED_MODEL, read_digits, read_drawing
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -51,29 +51,6 @@ HEADERS = {
 
 
 # --- answers --------------------------------------------------------------------------------------
-
-
-def as_json(reading: Reading) -> dict[str, Any]:
-    """A reading in plain values; what the network saw as 784 bytes in base64, paper 0, ink 255."""
-    height, width = reading.picture.shape[:2]
-    return {
-        "rows": reading.rows,
-        "unread": [[round(side / reading.shrink) for side in box] for box in reading.unread],
-        "size": [width, height],
-        "digits": [
-            {
-                "digit": digit.digit,
-                "confidence": digit.confidence,
-                "second": digit.second,
-                "unsure": digit.unsure,
-                "row": digit.row,
-                "box": [round(side / reading.shrink) for side in digit.box],
-                "probabilities": digit.probabilities.tolist(),
-                "image": _base64(np.rint(255 * digit.image).astype(np.uint8)),
-            }
-            for digit in reading.digits
-        ],
-    }
 
 
 def layers_as_json(network: Network, image: Array) -> list[dict[str, Any]]:
@@ -131,7 +108,7 @@ def application(network: Network, name: str = "", host: str = "127.0.0.1") -> Fl
     from flask import Flask, Response, abort, render_template, request  # noqa: PLC0415
     from werkzeug.exceptions import HTTPException  # noqa: PLC0415
 
-    from digits.photos.photograph import decode_picture  # noqa: PLC0415
+    from digits.photos.decode import decode_picture  # noqa: PLC0415
 
     answers = _answers(network)
     app = Flask(__name__, static_folder=PAGE, static_url_path="/page", template_folder=PAGE)
@@ -180,13 +157,13 @@ def application(network: Network, name: str = "", host: str = "127.0.0.1") -> Fl
     def drawing() -> dict[str, Any]:
         picture, _ = decode_picture(request.get_data())
         with one_at_a_time:
-            return as_json(read_drawing(picture[..., 0], network))
+            return read_drawing(picture[..., 0], network).to_dict(images=True)
 
     @app.post("/photo")
     def photo() -> dict[str, Any]:
         picture, _ = decode_picture(request.get_data())
         with one_at_a_time:
-            return as_json(read_digits(picture, network))
+            return read_digits(picture, network).to_dict(images=True)
 
     @app.post("/layers")
     def layers() -> dict[str, Any]:

@@ -19,7 +19,10 @@ MODULES = sorted(
 )
 HEAVY = {"cv2", "matplotlib", "torch", "scipy", "onnx", "keras"}
 SCRIPTS = ["train_net", "evaluate_net", "predict_image", "draw_digit"]
-NEEDS_OPENCV = {"digits.photos.photograph"}
+NEEDS_OPENCV = {
+    f"digits.photos.{name}"
+    for name in ("decode", "ink", "components", "candidates", "decide", "drawings")
+}
 
 PROBE = """
 import importlib, json, logging, os, signal, sys, threading

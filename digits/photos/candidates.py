@@ -1,0 +1,89 @@
+"""From components to candidates: every way in which the pieces of ink may form one digit."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from digits.photos.components import Component, InkMap
+from digits.types import Box
+
+MAX_MERGES = 400
+
+# What is more or less likely than a network that sees one normalized digit can know, as
+# log-probabilities:
+LOG_PRIOR_OVERLAPPING = float(np.log(5))  # that components in one place are one digit
+LOG_PRIOR_SEPARATE = float(np.log(0.3))  # that components of one size in two places are one digit
+LOG_PRIOR_SPLIT = float(np.log(0.7))  # that a digit ends at a cut
+
+
+class Candidate(NamedTuple):
+    """Pieces of ink that may be one digit, the box around them, and how likely that is by their
+    positions alone."""
+
+    pieces: tuple[int, ...]
+    box: Box
+    log_prior: float
+    darkness: float
+
+
+def propose(page: InkMap) -> list[Candidate]:
+    """What may be a digit: every component; runs of the pieces of a component that may be digits
+    which touch; two or three components beside each other, such as a 5 and its bar.
+    """
+    candidates = []
+    for component in page.components:
+        pieces = component.pieces
+        for first in range(len(pieces)):
+            for last in range(first, len(pieces)):
+                run = pieces[first : last + 1]
+                cuts = (first > 0) + (last < len(pieces) - 1)
+                box = page.box(run) if cuts else component.box
+                if cuts and box.width > 1.5 * component.box.height:
+                    continue  # wider than any digit
+                candidates.append(Candidate(run, box, cuts * LOG_PRIOR_SPLIT, component.darkness))
+    for group in _neighbors([component.box for component in page.components]):
+        members = [page.components[index] for index in group]
+        pieces = tuple(sorted(piece for member in members for piece in member.pieces))
+        box = members[0].box.union(*(member.box for member in members[1:]))
+        darkness = max(member.darkness for member in members)
+        candidates.append(Candidate(pieces, box, _merge_prior(*members[:2]), darkness))
+    return candidates
+
+
+def _merge_prior(one: Component, other: Component) -> float:
+    """How likely two components are one digit by their positions alone: two of one size rarely are,
+    unless their boxes share half of a width and a quarter of a height, which neighbors in a row and
+    in a column do not."""
+    across, down = one.box.overlap(other.box)
+    narrow, low = min(one.box.width, other.box.width), min(one.box.height, other.box.height)
+    if 2 * across > narrow and 4 * down > low:
+        return LOG_PRIOR_OVERLAPPING
+    areas = one.box.area, other.box.area
+    return LOG_PRIOR_SEPARATE if min(areas) > 0.6 * max(areas) else 0.0
+
+
+def _neighbors(boxes: list[Box]) -> list[tuple[int, ...]]:
+    """Pairs and triples of boxes that are close enough to be one digit: a gap of less than three
+    tenths of the larger one, the smaller at least an eighth of the larger, together no wider than
+    one and a half times their height."""
+    if len(boxes) < 2:
+        return []
+    x, y, w, h = np.array(boxes).T
+    longest = np.maximum(w, h)
+    gap = np.maximum(
+        np.maximum(x[:, None], x) - np.minimum(x[:, None] + w[:, None], x + w),
+        np.maximum(y[:, None], y) - np.minimum(y[:, None] + h[:, None], y + h),
+    )
+    larger, smaller = np.maximum(longest[:, None], longest), np.minimum(longest[:, None], longest)
+    near = (gap < 0.3 * larger) & (8 * smaller > larger)
+    wide = np.maximum(x[:, None] + w[:, None], x + w) - np.minimum(x[:, None], x)
+    tall = np.maximum(y[:, None] + h[:, None], y + h) - np.minimum(y[:, None], y)
+    near &= (wide < 1.5 * tall) & (np.maximum(wide, tall) < 2 * larger)
+    groups = [(int(a), int(b)) for a, b in np.argwhere(np.triu(near, 1))][:MAX_MERGES]
+    triples: set[tuple[int, ...]] = set()
+    for a, b in groups:
+        if len(groups) + len(triples) >= MAX_MERGES:
+            break
+        both = np.flatnonzero(near[a] | near[b])
+        triples |= {tuple(sorted((a, b, int(c)))) for c in both if c not in (a, b)}
+    return [*groups, *sorted(triples)][:MAX_MERGES]

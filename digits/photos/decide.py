@@ -1,0 +1,295 @@
+"""From candidates to digits: what the network makes of each, the most probable account of all ink,
+and which of its digits belong to the writing.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from digits.photos.candidates import Candidate
+from digits.photos.components import InkMap, normalize_digit
+from digits.photos.ink import stroke_width
+from digits.training.augmentation import looks
+from digits.types import Array, Box
+
+VIEWS = 5
+"""Of each candidate: as it is, and moved by a pixel to each side."""
+
+MIN_CONFIDENCE = 0.3
+MIN_PROBABILITY = 1e-4  # no probability counts as less
+LOG_PRIOR_LIGATURE = float(np.log(0.1))  # that a piece between two cuts is part of no digit
+LOG_PRIOR_WIDE_NONE = float(np.log(0.05))  # that a component of several pieces holds no digit
+
+MAX_STATES = 256
+"""Accounts of a group of pieces that are followed at once; the most probable ones."""
+
+
+class Reader(Protocol):
+    """What reads one digit: (n, 784) float32 in [0, 1] -> probabilities (n, 10), or (n, 11) where
+    the last one says "no digit"."""
+
+    def predict(self, x: Array) -> Array: ...
+
+
+def classify(reader: Reader, page: InkMap, candidates: Sequence[Candidate]) -> tuple[Array, Array]:
+    """What the network sees of each candidate, float32 (n, 784), and its probabilities (n, 10) or
+    (n, 11): the mean over five views of each.
+
+    Raises ValueError for a model of other classes, or one whose answers are not finite.
+    """
+    if not candidates:
+        return np.zeros((0, 784), np.float32), np.zeros((0, 10))
+    x = np.array([normalize_digit(page.ink(c.pieces)).ravel() for c in candidates])
+    p = np.asarray(reader.predict(np.concatenate(list(looks(x, VIEWS)))))
+    if p.ndim != 2 or p.shape[1] not in (10, 11):
+        raise ValueError(
+            "expected a model that gives the probabilities of ten digits, or of eleven classes; "
+            f"received one of {p.shape[-1]}: use another model"
+        )
+    if not np.isfinite(p).all():
+        raise ValueError(
+            "expected probabilities; the model's are not finite, as its weights are too large: "
+            "train it again with a lower learning rate"
+        )
+    return x, np.mean(p.reshape(VIEWS, len(x), -1), axis=0)
+
+
+# --- the most probable account --------------------------------------------------------------------
+
+
+class _Option(NamedTuple):
+    """Pieces that are one digit, the candidate, or none, and how probable that is."""
+
+    pieces: frozenset[int]
+    log_p: float
+    candidate: int | None = None
+
+
+def best_cover(page: InkMap, candidates: Sequence[Candidate], p: Array) -> list[int]:
+    """The candidates to believe: each piece of ink is part of one digit, or of none, and the most
+    probable account of all ink wins.
+
+    Pieces that no candidate joins are independent.  The accounts of a group of joined pieces are
+    built from left to right; of those that differ in the pieces they have used beyond that point,
+    the `MAX_STATES` most probable are kept, so that the time grows with the number of candidates
+    and not with that of accounts (beam search).
+    """
+    digit = p[:, :10].max(axis=1)
+    none = p[:, 10] if p.shape[1] > 10 else 1 - digit
+    digit, none = (np.log(np.maximum(q, MIN_PROBABILITY)) for q in (digit, none))
+    index_of = {candidate.pieces: index for index, candidate in enumerate(candidates)}
+    options = []
+    for component in page.components:
+        pieces = component.pieces
+        log_p = float(none[index_of[pieces]]) + (LOG_PRIOR_WIDE_NONE if len(pieces) > 1 else 0)
+        options.append(_Option(frozenset(pieces), log_p))
+        if len(pieces) > 1:
+            options += [_Option(frozenset([piece]), LOG_PRIOR_LIGATURE) for piece in pieces]
+    for index, candidate in enumerate(candidates):
+        log_p = float(digit[index]) + candidate.log_prior
+        if log_p > np.log(0.1):
+            options.append(_Option(frozenset(candidate.pieces), log_p, index))
+    chosen: list[int] = []
+    for group in _groups(options):
+        chosen += _best_account(group, page)
+    return chosen
+
+
+def _groups(options: list[_Option]) -> list[list[_Option]]:
+    """The options in groups that share no piece (union-find)."""
+    parent: dict[int, int] = {}
+
+    def root(piece: int) -> int:
+        while parent.setdefault(piece, piece) != piece:
+            parent[piece] = piece = parent[parent[piece]]
+        return piece
+
+    for option in options:
+        first, *others = option.pieces
+        for other in others:
+            parent[root(other)] = root(first)
+    groups: dict[int, list[_Option]] = {}
+    for option in options:
+        groups.setdefault(root(next(iter(option.pieces))), []).append(option)
+    return list(groups.values())
+
+
+def _best_account(options: list[_Option], page: InkMap) -> list[int]:
+    """The candidates of the most probable account of one group of pieces."""
+    bound: dict[int, float] = {}  # the best that one piece can add to any account
+    for option in options:
+        for piece in option.pieces:
+            bound[piece] = max(bound.get(piece, -np.inf), option.log_p / len(option.pieces))
+    order = sorted(bound, key=lambda piece: (page.boxes[piece].x, piece))
+    position = {piece: place for place, piece in enumerate(order)}
+    starting: dict[int, list[_Option]] = {piece: [] for piece in order}
+    for option in options:
+        starting[min(option.pieces, key=position.__getitem__)].append(option)
+    states = {frozenset[int](): _Account(0.0, 0.0, None, None)}  # by the pieces used further right
+    for piece in order:
+        following: dict[frozenset[int], _Account] = {}
+        for used, account in states.items():
+            if piece in used:
+                behind = account._replace(advance=account.advance + bound[piece])
+                _keep_better(following, used - {piece}, behind)
+                continue
+            for option in starting[piece]:
+                if not used & option.pieces:
+                    ahead = option.pieces - {piece}
+                    advance = account.advance - sum(bound[other] for other in ahead)
+                    log_p = account.log_p + option.log_p
+                    longer = _Account(log_p, advance, option.candidate, account)
+                    _keep_better(following, used | ahead, longer)
+        best = sorted(following.items(), key=lambda state: -(state[1].log_p + state[1].advance))
+        states = dict(best[:MAX_STATES])
+    chosen = []
+    last: _Account | None = states[frozenset()]
+    while last is not None:
+        if last.candidate is not None:
+            chosen.append(last.candidate)
+        last = last.before
+    return chosen[::-1]
+
+
+class _Account(NamedTuple):
+    """What some pieces are: how probable that is; what the pieces used ahead of the others could
+    have added at best, so that accounts of different pieces compare; and the way to get here."""
+
+    log_p: float
+    advance: float
+    candidate: int | None
+    before: "_Account | None"
+
+
+def _keep_better(
+    states: dict[frozenset[int], _Account], used: frozenset[int], account: _Account
+) -> None:
+    if used not in states or account.log_p > states[used].log_p:
+        states[used] = account
+
+
+# --- what belongs to the writing ------------------------------------------------------------------
+
+
+def filter_unsure(chosen: list[int], p: Array) -> list[int]:
+    """The digits of which the network is not too unsure to say anything."""
+    return [index for index in chosen if p[index, :10].max() > MIN_CONFIDENCE]
+
+
+def filter_outliers(
+    chosen: list[int], page: InkMap, candidates: Sequence[Candidate], p: Array
+) -> list[int]:
+    """The digits that are like the others: one hand wrote them all with one pen.
+
+    Left out is what is less than 0.35 times as high as a typical digit, a third as dark (writing
+    that shines through), half as thick (remains of rulings), or cut by the edge of the picture and
+    lower than the others.  "Typical" is a median weighted by ink and certainty.
+    """
+    if not chosen:
+        return []
+    x, y, w, h = np.array([candidates[index].box for index in chosen]).T
+    ink = [page.ink(candidates[index].pieces) for index in chosen]
+    weight = p[chosen, :10].max(axis=1) * [float(density.sum()) for density in ink]
+    darkness = np.array([candidates[index].darkness for index in chosen])
+    pen = np.array([stroke_width(density > 0) for density in ink])
+    typical = _weighted_median(h, weight)
+    rows, columns = page.labels.shape
+    at_edge = (x <= 1) | (y <= 1) | (x + w >= columns - 1) | (y + h >= rows - 1)
+    fits = h > np.where(at_edge, 0.75, 0.35) * typical
+    fits &= darkness > _weighted_median(darkness, weight) / 3
+    fits &= pen > _weighted_median(pen, weight) / 2
+    return [index for index, fit in zip(chosen, fits, strict=True) if fit]
+
+
+def filter_rows(
+    chosen: list[int], page: InkMap, candidates: Sequence[Candidate], p: Array
+) -> list[int]:
+    """The digits in rows of digits: a row is writing of one kind.
+
+    Where at least three fifths of a row are digits, what else has their size is one too, unless the
+    network rules it out.  Where less than two fifths of at least three are, it is a row of words,
+    and none is a digit.
+    """
+    if not chosen:
+        return []
+    used = {piece for index in chosen for piece in candidates[index].pieces}
+    typical = float(np.median([candidates[index].box.height for index in chosen]))
+    whole = {component.pieces for component in page.components}
+    others = [
+        index
+        for index, candidate in enumerate(candidates)
+        if candidate.pieces in whole
+        and not used.intersection(candidate.pieces)
+        and 0.6 * typical < candidate.box.height < 2 * typical
+    ]
+    everything = [*chosen, *others]
+    kept: list[int] = []
+    for row in rows_of([candidates[index].box for index in everything]):
+        digits = [everything[member] for member in row if member < len(chosen)]
+        rest = [everything[member] for member in row if member >= len(chosen)]
+        letters = sum(max(1.0, candidates[index].box.width / typical) for index in rest)
+        ratio = len(digits) / (len(digits) + letters)
+        if ratio >= 0.4 or len(digits) + letters < 3:
+            kept += digits
+        if ratio >= 0.6:
+            kept += [index for index in rest if _may_be_digit(candidates[index].box, p[index])]
+    return kept
+
+
+def _may_be_digit(box: Box, p: Array) -> bool:
+    """Whether something in a row of digits may be one of them: no wider than high, and not ruled
+    out by the network."""
+    return box.width < 1.2 * box.height and float(p[:10].max()) > 0.02
+
+
+def unread_boxes(chosen: list[int], page: InkMap, candidates: Sequence[Candidate]) -> list[Box]:
+    """Boxes around ink that is part of no digit, from left to right: of each component the pieces
+    side by side.  What is a third as large as a typical digit or component is a dot or the end of a
+    line.
+    """
+    used = {piece for index in chosen for piece in candidates[index].pieces}
+    runs = [
+        page.box(tuple(run))
+        for component in page.components
+        for free, run in groupby(component.pieces, key=lambda piece: piece not in used)
+        if free
+    ]
+    lengths = [candidates[index].box.longest for index in chosen] or [run.longest for run in runs]
+    return sorted(run for run in runs if run.longest > 0.35 * np.median(lengths))
+
+
+def _weighted_median(values: Array, weights: Array) -> float:
+    order = np.argsort(values)
+    total = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(total, total[-1] / 2)])
+
+
+def rows_of(boxes: Sequence[Box]) -> list[list[int]]:
+    """Boxes in reading order: the indices of every row from left to right, rows from top to bottom.
+
+    The lines of writing may be tilted: the tilt is the median slope from each box to its next
+    neighbor on the right.  A box joins the row whose last box it continues within half a height.
+    """
+    if not boxes:
+        return []
+    x, y, w, h = np.array(boxes, float).T
+    center_x, center_y, typical = x + w / 2, y + h / 2, float(np.median(h))
+    across = center_x - center_x[:, None]  # [i, j]: from i to j
+    down = center_y - center_y[:, None]
+    beside = (across > 0) & (np.abs(down) < 0.7 * typical) & (across < 6 * typical)
+    distance = np.where(beside, across, np.inf)
+    nearest = distance.argmin(axis=1)
+    linked = np.flatnonzero(np.isfinite(distance.min(axis=1)))
+    slopes = down[linked, nearest[linked]] / across[linked, nearest[linked]]
+    tilt = float(np.median(slopes)) if len(slopes) else 0.0
+    level = center_y - tilt * center_x
+    rows: list[list[int]] = []
+    for box in np.argsort(center_x, kind="stable"):
+        steps = [abs(level[box] - level[row[-1]]) for row in rows]
+        if steps and min(steps) < 0.5 * max(typical, h[box]):
+            rows[int(np.argmin(steps))].append(int(box))
+        else:
+            rows.append([int(box)])
+    return sorted(rows, key=lambda row: float(np.mean(level[row])))

@@ -1,0 +1,76 @@
+"""From a picture to ink: every kind of light, either way round, on ruled paper."""
+
+import cv2
+import numpy as np
+import pytest
+from rendered_photos import figure_seven
+
+from digits.photos import ink
+from digits.photos.components import find_components
+from digits.types import Array
+
+
+def found_in(picture: Array) -> Array:
+    flat = ink.flatten_light(picture)
+    return ink.find_ink(flat)[0]
+
+
+def overlap(found: Array, true: Array) -> float:
+    """Intersection over union."""
+    return float((found & true).sum() / max(1, (found | true).sum()))
+
+
+def test_ink_is_found_either_way_round() -> None:
+    seven = cv2.resize(figure_seven(), None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
+    true = seven < 130
+    assert overlap(found_in(seven), true) > 0.85
+    assert overlap(found_in(255 - seven), true) > 0.85
+    assert ink.is_light_on_dark(255 - seven)
+    assert not ink.is_light_on_dark(seven)
+
+
+@pytest.mark.parametrize("shade", [0.25, 0.5, 0.8])
+def test_a_hard_shadow_is_not_ink(shade: float) -> None:
+    seven = cv2.resize(figure_seven(), None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
+    light = np.ones(seven.shape)
+    light[:, 180:] = shade  # right through the digit
+    found = found_in((seven * light).astype(np.uint8))
+    assert overlap(found, seven < 130) > 0.75
+
+
+def test_a_gradient_is_not_ink() -> None:
+    seven = cv2.resize(figure_seven(), None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
+    light = np.linspace(1, 0.2, seven.shape[0])[:, None] * np.linspace(0.4, 1, seven.shape[1])
+    assert overlap(found_in((seven * light).astype(np.uint8)), seven < 130) > 0.75
+
+
+def test_blank_paper_holds_no_ink() -> None:
+    rng = np.random.default_rng(1)
+    for grain in (0, 2, 8):
+        paper = np.clip(180 + rng.normal(0, grain, (400, 500)), 0, 255).astype(np.uint8)
+        flat = ink.flatten_light(paper)
+        mask, density = ink.find_ink(flat)
+        assert find_components(mask, density, flat).components == []
+
+
+@pytest.mark.parametrize("slope", [-0.1, 0.0, 0.06])
+@pytest.mark.parametrize("squared", [False, True])
+def test_rulings_go_and_the_digit_stays(slope: float, squared: bool) -> None:
+    picture = np.full((600, 800), 225, np.uint8)
+    for y in range(-100, 700, 45):
+        cv2.line(picture, (0, y), (799, round(y + slope * 800)), 150, 2, cv2.LINE_AA)
+    if squared:
+        for x in range(-100, 900, 45):
+            cv2.line(picture, (x, 0), (round(x - slope * 600), 599), 150, 2, cv2.LINE_AA)
+    seven = np.array([[300, 210], [450, 200], [360, 430]], np.int32)
+    cv2.polylines(picture, [seven], False, 60, 9, cv2.LINE_AA)
+    true = np.zeros(picture.shape, np.uint8)
+    cv2.polylines(true, [seven], False, 1, 9)
+    flat = ink.flatten_light(picture)
+    mask, density = ink.find_ink(flat)
+    components = find_components(mask, density, flat).components
+    (digit,) = (component for component in components if component.box.longest > 100)
+    near = np.abs(np.array(digit.box) - (295, 195, 161, 241)).max()
+    assert near < 6
+    assert overlap(mask[180:450, 280:480], true[180:450, 280:480] > 0) > 0.7
+    assert len(components) <= 5  # a corner of the page may keep the end of a ruling
