@@ -66,9 +66,9 @@ def find_components(ink: Array, density: Array, flat: Array) -> InkMap:
     count, labels, boxes, _ = cv2.connectedComponentsWithStats(ink.astype(np.uint8), connectivity=8)
     area, longest = boxes[:, 4], boxes[:, 2:4].max(axis=1)
     marked = np.flatnonzero(labels)
-    owner = labels.ravel()[marked]
+    owner: Array = labels.ravel()[marked]
     depth = cv2.distanceTransform(np.pad(ink.astype(np.uint8), 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
-    deepest = np.zeros(count)
+    deepest: Array = np.zeros(count)
     np.maximum.at(deepest, owner, depth.ravel()[marked])
     shade = np.bincount(owner, flat.ravel()[marked], count)
     edges = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
