@@ -438,7 +438,6 @@ ONE = Dense(4)
         ),
         ([Reshape((28, 29)), Flatten(), Dense(10)], "Reshape expected a shape of 784 numbers"),
     ],
-    ids=str,
 )
 def test_stacks_that_are_none(layers: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
