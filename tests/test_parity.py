@@ -262,7 +262,10 @@ def test_recipes(name: str, loss: str, dtype: DTypeLike, tolerance: float) -> No
     theirs = {name: tensor(array, slope=True) for name, array in network.params.items()}
     scores = scores_in_torch(network, theirs, tensor(x), training=False)
     y_theirs = torch.softmax(scores, dim=1)
-    loss_theirs = torch.nn.functional.cross_entropy(scores, torch.tensor(t))
+    smoothing = getattr(network, "label_smoothing", 0.0)  # TwoLayerNet has none
+    loss_theirs = torch.nn.functional.cross_entropy(
+        scores, torch.tensor(t), label_smoothing=smoothing
+    )
     if loss == "squared_error":
         loss_theirs = (
             0.5
