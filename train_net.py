@@ -9,13 +9,12 @@ is enough to read digits with (model.npz), look at (curves.png) and go on from (
 """
 
 import argparse
-import itertools
-import json
 import math
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +25,11 @@ from digits.cli import Parser, printable, warn
 from digits.compute.distributed import SINGLE_PROCESS, ProcessGroup, init
 from digits.compute.threads import get_threads, set_threads
 from digits.files.lock import FolderInUseError, hold
-from digits.files.npz import StorageError, remove_unfinished, write_file
+from digits.files.npz import remove_unfinished
 from digits.nn.network import Network
 from digits.nn.optimizers import Optimizer
 from digits.recipes import RECIPES
+from digits.runs import DATASETS, FIXED, RESULTS, RunConfig, archive_previous, write_results
 from digits.training.batches import Augment, Batches, Data, ShuffledBatches
 from digits.training.callbacks import (
     Callback,
@@ -44,16 +44,13 @@ from digits.training.callbacks import (
     Training,
     TrainingError,
 )
-from digits.training.checkpoints import Checkpoint, load_checkpoint, load_run
+from digits.training.checkpoints import Checkpoint, load_checkpoint
 from digits.training.history import History
 from digits.types import Array
 from digits.validation import check, positive_int
 from mnist_loader import DatasetError, load_mnist
 
 __all__ = ["Data", "TrainingError", "load_data", "train", "train_loop", "train_step"]
-
-RESULTS = ("checkpoint.npz", "model.npz", "history.csv", "report.json", "curves.png")
-"""What a run leaves in its folder."""
 
 DEFAULT = "two-layer"
 """The recipe that is trained when none is named."""
@@ -183,258 +180,157 @@ def train(
     return train_loop(group.parallel(network), batches, optimizer, iterations, every, history)
 
 
-def say(text: str) -> None:
-    """Print a line; a full disk under a log does not stop the training."""
-    with suppress(OSError):
-        cli.say(text)
-
-
-FAILURES = (
-    *(DatasetError, FolderInUseError, StorageError, TrainingError),
-    *(OSError, ValueError, MemoryError),
-)
-"""What can end a run, told in one line."""
-
 # --- command line ---------------------------------------------------------------------------------
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Train as the command line says; the exit status is 0 done, 1 failed, 130 after Ctrl-C."""
-    parser, ranks = _parser(), SINGLE_PROCESS
+    parser, group = _parser(), SINGLE_PROCESS
     try:
-        ranks = init()
-        options = ranks.broadcast(lambda: parser.parse_args(arguments))
+        group = init()
+        options = group.broadcast(lambda: parser.parse_args(arguments))
         if options.list:
-            ranks.broadcast(_tell_recipes)
+            group.broadcast(_list_recipes)
             return 0
-        if options.threads or ranks.size > 1:
-            set_threads(options.threads or min(get_threads(), ranks.cores()))
-        return _train_as_told(parser, options, ranks)
+        if options.threads or group.size > 1:
+            set_threads(options.threads or min(get_threads(), group.cores()))
+        out = options.out or options.resume or Path("runs", options.recipe or DEFAULT)
+        if options.dry_run or options.show_samples or group.rank:  # writes nothing into the folder
+            return _run(out, parser, options, group)
+        with hold(out) as locked:
+            if locked:
+                for name in RESULTS:
+                    remove_unfinished(out / name)
+            return _run(out, parser, options, group)
     except KeyboardInterrupt:
-        return ranks.abort("train_net: stopped; --resume goes on with a run that had begun", 130)
+        why = "stopped; --resume goes on with a run that had begun"
+        return group.abort(f"{parser.prog}: {why}", 130)
     except FAILURES as error:
-        flag = " (--learning-rate)" if isinstance(error, TrainingError) else ""
-        return ranks.abort(printable(f"train_net: {error}{flag}", keep="\n"), 1)
+        advice = ADVICE.get(type(error), "")
+        return group.abort(printable(f"{parser.prog}: {error}{advice}", keep="\n"), 1)
 
 
-def _tell_recipes() -> None:
+ADVICE: dict[type[Exception], str] = {
+    TrainingError: " (--learning-rate)",
+    FolderInUseError: " (--out)",
+    DatasetError: "",
+}
+"""Failures of a run beside the usual ones, and the option that helps."""
+
+FAILURES: tuple[type[Exception], ...] = (*ADVICE, OSError, ValueError, MemoryError)
+
+
+def _list_recipes() -> None:
     for name, recipe in RECIPES.items():
-        say(f"{name}\n{textwrap.indent(recipe.description(), '    ')}\n")
+        cli.say(f"{name}\n{textwrap.indent(recipe.description(), '    ')}\n")
 
 
-def _train_as_told(
-    parser: argparse.ArgumentParser, options: argparse.Namespace, ranks: ProcessGroup
-) -> int:
-    """One run, alone in the folder of its results, which rank 0 writes."""
-    out = options.out or options.resume or Path("runs", options.recipe or DEFAULT)
-    if options.dry_run or options.show_samples or ranks.rank:  # nothing will be written from here
-        return _train_into(out, parser, options, ranks)
-    with hold(out) as alone:
-        if alone:
-            for name in RESULTS:
-                remove_unfinished(out / name)
-        return _train_into(out, parser, options, ranks)
-
-
-def _train_into(
-    out: Path, parser: argparse.ArgumentParser, options: argparse.Namespace, ranks: ProcessGroup
-) -> int:
+def _run(out: Path, parser: Parser, options: argparse.Namespace, group: ProcessGroup) -> int:
     """One run, from the choice of the recipe to the last file."""
-    run = ranks.broadcast(lambda: _run(parser, options))
-    tell = (lambda _: None) if options.quiet or ranks.rank else say
-    recipe, seed = RECIPES[run["recipe"]], run["seed"]
-    run["dataset"], data = ranks.broadcast(lambda: _load_or_make(run, options.dataset_dir))
+    say = _say if group.rank == 0 and not options.quiet else lambda _: None
+    config, data = group.broadcast(lambda: _load(_config(parser, options), parser, options))
     if options.show_samples:
-        title = f"{run['dataset']}: the first images to train on"
+        title = f"{config.dataset}: the first images to train on"
         picture = plots.samples(data.x_train[:100], data.t_train[:100], title)
-        ranks.broadcast(lambda: plots.save(picture, options.show_samples))
-        tell(f"drew {options.show_samples}")
+        group.broadcast(lambda: plots.save(picture, options.show_samples))
+        say(f"drew {options.show_samples}")
         return 0
 
-    n = len(data.x_train)
-    batches = math.ceil(n / run["batch_size"])
-    run["iterations"] = run["iterations"] or run["epochs"] * batches
-    dropout = {} if run["keep_prob"] is None else {"keep_prob": run["keep_prob"]}
-    network = recipe.build(np.random.default_rng(seed), run["dtype"], **dropout)
-    network.metadata = {name: run[name] for name in ("recipe", "dataset", "seed")}
-    optimizer = recipe.optimizer(run["learning_rate"], run["iterations"])
-    history = None
-    if options.resume and ranks.rank == 0:
-        history = load_checkpoint(options.resume / "checkpoint.npz", network, optimizer)
-    tell(
-        f"{run['recipe']}: {network.params.flat.size:,} parameters; {run['dataset']}: {n:,} images "
+    n, resumed = len(data.x_train), options.resume and options.resume / "checkpoint.npz"
+    network, optimizer = config.build()
+    say(
+        f"{config.recipe}: {network.params.flat.size:,} parameters; {config.dataset}: {n:,} images "
         f"to train on, {len(data.x_validation):,} to choose by, {len(data.x_test):,} to test with"
     )
+    history = load_checkpoint(resumed, network, optimizer) if resumed and not group.rank else None
     if options.dry_run:
-        batch = slice(run["batch_size"])
+        batch = slice(config.batch_size)
         loss, _ = network.loss_and_gradient(data.x_train[batch], data.t_train[batch])
-        tell(f"ready for {run['iterations']:,} batches, results in {out}; first loss {loss:.4f}")
+        say(f"ready for {config.iterations:,} batches, results in {out}; first loss {loss:.4f}")
         return 0
 
-    if options.resume is None or out.resolve() != options.resume.resolve():
-        ranks.broadcast(lambda: _set_aside(out))
-    callbacks: list[Callback] = [EarlyStopping(run["patience"])] if run["patience"] else []
-    if ranks.rank == 0:
-        callbacks.append(Checkpoint(out / "checkpoint.npz", run))
+    callbacks: list[Callback] = [EarlyStopping(config.patience)] if config.patience else []
+    if group.rank == 0:
+        archived = archive_previous(out) if not _same(out, options.resume) else None
+        if archived:
+            warn(f"{parser.prog}: {out} held the results of an earlier run: now in {archived}")
+        callbacks.append(Checkpoint(out / "checkpoint.npz", asdict(config)))
     history = train(
         network,
         data,
         optimizer,
-        batch_size=run["batch_size"],
-        iterations=run["iterations"],
-        seed=seed,
-        augment=recipe.augment,
+        iterations=config.iterations,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        augment=RECIPES[config.recipe].augment,
         callbacks=callbacks,
         history=history,
-        quiet=options.quiet or ranks.rank > 0,
-        group=ranks,
+        quiet=options.quiet or group.rank > 0,
+        group=group,
     )
-    if ranks.rank:
-        return 130 if history.interrupted else 0
-    report = _report(network, history, run, images=len(history.losses) * n / batches)
-    _write_results(out, network, history, report)
-    if history.interrupted:
-        warn(f"train_net: stopped; go on with --resume {out}")
-        return 130
-    tell(
-        f"trained on {run['dataset']} in {history.seconds:.1f} s; best epoch "
-        f"{report['best_epoch']}: test accuracy {report['test_accuracy']:.4f}, "
-        f"loss {report['test_loss']:.4f}; results in {out}"
-    )
-    return 0
-
-
-def _whole(least: int) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, int) and value >= least
-
-
-RUN: dict[str, Callable[[Any], bool]] = {
-    "recipe": lambda name: isinstance(name, str) and name in RECIPES,
-    "dataset": lambda name: name in ("mnist", "fashion", "synthetic"),
-    "seed": _whole(0),
-    "batch_size": _whole(1),
-    "learning_rate": lambda rate: isinstance(rate, float) and rate > 0,
-    "keep_prob": lambda p: p is None or (isinstance(p, float) and 0 < p <= 1),
-    "validation": _whole(0),
-    "patience": lambda epochs: epochs is None or _whole(1)(epochs),
-    "dtype": lambda name: name in ("float32", "float64"),
-    "iterations": _whole(1),
-}
-"""What a checkpoint says of the run that wrote it, and what can be believed."""
-
-FIXED = ("recipe", "dataset", "seed", "batch_size", "validation", "dtype")
-"""What cannot change in a resumed run, or its first part would not be its own."""
-
-
-def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> dict[str, Any]:
-    """What to do: as the user says, else as the recipe says, or the run that is resumed."""
-    given = vars(options)
-    if options.resume:
-        path = options.resume / "checkpoint.npz"
-        run = load_run(path)
-        wrong = [name for name, good in RUN.items() if name not in run or not good(run[name])]
-        if wrong:
-            raise StorageError(
-                f"{path} does not say how its run was started ({', '.join(wrong)}); start a new run"
+    if group.rank == 0:
+        report = write_results(out, network, history, config, images=n)
+        if history.interrupted:
+            warn(f"{parser.prog}: stopped; go on with --resume {out}")
+        else:
+            say(
+                f"trained on {config.dataset} in {history.seconds:.1f} s; best epoch "
+                f"{report['best_epoch']}: test accuracy {report['test_accuracy']:.4f}, "
+                f"loss {report['test_loss']:.4f}; results in {out}"
             )
-        for name in FIXED:
-            if given[name] not in (None, run[name]):
-                parser.error(
-                    f"--{name.replace('_', '-')} cannot change in a resumed run: expected "
-                    f"{run[name]}, received {given[name]}; start a new run for that"
-                )
+    return 130 if history.interrupted else 0
+
+
+def _say(text: str) -> None:
+    with suppress(OSError):  # a full disk under a log does not stop the training
+        cli.say(text)
+
+
+def _same(out: Path, resumed: Path | None) -> bool:
+    return resumed is not None and out.resolve() == resumed.resolve()
+
+
+def _config(parser: Parser, options: argparse.Namespace) -> RunConfig:
+    """What to do: as the user says, else as the recipe says, or the run that is resumed."""
+    given = {f.name: getattr(options, f.name) for f in fields(RunConfig)}
+    if options.resume is None:
+        config = RunConfig.of_recipe(options.recipe or DEFAULT)
     else:
-        name = options.recipe or DEFAULT
-        recipe = RECIPES[name]
-        run = {
-            "recipe": name,
-            "dataset": "auto",
-            "seed": 0,
-            "batch_size": recipe.batch_size,
-            "learning_rate": recipe.learning_rate,
-            "keep_prob": recipe.keep_prob(),
-            "validation": recipe.validation,
-            "patience": None,
-            "dtype": "float32",
-            "iterations": recipe.iterations,
-            "epochs": recipe.epochs,
-        }
-    if options.keep_prob is not None and run["keep_prob"] is None:
-        parser.error(f"--keep-prob is for networks with dropout; {run['recipe']} has none")
-    if options.epochs:
-        run["iterations"] = None
-    run |= {name: given[name] for name in (*run, "epochs") if given.get(name) is not None}
-    if run["patience"] and not run["validation"]:
-        parser.error("--patience needs validation images to tell a better epoch; see --validation")
-    return run
-
-
-def _load_or_make(run: dict[str, Any], folder: Path | None) -> tuple[str, Data]:
-    """The data set that was asked for; `auto` is MNIST, or digits of our own, and then says so."""
-    dataset, validation, seed = run["dataset"], run["validation"], run["seed"]
-    extend = RECIPES[run["recipe"]].extend
-    if dataset != "auto":
-        return dataset, load_data(dataset, folder, validation, seed, extend)
+        config = RunConfig.of_checkpoint(options.resume / "checkpoint.npz")
+        for name in FIXED:
+            fixed = getattr(config, name)
+            if given[name] not in (None, fixed):
+                parser.error(
+                    f"--{name.replace('_', '-')} cannot change in a resumed run: expected {fixed}, "
+                    f"received {given[name]}; start a new run for that"
+                )
     try:
-        return "mnist", load_data("mnist", folder, validation, seed, extend)
+        return config.changed(**given)
+    except ValueError as error:
+        parser.error(str(error))
+
+
+def _load(config: RunConfig, parser: Parser, options: argparse.Namespace) -> tuple[RunConfig, Data]:
+    """The data set of a run; for `auto` it is MNIST, or digits of our own, and then says so."""
+
+    def load(dataset: str) -> tuple[RunConfig, Data]:
+        extend = RECIPES[config.recipe].extend
+        data = load_data(dataset, options.dataset_dir, config.validation, config.seed, extend)
+        return config.changed(dataset=dataset).planned(len(data.x_train)), data
+
+    if config.dataset != "auto":
+        return load(config.dataset)
+    try:
+        return load("mnist")
     except DatasetError as error:
         warn(
-            f"train_net: {error}\ntrain_net: MNIST CANNOT BE HAD: training on SYNTHETIC digits, "
-            "drawn by this library"
+            f"{parser.prog}: {error}\n{parser.prog}: MNIST IS UNAVAILABLE: training on SYNTHETIC "
+            "digits, drawn by this library"
         )
-        return "synthetic", load_data("synthetic", folder, validation, seed, extend)
+        return load("synthetic")
 
 
-def _set_aside(out: Path) -> None:
-    """Move the results of an earlier run out of the way: nobody loses trained weights here.
-
-    They get their folder's name last: what a kill interrupts is ended by the next start.
-    """
-    old = [out / name for name in RESULTS if (out / name).exists()]
-    on_the_way = out / ".before.part"
-    if not old and not on_the_way.exists():
-        return
-    on_the_way.mkdir(exist_ok=True)
-    for path in old:
-        path.rename(on_the_way / path.name)
-    names = (out / f"before-{number}" for number in itertools.count(1))
-    aside = on_the_way.rename(next(path for path in names if not path.exists()))
-    warn(f"train_net: {out} held the results of an earlier run; they are now in {aside}")
-
-
-def _report(
-    network: Network, history: History, run: dict[str, Any], images: float
-) -> dict[str, Any]:
-    best = history.best
-    return {
-        "recipe": run["recipe"],
-        "dataset": run["dataset"],
-        "seed": run["seed"],
-        "epochs": len(history.epochs),
-        "iterations": len(history.losses),
-        "best_epoch": best and best.epoch,
-        "parameters": network.params.flat.size,
-        "train_accuracy": best and best.train_accuracy,
-        "validation_accuracy": best and best.validation_accuracy,
-        "test_accuracy": best and best.test_accuracy,
-        "test_loss": best and best.test_loss,
-        "seconds": round(history.seconds, 3),
-        "images_per_second": round(images / history.seconds, 1),
-        "interrupted": history.interrupted,
-    }
-
-
-def _write_results(out: Path, network: Network, history: History, report: dict[str, Any]) -> None:
-    facts = ("best_epoch", "validation_accuracy", "test_accuracy")
-    network.metadata |= {name: report[name] for name in facts}
-    network.save(out / "model.npz")
-    write_file(out / "history.csv", history.to_csv().encode())
-    write_file(out / "report.json", (json.dumps(report, indent=1) + "\n").encode())
-    title = f"{report['recipe']} on {report['dataset']}, seed {report['seed']}"
-    plots.save(plots.curves(history, title), out / "curves.png")
-
-
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     parser = Parser(
         prog="train_net",
         description="Train a network on handwritten digits.",
@@ -442,59 +338,32 @@ def _parser() -> argparse.ArgumentParser:
         "latest state, to --resume from), history.csv, curves.png and report.json.",
     )
     add = parser.add_argument
-    add("--recipe", choices=RECIPES, metavar="NAME", help="which network (default: two-layer)")
+    add("--recipe", choices=RECIPES, metavar="NAME", help=f"which network (default: {DEFAULT})")
     add("--list", action="store_true", help="describe the recipes, and exit")
     add(
         "--dataset",
-        choices=["auto", "mnist", "fashion", "synthetic"],
-        help="default: auto, which is MNIST if it can be had, else synthetic digits",
+        choices=DATASETS,
+        help="default: auto, which is MNIST if it is available, else synthetic digits",
     )
-    add(
-        "--dataset-dir", type=Path, metavar="DIR", help="where the data sets are (default: dataset)"
-    )
+    add("--dataset-dir", type=Path, metavar="DIR", help="where the data sets are")
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--epochs", type=_positive, metavar="N", help="passes over the images")
-    length.add_argument("--iterations", type=_positive, metavar="N", help="batches to train on")
-    add("--batch-size", type=_positive, metavar="N", help="images in a batch")
-    add("--learning-rate", type=_rate, metavar="X", help="size of a step")
-    add("--keep-prob", type=_probability, metavar="P", help="share of units that dropout keeps")
-    add("--validation", type=_count, metavar="N", help="images to choose the best epoch by")
-    add("--patience", type=_positive, metavar="N", help="stop after N epochs without a better one")
-    add("--seed", type=_count, metavar="N", help="same seed, same network (default: 0)")
-    add("--dtype", choices=["float32", "float64"], help="type of the weights (default: float32)")
+    length.add_argument("--epochs", type=cli.positive, metavar="N", help="passes over the images")
+    length.add_argument("--iterations", type=cli.positive, metavar="N", help="batches to train on")
+    add("--batch-size", type=cli.positive, metavar="N", help="images in a batch")
+    add("--learning-rate", type=cli.rate, metavar="X", help="size of a step")
+    add("--dropout", type=cli.dropout, metavar="RATE", help="share of units that dropout drops")
+    add("--keep-prob", type=cli.keep_prob, dest="dropout", metavar="P", help="1 - dropout rate")
+    add("--validation", type=cli.count, metavar="N", help="images to choose the best epoch by")
+    add("--patience", type=cli.positive, metavar="N", help="epochs to wait for a better one")
+    add("--seed", type=cli.count, metavar="N", help="same seed, same network (default: 0)")
+    add("--dtype", choices=["float32", "float64"], help="of the weights (default: float32)")
     add("--out", type=Path, metavar="DIR", help="where results go (default: runs/NAME)")
     add("--resume", type=Path, metavar="DIR", help="go on with the run whose results are in DIR")
-    add("--show-samples", type=Path, metavar="PNG", help="draw some of the images, and exit")
+    add("--show-samples", type=cli.png, metavar="PNG", help="draw some of the images, and exit")
     add("--dry-run", action="store_true", help="try one batch, write nothing, and exit")
-    add("--threads", type=_positive, metavar="N", help="processors to use (default: all)")
+    add("--threads", type=cli.positive, metavar="N", help="processors to use (default: all)")
     add("--quiet", action="store_true", help="print nothing but warnings and errors")
     return parser
-
-
-def _number(text: str, kind: type, expected: str, accept: Callable[[Any], bool]) -> Any:
-    try:
-        value = kind(text)
-    except ValueError:
-        value = None
-    if value is None or not accept(value):
-        raise argparse.ArgumentTypeError(f"expected {expected}; received {text}")
-    return value
-
-
-def _positive(text: str) -> Any:
-    return _number(text, int, "a whole number of at least 1", lambda n: n >= 1)
-
-
-def _count(text: str) -> Any:
-    return _number(text, int, "a whole number of at least 0", lambda n: n >= 0)
-
-
-def _rate(text: str) -> Any:
-    return _number(text, float, "a number above 0", lambda x: 0 < x < math.inf)
-
-
-def _probability(text: str) -> Any:
-    return _number(text, float, "a number above 0 and at most 1", lambda p: 0 < p <= 1)
 
 
 if __name__ == "__main__":

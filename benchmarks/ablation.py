@@ -20,7 +20,7 @@ from digits.nn.layers import BatchNormalization
 from digits.nn.optimizers import Optimizer
 from digits.nn.sequential import Sequential
 from digits.recipes import RECIPES, Recipe
-from digits.training.augmentation import looks
+from digits.training.augmentation import tta_views
 from digits.types import Array
 from functions import accuracy
 from mnist_loader import DatasetError
@@ -66,7 +66,7 @@ def changed(
 
 
 def measure(recipe: Recipe, variant: str, data: Data, epochs: int, seed: int) -> dict[int, float]:
-    """Validation accuracy after the last epoch, by the number of looks at each image."""
+    """Validation accuracy after the last epoch, by the number of tta_views at each image."""
     size = recipe.batch_size * (2 if variant == "batches of twice the size" else 1)
     iterations = epochs * math.ceil(len(data.x_train) / size)
     network = recipe.build(np.random.default_rng(seed))
@@ -86,7 +86,7 @@ def measure(recipe: Recipe, variant: str, data: Data, epochs: int, seed: int) ->
         quiet=True,
     )
     x, t = data.x_validation, data.t_validation
-    answers: list[Array] = [network.predict(look) for look in looks(x, 7)]
+    answers: list[Array] = [network.predict(look) for look in tta_views(x, 7)]
     return {count: accuracy(np.mean(answers[:count], axis=0), t) for count in (1, 5, 7)}
 
 

@@ -1,40 +1,47 @@
-"""What the command lines say to people. Text out of files does nothing to the terminal that shows
-it, and a reader who goes away, as `head` does, is no error.
+"""What the command lines share: printing, the types of arguments, exit statuses.  Text out of files
+does nothing to the terminal that shows it, and a closed pipe, as `head` leaves it, is no error.
 """
 
 import argparse
 import errno
 import io
+import math
+import os
 import sys
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 from unicodedata import category
 
-UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+from digits import __version__
+
+# --- printing -------------------------------------------------------------------------------------
+
+INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Categories of Unicode of which a terminal shows nothing, but may do something: controls, with
 which escape sequences begin; formats, which turn the direction of writing; halves of characters, as
 names that are no UTF-8 have them; ends of lines and paragraphs."""
 
-NOBODY_READS = (errno.EPIPE, errno.EINVAL)
-"""How a pipe that is closed is called; the second by Windows."""
+CLOSED_PIPE = (errno.EPIPE, errno.EINVAL)
+"""The error numbers of a closed pipe; the second is that of Windows."""
 
 ENDED_BY_A_CLOSED_PIPE = 141
 """The exit status that shells give a program whose reader went away before its work was done."""
 
 
 def printable(text: str, keep: str = "") -> str:
-    """The text with everything that cannot be seen, except for characters in `keep`, as Python
-    writes it in a literal: `\\x1b` for the character that begins an escape sequence."""
+    """The text with everything invisible, except for characters in `keep`, as Python writes it in a
+    literal: `\\x1b` for the character that begins an escape sequence."""
     return "".join(
-        repr(letter)[1:-1] if category(letter) in UNSEEN and letter not in keep else letter
+        repr(letter)[1:-1] if category(letter) in INVISIBLE and letter not in keep else letter
         for letter in text
     )
 
 
 def say(text: str) -> bool:
-    """Print lines at once; False if whoever read them has just gone away.
+    """Print lines at once; False if the pipe has just been closed.  Further output is discarded.
 
-    What else is said then goes nowhere, so that who has more to do than to talk need not care.
     Raises OSError where the lines cannot be written for another reason, such as a full disk.
     """
     return _print(text, "stdout")
@@ -47,28 +54,51 @@ def warn(text: str) -> None:
 
 
 def _print(text: str, stream: str) -> bool:
-    file = getattr(sys, stream)
+    file = getattr(sys, stream) or Nowhere()
     encoding = file.encoding or "utf-8"
     shown = printable(text, keep="\n").encode(encoding, "backslashreplace").decode(encoding)
     try:
         print(shown, file=file, flush=True)
     except OSError as error:
         setattr(sys, stream, Nowhere())  # or Python would try again when it ends, and complain
-        if error.errno not in NOBODY_READS:
+        if error.errno not in CLOSED_PIPE:
             raise
         return False
     return True
 
 
 class Nowhere(io.TextIOBase):
-    """Takes what nobody reads."""
+    """A stream that discards what is written to it."""
+
+    encoding = "utf-8"
 
     def write(self, text: str) -> int:
         return len(text)
 
 
+def open_missing_streams() -> None:
+    """Give a program that was started without stdin, stdout or stderr an empty one.
+
+    The number of a missing stream would go to the next file that is opened, and what a C library
+    prints would go into that file.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))
+
+
+# --- the command line -----------------------------------------------------------------------------
+
+
 class Parser(argparse.ArgumentParser):
-    """Gives help and refuses words in the manner of this module."""
+    """Reads a command line, names the program as it was called, and ends it with a status: 0 done,
+    1 failed with one line on stderr, 2 wrong usage, 130 after Ctrl-C.
+    """
+
+    def __init__(self, prog: str, **options: Any) -> None:
+        open_missing_streams()
+        super().__init__(prog=called_as(prog), **options)
+        self.add_argument("--version", action=_Version, nargs=0, help="print the version, and exit")
 
     def print_help(self, file: object = None) -> None:
         say(self.format_help().rstrip("\n"))
@@ -76,3 +106,87 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         warn(f"{self.format_usage()}{self.prog}: error: {printable(message)}")
         sys.exit(2)
+
+    def run(self, work: Callable[[], int], *failures: type[Exception]) -> int:
+        """The exit status of work(), which may fail in the usual ways and those given."""
+        usual = OSError, ValueError, MemoryError, ImportError
+        expected: tuple[type[Exception], ...] = (*usual, *failures)
+        try:
+            return work()
+        except KeyboardInterrupt:
+            return 130
+        except expected as error:
+            warn(f"{self.prog}: {error}")
+            return 1
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        say(f"{parser.prog} {__version__}")
+        parser.exit()
+
+
+def called_as(prog: str) -> str:
+    """The name by which the user started this program; `prog` where nothing tells."""
+    started = Path(sys.argv[0]).name.removesuffix(".exe")
+    if started == prog.replace("_", "-") or started.startswith("digits "):
+        return started
+    main = getattr(sys.modules["__main__"], "__spec__", None)
+    if main is not None and main.name.startswith("digits."):
+        return f"python -m {main.name.removesuffix('.__main__')}"
+    return prog
+
+
+# --- types of arguments ---------------------------------------------------------------------------
+
+MAX_INT = 10**18
+"""Integers up to here keep their size, roughly, as floats and as lengths of arrays."""
+
+
+def _number(text: str, kind: type, expected: str, accept: Callable[[Any], bool]) -> Any:
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or not accept(value):
+        raise argparse.ArgumentTypeError(f"expected {expected}; received {text}")
+    return value
+
+
+def positive(text: str) -> Any:
+    """A whole number of at least 1."""
+    expected = f"a whole number of at least 1 and at most {MAX_INT:,}"
+    return _number(text, int, expected, lambda n: 1 <= n <= MAX_INT)
+
+
+def count(text: str) -> Any:
+    """A whole number of at least 0."""
+    return _number(text, int, "a whole number of at least 0", lambda n: n >= 0)
+
+
+def rate(text: str) -> Any:
+    """A finite number above 0."""
+    return _number(text, float, "a number above 0", lambda x: 0 < x < math.inf)
+
+
+def dropout(text: str) -> Any:
+    """A fraction of units to drop, at least 0 and below 1."""
+    return _number(text, float, "a number of at least 0 and below 1", lambda p: 0 <= p < 1)
+
+
+def keep_prob(text: str) -> Any:
+    """The dropout rate that goes with a fraction of units to keep, above 0 and at most 1."""
+    return 1 - _number(text, float, "a number above 0 and at most 1", lambda p: 0 < p <= 1)
+
+
+def png(text: str) -> Path:
+    """The path of a picture to draw."""
+    if not text.lower().endswith(".png"):
+        raise argparse.ArgumentTypeError(f"expected the name of a .png file; received {text}")
+    return Path(text)
+
+
+def one_of(numbers: Sequence[int]) -> Callable[[str], Any]:
+    """A whole number out of a range."""
+    expected = f"a whole number of {numbers[0]} to {numbers[-1]}"
+    return lambda text: _number(text, int, expected, lambda n: n in numbers)

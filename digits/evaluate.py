@@ -1,10 +1,10 @@
-"""Measure a trained network on images it has never seen: loss, accuracy, what each digit is
-mistaken for, and pictures of the mistakes and of what goes on inside.
+"""Measure a trained network on images it has never seen: loss, accuracy, precision and recall of
+each class, and pictures of its mistakes and feature maps.
 
     python -m digits.evaluate runs/two-layer/model.npz
     python -m digits.evaluate runs/lenet5/model.npz --show 7       the feature maps of test image 7
     python -m digits.evaluate runs/lenet5/model.npz --export-onnx lenet5.onnx     for other runtimes
-    python -m digits.evaluate runs/best/model.npz --looks 5        the mean answer to five looks
+    python -m digits.evaluate runs/best/model.npz --tta 5          the mean prediction of five views
 """
 
 import argparse
@@ -16,12 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from digits import plots
-from digits.cli import Parser, printable, say, warn
+from digits.cli import Parser, count, one_of, printable, say
 from digits.files.models import load_model
-from digits.files.npz import StorageError, write_file
+from digits.files.npz import write_file
 from digits.nn.network import Network
 from digits.nn.sequential import Sequential
-from digits.training.augmentation import LOOKS, looks
+from digits.runs import DATASETS
+from digits.training.augmentation import TTA_SHIFTS, tta_views
 from digits.types import Array
 from functions import accuracy, cross_entropy_error, to_inputs, to_labels
 from mnist_loader import DatasetError, load_mnist
@@ -39,15 +40,15 @@ class Evaluation:
 
     def precision(self) -> Array:
         """For each class: of the images read as it, the share that are it; nan if none was."""
-        return _share(self.confusion.diagonal(), self.confusion.sum(axis=0))
+        return _ratio(self.confusion.diagonal(), self.confusion.sum(axis=0))
 
     def recall(self) -> Array:
         """For each class: of its images, the share that were read as it; nan if there are none."""
-        return _share(self.confusion.diagonal(), self.confusion.sum(axis=1))
+        return _ratio(self.confusion.diagonal(), self.confusion.sum(axis=1))
 
     def f1(self) -> Array:
         """For each class: the harmonic mean of precision and recall, 2 hits / (read as it + is)."""
-        return _share(
+        return _ratio(
             2 * self.confusion.diagonal(), self.confusion.sum(axis=0) + self.confusion.sum(axis=1)
         )
 
@@ -70,26 +71,26 @@ class Evaluation:
         return "\n".join(lines)
 
 
-def evaluate(network: Network, x: Array, t: Array, count: int = 1) -> Evaluation:
+def evaluate(network: Network, x: Array, t: Array, views: int = 1) -> Evaluation:
     """Measure a network on images x (n, 784) in [0, 1] and their class indices t (n,).
 
-    count: the answer is the mean over so many looks at each image (`augmentation.looks`).
+    views: predict by the mean over so many views of each image (`augmentation.tta_views`).
 
-    Raises ValueError if its answers are not finite or do not go with the labels.
+    Raises ValueError if its predictions are not finite or do not go with the labels.
     """
-    y = np.mean([network.predict(look) for look in looks(to_inputs(x), count)], axis=0)
+    y = np.mean([network.predict(view) for view in tta_views(to_inputs(x), views)], axis=0)
     if not np.isfinite(y).all():
         raise ValueError(
-            "expected probabilities; the network's are not finite, as its weights are too large: "
-            "use another copy, or train it again with a lower --learning-rate"
+            "expected probabilities; received numbers that are not finite, as the weights are too "
+            "large: use another model, or train it again with a lower learning rate"
         )
-    loss = cross_entropy_error(y, t)  # and so every image has a label that the network knows
+    loss = cross_entropy_error(y, t)  # which checks the labels
     confusion = np.zeros((y.shape[1], y.shape[1]), np.int64)
     np.add.at(confusion, (to_labels(t, y.shape[1]), np.argmax(y, axis=1)), 1)
     return Evaluation(loss, accuracy(y, t), confusion, y)
 
 
-def _share(part: Array, whole: Array) -> Array:
+def _ratio(part: Array, whole: Array) -> Array:
     return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
 
 
@@ -98,17 +99,12 @@ def _share(part: Array, whole: Array) -> Array:
 
 def main(arguments: list[str] | None = None) -> int:
     """Evaluate as the command line says; the exit status is 0 done, 1 failed, 130 after Ctrl-C."""
-    options = _parser().parse_args(arguments)
-    try:
-        return _evaluate_as_told(options)
-    except KeyboardInterrupt:
-        return 130
-    except (DatasetError, StorageError, OSError, ValueError, MemoryError, ImportError) as error:
-        warn(f"evaluate_net: {error}")
-        return 1
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    return parser.run(lambda: _run(options), DatasetError)
 
 
-def _evaluate_as_told(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace) -> int:
     network = load_model(options.model)
     if options.export_onnx is not None:
         network.export_onnx(options.export_onnx)
@@ -122,44 +118,48 @@ def _evaluate_as_told(options: argparse.Namespace) -> int:
     if options.show is not None:
         return _show(network, x, t, options.show, name, out)
 
-    result = evaluate(network, x, t, options.looks)
-    several = f", {options.looks} looks at each" if options.looks > 1 else ""
+    result = evaluate(network, x, t, options.tta)
+    several = f", {options.tta} views of each" if options.tta > 1 else ""
     say(
         f"{name}: {len(x):,} test images{several}, loss {result.loss:.4f}, "
         f"accuracy {result.accuracy:.4f}"
     )
     say(result.table())
-    plots.save(plots.confusion(result.confusion, name), out / "confusion.png")
-    plots.save(plots.mistakes(x, t, result.y, name), out / "mistakes.png")
-    drawn = ["confusion.png", "mistakes.png"]
+    figures = {
+        "confusion.png": plots.confusion(result.confusion, name),
+        "mistakes.png": plots.mistakes(x, t, result.y, name),
+    }
     first = next((W for W in network.params.values() if W.ndim in (2, 4)), None)
     if first is not None:
-        plots.save(plots.weights(first, f"{name}: first layer"), out / "weights.png")
-        drawn.append("weights.png")
+        figures["weights.png"] = plots.weights(first, f"{name}: first layer")
+    for file, figure in figures.items():
+        plots.save(figure, out / file)
     report = {
         "model": options.model.name,
         "recipe": network.metadata.get("recipe"),
         "dataset": dataset,
         "parameters": network.params.flat.size,
-        "looks": options.looks,
+        "looks": options.tta,
         "test_accuracy": result.accuracy,
         "test_loss": result.loss,
-        "precision": _plain(result.precision()),
-        "recall": _plain(result.recall()),
-        "f1": _plain(result.f1()),
+        "precision": _json_numbers(result.precision()),
+        "recall": _json_numbers(result.recall()),
+        "f1": _json_numbers(result.f1()),
         "confusion": result.confusion.tolist(),
     }
     # Beside a model lies the report of its training, which must not be lost.
     report_name = "report.json" if options.out else "evaluation.json"
     write_file(out / report_name, (json.dumps(report, indent=1) + "\n").encode())
-    say(f"drew {', '.join(drawn)} in {out}")
+    say(f"drew {', '.join(figures)} in {out}")
     return 0
 
 
 def _show(network: Network, x: Array, t: Array, index: int, name: str, out: Path) -> int:
     """Draw what each layer of a convolutional network makes of one test image."""
     if index >= len(x):
-        raise ValueError(f"expected --show 0 to {len(x) - 1:,}, a test image; received {index:,}")
+        raise ValueError(
+            f"expected a test image from 0 to {len(x) - 1:,}; received {index:,} (--show)"
+        )
     image = x[index : index + 1]
     y = network.predict(image)[0]
     maps = []
@@ -174,12 +174,12 @@ def _show(network: Network, x: Array, t: Array, index: int, name: str, out: Path
     return 0
 
 
-def _plain(values: Array) -> list[float | None]:
-    """Numbers that JSON knows: it has no nan."""
+def _json_numbers(values: Array) -> list[float | None]:
+    """JSON has no nan."""
     return [None if np.isnan(value) else float(value) for value in values]
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     parser = Parser(
         prog="evaluate_net",
         description="Measure a trained network on the test images.",
@@ -187,26 +187,25 @@ def _parser() -> argparse.ArgumentParser:
         "in OUT, or, without --out, to evaluation.json beside the model.",
     )
     add = parser.add_argument
-    add("model", type=Path, metavar="MODEL", help="a model.npz that train_net wrote")
+    add("model", type=Path, metavar="MODEL", help="a model.npz that a training wrote")
     add(
         "--dataset",
-        choices=["mnist", "fashion", "synthetic"],
+        choices=DATASETS[1:],
         help="test images to use (default: of the data set the network was trained on)",
     )
-    add(
-        "--dataset-dir", type=Path, metavar="DIR", help="where the data sets are (default: dataset)"
-    )
+    add("--dataset-dir", type=Path, metavar="DIR", help="where the data sets are")
     add("--out", type=Path, metavar="DIR", help="where results go (default: beside the model)")
+    views = one_of(range(1, len(TTA_SHIFTS) + 1))
     add(
-        "--looks",
-        type=int,
-        choices=range(1, len(LOOKS) + 1),
+        "--tta",
+        type=views,
         default=1,
         metavar="N",
-        help=f"answer by the mean over N looks at an image that is moved a little; at most "
-        f"{len(LOOKS)} (default: 1)",
+        help="test-time augmentation: predict by the mean over N views of an image that is moved "
+        f"a little; at most {len(TTA_SHIFTS)} (default: 1)",
     )
-    add("--show", type=_index, metavar="INDEX", help="only draw the feature maps of a test image")
+    add("--looks", type=views, dest="tta", metavar="N", help="the former name of --tta, deprecated")
+    add("--show", type=count, metavar="INDEX", help="only draw the feature maps of a test image")
     add(
         "--export-onnx",
         type=Path,
@@ -214,12 +213,6 @@ def _parser() -> argparse.ArgumentParser:
         help="only write the network as an ONNX file, which other runtimes read",
     )
     return parser
-
-
-def _index(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 0; received {text}")
-    return int(text)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from digits.nn.convolution import AveragePooling2D, Conv2D
 from digits.nn.layers import Dense, Flatten
 from digits.nn.network import Network
 from digits.nn.sequential import Input, Sequential
-from digits.training.augmentation import looks
+from digits.training.augmentation import tta_views
 from digits.types import Array
 from functions import cross_entropy_error
 from mnist_loader import load_mnist
@@ -77,12 +77,12 @@ def test_table_has_a_line_for_each_class_and_the_mean_of_those_that_are_there() 
     ]
 
 
-def test_several_looks_give_their_mean_answer(
+def test_several_views_give_their_mean_prediction(
     network: Network, test_images: tuple[Array, Array]
 ) -> None:
     x, t = test_images
     once, several = evaluate(network, x, t), evaluate(network, x, t, 7)
-    y = sum(network.predict(look).astype(float) for look in looks(x, 7)) / 7.0
+    y = sum(network.predict(look).astype(float) for look in tta_views(x, 7)) / 7.0
     np.testing.assert_allclose(several.y, y, rtol=1e-5)
     assert several.loss == pytest.approx(cross_entropy_error(several.y, t))
     np.testing.assert_array_equal(once.y, network.predict(x))
@@ -100,12 +100,12 @@ def test_the_command_writes_what_it_prints(
 ) -> None:
     model, out = tmp_path / "model.npz", tmp_path / "out"
     network.save(model)
-    command = [str(model), "--dataset-dir", str(data), "--looks", str(count)]
+    command = [str(model), "--dataset-dir", str(data), "--tta", str(count)]
     assert evaluate_net.main(command) == 0
     expected = evaluate(network, *test_images, count)
     printed = capsys.readouterr().out
     assert printed.startswith(f"small on synthetic: {TEST} test images")
-    assert ("5 looks at each" in printed) == (count == 5)
+    assert ("5 views of each" in printed) == (count == 5)
     assert f"accuracy {expected.accuracy:.4f}" in printed
     assert expected.table() in printed
     report = json.loads((tmp_path / "evaluation.json").read_text("utf-8"))
@@ -123,11 +123,12 @@ def test_the_command_writes_what_it_prints(
 
 
 @pytest.mark.parametrize("count", ["0", "8", "many"])
-def test_looks_that_nobody_has(count: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as end:
-        evaluate_net.main(["model.npz", "--looks", count])
-    assert end.value.code == 2
-    assert "--looks" in capsys.readouterr().err
+def test_unknown_numbers_of_views(count: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for option in ("--tta", "--looks"):
+        with pytest.raises(SystemExit) as end:
+            evaluate_net.main(["model.npz", option, count])
+        assert end.value.code == 2
+        assert option in capsys.readouterr().err
 
 
 # --- the command line, in an empty folder ---------------------------------------------------------
@@ -235,7 +236,7 @@ def test_one_line_says_what_is_wrong(command: Command, data: Path) -> None:
         (["none.npz"], "none.npz"),
         (["bad.npz"], "bad.npz"),
         (["three.npz"], "expected labels that are integers 0 to 2; received"),
-        (["good.npz", "--show", TEST], f"expected --show 0 to {TEST - 1}, .*; received {TEST}"),
+        (["good.npz", "--show", TEST], f"a test image from 0 to {TEST - 1}; received {TEST}"),
     ]
     for arguments, why in wrong:
         status, out, err = command(*arguments)

@@ -215,25 +215,10 @@ def test_number_of_parameters(name: str, count: int) -> None:
 
 
 @every_recipe
-def test_descriptions_tell_the_number_of_parameters(name: str) -> None:
-    text = RECIPES[name].description()
-    told = re.search(r"([\d,]+) parameters", text)
-    assert told is not None
-    assert int(told[1].replace(",", "")) == built(name).params.flat.size
-
-
-@every_recipe
-def test_descriptions_tell_how_it_is_trained(name: str) -> None:
+def test_a_recipe_knows_its_number_of_parameters(name: str) -> None:
     recipe = RECIPES[name]
-    text = " ".join(recipe.description().split())
-    rate = f"{recipe.learning_rate:g}"
-    assert rate in text or f"{recipe.learning_rate:.0e}".replace("e-0", "e-") in text
-    assert f"batches of {recipe.batch_size}" in text
+    assert recipe.parameters == built(name).params.flat.size
     assert (recipe.epochs is None) != (recipe.iterations is None)
-    if recipe.epochs is not None:
-        assert re.search(rf"\b{recipe.epochs} epochs?\b", text)
-    else:
-        assert f"{recipe.iterations:,}" in text
 
 
 def test_the_list_shows_every_description(capsys: pytest.CaptureFixture[str]) -> None:
@@ -247,14 +232,15 @@ def test_the_list_shows_every_description(capsys: pytest.CaptureFixture[str]) ->
         assert f"{count:,} parameters" in text
 
 
-def test_keep_prob_is_for_networks_with_dropout() -> None:
-    assert RECIPES["conv"].keep_prob() == 0.5
-    assert RECIPES["mlp"].keep_prob() is None
-    for keep in (0.25, 1.0):
-        network = built("conv", keep_prob=keep)
-        assert isinstance(network, Sequential)
-        (dropout,) = (layer for layer in network.layers if isinstance(layer, Dropout))
-        assert dropout.rate == 1 - keep
+@every_recipe
+def test_dropout_is_a_rate_of_networks_that_have_it(name: str) -> None:
+    recipe, rng = RECIPES[name], np.random.default_rng(0)
+    for rate in (None, 0.25, 0.0):
+        network = recipe.network(rng, dropout=rate)
+        layers = network.layers if isinstance(network, Sequential) else []
+        rates = [layer.rate for layer in layers if isinstance(layer, Dropout)]
+        expected = recipe.dropout if rate is None else rate
+        assert rates == ([] if recipe.dropout is None else [expected])
 
 
 def test_first_weights_are_those_of_the_sources() -> None:

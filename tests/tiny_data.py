@@ -37,9 +37,9 @@ def write_data_set(folder: Path) -> Path:
 
 
 def small_with_dropout(
-    rng: np.random.Generator, dtype: DTypeLike = np.float32, keep_prob: float = 0.5
+    rng: np.random.Generator, dtype: DTypeLike = np.float32, dropout: float = 0.5
 ) -> Sequential:
     """Builds what a recipe asks for: a network whose training needs noise."""
     return Sequential(
-        [Dense(20, activation="relu"), Dropout(1 - keep_prob), Dense(10)], rng=rng, dtype=dtype
+        [Dense(20, activation="relu"), Dropout(dropout), Dense(10)], rng=rng, dtype=dtype
     )

@@ -4,8 +4,8 @@ A network that has seen every image turned, stretched, bent, thickened and badly
 digit is instead of learning the training images by heart (Simard, Steinkraus and Platt, "Best
 practices for convolutional neural networks applied to visual document analysis", 2003).
 
-`Augmentation` says how much of each change there is and applies it; `looks` moves images a little
-when they are to be read.
+`Augmentation` says how much of each change there is and applies it; `tta_views` moves images a
+little when they are to be classified.
 """
 
 from collections.abc import Iterator
@@ -14,6 +14,8 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+
+from digits.validation import check
 
 Images = NDArray[np.float32]
 
@@ -314,35 +316,30 @@ def _lit(images: Images, lighting: float, rng: np.random.Generator) -> Images:
     return paper + contrast[:, None, None] * (1 - paper) * images
 
 
-# --- Looking more than once ---------------------------------------------------------------------
+# --- test-time augmentation -----------------------------------------------------------------------
 
-LOOKS = ((0, 0, 0), (1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 8), (0, 0, -8))
-"""Pixels to the right, pixels down, degrees against the clock."""
+TTA_SHIFTS = ((0, 0, 0), (1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 8), (0, 0, -8))
+"""Pixels to the right, pixels down, degrees counterclockwise: the first view is the image."""
 
 
-def looks(x: Images, count: int) -> Iterator[Images]:
-    """The images `x`, float32 (n, 784), as they are and then moved a little, `count` times in all:
-    a pixel to each side from the second on, turned by 8 degrees either way from the sixth on.
+def tta_views(x: Images, views: int) -> Iterator[Images]:
+    """The images `x`, float32 (n, 784), as they are and then moved a little, `views` times in all:
+    by a pixel to each side from the second view on, by 8 degrees either way from the sixth on.
 
-    What depends on a pixel more or less is not to be trusted: the mean of a network's answers to
-    several looks is right more often than the answer to one (test-time augmentation; Krizhevsky,
-    Sutskever and Hinton, "ImageNet classification with deep convolutional neural networks", 2012).
+    The mean of a network's predictions for several views is right more often than one prediction
+    (test-time augmentation; Krizhevsky, Sutskever and Hinton, "ImageNet classification with deep
+    convolutional neural networks", 2012).
 
-    Raises ValueError if `count` is not 1 to 7 or the shape is another.
+    Raises ValueError if `views` is not 1 to 7 or the shape is another.
     """
-    if not 1 <= count <= len(LOOKS):
-        raise ValueError(f"expected 1 to {len(LOOKS)} looks at an image, received {count}")
-    if np.shape(x)[1:] != (PIXELS,):
-        raise ValueError(
-            f"expected images of shape (n, {PIXELS}), received {np.shape(x)}; reshape them first"
-        )
+    check(1 <= views <= len(TTA_SHIFTS), f"1 to {len(TTA_SHIFTS)} views of an image", views)
+    check(np.shape(x)[1:] == (PIXELS,), f"images of shape (n, {PIXELS})", np.shape(x))
     images = x.reshape(-1, SIDE, SIDE)
     middle = np.float32((SIDE - 1) / 2)
     down_column, along_row = np.mgrid[:SIDE, :SIDE].astype(np.float32) - middle
-    for right, down, degrees in LOOKS[:count]:
+    for right, down, degrees in TTA_SHIFTS[:views]:
         cosine, sine = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
         from_x = cosine * along_row - sine * down_column + (middle - right)
         from_y = sine * along_row + cosine * down_column + (middle - down)
-        # the same for all images
-        from_x, from_y = (np.tile(places, (len(x), 1, 1)) for places in (from_x, from_y))
+        from_x, from_y = (np.tile(plane, (len(x), 1, 1)) for plane in (from_x, from_y))
         yield _interpolated(images, from_x, from_y).reshape(x.shape)

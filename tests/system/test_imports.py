@@ -109,7 +109,7 @@ def test_help_is_given_without_opencv_and_matplotlib(
         (broken / f"{name}.py").write_text(f"raise SystemExit('{name} was imported')\n")
     result = run(elsewhere, *PROGRAMS[script], "--help", path=str(broken))
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.startswith(f"usage: {script}")
+    assert result.stdout.startswith("usage: ")
     assert files_in(elsewhere) == []
     assert files_in(tmp_path / "home") == []
 

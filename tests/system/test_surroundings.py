@@ -19,11 +19,12 @@ import mnist_loader
 import train_net
 from digits.files.models import load_model
 from digits.files.npz import load_arrays
+from digits.runs import RESULTS
 from mnist_loader import DatasetError
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="limits and permissions are POSIX's")
 
-FILES = sorted(train_net.RESULTS)
+FILES = sorted(RESULTS)
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +90,8 @@ def obey_permissions() -> None:
 
 FULL_DISK = """
 import contextlib, io, json, resource, shutil, sys
-import digits.files.npz, plots, train_net
+import digits.files.npz, train_net
+from digits import plots, runs
 
 begun, here, arguments = sys.argv[1], sys.argv[2], sys.argv[3:]
 write = digits.files.npz.write_file
@@ -105,7 +107,7 @@ def write_file(path, content):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 
-for module in (digits.files.npz, plots, train_net):
+for module in (digits.files.npz, plots, runs):
     module.write_file = write_file
 status = full = 1
 while status:

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from digits.training import augmentation
-from digits.training.augmentation import Augmentation, looks
+from digits.training.augmentation import Augmentation, tta_views
 from digits.training.prefetch import prefetch
 
 Images = NDArray[np.float32]
@@ -309,7 +309,7 @@ def test_rng_must_be_a_generator(x: Images) -> None:
 
 
 def test_five_looks_are_the_images_and_a_pixel_to_each_side(x: Images) -> None:
-    seen = [look.reshape(-1, 28, 28) for look in looks(x, 5)]
+    seen = [look.reshape(-1, 28, 28) for look in tta_views(x, 5)]
     images = x.reshape(-1, 28, 28)
     assert np.array_equal(seen[0], images)
     assert np.array_equal(seen[1][:, :, 1:], images[:, :, :-1])
@@ -321,7 +321,9 @@ def test_five_looks_are_the_images_and_a_pixel_to_each_side(x: Images) -> None:
 def test_the_last_two_looks_are_turned_to_either_side() -> None:
     bar = np.zeros((1, 28, 28), dtype=np.float32)
     bar[:, 13:15, 4:24] = 1
-    _, _, _, _, _, left, right = (look.reshape(28, 28) for look in looks(bar.reshape(1, 784), 7))
+    _, _, _, _, _, left, right = (
+        look.reshape(28, 28) for look in tta_views(bar.reshape(1, 784), 7)
+    )
     for turned, degrees in ((left, 8), (right, -8)):
         heights = 13.5 - np.arange(28) @ turned[:, 4:24] / turned[:, 4:24].sum(axis=0)
         slope = np.polyfit(np.arange(4, 24), heights, 1)[0]
@@ -332,17 +334,17 @@ def test_the_last_two_looks_are_turned_to_either_side() -> None:
 @pytest.mark.parametrize("n", [0, 1, 7])
 def test_looks_keep_the_form_of_the_images(x: Images, n: int) -> None:
     before = x.copy()
-    seen = list(looks(x[:n], 7))
+    seen = list(tta_views(x[:n], 7))
     assert [look.shape for look in seen] == [(n, 784)] * 7
     assert {look.dtype for look in seen} == {np.dtype(np.float32)}
     assert np.array_equal(x, before)
-    assert len(list(looks(x, 3))) == 3
+    assert len(list(tta_views(x, 3))) == 3
 
 
 @pytest.mark.parametrize("count", [-1, 0, 8])
-def test_one_to_seven_looks(x: Images, count: int) -> None:
-    with pytest.raises(ValueError, match="expected 1 to 7 looks at an image, received"):
-        next(looks(x, count))
+def test_one_to_seven_views(x: Images, count: int) -> None:
+    with pytest.raises(ValueError, match="expected 1 to 7 views of an image; received"):
+        next(tta_views(x, count))
 
 
 # --- Prefetching --------------------------------------------------------------------------------

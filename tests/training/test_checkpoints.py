@@ -55,7 +55,7 @@ def hasty_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def everything(
-    rng: np.random.Generator, dtype: DTypeLike = np.float32, keep_prob: float = 0.7
+    rng: np.random.Generator, dtype: DTypeLike = np.float32, dropout: float = 0.3
 ) -> Sequential:
     """All that a network can carry from one batch to the next: noise, and moving averages."""
     return Sequential(
@@ -65,10 +65,10 @@ def everything(
             BatchNormalization(momentum=0.8),
             Activation("relu"),
             MaxPooling2D(2),
-            Dropout(1 - keep_prob),
+            Dropout(dropout),
             Flatten(),
             Dense(12, activation="relu"),
-            Dropout(1 - keep_prob),
+            Dropout(dropout),
             Dense(10),
         ],
         rng=rng,
@@ -90,9 +90,9 @@ def _rmsprop(learning_rate: float, iterations: int) -> Optimizer:
 
 BEND = Augmentation(rotation=10, scale=0.1, shift=1, elastic=1, noise=0.1, lighting=0.2)
 OURS = {
-    "everything": Recipe(everything, _adamw_one_cycle, 0.01, batch_size=8, augment=BEND),
-    "everything, nesterov": Recipe(everything, _momentum, 0.01, batch_size=8, augment=BEND),
-    "everything, rmsprop": Recipe(everything, _rmsprop, 0.001, batch_size=8),
+    "everything": Recipe(everything, 0, _adamw_one_cycle, 0.01, batch_size=8, augment=BEND),
+    "everything, nesterov": Recipe(everything, 0, _momentum, 0.01, batch_size=8, augment=BEND),
+    "everything, rmsprop": Recipe(everything, 0, _rmsprop, 0.001, batch_size=8),
 }
 
 

@@ -1,0 +1,171 @@
+"""A run of `train_net.py`: what it trains and how, which is enough to start it again, and what it
+leaves in its folder.
+"""
+
+import itertools
+import json
+import math
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from digits import plots
+from digits.cli import MAX_INT
+from digits.files.npz import StorageError, write_file
+from digits.nn.network import Network
+from digits.nn.optimizers import Optimizer
+from digits.recipes import RECIPES
+from digits.training.checkpoints import load_run
+from digits.training.history import History
+from digits.validation import check
+
+RESULTS = ("checkpoint.npz", "model.npz", "history.csv", "report.json", "curves.png")
+"""What a run leaves in its folder."""
+
+FIXED = ("recipe", "dataset", "seed", "batch_size", "validation", "dtype")
+"""What cannot change in a resumed run, or its first part would not be its own."""
+
+DATASETS = ("auto", "mnist", "fashion", "synthetic")
+
+INTEGERS = (
+    *(("seed", 0, math.inf, False), ("validation", 0, math.inf, False)),
+    *(("batch_size", 1, MAX_INT, False), ("patience", 1, MAX_INT, True)),
+    *(("iterations", 1, MAX_INT, True), ("epochs", 1, MAX_INT, True)),
+)
+"""Of the integers of a run: name, least and largest value, whether they may be None."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What a run trains, and how.  Raises ValueError for what cannot be trained."""
+
+    recipe: str
+    dataset: str
+    """`auto` until it is known whether MNIST is available."""
+    seed: int
+    batch_size: int
+    learning_rate: float
+    dropout: float | None
+    """None for a network without."""
+    validation: int
+    patience: int | None
+    dtype: str
+    iterations: int | None
+    """None until the number of images is known, if `epochs` are planned."""
+    epochs: int | None = None
+
+    def __post_init__(self) -> None:
+        check(self.recipe in RECIPES, f"a recipe out of {', '.join(RECIPES)}", self.recipe)
+        check(self.dataset in DATASETS, f"a data set out of {', '.join(DATASETS)}", self.dataset)
+        check(self.dtype in ("float32", "float64"), "dtype float32 or float64", self.dtype)
+        for name, least, most, optional in INTEGERS:
+            value = getattr(self, name)
+            check(
+                (value is None and optional) or (type(value) is int and least <= value <= most),
+                f"{name} as a whole number of at least {least}",
+                value,
+            )
+        rate, dropout = self.learning_rate, self.dropout
+        check(type(rate) is float and 0 < rate < math.inf, "a learning rate above 0", rate)
+        if RECIPES[self.recipe].dropout is None:
+            check(dropout is None, f"no dropout, as {self.recipe} has no such layer", dropout)
+        else:
+            check(type(dropout) is float and 0 <= dropout < 1, "a dropout rate in [0, 1)", dropout)
+        if self.patience is not None:
+            check(self.validation > 0, "validation images to tell a better epoch by", 0)
+
+    @classmethod
+    def of_recipe(cls, name: str) -> Self:
+        """A run as the recipe describes it."""
+        r = RECIPES[name]
+        return cls(
+            *(name, "auto", 0, r.batch_size, r.learning_rate, r.dropout, r.validation),
+            *(None, "float32", r.iterations, r.epochs),
+        )
+
+    @classmethod
+    def of_checkpoint(cls, path: Path) -> Self:
+        """The run that wrote a checkpoint.  Raises StorageError if it does not say."""
+        run = load_run(path)
+        if "keep_prob" in run:  # as dropout was told in earlier checkpoints
+            keep = run.pop("keep_prob")
+            run["dropout"] = 1 - keep if isinstance(keep, float) else keep
+        try:
+            return cls(**{f.name: run[f.name] for f in fields(cls) if f.name in run})
+        except (TypeError, ValueError) as error:
+            raise StorageError(
+                f"{path} does not say how its run was started ({error}); start a new run"
+            ) from error
+
+    def changed(self, **given: Any) -> Self:
+        """With those of the arguments that are not None; a new length replaces the old one."""
+        given = {name: value for name, value in given.items() if value is not None}
+        if "epochs" in given:
+            given["iterations"] = None
+        return replace(self, **given)
+
+    def planned(self, images: int) -> Self:
+        """With the number of iterations that the epochs are for so many images."""
+        batches = -(-images // self.batch_size)
+        return replace(self, iterations=self.iterations or (self.epochs or 1) * batches)
+
+    def build(self) -> tuple[Network, Optimizer]:
+        """A new network and its optimizer, once `iterations` are known."""
+        recipe, rng = RECIPES[self.recipe], np.random.default_rng(self.seed)
+        network = recipe.network(rng, self.dtype, self.dropout)
+        network.metadata = {name: getattr(self, name) for name in ("recipe", "dataset", "seed")}
+        return network, recipe.optimizer(self.learning_rate, self.iterations or 1)
+
+
+def archive_previous(out: Path) -> Path | None:
+    """Move the results of an earlier run into a folder of their own, and say which: nobody loses
+    trained weights here.
+
+    That folder gets its name last, so the next start completes a move that a kill interrupted.
+    """
+    old = [out / name for name in RESULTS if (out / name).exists()]
+    unfinished = out / ".before.part"
+    if not old and not unfinished.exists():
+        return None
+    unfinished.mkdir(exist_ok=True)
+    for path in old:
+        path.rename(unfinished / path.name)
+    names = (out / f"before-{number}" for number in itertools.count(1))
+    return unfinished.rename(next(path for path in names if not path.exists()))
+
+
+def write_results(
+    out: Path, network: Network, history: History, config: RunConfig, images: int
+) -> dict[str, Any]:
+    """Write the model, the history, its curves and a report, which is returned.
+
+    images: how many the network was trained on in each epoch.
+    """
+    best, seconds = history.best, history.seconds
+    seen = len(history.losses) * images / -(-images // config.batch_size)
+    report = {
+        "recipe": config.recipe,
+        "dataset": config.dataset,
+        "seed": config.seed,
+        "epochs": len(history.epochs),
+        "iterations": len(history.losses),
+        "best_epoch": best and best.epoch,
+        "parameters": network.params.flat.size,
+        "train_accuracy": best and best.train_accuracy,
+        "validation_accuracy": best and best.validation_accuracy,
+        "test_accuracy": best and best.test_accuracy,
+        "test_loss": best and best.test_loss,
+        "seconds": round(seconds, 3),
+        "images_per_second": round(seen / seconds, 1) if seconds else None,
+        "interrupted": history.interrupted,
+    }
+    facts = ("best_epoch", "validation_accuracy", "test_accuracy")
+    network.metadata |= {name: report[name] for name in facts}
+    network.save(out / "model.npz")
+    write_file(out / "history.csv", history.to_csv().encode())
+    write_file(out / "report.json", (json.dumps(report, indent=1) + "\n").encode())
+    title = f"{config.recipe} on {config.dataset}, seed {config.seed}"
+    plots.save(plots.curves(history, title), out / "curves.png")
+    return report
