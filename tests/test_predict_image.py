@@ -18,7 +18,7 @@ from digits.photos.decide import VIEWS
 from digits.photos.decode import PictureError
 from digits.photos.drawings import draw_annotated, draw_steps
 from digits.photos.reading import Reading
-from digits.training.augmentation import looks
+from digits.training.augmentation import tta_views
 from digits.types import Array
 from predict_image import (
     load_reader,
@@ -57,7 +57,7 @@ class Typist:
             canvas = np.full((120, 120, 3), 0, np.uint8)
             write(canvas, str(digit), 30, 90, ink=255)
             shape = normalize_digit(canvas[..., 0].astype(np.float32) / 255).reshape(1, 784)
-            shapes += [look[0] for look in looks(shape, VIEWS)]
+            shapes += [look[0] for look in tta_views(shape, VIEWS)]
         self.shapes = np.array(shapes)
         self.shapes /= np.linalg.norm(self.shapes, axis=1, keepdims=True)
         self.classes = classes

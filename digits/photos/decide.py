@@ -11,7 +11,7 @@ import numpy as np
 from digits.photos.candidates import Candidate
 from digits.photos.components import InkMap, normalize_digit
 from digits.photos.ink import stroke_width
-from digits.training.augmentation import looks
+from digits.training.augmentation import tta_views
 from digits.types import Array, Box
 
 VIEWS = 5
@@ -42,7 +42,7 @@ def classify(reader: Reader, page: InkMap, candidates: Sequence[Candidate]) -> t
     if not candidates:
         return np.zeros((0, 784), np.float32), np.zeros((0, 10))
     x = np.array([normalize_digit(page.ink(c.pieces)).ravel() for c in candidates])
-    p = np.asarray(reader.predict(np.concatenate(list(looks(x, VIEWS)))))
+    p = np.asarray(reader.predict(np.concatenate(list(tta_views(x, VIEWS)))))
     if p.ndim != 2 or p.shape[1] not in (10, 11):
         raise ValueError(
             "expected a model that gives the probabilities of ten digits, or of eleven classes; "
