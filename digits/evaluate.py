@@ -17,8 +17,8 @@ import numpy as np
 
 from digits import plots
 from digits.cli import Parser, count, one_of, printable, say
+from digits.files.atomic import write_file
 from digits.files.models import load_model
-from digits.files.npz import write_file
 from digits.nn.network import Network
 from digits.nn.sequential import Sequential
 from digits.runs import DATASETS

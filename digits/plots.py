@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from digits.files.npz import write_file
+from digits.files.atomic import write_file
 from digits.training.history import History
 from digits.types import Array
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import DTypeLike
 
-from digits.data import non_digits, synthetic_digits
+from digits.data import synthetic_digits
 from digits.nn.convolution import (
     AveragePooling2D,
     Conv2D,
@@ -320,6 +320,8 @@ def _normalized_relu() -> list[Layer]:
 def _with_non_digits(x: Array, t: Array, rng: np.random.Generator) -> tuple[Array, Array]:
     """The digits, half as many drawn by this library, and things that are no digit, labeled 10."""
     n = len(x)
+    from digits.data import non_digits  # noqa: PLC0415  imports OpenCV: no other recipe needs it
+
     clean, clean_labels = synthetic_digits.generate(round(0.35 * n), rng)
     drawn, drawn_labels = non_digits.generate_digits(round(0.15 * n), rng)
     others = non_digits.generate(round(0.6 * n), x, t, rng)

@@ -1,20 +1,19 @@
-"""How arguments are checked: one way to say what was expected and what was received.  All errors
-are ValueError with one sentence.
-"""
+"""How arguments are checked: one way to say what was expected, what was received and what to do."""
 
 from typing import Any
 
 import numpy as np
 
 
-def check(condition: bool, expected: str, received: object) -> None:
-    """Raise ValueError unless the condition holds."""
+def check(condition: object, expected: str, received: object, advice: str = "") -> None:
+    """Raise ValueError "expected ...; received ...: advice" unless the condition holds."""
     if not condition:
-        raise ValueError(f"expected {expected}; received {received!r}")
+        text = f"expected {expected}; received {received!r:.200}"
+        raise ValueError(f"{text}: {advice}" if advice else text)
 
 
 def positive_int(value: Any, meaning: str) -> int:
-    """The value as an int, if it is a whole number above 0; else ValueError."""
-    good = isinstance(value, int | np.integer) and value > 0
-    check(bool(good), f"{meaning} as a whole number above 0", value)
+    """The value as an int, if it is an integer above 0; else ValueError."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    check(whole and value > 0, f"{meaning} as a whole number above 0", value)
     return int(value)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.data import synthetic_digits
-from digits.files.npz import write_file
+from digits.files.atomic import write_file
 from mnist_loader import load_mnist
 
 COLUMNS = 12

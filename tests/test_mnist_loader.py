@@ -5,7 +5,6 @@ in every byte, processes that race or are killed, and the real data where it is 
 import gzip
 import hashlib
 import http.server
-import importlib.util
 import itertools
 import json
 import logging
@@ -29,11 +28,13 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 import mnist_loader
-from mnist_loader import DatasetError, Form, Original, load_mnist, read_idx
+from digits.data import download, synthetic_digits
+from digits.data.download import Dataset, DatasetError, FileDigest, RemoteFile
+from mnist_loader import load_mnist, read_idx
 
 Handler = http.server.BaseHTTPRequestHandler
 Answer = Callable[[Handler, bytes], None]
-NAMES = tuple(original.name for original in mnist_loader.ORIGINALS["mnist"])
+NAMES = tuple(file.name for file in download.DATASETS["mnist"].files)
 CODES = {code: np.dtype(dtype) for code, dtype in mnist_loader.IDX_DTYPES.items()}
 
 
@@ -44,8 +45,8 @@ def to_idx(array: NDArray[Any]) -> bytes:
     return header + array.astype(dtype).tobytes()
 
 
-def form(data: bytes) -> Form:
-    return Form(len(data), hashlib.sha256(data).hexdigest())
+def digest(data: bytes) -> FileDigest:
+    return FileDigest(len(data), hashlib.sha256(data).hexdigest())
 
 
 class Published:
@@ -61,8 +62,8 @@ class Published:
         ]
         self.unpacked = {n: to_idx(a) for n, a in zip(NAMES, self.arrays, strict=True)}
         self.packed = {n: gzip.compress(data, mtime=0) for n, data in self.unpacked.items()}
-        self.originals = tuple(
-            Original(n, form(self.packed[n]), form(self.unpacked[n])) for n in NAMES
+        self.files = tuple(
+            RemoteFile(n, digest(self.packed[n]), digest(self.unpacked[n])) for n in NAMES
         )
 
     def put_into(self, folder: Path) -> Path:
@@ -160,8 +161,8 @@ FAILURES: dict[str, tuple[Answer, str]] = {
     "stalls": (send_and_stall, "timed out"),
     "hangs-up": (lambda h, body: send(h, body[:33], len(body)), "truncated: 33 of "),
     "truncated": (lambda h, body: send(h, body[:33]), "truncated: 33 of "),
-    "wrong-bytes": (lambda h, body: send(h, body[:-1] + b"?"), "wrong contents: SHA-256"),
-    "html": (lambda h, _: send(h, b"\n<!DOCTYPE html><p>Sign in"), "an HTML page, not data"),
+    "wrong-bytes": (lambda h, body: send(h, body[:-1] + b"?"), "wrong contents: expected SHA-256"),
+    "html": (lambda h, _: send(h, b"\n<!DOCTYPE html><p>Sign in"), "found an HTML page"),
     "too-long": (lambda h, body: send(h, body + b"?"), "too long"),
     "endless": (send_endlessly, "too long: more than "),
     "empty": (lambda h, _: send(h, b""), "truncated: 0 of "),
@@ -173,9 +174,9 @@ FAILURES: dict[str, tuple[Answer, str]] = {
 def published(monkeypatch: pytest.MonkeyPatch) -> Published:
     """Five pictures in the place of MNIST, and no mirror: a test can't reach the real ones."""
     data = Published()
-    monkeypatch.setattr(mnist_loader, "ORIGINALS", {"mnist": data.originals})
-    monkeypatch.setattr(mnist_loader, "MIRRORS", {"mnist": ("http://127.0.0.1:9/",)})
-    monkeypatch.setattr(mnist_loader, "TIMEOUT", (0.3, 0.3))
+    dataset = Dataset(("http://127.0.0.1:9/",), data.files)
+    monkeypatch.setitem(download.DATASETS, "mnist", dataset)
+    monkeypatch.setattr(download, "TIMEOUT", (0.3, 0.3))
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.delenv("MNIST_DATASET_DIR", raising=False)
     return data
@@ -190,12 +191,14 @@ def server(published: Published) -> Iterator[Server]:
 
 
 @pytest.fixture
-def use(server: Server, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def use(
+    published: Published, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., None]:
     """Make these prefixes of the server, in this order, the mirrors of MNIST."""
 
     def use(*prefixes: str) -> None:
         urls = tuple(server.url(prefix) for prefix in prefixes)
-        monkeypatch.setattr(mnist_loader, "MIRRORS", {"mnist": urls})
+        monkeypatch.setitem(download.DATASETS, "mnist", Dataset(urls, published.files))
 
     return use
 
@@ -244,14 +247,14 @@ def test_the_arrays_are_the_callers_own(
 
 
 def test_unknown_dataset(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"'cifar'.*'mnist', 'fashion', 'synthetic'"):
+    with pytest.raises(ValueError, match="among mnist, fashion, synthetic; received 'cifar'"):
         load_mnist(dataset="cifar", dataset_dir=tmp_path)
 
 
 def test_importing_the_loader_imports_little() -> None:
     code = (
         "import sys, mnist_loader\n"
-        "print({'pooch', 'requests', 'tqdm', 'cv2', 'matplotlib', 'synthetic_digits'}"
+        "print({'pooch', 'requests', 'tqdm', 'cv2', 'matplotlib'}"
         " & set(sys.modules))"
     )
     assert run_python(code).communicate(timeout=60)[0] == "set()\n"
@@ -300,7 +303,7 @@ def test_an_unpacked_file_is_verified_too(published: Published, tmp_path: Path) 
     wrong = bytearray(published.unpacked[NAMES[0]])
     wrong[100] ^= 1
     (folder / NAMES[0]).write_bytes(wrong)
-    with pytest.raises(DatasetError, match="wrong contents: SHA-256"):
+    with pytest.raises(DatasetError, match="wrong contents: expected SHA-256"):
         load_mnist(dataset_dir=tmp_path)
     assert (folder / NAMES[0]).read_bytes() == wrong
 
@@ -331,7 +334,7 @@ def test_without_a_good_one_a_wrong_file_stays(published: Published, tmp_path: P
     wrong.write_bytes(b"<html>sign in</html>")
     with pytest.raises(DatasetError) as error:
         load_mnist(dataset_dir=tmp_path)
-    assert f"{wrong}: an HTML page" in str(error.value)
+    assert f"{wrong}: expected data; found an HTML page" in str(error.value)
     assert wrong.read_bytes() == b"<html>sign in</html>"
     assert names_in(folder) == sorted(f"{name}.gz" for name in NAMES)
 
@@ -383,7 +386,7 @@ def test_a_file_where_the_folder_should_be(published: Published, tmp_path: Path)
 def test_a_full_disk_costs_only_the_cache(
     published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def dump(*_: Any) -> None:
+    def dump(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
     published.put_into(tmp_path / "mnist")
@@ -451,7 +454,7 @@ def test_when_all_mirrors_fail_the_error_says_everything(
     assert said in first_line
     assert server.url("gone") in first_line
     assert "HTTP 410 Gone" in first_line
-    for name, packed, _ in published.originals:
+    for name, packed, _ in published.files:
         assert f"{name}.gz  {packed.size:,} bytes  SHA-256 {packed.sha256}" in str(error.value)
     assert str(tmp_path / "mnist") in str(error.value)
     assert names_in(tmp_path / "mnist") == []
@@ -466,7 +469,7 @@ def test_a_server_that_drips_for_ever_is_left(
 ) -> None:
     server.answer["drips"] = send_drops
     use("drips")
-    monkeypatch.setattr(mnist_loader, "PATIENCE", 0.5)
+    monkeypatch.setattr(download, "MIN_TIME", 0.5)
     with pytest.raises(DatasetError, match="too slow: not complete after 1 s"):
         load_mnist(dataset_dir=tmp_path)
     assert names_in(tmp_path / "mnist") == []
@@ -476,7 +479,7 @@ def test_no_host_and_no_listener(
     published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     urls = ("http://127.0.0.1:9/", "http://digits.invalid/", "nonsense")
-    monkeypatch.setattr(mnist_loader, "MIRRORS", {"mnist": urls})
+    monkeypatch.setitem(download.DATASETS, "mnist", Dataset(urls, published.files))
     with pytest.raises(DatasetError, match=r"refused.*[Rr]esol.*nonsense"):
         load_mnist(dataset_dir=tmp_path)
 
@@ -506,13 +509,12 @@ def test_a_transfer_unpacked_on_the_way(
 
 
 def test_the_published_table() -> None:
-    assert mnist_loader.MIRRORS["mnist"][0] == "https://ossci-datasets.s3.amazonaws.com/mnist/"
-    for dataset, originals in mnist_loader.ORIGINALS.items():
-        assert [original.name for original in originals] == list(NAMES)
-        assert not any("lecun" in mirror for mirror in mnist_loader.MIRRORS[dataset])
-        readme = (Path(mnist_loader.__file__).parent / "dataset" / "README.md").read_text()
-        for original in originals:
-            for size, sha256 in (original.packed, original.unpacked):
+    readme = (Path(mnist_loader.__file__).parent / "dataset" / "README.md").read_text()
+    for dataset in download.DATASETS.values():
+        assert [file.name for file in dataset.files] == list(NAMES)
+        assert all(f"<{mirror}>" in readme for mirror in dataset.mirrors)
+        for file in dataset.files:
+            for size, sha256 in (file.packed, file.unpacked):
                 assert f"{size:,}" in readme
                 assert sha256 in readme
 
@@ -535,9 +537,9 @@ CHILD = """
 import json, pickle, sys, time
 import mnist_loader as m
 given = json.loads(sys.argv[1])
-m.ORIGINALS = {"mnist": tuple(
-    m.Original(n, m.Form(*p), m.Form(*u)) for n, p, u in given["originals"])}
-m.MIRRORS = {"mnist": (given["mirror"],)}
+from digits.data.download import DATASETS, Dataset, FileDigest, RemoteFile
+DATASETS["mnist"] = Dataset((given["mirror"],), tuple(
+    RemoteFile(n, FileDigest(*p), FileDigest(*u)) for n, p, u in given["files"]))
 if given["slow_cache"]:
     def dump(cache, file, protocol):
         file.write(pickle.dumps(cache, protocol)[:2000])
@@ -554,7 +556,7 @@ def start(
 ) -> "subprocess.Popen[str]":
     return run_python(
         CHILD,
-        originals=published.originals,
+        files=published.files,
         mirror=server.url("slow"),
         folder=str(folder),
         slow_cache=slow_cache,
@@ -647,7 +649,7 @@ def test_an_interrupted_download_leaves_nothing(
         raise KeyboardInterrupt
 
     use("good")
-    monkeypatch.setattr(mnist_loader, "_verify", interrupted)
+    monkeypatch.setattr(download, "verify", interrupted)
     with pytest.raises(KeyboardInterrupt):
         load_mnist(dataset_dir=tmp_path)
     assert names_in(tmp_path / "mnist") == []
@@ -705,7 +707,7 @@ def test_a_cache_damaged_anywhere_never_gives_wrong_data(
 
 @pytest.mark.parametrize("start", [0.0, 0.1, 0.5, 0.99])
 @pytest.mark.parametrize("kind", ["flipped", "cut", "replaced"])
-def test_a_damaged_cache_is_made_anew(
+def test_a_damaged_cache_is_rebuilt(
     published: Published,
     cache: Path,
     tmp_path: Path,
@@ -719,7 +721,7 @@ def test_a_damaged_cache_is_made_anew(
     cache.write_bytes(good[:i] + new[kind])
     published.check(load_mnist(dataset_dir=tmp_path))
     assert cache.read_bytes() == good
-    assert "is made anew" in caplog.text
+    assert "is rebuilt" in caplog.text
 
 
 class Hostile:
@@ -737,34 +739,39 @@ def test_a_hostile_pickle_runs_nothing(
 ) -> None:
     good = cache.read_bytes()
     hostile = Hostile(tmp_path / "owned")
-    contents = {"alone": hostile, "inside": {**pickle.loads(good), "more": hostile}}
-    contents["key"] = {**pickle.loads(good), "key": hostile}
+    contents = {"alone": hostile, "inside": (*pickle.loads(good), hostile)}
+    contents["key"] = (hostile, *pickle.loads(good)[1:])
     cache.write_bytes(pickle.dumps(contents[where], protocol))
     published.check(load_mnist(dataset_dir=tmp_path))
     assert not (tmp_path / "owned").exists()
     assert cache.read_bytes() == good
 
 
-def contents_with(good: bytes, **changes: Any) -> bytes:
-    return pickle.dumps({**pickle.loads(good), **changes})
-
-
 def with_arrays(good: bytes, arrays: list[NDArray[Any]]) -> bytes:
-    contents = [(array.shape, array.tobytes()) for array in arrays]
-    return contents_with(good, arrays=contents, sha256=mnist_loader._digest(arrays))
+    sha256 = hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
+    return pickle.dumps((pickle.loads(good)[0], sha256, *(array.tobytes() for array in arrays)))
+
+
+def nested(levels: int) -> bytes:
+    """A dict whose key is x = (x, x), again and again: its hash takes 2 ** levels steps."""
+    steps = b"".join(b"h%ch%c\x86\x94" % (level, level) for level in range(levels))
+    return b"\x80\x04}(K\x01\x85\x94" + steps + b"K\x01u."
 
 
 WRONG_CACHES: dict[str, Callable[[bytes, list[NDArray[Any]]], bytes]] = {
     "a list": lambda _, __: pickle.dumps([1, 2]),
     "empty": lambda _, __: b"",
-    "other version": lambda good, _: contents_with(good, key=("0", "mnist")),
+    "other version": lambda good, _: pickle.dumps(("0 mnist", *pickle.loads(good)[1:])),
     "no arrays": lambda good, _: with_arrays(good, []),
     "no images": lambda good, arrays: with_arrays(good, [a[:0] for a in arrays]),
     "a label of 10": lambda good, arrays: with_arrays(good, [*arrays[:3], arrays[3] + 8]),
-    "other shape": lambda good, arrays: with_arrays(good, [arrays[0].reshape(3, 784), *arrays[1:]]),
+    "half an image": lambda good, arrays: with_arrays(good, [arrays[0][0, :14], *arrays[1:]]),
     "a label too few": lambda good, arrays: with_arrays(good, [*arrays[:3], arrays[3][:1]]),
-    "numbers for bytes": lambda good, _: contents_with(good, arrays=[((3,), 3)] * 4),
-    "a shape of 2**62": lambda good, _: contents_with(good, arrays=[((2**62,), b"1")] * 4),
+    "numbers for bytes": lambda good, _: pickle.dumps((*pickle.loads(good)[:5], 7)),
+    "an array too many": lambda good, _: pickle.dumps((*pickle.loads(good), b"1")),
+    "a list of them": lambda good, _: pickle.dumps(list(pickle.loads(good))),
+    "what hashes for hours": lambda _, __: nested(60),
+    "a million instructions": lambda _, __: b"\x80\x05" + b"\x94" * 10**6 + b".",
 }
 
 
@@ -782,10 +789,7 @@ def test_the_cache_of_another_data_set_is_refused(
     published: Published, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = Published(seed=1)
-    monkeypatch.setattr(
-        mnist_loader, "ORIGINALS", {"mnist": published.originals, "fashion": other.originals}
-    )
-    monkeypatch.setattr(mnist_loader, "MIRRORS", {"mnist": (), "fashion": ()})
+    monkeypatch.setitem(download.DATASETS, "fashion", Dataset((), other.files))
     folder = other.put_into(tmp_path / "fashion")
     (folder / "fashion.pkl").write_bytes(cache.read_bytes())
     other.check(load_mnist(dataset="fashion", dataset_dir=tmp_path))
@@ -802,7 +806,7 @@ def test_a_folder_in_the_place_of_the_cache(published: Published, tmp_path: Path
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mnist_loader, "SYNTHETIC_SIZES", (30, 30))
+    monkeypatch.setattr(synthetic_digits, "SIZES", (30, 30))
 
 
 def test_synthetic_digits(small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -814,7 +818,7 @@ def test_synthetic_digits(small: None, tmp_path: Path, monkeypatch: pytest.Monke
     assert test_labels.dtype == test_images.dtype == np.uint8
     assert not np.array_equal(train_images, test_images)
     assert names_in(tmp_path / "synthetic") == ["synthetic.pkl"]
-    monkeypatch.setattr(mnist_loader, "_synthesize", None)
+    monkeypatch.setattr(synthetic_digits, "generate", None)
     for a, b in zip(
         itertools.chain(*drawn),
         itertools.chain(*load_mnist(dataset="synthetic", dataset_dir=tmp_path)),
@@ -827,18 +831,9 @@ def test_synthetic_digits_follow_their_generator(
     small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     load_mnist(dataset="synthetic", dataset_dir=tmp_path)
-    changed = tmp_path / "synthetic_digits.py"
-    changed.write_text("# a better generator")
-    spec = importlib.util.spec_from_file_location("synthetic_digits", changed)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: spec)
+    monkeypatch.setattr(synthetic_digits, "VERSION", synthetic_digits.VERSION + 1)
     load_mnist(dataset="synthetic", dataset_dir=tmp_path)
-    assert "is made anew" in caplog.text
-
-
-def test_without_their_generator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "synthetic_digits", None)
-    with pytest.raises(DatasetError, match="synthetic_digits"):
-        load_mnist(dataset="synthetic", dataset_dir=tmp_path)
+    assert "is rebuilt" in caplog.text
 
 
 # --- IDX -----------------------------------------------------------------------------------------
@@ -864,10 +859,10 @@ def test_idx_round_trip(
 IDX = to_idx(np.arange(6, dtype=np.int16).reshape(2, 3))  # 12 bytes of header, 12 of items
 HUGE = bytes([0, 0, 8, 2]) + struct.pack(">2I", 1 << 20, 1 << 20)
 BROKEN: dict[str, tuple[bytes, str]] = {
-    "empty": (b"", "expected 00 00, a type"),
-    "magic cut": (IDX[:3], "expected 00 00, a type"),
+    "empty": (b"", "expected 00 00, a dtype"),
+    "magic cut": (IDX[:3], "expected 00 00, a dtype"),
     "text": (b"hello, world", "found '68 65 6c 6c'"),
-    "html": (b"<!DOCTYPE html>", "expected 00 00, a type"),
+    "html": (b"<!DOCTYPE html>", "expected 00 00, a dtype"),
     "unknown type": (b"\0\0\x0a" + IDX[3:], "08, 09, 0B, 0C, 0D, 0E"),
     "no dimension": (b"\0\0\x08\0" + b"1", "expected 1 to 64 dimensions"),
     "65 dimensions": (b"\0\0\x08\x41" + bytes(4 * 65), "expected 1 to 64 dimensions"),

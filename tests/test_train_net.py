@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import ArrayLike
-from tiny_data import TEST, TRAIN, digits, write_data_set
+from tiny_data import TEST, TRAIN, digits, without_mirrors, write_data_set
 
 import train_net
 from digits.nn.layers import Dense, Dropout
@@ -612,7 +612,7 @@ def test_an_image_must_be_left_to_train_on(tmp_path: Path, validation: int) -> N
 
 
 def test_a_data_set_that_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mnist_loader.MIRRORS", {"mnist": ("http://127.0.0.1:9/",)})
+    without_mirrors(monkeypatch)
     with pytest.raises(DatasetError, match=r"127\.0\.0\.1"):
         load_data("mnist", tmp_path, 10, seed=0)
 

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import DTypeLike
 
 import mnist_loader
-from digits.data.synthetic_digits import generate
+from digits.data import download, synthetic_digits
 from digits.nn.layers import Dense, Dropout
 from digits.nn.sequential import Sequential
 from train_net import Data
@@ -20,7 +20,7 @@ TRAIN, TEST = 700, 200
 
 def digits(train: int, validation: int, test: int) -> Data:
     """Drawn digits in three sets of these sizes, always the same."""
-    images, labels = generate(train + validation + test, np.random.default_rng(0))
+    images, labels = synthetic_digits.generate(train + validation + test, np.random.default_rng(0))
     x = (images / np.float32(255)).reshape(-1, 784)
     a, b = train, train + validation
     return Data(x[:a], labels[:a], x[a:b], labels[a:b], x[b:], labels[b:])
@@ -31,9 +31,16 @@ def write_data_set(folder: Path) -> Path:
     takes it for the whole one.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mnist_loader, "SYNTHETIC_SIZES", (TRAIN, TEST))
+        patch.setattr(synthetic_digits, "SIZES", (TRAIN, TEST))
         mnist_loader.load_mnist(dataset="synthetic", dataset_dir=folder)
     return folder
+
+
+def without_mirrors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every data set has one mirror, where nobody answers."""
+    for name, dataset in download.DATASETS.items():
+        unreachable = dataset._replace(mirrors=("http://127.0.0.1:9/",))
+        monkeypatch.setitem(download.DATASETS, name, unreachable)
 
 
 def small_with_dropout(

@@ -1,81 +1,26 @@
-"""Things that are no digit: parts of digits, digits that touch, letters, scribbles, lines, blots.
+"""Images of things that are no digit: parts of digits, touching digits, letters, scribbles, lines,
+blots.  A network that has only seen digits calls everything a digit; one that reads photographs
+learns from these images, as an eleventh class, to say that something is none.
 
-A network that has only ever seen digits calls everything a digit.  Whatever reads photographs
-meets more than digits there, and learns from these pictures, as an eleventh answer, to say so.
 They are cut from the images of digits that it is given, or drawn by a pen of its own, and prepared
 as the digits in a photograph are.
 """
 
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from digits.data import glyphs
 from digits.data.synthetic_digits import strokes
+from digits.photos.components import normalize_digit
 from digits.types import Array
+from digits.validation import check
 
-Path = NDArray[np.float64]  # (m, 2): points x, y that the pen passes, y downwards
+Path = NDArray[np.float64]  # (m, 2): points x, y that the pen passes, y downward
 
-# Letters and signs that are no digit even in a careless hand (O, I, S, Z, b, g, l, q and their like
-# are), in strokes as `synthetic_digits` writes them down: "x,y" in hundredths of the height, "!"
-# marks a sharp corner, "|" lifts the pen.
-LETTERS = {
-    "A": "0,100 33,0! 66,100 | 12,62 55,62",
-    "C": "62,14 34,-4 0,18 -4,60 12,98 44,104 66,84",
-    "E": "56,0 0,0! 0,100! 58,100 | 0,49 46,49",
-    "F": "60,0 0,0! 0,100 | 0,48 44,48",
-    "G": "64,16 36,-4 0,20 -4,66 18,102 52,102 66,80 64,56! 38,56",
-    "H": "0,0 0,100 | 62,0 62,100 | 0,50 62,50",
-    "J": "24,0 60,0! 58,60 52,96 26,104 4,88",
-    "K": "0,0 0,100 | 58,0 2,56! 60,100",
-    "M": "0,100 6,0! 40,70! 74,0! 80,100",
-    "N": "0,100 0,0! 60,100! 60,0",
-    "P": "0,100 0,0! 40,0 62,14 56,46 30,56 0,54",
-    "Q": "36,0 4,14 -6,56 14,98 50,100 74,66 66,16 36,0 | 42,70 82,110",
-    "R": "0,100 0,0! 40,-2 62,14 54,44 0,52! 26,52! 64,100",
-    "T": "0,0 70,0 | 35,0 35,100",
-    "U": "0,0 -2,60 12,100 44,102 60,64 60,0",
-    "V": "0,0 32,100! 64,0",
-    "W": "0,0 20,100! 44,24! 68,100! 90,0",
-    "X": "0,0 64,100 | 64,0 0,100",
-    "Y": "0,0 32,48! 64,0 | 32,48 32,100",
-    "a": "58,30 34,10 4,28 0,70 22,100 48,84 60,30! 58,84 66,102 80,92",
-    "c": "54,28 30,10 2,34 4,82 32,102 58,84",
-    "d": "56,44 30,34 2,54 4,92 32,102 56,70 60,-10! 58,84 68,102",
-    "e": "4,56 52,50! 50,18 24,6 0,40 8,90 36,102 62,84",
-    "f": "56,8 38,-6 24,20 22,104 | 0,42 48,40",
-    "h": "0,-6 0,100! 4,56 26,36 46,46 48,100 58,98",
-    "i": "0,36 0,100 | 0,6 1,10",
-    "j": "20,34 20,110 6,128 -12,116 | 20,6 21,10",
-    "k": "0,-4 0,100 | 42,34 2,66! 46,100",
-    "m": "0,20 0,100! 4,40 22,18 36,34 36,100! 40,40 58,18 72,34 74,100",
-    "n": "0,20 0,100! 6,44 30,16 52,34 54,100",
-    "p": "0,20 0,130! 0,40 28,10 56,36 52,80 26,100 0,82",
-    "r": "0,20 0,100! 4,52 20,22 44,20",
-    "t": "20,-4 20,80 32,102 52,92 | -4,30 48,28",
-    "u": "0,20 0,76 18,100 42,90 52,20! 52,100",
-    "v": "0,20 26,100! 52,20",
-    "w": "0,20 18,100! 38,44! 58,100! 76,20",
-    "x": "0,22 52,100 | 52,22 0,100",
-    "ll": "0,80 24,30 18,0 6,10 8,80 26,96 50,40 44,2 32,10 34,80 54,98",
-    "mm": "0,70 14,30 26,60 28,100 38,50 52,30 58,100 68,50 82,32 90,100 104,84",
-    "plus": "0,50 80,50 | 40,10 40,90",
-    "equals": "0,30 70,30 | 0,66 70,66",
-    "star": "40,0 40,80 | 4,18 76,62 | 76,18 4,62",
-    "hash": "24,0 14,100 | 62,0 52,100 | -4,32 80,32 | -8,68 76,68",
-    "question mark": "2,22 22,-2 54,6 54,34 28,54 28,76 | 28,96 29,100",
-    "ampersand": "74,100 14,30 14,6 36,-4 46,18 6,62 4,92 32,104 68,58",
-    "percent": "12,0 0,16 12,32 24,16 12,0 | 70,0 6,100 | 66,66 54,82 66,100 78,82 66,66",
-    "less": "70,10 0,50! 70,90",
-    "greater": "0,10 70,50! 0,90",
-    "arrow": "0,50 90,50 | 62,24 90,50! 62,76",
-    "tick": "0,60 24,96! 84,0",
-    "brace": "36,-4 16,8 22,40 4,50! 22,60 16,94 36,104",
-    "tilde": "0,60 20,36 44,58 68,70 90,40",
-    "spiral": "44,50 52,38 34,36 30,62 60,72 76,36 44,10 4,40 16,92 70,96",
-}
-
-# Of which digits a side alone is no digit: the right of a 7 is a 1, that of an 8 is a 3.
+# The digits of which one side alone is no digit: the right of a 7 is a 1, that of an 8 is a 3.
 SIDES = {
     "left": (0, 2, 3, 4, 5, 7, 8, 9),
     "right": (0, 2, 5, 6),
@@ -85,8 +30,15 @@ SIDES = {
 
 SIZE = 80  # long side, in pixels, of what the pen draws before it is made small
 
-# How much of what `generate` makes is of each kind.
-SHARES = {"part": 0.26, "pair": 0.18, "letter": 0.26, "scribble": 0.14, "line": 0.09, "blot": 0.07}
+# The fraction of each kind in what `generate` makes.
+FRACTIONS = {
+    "part": 0.26,
+    "pair": 0.18,
+    "letter": 0.26,
+    "scribble": 0.14,
+    "line": 0.09,
+    "blot": 0.07,
+}
 
 
 def generate(n: int, x: Array, t: Array, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -96,14 +48,19 @@ def generate(n: int, x: Array, t: Array, rng: np.random.Generator) -> NDArray[np
     ----------
     n : how many images; 0 is allowed.
     x : digits to cut and to join, floats (m, 784) in [0, 1], ink 1 on paper 0.
-    t : what they are, class indices (m,).
-    rng : the source of randomness.
+    t : their classes, indices (m,).
+    rng : random generator.
 
-    Returns float32 (n, 784) in [0, 1], all kinds of things in turn, prepared by
-    `photos.components.normalize_digit`.  Raises ValueError if `n` is negative.
+    Returns
+    -------
+    float32 (n, 784) in [0, 1], one kind after the other, prepared by `normalize_digit`.
+
+    Raises
+    ------
+    ValueError : `n` is negative.
     """
-    _check_number(n)
-    counts = dict(zip(SHARES, rng.multinomial(n, list(SHARES.values())), strict=True))
+    check(n >= 0, "n of at least 0 images", n)
+    counts = dict(zip(FRACTIONS, rng.multinomial(n, list(FRACTIONS.values())), strict=True))
     things = parts(counts["part"], x, t, rng) + pairs(counts["pair"], x, t, rng)
     for name, draw in (("letter", letter), ("scribble", scribble), ("line", line), ("blot", blot)):
         things += [draw(rng) for _ in range(counts[name])]
@@ -117,23 +74,16 @@ def generate_digits(
 ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
     """Write `n` digits with the pen that writes the letters: images (n, 784) and labels (n,).
 
-    A network that saw this pen write letters only would learn to tell pens apart.
+    Without them a network would learn to tell the pens apart, instead of digits from letters.
     """
-    _check_number(n)
+    check(n >= 0, "n of at least 0 images", n)
     labels = rng.integers(0, 10, n)
     things = [_ink([path for path, _ in strokes(int(digit), rng)], rng) for digit in labels]
     return prepared(things), labels
 
 
-def _check_number(n: int) -> None:
-    if n < 0:
-        raise ValueError(f"expected n >= 0 images, received {n}; ask for 0 or more")
-
-
 def prepared(things: list[Array]) -> NDArray[np.float32]:
     """Ink of any size -> (n, 784), as the reader of photographs shows it to the network."""
-    from digits.photos.components import normalize_digit  # noqa: PLC0415  (OpenCV loads when it is needed)
-
     images = [normalize_digit(thing).ravel() for thing in things]
     return np.array(images, np.float32).reshape(-1, 784)
 
@@ -175,12 +125,12 @@ def pairs(n: int, x: Array, t: Array, rng: np.random.Generator) -> list[Array]:
         left, right = _cropped(x[first]), _cropped(x[second])
         if rng.random() < 0.3:
             right = right[:, : max(1, round(right.shape[1] * rng.uniform(0.35, 0.8)))]
-        place = max(0, left.shape[1] + int(rng.integers(-3, 2)))
-        both = np.zeros((36, place + max(right.shape[1], left.shape[1])), np.float32)
+        start = max(0, left.shape[1] + int(rng.integers(-3, 2)))
+        both = np.zeros((36, start + max(right.shape[1], left.shape[1])), np.float32)
         both[4 : 4 + len(left), : left.shape[1]] = left
         top = 4 + int(rng.integers(-4, 5)) + (len(left) - len(right)) // 2
         top = min(max(top, 0), len(both) - len(right))
-        beside = both[top : top + len(right), place : place + right.shape[1]]
+        beside = both[top : top + len(right), start : start + right.shape[1]]
         np.maximum(beside, right, out=beside)
         found.append(both)
     return found
@@ -200,24 +150,19 @@ def _cropped(image: Array) -> Array:
 
 def letter(rng: np.random.Generator) -> Array:
     """A letter or another sign, in a hand of its own: jittered, slanted, stretched, turned."""
-    names = list(LETTERS)
-    drawing = LETTERS[names[rng.integers(len(names))]]
-    corners = []
-    for stroke in drawing.split("|"):
-        points = [
-            [float(number) / 100 for number in word.rstrip("!").split(",")]
-            for word in stroke.split()
-            for _ in range(1 + word.endswith("!"))  # a point met twice is a corner
-        ]
-        corners.append(np.array(points) + rng.normal(0, 0.03, (len(points), 2)))
+    drawings = list(glyphs.letters().values())
+    polygons = []
+    for points, corners in drawings[rng.integers(len(drawings))]:
+        met = np.repeat(points, np.add(corners, 1), axis=0)  # a point met twice is a corner
+        polygons.append(met + rng.normal(0, 0.03, met.shape))
     wide, tall = np.exp(rng.normal(0, 0.2, 2))
     hand = np.array([[wide, 0], [rng.uniform(-0.3, 0.3), tall]])  # an upright pen slants
     turn = rng.uniform(-0.2, 0.2)
-    return _ink([_turned(_rounded(points) @ hand, turn) for points in corners], rng)
+    return _ink([_turned(_rounded(points) @ hand, turn) for points in polygons], rng)
 
 
 def scribble(rng: np.random.Generator) -> Array:
-    """A pen that wanders between 4 to 9 places, in curves or straight."""
+    """A pen that wanders between 4 to 9 points, in curves or straight."""
     points = rng.random((rng.integers(4, 10), 2))
     return _ink([_rounded(points) if rng.random() < 0.7 else points], rng)
 
@@ -248,8 +193,6 @@ def line(rng: np.random.Generator) -> Array:
 
 def blot(rng: np.random.Generator) -> Array:
     """Ink without a stroke: a filled spot, what is left of a shadow, a few specks, or nothing."""
-    import cv2  # noqa: PLC0415  (it loads when it is needed)
-
     kind = rng.choice(["spot", "shadow", "specks"], p=[0.5, 0.3, 0.2])
     if kind == "shadow":
         cloud: Array = rng.standard_normal((SIZE, SIZE), dtype=np.float32)
@@ -270,7 +213,7 @@ def blot(rng: np.random.Generator) -> Array:
 
 
 def _direction(angle: Any) -> Array:
-    """Where an angle, clockwise from the right, points to: a place at distance 1, or several."""
+    """Where an angle, clockwise from the right, points to: a point at distance 1, or several."""
     return np.stack([np.cos(angle), np.sin(angle)], axis=-1)
 
 
@@ -280,7 +223,7 @@ def _turned(points: Path, angle: float) -> Path:
 
 
 def _rounded(points: Path, times: int = 4) -> Path:
-    """A smooth curve from the first point to the last, drawn towards those between.
+    """A smooth curve from the first point to the last, drawn toward those between.
 
     Every corner is cut off at a quarter of its sides, again and again (Chaikin 1974).
     """
@@ -293,8 +236,6 @@ def _rounded(points: Path, times: int = 4) -> Path:
 
 def _ink(paths: list[Path], rng: np.random.Generator) -> Array:
     """Ink in [0, 1] along the paths, SIZE pixels long, of a pen of random width."""
-    import cv2  # noqa: PLC0415  (it loads when it is needed)
-
     points = np.concatenate(paths)
     corner, extent = points.min(axis=0), max(float(np.ptp(points, axis=0).max()), 1e-6)
     width = max(1, round(SIZE * np.exp(rng.uniform(np.log(0.06), np.log(0.22)))))

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from digits.files.npz import WriteError
+from digits.files.atomic import WriteError
 
 if sys.platform == "win32":
     import msvcrt

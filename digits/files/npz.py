@@ -6,16 +6,14 @@ them is trusted when read.
 import io
 import json
 import math
-import os
-import secrets
 import zipfile
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from digits.files.atomic import write_file
 from digits.types import Array
 
 FORMAT = "digits-from-scratch"
@@ -27,50 +25,6 @@ class StorageError(ValueError):
     """A file that cannot be what it should be; the message names the file, what was found and what
     to do.
     """
-
-
-class WriteError(OSError):
-    """A file that cannot be written; the message names it, says why and what to do."""
-
-    def __init__(self, path: Path, reason: OSError) -> None:
-        super().__init__(reason.errno, reason.strerror, str(path))
-
-    def __str__(self) -> str:
-        return (
-            f"{self.filename} cannot be written: {self.strerror}; what was there before is "
-            "untouched: make room or choose another folder"
-        )
-
-
-def write_file(path: str | Path, content: bytes) -> None:
-    """Put `content` at `path` all at once: whoever reads sees the old file or the new one, never a
-    part.
-
-    Missing folders are made.  When writing fails (disk full, folder not writable) WriteError, an
-    OSError, is raised and the old file is untouched.
-    """
-    path = Path(path)
-    # Two machines that share the folder may count their processes alike, hence the noise.
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with unfinished.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())  # or a power cut could leave a complete name on an empty file
-        unfinished.replace(path)
-    except OSError as error:
-        raise WriteError(path, error) from error
-    finally:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
-
-
-def remove_unfinished(path: Path) -> None:
-    """Remove what killed processes left of `path`; for whoever alone writes there."""
-    for unfinished in path.parent.glob(f".{path.name}.*-????????.part"):
-        with suppress(OSError):
-            unfinished.unlink()
 
 
 def save_arrays(

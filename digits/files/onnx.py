@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from digits.files.npz import write_file
+from digits.files.atomic import write_file
 from digits.types import Array
 
 Description = Mapping[str, Any]

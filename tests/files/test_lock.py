@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from digits.files import lock
+from digits.files.atomic import WriteError
 from digits.files.lock import FolderInUseError, hold
-from digits.files.npz import WriteError
 
 
 def start(root: Path, code: str, *arguments: object) -> "subprocess.Popen[str]":

@@ -20,15 +20,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from digits.files.npz import (
-    FORMAT,
-    VERSION,
-    StorageError,
-    check_arrays,
-    load_arrays,
-    save_arrays,
-    write_file,
-)
+from digits.files.atomic import write_file
+from digits.files.npz import FORMAT, VERSION, StorageError, check_arrays, load_arrays, save_arrays
 from digits.types import Array
 
 HEADER = {"note": "Ziffern, 数字", "sizes": [3, 4], "accuracy": 0.9471, "none": None}

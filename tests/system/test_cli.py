@@ -26,6 +26,7 @@ import predict_image
 import train_net
 from digits import evaluate as evaluate_net
 from digits.cli import ENDED_BY_A_CLOSED_PIPE, Nowhere, printable, say, warn
+from digits.data import synthetic_digits
 from digits.files.models import load_model
 from digits.page import server as draw_digit
 from two_layer_net import TwoLayerNet
@@ -261,7 +262,7 @@ def test_what_an_archive_says_of_itself(
 def test_what_a_cache_says_of_itself(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mnist_loader, "SYNTHETIC_SIZES", (TRAIN, TEST))
+    monkeypatch.setattr(synthetic_digits, "SIZES", (TRAIN, TEST))
     cache = tmp_path / "synthetic" / "synthetic.pkl"
     cache.parent.mkdir()
     cache.write_bytes(b"c\x1b]0;title\x07\nname\n.")  # imports a name from a module

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import ArrayLike, DTypeLike
-from tiny_data import TRAIN, small_with_dropout
+from tiny_data import TRAIN, small_with_dropout, without_mirrors
 
 import mnist_loader
 import train_net
@@ -116,7 +116,7 @@ def run(
 ) -> Iterator[Workshop]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MNIST_DATASET_DIR", raising=False)
-    monkeypatch.setattr("mnist_loader.MIRRORS", dict.fromkeys(mnist_loader.MIRRORS, (DEAD,)))
+    without_mirrors(monkeypatch)
     # Most of the time would go into drawing curves that nobody looks at.
     monkeypatch.setattr(plots, "curves", lambda _, title: plots.samples(NONE[0], NONE[1], title))
     before = signal.signal(signal.SIGINT, signal.default_int_handler)

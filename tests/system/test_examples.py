@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import mnist_loader
+from digits.data import synthetic_digits
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -27,7 +27,7 @@ CASES: dict[str, tuple[dict[str, int], set[str], float]] = {
 @pytest.fixture
 def small_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A few synthetic digits in place of 70,000, and a folder to work in."""
-    monkeypatch.setattr(mnist_loader, "SYNTHETIC_SIZES", (1_600, 200))
+    monkeypatch.setattr(synthetic_digits, "SIZES", (1_600, 200))
     monkeypatch.setenv("MNIST_DATASET_DIR", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path)
 

@@ -34,9 +34,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 TRAIN_NET = f"""
 import sys
-import mnist_loader, train_net
+import train_net
+from digits.data import synthetic_digits
 
-mnist_loader.SYNTHETIC_SIZES = {TRAIN, TEST}
+synthetic_digits.SIZES = {TRAIN, TEST}
 sys.exit(train_net.main())
 """
 

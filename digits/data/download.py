@@ -1,0 +1,268 @@
+"""Published data sets, downloaded and verified: where they are, and what size and SHA-256 each of
+their files has, stands in `datasets.json`.  A file is verified before it is unpacked.
+"""
+
+import errno
+import hashlib
+import io
+import json
+import logging
+import os
+import secrets
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from digits.files.atomic import replacing
+
+logger = logging.getLogger(__name__)
+
+TIMEOUT = (10.0, 30.0)  # seconds to connect, seconds of silence
+MIN_TIME = 60.0  # seconds that any file may take, and more for a large one ...
+MIN_SPEED = 20_000  # ... at so many bytes per second
+USER_AGENT = "digits-from-scratch"
+
+
+class DatasetError(RuntimeError):
+    """A data set is unavailable.  The text says what was tried, what came back, and how to put the
+    files in place by hand; its first line alone says what happened.
+    """
+
+
+class FileDigest(NamedTuple):
+    size: int
+    sha256: str
+
+
+class RemoteFile(NamedTuple):
+    """One published file: gzip as published, and unpacked."""
+
+    name: str
+    packed: FileDigest
+    unpacked: FileDigest
+
+
+class Dataset(NamedTuple):
+    mirrors: tuple[str, ...]
+    """In the order in which they are asked."""
+    files: tuple[RemoteFile, ...]
+    """Training images, training labels, test images, test labels."""
+
+
+def _read_table() -> dict[str, Dataset]:
+    text = (resources.files("digits.data") / "datasets.json").read_text(encoding="utf-8")
+    return {
+        dataset: Dataset(
+            tuple(entry["mirrors"]),
+            tuple(
+                RemoteFile(
+                    file["name"], FileDigest(**file["packed"]), FileDigest(**file["unpacked"])
+                )
+                for file in entry["files"]
+            ),
+        )
+        for dataset, entry in json.loads(text).items()
+    }
+
+
+DATASETS = _read_table()
+
+
+def fetch_dataset(dataset: str, folder: Path) -> list[Path]:
+    """The four verified files of a data set; those that `folder` lacks are downloaded into it.
+
+    Raises DatasetError if one is missing and no mirror has it, or if the folder cannot be used.
+    """
+    problems: list[str] = []
+    mirrors = list(DATASETS[dataset].mirrors)
+    try:
+        found = {file: _find(file, folder, problems) for file in DATASETS[dataset].files}
+        missing = [file for file, path in found.items() if path is None]
+        if missing:
+            logger.warning("Downloading %s from %s into %s", dataset, mirrors[0], folder)
+            require_writable(folder)
+        for file in missing:
+            path = folder / f"{file.name}.gz"
+            try:
+                with replacing(path) as temporary:
+                    if not _download(file, mirrors, problems, temporary):
+                        raise _unavailable(dataset, folder, problems)
+                    _keep_wrong_file(path, file)
+            except PermissionError:  # on Windows, while another process reads the one it put there
+                if not path.is_file():
+                    raise
+            found[file] = path
+    except OSError as error:  # the folder cannot be written or entered
+        problems.append(f"the folder can't be used: {error}")
+        raise _unavailable(dataset, folder, problems) from error
+    return [path for path in found.values() if path is not None]
+
+
+def remote_paths(dataset: str, folder: Path) -> list[Path]:
+    """Where the files of a data set go when they are downloaded; none for other data sets."""
+    files = DATASETS[dataset].files if dataset in DATASETS else ()
+    return [folder / f"{file.name}.gz" for file in files]
+
+
+def require_writable(folder: Path) -> None:
+    """Raise PermissionError if a folder is marked read-only; the system lets root write there."""
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if os.name == "posix" and not existing.stat().st_mode & 0o222:
+        raise PermissionError(errno.EACCES, "the folder is marked read-only", str(existing))
+
+
+def _find(file: RemoteFile, folder: Path, problems: list[str]) -> Path | None:
+    """The file in `folder`, as published or unpacked (some programs that unpack it write a dot for
+    the dash before "idx").
+    """
+    name = file.name
+    for path in (folder / f"{name}.gz", folder / name, folder / name.replace("-idx", ".idx")):
+        if path.is_file():
+            try:
+                verify(path, file)
+                return path
+            except (OSError, ValueError) as error:
+                problems.append(f"{path}: {error}")
+                logger.warning("%s is not the published file: %s", path, error)
+    return None
+
+
+def verify(path: Path, file: RemoteFile) -> None:
+    """Raise ValueError, saying what `path` is instead, unless it is `file` byte for byte."""
+    with path.open("rb") as stream:
+        start = stream.read(64)
+        size = os.fstat(stream.fileno()).st_size
+        expected = file.unpacked if start.startswith(b"\0\0") else file.packed
+        if size == expected.size:
+            stream.seek(0)
+            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+            if sha256 == expected.sha256:
+                return
+            raise ValueError(f"wrong contents: expected SHA-256 {expected.sha256}; found {sha256}")
+    if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        raise ValueError("expected data; found an HTML page")
+    kind = "truncated" if size < expected.size else "too long"
+    raise ValueError(f"{kind}: {size:,} of {expected.size:,} bytes")
+
+
+def _keep_wrong_file(path: Path, file: RemoteFile) -> None:
+    """Rename a wrong file that is in the way of a good one: it is the user's, who may want it."""
+    with suppress(FileNotFoundError):
+        try:
+            verify(path, file)
+        except ValueError:
+            kept = path.with_name(f"{path.name}.{secrets.token_hex(2)}.bad")
+            path.rename(kept)
+            logger.warning("%s is kept as %s", path, kept.name)
+
+
+def _unavailable(dataset: str, folder: Path, problems: list[str]) -> DatasetError:
+    lines = [
+        f"{dataset} is not in {folder} and can't be downloaded: {'; '.join(problems)}",
+        f"Get these files elsewhere, unpacked or not, put them into {folder} and start again:",
+    ]
+    for name, packed, _ in DATASETS[dataset].files:
+        lines.append(f"  {name}.gz  {packed.size:,} bytes  SHA-256 {packed.sha256}")
+    return DatasetError("\n".join(lines))
+
+
+# --- one file over HTTP ---------------------------------------------------------------------------
+
+
+def _download(file: RemoteFile, mirrors: list[str], problems: list[str], path: Path) -> bool:
+    """Fill `path` from the first mirror that delivers.  One that fails is taken off the list, so
+    that a dead host costs its time-out once, not once per file.
+    """
+    while mirrors:
+        url = f"{mirrors[0]}{file.name}.gz"
+        try:
+            _get(url, file, path)
+            verify(path, file)
+            return True
+        except (OSError, ValueError) as error:
+            problems.append(f"{url}: {_reason(error, file)}")
+            mirrors.pop(0)
+            advice = f"trying {mirrors[0]}" if mirrors else "giving up"
+            logger.warning("%s; %s", problems[-1], advice)
+    return False
+
+
+def _get(url: str, file: RemoteFile, path: Path) -> None:
+    import pooch  # noqa: PLC0415  slow to import, and most runs have the files
+    from tqdm import tqdm  # noqa: PLC0415
+
+    get = pooch.HTTPDownloader(
+        chunk_size=1 << 16,
+        timeout=TIMEOUT,
+        # The file is compressed as it is; a second layer would only hide its size.
+        headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
+    )
+    packed, unpacked = file.packed.size, file.unpacked.size
+    with (
+        # disable=None: shown on a terminal only
+        tqdm(
+            total=packed,
+            desc=f"{file.name}.gz",
+            unit="B",
+            unit_scale=True,
+            leave=False,
+            disable=None,
+        ) as bar,
+        LimitedWriter(path, max(packed, unpacked), bar.update) as stream,
+    ):
+        _with_timeout(lambda: get(url, stream, None), MIN_TIME + packed / MIN_SPEED)
+        bar.leave = True  # the bar of a failure goes, its reason is told instead
+
+
+class LimitedWriter(io.FileIO):
+    """A file that takes `limit` bytes at most, whatever the server sends."""
+
+    def __init__(self, path: Path, limit: int, progress: Callable[[int], object]) -> None:
+        super().__init__(path, "wb")
+        self.limit, self.progress = limit, progress
+
+    def write(self, data: Any) -> int:
+        if self.tell() + len(data) > self.limit:
+            raise ValueError(f"too long: more than {self.limit:,} bytes")
+        self.progress(len(data))
+        return super().write(data)
+
+
+def _with_timeout(work: Callable[[], object], seconds: float) -> None:
+    """Do the work in a thread, and raise TimeoutError if it takes longer: a server may send a byte
+    now and then for ever, each in time.  The thread ends when it finds its file closed.
+    """
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="download", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        raise TimeoutError(f"too slow: not complete after {seconds:,.0f} s")
+    if errors:
+        raise errors.pop()
+
+
+def _reason(error: Exception, file: RemoteFile) -> str:
+    """What went wrong with a download, in words."""
+    if (response := getattr(error, "response", None)) is not None:
+        return f"HTTP {response.status_code} {response.reason}"
+    cause = error  # requests and urllib3 wrap it in up to four others, each with more to read
+    while isinstance(
+        inner := getattr(cause, "reason", None) or (cause.args or (None,))[-1], Exception
+    ):
+        cause = inner
+    if isinstance(received := getattr(cause, "partial", None), int):
+        return f"truncated: {received:,} of {file.packed.size:,} bytes"
+    if "timed out" in str(cause):
+        return "timed out ({:g} s for a connection, {:g} s of silence)".format(*TIMEOUT)
+    return str(cause).rpartition("): ")[2] or type(cause).__name__

@@ -1,0 +1,75 @@
+"""Files that appear all at once: they are written under a temporary name in the same folder and
+renamed when complete, so that a reader sees the old file or the whole new one.
+"""
+
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from glob import escape
+from pathlib import Path
+
+
+class WriteError(OSError):
+    """A file that cannot be written; the message names it, says why and what to do."""
+
+    def __init__(self, path: Path, reason: OSError) -> None:
+        super().__init__(reason.errno, reason.strerror, str(path))
+
+    def __str__(self) -> str:
+        return (
+            f"{self.filename} cannot be written: {self.strerror}; what was there before is "
+            "untouched: make room or choose another folder"
+        )
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary file that takes the place of `path` if the block ends well, and else is removed.
+
+    Every process has its own, so none waits for another.  Missing folders are made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Two machines that share the folder may have processes of the same number, hence the token.
+    temporary = path.with_name(f"{_prefix(path)}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    temporary.touch(exist_ok=False)
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_file(path: str | Path, content: bytes) -> None:
+    """Put `content` at `path` all at once.
+
+    When writing fails (disk full, folder not writable) WriteError, an OSError, is raised and the
+    old file is untouched.
+    """
+    path = Path(path)
+    try:
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut could leave a complete name on an empty file
+    except OSError as error:
+        raise WriteError(path, error) from error
+
+
+def remove_unfinished(path: Path, min_age: float = 0.0) -> None:
+    """Remove the temporary files of `path` that killed processes left, if they are at least
+    `min_age` seconds old: 0 is for a process that alone writes there.
+    """
+    for temporary in path.parent.glob(f"{escape(_prefix(path))}.*-????????.part"):
+        with suppress(OSError):
+            if time.time() - temporary.stat().st_mtime >= min_age:
+                temporary.unlink()
+
+
+def _prefix(path: Path) -> str:
+    """How temporary names of `path` begin.  They are never longer than a file system allows, which
+    is 255 bytes on most: of a long name only the beginning is taken.
+    """
+    return "." + os.fsencode(path.name)[:100].decode(errors="ignore")
