@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from digits.cli import ENDED_BY_A_CLOSED_PIPE, Parser, printable, say, warn
-from digits.files.models import load_model
 from digits.files.atomic import write_file
+from digits.files.models import load_model
 from digits.photos.reading import Digit, Reading
 from digits.types import Array
 
