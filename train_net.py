@@ -24,7 +24,7 @@ from digits import cli, plots
 from digits.cli import Parser, printable, warn
 from digits.compute.distributed import SINGLE_PROCESS, ProcessGroup, init
 from digits.compute.threads import get_threads, set_threads
-from digits.files.atomic import remove_unfinished, write_file
+from digits.files.atomic import remove_unfinished
 from digits.files.lock import FolderInUseError, hold
 from digits.nn.network import Network
 from digits.nn.optimizers import Optimizer

@@ -13,7 +13,8 @@ import numpy as np
 
 from digits import plots
 from digits.cli import MAX_INT
-from digits.files.npz import StorageError, write_file
+from digits.files.atomic import write_file
+from digits.files.npz import StorageError
 from digits.nn.network import Network
 from digits.nn.optimizers import Optimizer
 from digits.recipes import RECIPES
