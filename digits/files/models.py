@@ -35,7 +35,6 @@ from digits.nn.sequential import LOSSES, Input, Sequential, array_shapes
 from digits.types import Array
 from two_layer_net import TwoLayerNet
 
-N = TypeVar("N")
 L = TypeVar("L", bound=type[Layer])
 
 LAYERS: dict[str, type[Layer]] = {
@@ -87,8 +86,8 @@ def save_model(network: Network, path: str | Path) -> None:
     save_arrays(path, "model", header, {**network.params, **network.buffers})
 
 
-def load_model(path: str | Path) -> Network:
-    """Read any network of this library.
+def load_model(path: str | Path, kind: type[Network] | None = None) -> Network:
+    """Read any network of this library, or only one of the class `kind`.
 
     Raises FileNotFoundError, or StorageError (a ValueError) that says what is wrong with the file.
     """
@@ -102,18 +101,12 @@ def load_model(path: str | Path) -> Network:
             network = _sequential(path, config, arrays)
         case other:
             raise StorageError(f"expected a TwoLayerNet or a Sequential in {path}; found {other}")
-    network.metadata = header.get("about", {})
-    return network
-
-
-def load_as(kind: type[N], path: str | Path) -> N:
-    """Read a network that must be of one class; StorageError if it is of another."""
-    network = load_model(path)
-    if not isinstance(network, kind):
+    if kind is not None and not isinstance(network, kind):
         raise StorageError(
             f"expected a {kind.__name__} in {path}; found a {type(network).__name__}: "
             "read it with load_model, which reads any network"
         )
+    network.metadata = header.get("about", {})
     return network
 
 

@@ -3,7 +3,8 @@ stacked from layers (`Sequential`).  The training loop, the evaluation and the p
 these members and no others, which is why one script trains everything.
 """
 
-import importlib
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self
 
@@ -103,18 +104,24 @@ class NetworkMixin:
     by `digits.files`, which knows every kind of network, while a network knows no files.
     """
 
-    # Each function is looked up by its name when it is called: an import at the head of this file
-    # would make the networks depend on what is built on top of them.
+    # Each function is looked up among the public names of the package when it is called: an import
+    # at the head of this file would make the networks depend on what is built on top of them.
 
     def save(self, path: str | Path) -> None:
         """Write weights, architecture and `metadata` to a file: `files.models.save_model`."""
-        importlib.import_module("digits.files.models").save_model(self, path)
+        _public("save_model")(self, path)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read a network of this class: `files.models.load_model`, which reads any."""
-        return importlib.import_module("digits.files.models").load_as(cls, path)
+        return _public("load_model")(path, cls)
 
     def export_onnx(self, path: str | Path) -> None:
         """Write the network as an ONNX file: `files.models.export_onnx`."""
-        importlib.import_module("digits.files.models").export_onnx(self, path)
+        _public("export_onnx")(self, path)
+
+
+def _public(name: str) -> Callable[..., Any]:
+    """A public function of this package, see `digits/__init__.py`."""
+    function: Callable[..., Any] = getattr(sys.modules["digits"], name)
+    return function
