@@ -39,6 +39,8 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from digits.nn.optimizers import RMSprop as RMSprop
     from digits.nn.sequential import Input as Input
     from digits.nn.sequential import Sequential as Sequential
+    from digits.photos.reading import Digit as Digit
+    from digits.photos.reading import Reading as Reading
     from digits.recipes import RECIPES as RECIPES
     from digits.training.augmentation import Augmentation as Augmentation
     from digits.training.history import History as History
@@ -46,8 +48,6 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from functions import numerical_gradient as numerical_gradient
     from mnist_loader import DatasetError as DatasetError
     from mnist_loader import load_mnist as load_mnist
-    from predict_image import Digit as Digit
-    from predict_image import Reading as Reading
     from predict_image import read_digits as read_digits
     from predict_image import read_drawing as read_drawing
     from predict_image import read_many as read_many
@@ -73,7 +73,8 @@ _NAMES = {
     "digits.training.history": "History",
     "functions": "gradient_check numerical_gradient",
     "mnist_loader": "DatasetError load_mnist",
-    "predict_image": "Digit Reading read_digits read_drawing read_many",
+    "digits.photos.reading": "Digit Reading",
+    "predict_image": "read_digits read_drawing read_many",
     "train_net": "Data TrainingError load_data train",
     "two_layer_net": "TwoLayerNet",
 }
