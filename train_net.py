@@ -25,7 +25,7 @@ from digits.cli import Parser, printable, warn
 from digits.compute.distributed import SINGLE_PROCESS, ProcessGroup, init
 from digits.compute.threads import get_threads, set_threads
 from digits.files.atomic import remove_unfinished
-from digits.files.lock import FolderInUseError, hold
+from digits.files.lock import FolderInUseError, folder_lock
 from digits.nn.network import Network
 from digits.nn.optimizers import Optimizer
 from digits.recipes import RECIPES
@@ -197,7 +197,7 @@ def main(arguments: list[str] | None = None) -> int:
         out = options.out or options.resume or Path("runs", options.recipe or DEFAULT)
         if options.dry_run or options.show_samples or group.rank:  # writes nothing into the folder
             return _run(out, parser, options, group)
-        with hold(out) as locked:
+        with folder_lock(out) as locked:
             if locked:
                 for name in RESULTS:
                     remove_unfinished(out / name)

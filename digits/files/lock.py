@@ -1,17 +1,17 @@
 """One run for each folder: a lock that the operating system keeps for as long as its process lives.
-A kill, a crash or a power cut releases it, so that no lock is ever left over to be deleted by hand.
+A kill, a crash or a power cut releases it, so no lock has ever to be deleted by hand.
 """
 
 import errno
 import logging
 import os
 import platform
+import stat
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from digits.files.atomic import WriteError
 
@@ -22,102 +22,107 @@ else:
 
 logger = logging.getLogger(__name__)
 
-NAME = ".lock"
-FAR = 1 << 30
+LOCK_FILE = ".digits.lock"
+"""It stays in the folder: a lock file that is removed may be removed under another run."""
+SIGNATURE = b"digits-from-scratch: "
+LOCK_OFFSET = 1 << 30
 """The byte that is locked on Windows, where nobody may read what is locked: far behind the text."""
 
-CHANCES = 100
-"""How often a run that ends may come between, before we give up."""
-
-TAKEN = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
+LOCKED_ERRNOS = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
 
 
 class FolderInUseError(RuntimeError):
-    """Another run writes into the folder; the message says which one and what to do."""
+    """Another run writes into the folder, or something else has the name of the lock file; the
+    message says what to do.
+    """
 
 
 @contextmanager
-def hold(folder: Path) -> Iterator[bool]:
-    """Keep every other run out of `folder` until the block ends.  A missing folder is made, and
-    removed again if nothing has come into it.
+def folder_lock(folder: Path) -> Iterator[bool]:
+    """Keep every other run out of `folder`, which is made if it is missing, until the block ends.
 
-    Yields whether there is a lock: on a file system that knows none the run goes on without, and a
-    warning says so.  Raises FolderInUseError, or WriteError if nothing can be written there.
+    Yields whether there is a lock: on a file system without locks the run goes on without one, and
+    a warning says so.
+
+    Raises
+    ------
+    FolderInUseError : another run is there, or a file of the user's has the name of the lock file.
+    WriteError : nothing can be written there.
     """
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    path, (file, locked) = folder / NAME, _take(folder)
+    descriptor = _open_lock_file(folder)
     try:
-        file.truncate(0)
-        began = time.strftime("%Y-%m-%d %H:%M:%S")
-        with suppress(OSError):  # a full disk: the lock holds, though it cannot say whose it is
-            file.write(f"process {os.getpid()} on {platform.node()} since {began}".encode())
+        locked = _lock(descriptor, folder)
+        _sign(descriptor, folder)
         yield locked
     finally:
-        # POSIX: removed while it is locked, or it might be another's.  Windows: an open file, one
-        # that another run is opening as well, cannot be removed.
-        if sys.platform == "win32":
-            file.close()
-        with suppress(OSError):
-            path.unlink()
-        file.close()
-        with suppress(OSError):
-            for empty in missing:
-                empty.rmdir()
+        os.close(descriptor)
 
 
-def _take(folder: Path) -> tuple[BinaryIO, bool]:
-    """The lock file, open, and whether it is locked."""
-    path = folder / NAME
-    for chance in reversed(range(CHANCES)):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            file = path.open("ab", buffering=0)
-        except OSError as error:
-            # A run that ended has just removed the folder that it had made: before the file was
-            # opened, or after mkdir had been told that it exists and before it looked what it is.
-            if isinstance(error, FileNotFoundError | FileExistsError) and chance:
-                continue
-            raise WriteError(folder, error) from error
-        try:
-            locked = _lock(file, folder)
-            if not locked or _is_at(path, file):
-                return file, locked
-        except BaseException:
-            file.close()
-            raise
-        file.close()  # a run that ended has just removed the file
-    raise FolderInUseError(f"{folder} cannot be locked: other runs come and go in it; try again")
-
-
-def _is_at(path: Path, file: BinaryIO) -> bool:
-    """Whether an open file is still the one at `path`."""
+def _open_lock_file(folder: Path) -> int:
+    path = folder / LOCK_FILE
+    # No symbolic link is followed, and no FIFO waited for.
+    flags = os.O_RDWR | os.O_CREAT
+    for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"):
+        flags |= getattr(os, name, 0)
     try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        descriptor = os.open(path, flags, 0o666)
+    except OSError as error:
+        if path.is_symlink() or path.is_dir():
+            raise _foreign(path) from error
+        raise WriteError(folder, error) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _foreign(path)
+    return descriptor
 
 
-def _lock(file: BinaryIO, folder: Path) -> bool:
+def _lock(descriptor: int, folder: Path) -> bool:
     """Lock an open file; False if the file system knows no locks."""
     try:
         if sys.platform == "win32":
-            file.seek(FAR)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            os.lseek(descriptor, LOCK_OFFSET, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         else:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        if error.errno in TAKEN:
-            owner = ""
-            with suppress(OSError):  # that run may end at this very moment
-                owner = (folder / NAME).read_text(errors="replace")
-            owner = owner or "another process"
+        if error.errno in LOCKED_ERRNOS:
+            owner = _text(descriptor).removeprefix(SIGNATURE).decode(errors="replace")
             raise FolderInUseError(
-                f"expected a folder of its own for this run; {folder} is in use by {owner}: "
-                "wait for its end, stop it, or choose another folder with --out"
+                f"expected a folder of its own for this run; {folder} is in use by "
+                f"{owner or 'another process'}: wait for its end, stop it, or choose another folder"
             ) from error
         logger.warning(
-            "%s is on a file system without locks (%s): see to it that no other run writes there",
-            *(folder, error.strerror),
+            "%s is on a file system without locks (%s): make sure that no other run writes there",
+            folder,
+            error.strerror,
         )
         return False
     return True
+
+
+def _sign(descriptor: int, folder: Path) -> None:
+    """Write into the file who holds it, if it is empty or ours."""
+    text = _text(descriptor)
+    if text and not text.startswith(SIGNATURE):
+        raise _foreign(folder / LOCK_FILE)
+    began = time.strftime("%Y-%m-%d %H:%M:%S")
+    owner = f"process {os.getpid()} on {platform.node()} since {began}"
+    with suppress(OSError):  # a full disk: the lock holds, though it cannot say whose it is
+        os.ftruncate(descriptor, 0)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.write(descriptor, SIGNATURE + owner.encode())
+
+
+def _text(descriptor: int) -> bytes:
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return os.read(descriptor, 500)
+
+
+def _foreign(path: Path) -> FolderInUseError:
+    return FolderInUseError(
+        f"expected the lock file of this library at {path}; found something else, which is left "
+        "as it is: rename it, or choose another folder"
+    )

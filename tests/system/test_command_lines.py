@@ -28,6 +28,7 @@ import mnist_loader
 import train_net
 from digits import __version__, plots
 from digits.compute import threads as parallel
+from digits.files.lock import LOCK_FILE
 from digits.files.models import load_model
 from digits.files.npz import load_arrays, save_arrays
 from digits.nn.layers import Dropout
@@ -43,6 +44,13 @@ REPORT = {
     *("recipe", "dataset", "seed", "epochs", "parameters", "train_accuracy"),
     *("validation_accuracy", "test_accuracy", "test_loss", "seconds", "images_per_second"),
 }
+
+
+def names_in(folder: Path) -> set[str]:
+    """The files there, without the lock file, which stays."""
+    return {path.name for path in folder.iterdir()} - {LOCK_FILE}
+
+
 EPOCH = (TRAIN - 100) // 100
 """Batches of 100 in an epoch, when 100 images are held out."""
 
@@ -159,7 +167,7 @@ def test_a_run_leaves_a_model_a_checkpoint_a_history_a_picture_and_a_report(
     monkeypatch.setattr(plots, "curves", CURVES)
     outcome = run.train("--recipe", "mlp-adam", "--epochs", "3", "--seed", "7")
     assert outcome.err == ""
-    assert {path.name for path in run.out.iterdir()} == FILES
+    assert names_in(run.out) == FILES
 
     report = run.report()
     assert report.keys() >= REPORT
@@ -417,10 +425,10 @@ def test_dtype(run: Workshop) -> None:
 def test_out(run: Workshop) -> None:
     deep = run.folder / "new" / "ünï 字"
     run.train("--out", deep, "--iterations", "1")
-    assert {path.name for path in deep.iterdir()} == FILES
+    assert names_in(deep) == FILES
     arguments = ("--dataset", "synthetic", "--dataset-dir", run.data, "--validation", "100")
     assert run(*arguments, "--recipe", "mlp-adam", "--iterations", "1").status == 0
-    assert {path.name for path in Path("runs", "mlp-adam").iterdir()} == FILES
+    assert names_in(Path("runs", "mlp-adam")) == FILES
 
 
 @option("--resume")
@@ -432,7 +440,7 @@ def test_resume_for_longer(run: Workshop) -> None:
     assert run.resume("--epochs", "4").status == 0
     assert run.resume("--iterations", 5 * EPOCH).status == 0
     assert results(run.out) == results(whole)
-    assert {path.name for path in run.out.iterdir()} == FILES  # nothing was set aside
+    assert names_in(run.out) == FILES  # nothing was set aside
 
 
 def test_resume_into_another_folder(run: Workshop) -> None:
@@ -442,14 +450,14 @@ def test_resume_into_another_folder(run: Workshop) -> None:
     assert run.resume("--epochs", "3", "--out", other).status == 0
     assert results(run.out) == before
     assert len(run.rows(other)) == 3
-    assert {path.name for path in other.iterdir()} == FILES
+    assert names_in(other) == FILES
 
 
 def test_resume_where_the_folder_is_spelled_in_two_ways(run: Workshop) -> None:
     run.train("--epochs", "2")
     run.resume("--epochs", "3", "--out", "out", folder=run.folder / "." / "out")
     run.resume("--epochs", "4", "--out", run.out, folder=Path("out"))
-    assert {path.name for path in run.out.iterdir()} == FILES
+    assert names_in(run.out) == FILES
 
 
 def test_resume_of_a_finished_run_changes_nothing(run: Workshop) -> None:
@@ -516,7 +524,7 @@ def test_dry_run(run: Workshop) -> None:
     run.train("--dry-run")
     assert run.resume("--dry-run", "--epochs", "5").status == 0
     assert (results(run.out), run.report()) == (before, report)
-    assert {path.name for path in run.out.iterdir()} == FILES
+    assert names_in(run.out) == FILES
 
 
 @option("--threads")
@@ -760,7 +768,7 @@ def test_a_full_disk(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "No space left" in outcome.why
     assert len(outcome.err.splitlines()) == 1
     assert results(run.out) == before
-    assert {path.name for path in run.out.iterdir()} == FILES
+    assert names_in(run.out) == FILES
 
 
 def test_show_samples_where_nothing_can_be_written(run: Workshop) -> None:
@@ -853,7 +861,7 @@ def test_ctrl_c_saves_and_resume_ends_equal(
     outcome = run.start("--epochs", "4")
     assert outcome.status == 130
     assert f"--resume {run.out}" in outcome.why
-    assert {path.name for path in run.out.iterdir()} == FILES
+    assert names_in(run.out) == FILES
     report = run.report()
     assert report["interrupted"] is True
     assert report["iterations"] == batch
@@ -978,7 +986,7 @@ def test_ctrl_c_in_a_process(
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err == f"train_net: stopped; go on with --resume {out}\n"
-    assert {path.name for path in out.iterdir()} == FILES
+    assert names_in(out) == FILES
     load_model(out / "model.npz")
     rest = [sys.executable, str(script), "--resume", str(out), "--dataset-dir", str(data)]
     subprocess.run([*rest, "--quiet"], check=True, timeout=100)
@@ -1003,7 +1011,7 @@ def test_from_another_folder_with_warnings_as_errors(
         timeout=60,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
+    assert names_in(tmp_path / "out") == FILES
 
 
 def test_help_and_list_need_neither_opencv_nor_matplotlib(root: Path) -> None:

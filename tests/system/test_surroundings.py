@@ -17,6 +17,7 @@ from tiny_data import TEST, TRAIN, write_data_set
 
 import mnist_loader
 import train_net
+from digits.files.lock import LOCK_FILE
 from digits.files.models import load_model
 from digits.files.npz import load_arrays
 from digits.runs import RESULTS
@@ -77,7 +78,7 @@ def new_run(data: Path, out: Path, batches: int = 3) -> tuple[object, ...]:
 
 
 def names_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir() if path.name != LOCK_FILE)
 
 
 def obey_permissions() -> None:
@@ -91,11 +92,11 @@ def obey_permissions() -> None:
 
 FULL_DISK = """
 import contextlib, io, json, resource, shutil, sys
-import digits.files.npz, train_net
+import digits.files.atomic, digits.files.npz, train_net
 from digits import plots, runs
 
 begun, here, arguments = sys.argv[1], sys.argv[2], sys.argv[3:]
-write = digits.files.npz.write_file
+write = digits.files.atomic.write_file
 most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
 
 def write_file(path, content):
@@ -234,12 +235,12 @@ def test_a_user_of_whom_the_system_knows_no_home(
     monkeypatch.setattr(pwd, "getpwuid", getpwuid)
     for name in ("HOME", "XDG_CACHE_HOME", "MNIST_DATASET_DIR"):
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(DatasetError, match=r"no(.|\n)*home(.|\n)*--dataset-dir"):
+    with pytest.raises(DatasetError, match=r"home folder(.|\n)*MNIST_DATASET_DIR"):
         mnist_loader.load_mnist(dataset_dir="~/data")
     # Installed from a wheel, where the user's cache folder is the default.
     monkeypatch.setattr(mnist_loader, "__file__", str(tmp_path / "mnist_loader.py"))
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DatasetError, match=r"no(.|\n)*home(.|\n)*--dataset-dir"):
+    with pytest.raises(DatasetError, match=r"home folder(.|\n)*MNIST_DATASET_DIR"):
         mnist_loader.load_mnist()
     assert not list(tmp_path.iterdir())
 
