@@ -155,7 +155,8 @@ def read_idx(path: str | os.PathLike[str]) -> Array:
 
     Raises
     ------
-    ValueError : the file is anything else; the message says what was expected and found.
+    ValueError
+        The file is anything else; the message says what was expected and found.
     """
     with Path(path).open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"

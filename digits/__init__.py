@@ -28,6 +28,12 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from digits.nn.layers import Normalization as Normalization
     from digits.nn.layers import Rescaling as Rescaling
     from digits.nn.layers import Reshape as Reshape
+    from digits.nn.losses import BinaryCrossentropy as BinaryCrossentropy
+    from digits.nn.losses import CategoricalCrossentropy as CategoricalCrossentropy
+    from digits.nn.losses import Huber as Huber
+    from digits.nn.losses import MeanAbsoluteError as MeanAbsoluteError
+    from digits.nn.losses import MeanSquaredError as MeanSquaredError
+    from digits.nn.losses import SparseCategoricalCrossentropy as SparseCategoricalCrossentropy
     from digits.nn.optimizers import SGD as SGD
     from digits.nn.optimizers import Adagrad as Adagrad
     from digits.nn.optimizers import Adam as Adam
@@ -43,6 +49,10 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from digits.photos.reading import Reading as Reading
     from digits.recipes import RECIPES as RECIPES
     from digits.training.augmentation import Augmentation as Augmentation
+    from digits.training.batches import Data as Data
+    from digits.training.callbacks import Callback as Callback
+    from digits.training.callbacks import EarlyStopping as EarlyStopping
+    from digits.training.callbacks import TrainingError as TrainingError
     from digits.training.history import History as History
     from functions import gradient_check as gradient_check
     from functions import numerical_gradient as numerical_gradient
@@ -51,8 +61,6 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from predict_image import read_digits as read_digits
     from predict_image import read_drawing as read_drawing
     from predict_image import read_many as read_many
-    from train_net import Data as Data
-    from train_net import TrainingError as TrainingError
     from train_net import load_data as load_data
     from train_net import train as train
     from two_layer_net import TwoLayerNet as TwoLayerNet
@@ -65,17 +73,21 @@ _NAMES = {
     "digits.nn.convolution": "AveragePooling2D Conv2D MaxPooling2D Subsampling2D ZeroPadding2D",
     "digits.nn.layers": "Activation BatchNormalization Dense Dropout Flatten Layer Maxout "
     "Normalization Rescaling Reshape",
+    "digits.nn.losses": "BinaryCrossentropy CategoricalCrossentropy Huber MeanAbsoluteError "
+    "MeanSquaredError SparseCategoricalCrossentropy",
     "digits.nn.optimizers": "Adagrad Adam AdamW CosineDecay ExponentialDecay OneCycle "
     "PiecewiseConstantDecay RMSprop SGD",
     "digits.nn.sequential": "Input Sequential",
+    "digits.photos.reading": "Digit Reading",
     "digits.recipes": "RECIPES",
     "digits.training.augmentation": "Augmentation",
+    "digits.training.batches": "Data",
+    "digits.training.callbacks": "Callback EarlyStopping TrainingError",
     "digits.training.history": "History",
     "functions": "gradient_check numerical_gradient",
     "mnist_loader": "DatasetError load_mnist",
-    "digits.photos.reading": "Digit Reading",
     "predict_image": "read_digits read_drawing read_many",
-    "train_net": "Data TrainingError load_data train",
+    "train_net": "load_data train",
     "two_layer_net": "TwoLayerNet",
 }
 _MODULE = {name: module for module, names in _NAMES.items() for name in names.split()}

@@ -15,8 +15,9 @@ from matplotlib.patches import ConnectionPatch, FancyBboxPatch
 
 from digits import plots
 from digits.data.synthetic_digits import strokes
+from digits.photos.reading import Digit, Reading
 from digits.types import Array
-from predict_image import Digit, Reading, read_digits
+from predict_image import read_digits
 
 PHOTO = Path(__file__).with_name("photo.jpg")
 PICTURE = Path(__file__).with_name("reading.png")

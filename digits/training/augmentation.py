@@ -47,7 +47,10 @@ class Augmentation:
     lighting : paper up to so much brighter, unevenly across the image, and ink up to so much
         fainter; below 1.
 
-    Raises ValueError if an option is negative, not finite or above its limit.
+    Raises
+    ------
+    ValueError
+        An option is negative, not finite or above its limit.
     """
 
     rotation: float = 0.0

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from rendered_photos import render
 
-from predict_image import SHIPPED_MODEL, Reading, load_reader, read_many
+from digits.photos.reading import Reading
+from predict_image import SHIPPED_MODEL, load_reader, read_many
 
 PHOTOS = 500
 

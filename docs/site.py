@@ -1,0 +1,87 @@
+"""Hooks of mkdocs for the documentation site: formulas become MathML, linked files of source become
+pages, and the API reference lists every public name.  Nothing is loaded from elsewhere.
+"""
+
+import posixpath
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from latex2mathml.converter import convert
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+import digits
+
+ROOT = Path(__file__).resolve().parents[1]
+LINK = re.compile(r"(?<=\]\()([^):#\s]+)(?=[#)])")
+REFERENCE = "reference.md"
+
+
+def math(source: str, *_: Any, **__: Any) -> str:
+    """A block ```math as MathML, which browsers draw without a program."""
+    return f'<div class="formula">{convert(source, display="block")}</div>'
+
+
+def reference() -> str:
+    """The page of the API reference: every public name, by the module that defines it."""
+    parts = ["# API reference\n", "`from digits import NAME` gives every name on this page.\n"]
+    for module, names in digits._NAMES.items():
+        parts += [f"## {module}\n", f"::: {module}"]
+        parts += [
+            "    options:",
+            f"      members: [{', '.join(names.split())}]",
+            "      show_root_heading: false\n",
+        ]
+    return "\n".join(parts)
+
+
+def outside(page: str, markdown: str) -> Iterator[tuple[str, Path]]:
+    """Links of a page in docs/ to files that are not in docs/, with those files."""
+    for link in LINK.findall(markdown):
+        target = (ROOT / "docs" / page).parent / link
+        if target.exists() and not target.resolve().is_relative_to(ROOT / "docs"):
+            yield link, target.resolve().relative_to(ROOT)
+
+
+def page_of(source: Path) -> str:
+    """Where a file of source stands on the site."""
+    return f"source/{source.as_posix()}" + (".md" if source.suffix != ".md" else "")
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Draw the formulas."""
+    fence = {"name": "math", "class": "math", "format": math}
+    config.mdx_configs["pymdownx.superfences"] = {"custom_fences": [fence]}
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the reference, and a page for each file of source that is linked to."""
+    files.append(File.generated(config, REFERENCE, content=reference()))
+    linked = {
+        source
+        for file in files.documentation_pages()
+        if file.generated_by is None
+        for _, source in outside(file.src_uri, file.content_string)
+        if (ROOT / source).is_file() and source.suffix == ".py"
+    }
+    for source in linked:
+        code = (ROOT / source).read_text("utf-8")
+        content = f"# {source.as_posix()}\n\n````python\n{code}````\n"
+        files.append(File.generated(config, page_of(source), content=content))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Lead links to source to the pages made of it; others that leave docs/ become plain text."""
+    here = posixpath.dirname(page.file.src_uri)
+    for link, source in set(outside(page.file.src_uri, markdown)):
+        if files.get_file_from_path(page_of(source)):
+            path = posixpath.relpath(page_of(source), here or ".")
+            markdown = markdown.replace(f"]({link}", f"]({path}")
+        else:
+            markdown = re.sub(rf"\[([^\]]*)\]\({re.escape(link)}[^)]*\)", r"\1", markdown)
+    return markdown
