@@ -28,11 +28,12 @@ def math(source: str, *_: Any, **__: Any) -> str:
 def reference() -> str:
     """The page of the API reference: every public name, by the module that defines it."""
     parts = ["# API reference\n", "`from digits import NAME` gives every name on this page.\n"]
-    for module, names in digits._NAMES.items():
+    for module in dict.fromkeys(digits._MODULES.values()):
+        names = [name for name, home in digits._MODULES.items() if home == module]
         parts += [f"## {module}\n", f"::: {module}"]
         parts += [
             "    options:",
-            f"      members: [{', '.join(names.split())}]",
+            f"      members: [{', '.join(names)}]",
             "      show_root_heading: false\n",
         ]
     return "\n".join(parts)

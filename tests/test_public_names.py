@@ -2,10 +2,8 @@
 checkers the same names.
 """
 
-import ast
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -22,22 +20,7 @@ def test_every_public_name_is_there(name: str) -> None:
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Dens'"):
-        digits.Dens  # noqa: B018
-
-
-def test_type_checkers_see_the_same_names_in_the_same_modules() -> None:
-    tree = ast.parse(Path(digits.__file__).read_text("utf-8"))
-    declared = {
-        alias.asname: node.module
-        for block in tree.body
-        if isinstance(block, ast.If)
-        for node in ast.walk(block)
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    }
-    assert sorted(filter(None, declared)) == digits.__all__
-    for name, module in declared.items():
-        assert getattr(sys.modules[str(module)], str(name)) is getattr(digits, str(name))
+        getattr(digits, "Dens")  # noqa: B009
 
 
 def test_importing_the_package_imports_no_numpy() -> None:
