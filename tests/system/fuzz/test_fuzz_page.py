@@ -16,12 +16,12 @@ from mutation import TOKENS, damaged, damaged_png, mutants
 from werkzeug.test import run_wsgi_app
 
 from digits.files.models import load_model
-from digits.page.server import LARGEST_PHOTO, PAGE, application
+from digits.page.app import MAX_PHOTO, PAGE, application
 from predict_image import SHIPPED_MODEL
 
 METHODS = ("GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH", "get", "", "\xff")
 PATHS = (
-    *("/", "/drawing", "/photo", "/layers", "/page/draw.js", "/page/", "/page", "//drawing", ""),
+    *("/", "/drawing", "/photo", "/layers", "/page/paper.js", "/page/", "/page", "//drawing", ""),
     *("/page/../draw_digit.py", "/page/..%2fdraw_digit.py", "/page//etc/passwd", "/page/%00"),
     *("/page/../../../../../../etc/passwd", "/page/index.html", "/page/\0", "/page/\\..\\x"),
     *("http://evil.example/", "/drawing?", "/drawing/", "/\xff\xfe", "/{{7*7}}", "*", "/" * 3000),
@@ -37,7 +37,7 @@ VALUES = (
     *("http://127.0.0.1", "http://evil.example", "\xff\xfe", "\0", "a" * 3000, "chunked", "gzip"),
     *("bytes=0-", "bytes=9-1", "bytes=-1", "bytes=0-0,1-1,2-2", 'W/"x"', "Thu, 99 Foo 9999"),
     *("application/json", "multipart/form-data; boundary=x", "multipart/form-data", "text/\xff"),
-    *("application/x-www-form-urlencoded", f"{LARGEST_PHOTO + 1}", "784", "3.0", "+3", "\u0663"),
+    *("application/x-www-form-urlencoded", f"{MAX_PHOTO + 1}", "784", "3.0", "+3", "\u0663"),
 )
 
 
@@ -55,7 +55,7 @@ def honest() -> list[bytes]:
     png, jpg = (bytes(cv2.imencode(kind, paper)[1]) for kind in (".png", ".jpg"))
     return [
         request("GET", "/"),
-        request("GET", "/page/draw.js"),
+        request("GET", "/page/paper.js"),
         request("POST", "/drawing", png),
         request("POST", "/photo", jpg),
         request("POST", "/layers", bytes(range(196)) * 4),
@@ -121,7 +121,7 @@ def test_requests(fuzz: Fuzzer) -> None:
 
     files = {path.read_bytes() for path in PAGE.iterdir() if path.is_file()}
     files |= {ask(request("GET", "/"))[2], b""}
-    limit = memory_for(work, fuzz.folder) + 4 * LARGEST_PHOTO
+    limit = memory_for(work, fuzz.folder) + 4 * MAX_PHOTO
     end = time.monotonic() + fuzz.seconds
     for number in count():
         if number >= 300 and time.monotonic() >= end:

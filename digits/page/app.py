@@ -1,0 +1,325 @@
+"""The page as a WSGI application: its routes, what each answers, and whom it refuses.
+
+    GET  /                  the page
+    POST /drawing           a PNG of black ink on white -> a reading
+    POST /photo             any picture file -> a reading
+    POST /layers            the 784 bytes of one digit -> the outputs of each layer
+    POST /unit              the same, ?layer= map= row= column= -> one unit
+    POST /steps             the same, ?target= -> the forward and the backward pass
+    POST /reasons           the same -> saliency and occlusion
+    POST /neighbors         the same -> the nearest training images
+    GET  /strokes           ?digits= -> digits as a pen writes them
+    POST /training          settings as JSON -> a training begins
+    POST /training/command  {"command": pause, step, continue or stop}
+    POST /teach             {"examples": [{"image", "label"}]} -> a training on these begins
+    GET  /training/events   the state of the training, whenever it changes (server-sent events)
+    GET  /training/model    the trained network as a model file
+
+?network= chooses the network: "first", the one that the page was started with, or "trained".  What
+goes wrong is answered by {"error": a sentence, "code": a word}.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+from flask import Flask, Response, abort, render_template, request
+from werkzeug.exceptions import HTTPException
+
+from digits.data.synthetic_digits import strokes
+from digits.nn.network import Network
+from digits.page.inspection import as_base64
+from digits.page.models import BusyError, Model, Slots
+from digits.page.neighbors import Neighbors
+from digits.page.settings import LIMITS, TeachingSettings, TrainingSettings
+from digits.page.training import Training
+from digits.photos.photograph import decode_picture
+from digits.types import Array
+from mnist_loader import DatasetError
+from predict_image import read_digits, read_drawing
+
+PAGE = Path(__file__).with_name("static")
+
+MAX_PHOTO = 32 * 2**20
+"""Bytes that are accepted: photos of phones have up to 15 million."""
+
+MAX_DRAWING = 4_000_000
+"""Pixels of a drawing: the page sends 600 x 300, a tall phone 600 x 1,200."""
+
+MAX_STREAMS = 6
+"""Pages that watch a training at the same time: each keeps a thread of the server."""
+
+NOTHING_TRAINED = "nothing has been trained yet; start a training first"
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; form-action 'none'; "
+    "base-uri 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+"""The page may load what this server gives, and nothing else; no other page may hold it."""
+
+
+def application(network: Network, name: str = "", host: str = "127.0.0.1") -> Flask:
+    """The page for a network that it calls `name`, on a server that is known as `host`.
+
+    Raises ValueError for a network that does not tell ten digits apart in 784 pixels.
+    """
+    app = Flask(__name__, static_folder=PAGE, static_url_path="/page", template_folder=PAGE)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_PHOTO
+    first = Model(network)
+    training = app.extensions["training"] = Training()
+
+    def model() -> Model:
+        if request.args.get("network", "first") == "first":
+            return first
+        trained = training.model
+        if trained is None:
+            abort(404, NOTHING_TRAINED)
+        return trained
+
+    @app.get("/")
+    def page() -> str:
+        return render_template(
+            "index.html",
+            name=name,
+            parameters=network.params.flat.size,
+            classes=first.classes,
+            max_photo=MAX_PHOTO,
+            limits=LIMITS,
+        )
+
+    _guard(app, host)
+    _add_reading(app, model)
+    _add_inspection(app, model)
+    _add_training(app, model, training)
+    return app
+
+
+# --- routes ---------------------------------------------------------------------------------------
+
+
+def _add_reading(app: Flask, model: Callable[[], Model]) -> None:
+    drawing_slots, photo_slots = Slots(3, 6), Slots(1, 3)
+
+    @app.post("/drawing")
+    def drawing() -> dict[str, Any]:
+        with drawing_slots.one():
+            picture, _ = decode_picture(request.get_data())
+            height, width = picture.shape[:2]
+            if height * width > MAX_DRAWING:
+                abort(
+                    422,
+                    f"expected a drawing of at most {MAX_DRAWING:,} pixels; received "
+                    f"{width} x {height}: send larger pictures as photos",
+                )
+            with model().borrow() as copy:
+                return _as_dict(read_drawing(picture[..., 0], copy))
+
+    @app.post("/photo")
+    def photo() -> dict[str, Any]:
+        with photo_slots.one():
+            picture, _ = decode_picture(request.get_data())
+            with model().borrow() as copy:
+                return _as_dict(read_digits(picture, copy))
+
+    @app.get("/strokes")
+    def written() -> dict[str, Any]:
+        digits = request.args.get("digits", "")
+        if not (digits.isascii() and digits.isdecimal() and len(digits) <= 12):
+            abort(422, f"expected 1 to 12 digits; received {digits[:40]}")
+        rng = np.random.default_rng()
+        return {
+            "digits": [
+                [np.round(points, 3).tolist() for points, _ in strokes(int(digit), rng)]
+                for digit in digits
+            ]
+        }
+
+
+def _add_inspection(app: Flask, model: Callable[[], Model]) -> None:
+    slots, neighbors = Slots(2, 6), Neighbors()
+
+    @app.post("/layers")
+    def layers() -> dict[str, Any]:
+        image = _image(request.get_data())
+        with slots.one(), model().inspect() as inspector:
+            return {"layers": inspector.layers_as_dicts(image)}
+
+    @app.post("/unit")
+    def unit() -> dict[str, Any]:
+        image = _image(request.get_data())
+        layer, map_, row, column = map(_number, ("layer", "map", "row", "column"))
+        with slots.one(), model().inspect() as inspector:
+            return inspector.unit(image, layer, map_, row, column)
+
+    @app.post("/steps")
+    def steps() -> dict[str, Any]:
+        image = _image(request.get_data())
+        with slots.one(), model().inspect() as inspector:
+            return inspector.steps(image, _number("target"))
+
+    @app.post("/reasons")
+    def reasons() -> dict[str, Any]:
+        image = _image(request.get_data())
+        with slots.one(), model().inspect() as inspector:
+            return inspector.reasons(image)
+
+    @app.post("/neighbors")
+    def nearest() -> dict[str, Any]:
+        image = _image(request.get_data())
+        with slots.one():
+            return neighbors.nearest(image, request.args.get("data", "synthetic"))
+
+
+def _add_training(app: Flask, model: Callable[[], Model], training: Training) -> None:
+    streams = Slots(MAX_STREAMS, 0)
+
+    @app.post("/training")
+    def start() -> dict[str, Any]:
+        training.start(TrainingSettings.from_dict(_json()))
+        return {}
+
+    @app.post("/teach")
+    def teach() -> dict[str, Any]:
+        training.start(TeachingSettings.from_dict(_json()), model())
+        return {}
+
+    @app.post("/training/command")
+    def command() -> dict[str, Any]:
+        training.command(str(_json().get("command"))[:40])
+        return {}
+
+    @app.get("/training/events")
+    def events() -> Response:
+        stream = ExitStack()
+        stream.enter_context(streams.one())
+
+        def told() -> Iterator[str]:
+            for state in training.events():
+                yield f"data: {json.dumps(state)}\n\n" if state else ": no change\n\n"
+
+        response = Response(told(), mimetype="text/event-stream")
+        response.call_on_close(stream.close)
+        return response
+
+    @app.get("/training/model")
+    def model_file() -> Response:
+        if training.model_file is None:
+            abort(404, NOTHING_TRAINED)
+        headers = {"Content-Disposition": 'attachment; filename="model.npz"'}
+        return Response(training.model_file, mimetype="application/octet-stream", headers=headers)
+
+
+# --- who is refused -------------------------------------------------------------------------------
+
+
+def _guard(app: Flask, host: str) -> None:
+    """Refuse what other web sites have the browser send, and tell every failure as JSON."""
+
+    @app.before_request
+    def refuse_cross_site() -> None:
+        """Reject DNS rebinding (Host) and cross-site requests (Origin; where a browser sends none,
+        as for pictures, Sec-Fetch-Site).  A link to the page itself may stand anywhere."""
+        if not _is_ours(request.host, host):
+            asked = request.headers.get("Host", "nowhere")
+            abort(403, f"this page is not at {asked}: open the address that the server printed")
+        origin = request.headers.get("Origin")
+        if origin is not None and origin != f"{request.scheme}://{request.host}":
+            abort(403, f"{origin} may not use this server: open {request.host_url} itself")
+        site = request.headers.get("Sec-Fetch-Site", "none")
+        if site not in ("none", "same-origin") and request.path != "/":
+            abort(403, f"another site may not use this server: open {request.host_url} itself")
+
+    @app.after_request
+    def protect(response: Response) -> Response:
+        response.headers.update(HEADERS)
+        return response
+
+    @app.errorhandler(HTTPException)
+    def refused(error: HTTPException) -> tuple[dict[str, Any], int]:
+        return {"error": error.description, "code": "refused"}, error.code or 500
+
+    @app.errorhandler(413)
+    def too_large(error: HTTPException) -> tuple[dict[str, Any], int]:
+        sentence = f"the file is larger than {MAX_PHOTO >> 20} MB; make it smaller"
+        return {"error": sentence, "code": "too_large"}, 413
+
+    @app.errorhandler(BusyError)
+    def busy(error: BusyError) -> tuple[dict[str, Any], int]:
+        return {"error": str(error), "code": "busy"}, 503
+
+    @app.errorhandler(DatasetError)
+    @app.errorhandler(ValueError)  # PictureError is one, and what a network cannot answer another
+    def no_answer(error: Exception) -> tuple[dict[str, Any], int]:
+        return {"error": str(error), "code": type(error).__name__}, 422
+
+
+def _is_ours(asked: str, host: str) -> bool:
+    """Whether a request for `asked` (a host and perhaps a port) means this server: by an address,
+    as localhost, or by the name it was started with.  Any other name may have been made to point
+    here by somebody else (DNS rebinding)."""
+    try:
+        name = urlsplit(f"//{asked}").hostname or ""
+        if name in ("localhost", host.lower()):
+            return True
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+# --- what is received and sent --------------------------------------------------------------------
+
+
+def _image(data: bytes) -> Array:
+    """The 784 bytes of an image as float32 in [0, 1]."""
+    if len(data) != 784:
+        abort(422, f"expected the 784 bytes of an image of 28 x 28; received {len(data):,}")
+    return np.frombuffer(data, np.uint8).astype(np.float32) / 255
+
+
+def _number(key: str) -> int:
+    text = request.args.get(key, "")
+    if not (text.isascii() and text.isdecimal() and len(text) < 8):
+        abort(422, f"expected {key} as a whole number of at least 0; received {text[:40]!r}")
+    return int(text)
+
+
+def _json() -> dict[str, Any]:
+    """What was sent as application/json, which other sites cannot send unasked."""
+    content = request.get_json()
+    if not isinstance(content, dict):
+        abort(422, f"expected a JSON object; received {type(content).__name__}")
+    return content
+
+
+def _as_dict(reading: Any) -> dict[str, Any]:
+    height, width = reading.picture.shape[:2]
+    return {
+        "rows": reading.rows,
+        "unread": [[round(side / reading.shrink) for side in box] for box in reading.unread],
+        "size": [width, height],
+        "digits": [
+            {
+                "digit": digit.digit,
+                "confidence": digit.confidence,
+                "second": digit.second,
+                "unsure": digit.unsure,
+                "row": digit.row,
+                "box": [round(side / reading.shrink) for side in digit.box],
+                "probabilities": digit.probabilities.tolist(),
+                "image": as_base64(np.rint(255 * digit.image).astype(np.uint8)),
+            }
+            for digit in reading.digits
+        ],
+    }

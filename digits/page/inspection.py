@@ -1,0 +1,269 @@
+"""What happens inside a network with one image: the outputs of its layers, what a unit looks for
+and adds to each class, the steps of backpropagation, and which pixels an answer rests on.
+"""
+
+from __future__ import annotations
+
+import math
+from base64 import b64encode
+from typing import Any
+
+import numpy as np
+
+from digits.nn.layers import Dense, Layer
+from digits.nn.network import Network
+from digits.nn.sequential import Sequential
+from digits.types import Array
+from functions import softmax, softmax_cross_entropy
+
+RESHAPING = ("Reshape", "Flatten", "Dropout")
+"""Layers that, outside of training, pass their inputs on."""
+
+PER_NUMBER = (*RESHAPING, "Activation", "BatchNormalization", "Normalization", "Rescaling")
+"""Layers that make one number of one number."""
+
+PER_MAP = (*PER_NUMBER, "MaxPooling2D", "AveragePooling2D", "Subsampling2D", "ZeroPadding2D")
+"""Layers that make one map of one map: map j shows what map j of the layer before found."""
+
+PATCH = 5
+"""Side of the square that occlusion covers with paper, in pixels."""
+
+
+class Inspector:
+    """Looks into a copy of one network, which only one thread may use at a time."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = as_sequential(network)
+        self.layers: list[Layer] = self.network.layers
+        for layer in self.layers:
+            layer.needs_dx = True  # down to the pixels
+        self.names = [layer.name for layer in self.network.layer_arrays()]
+        self.kinds = [type(layer).__name__ for layer in self.layers]
+        self.classes: int = self.network.classes
+
+    # --- forward and backward ---------------------------------------------------------------------
+
+    def forward(self, x: Array) -> list[Array]:
+        """The outputs of every layer for images x (n, 784); the last ones are the logits.
+
+        Raises ValueError for outputs that are not finite, which JSON does not know.
+        """
+        outputs = []
+        y = x.reshape(len(x), *self.network.input_shape)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for name, layer in zip(self.names, self.layers, strict=True):
+                y = layer.forward(y)
+                if not np.isfinite(y).all():
+                    raise ValueError(
+                        f"expected finite numbers in layer {name}; they are not finite, as its "
+                        "weights are too large: use another copy of the model, or train it again "
+                        "with a lower learning rate"
+                    )
+                outputs.append(np.array(y))  # a layer may use its own array again
+        return outputs
+
+    def backward(self, dy: Array) -> tuple[list[Array], Array]:
+        """Gradients with respect to the outputs of every layer, and to the images (n, 784), from
+        that with respect to the logits: for the latest `forward`."""
+        gradients = []
+        for layer in reversed(self.layers):
+            gradients.append(np.array(dy))
+            dx = layer.backward(dy)
+            assert dx is not None  # as needs_dx was set
+            dy = dx
+        return gradients[::-1], np.array(dy).reshape(len(dy), -1)
+
+    # --- what the page asks for -------------------------------------------------------------------
+
+    def layers_as_dicts(self, image: Array) -> list[dict[str, Any]]:
+        """Every layer that changes its inputs: number, name, kind and `tiles` of its outputs for an
+        image (784,) in [0, 1]."""
+        outputs = self.forward(image[np.newaxis])
+        return [
+            {"layer": i, "name": self.names[i], "kind": self.kinds[i], **tiles(_maps(outputs[i]))}
+            for i in range(len(self.layers))
+            if self.kinds[i] not in RESHAPING
+        ]
+
+    def unit(self, image: Array, layer: int, map_: int, row: int, column: int) -> dict[str, Any]:
+        """One unit: its output, what it sees of the image, its weights, and what it adds to each
+        class: its output times the gradient of the logits with respect to it.
+
+        That is exact where only sums follow, and elsewhere the first term of a Taylor series.
+        Raises ValueError for a unit that there is not.
+        """
+        if not 0 <= layer < len(self.layers):
+            raise ValueError(f"expected a layer, 0 to {len(self.layers) - 1}; received {layer}")
+        x = np.repeat(image[np.newaxis], self.classes, axis=0)
+        outputs = self.forward(x)
+        gradients, _ = self.backward(np.eye(self.classes, dtype=outputs[-1].dtype))
+        y, dy = _maps(outputs[layer]), np.stack([_maps(g[np.newaxis]) for g in gradients[layer]])
+        if not all(0 <= i < n for i, n in zip((row, column, map_), y.shape, strict=True)):
+            raise ValueError(
+                f"expected a unit of layer {self.names[layer]}, whose outputs have the shape "
+                f"{y.shape}; received row {row}, column {column}, map {map_}"
+            )
+        weights, bias = self._weights(layer, map_)
+        top, left, bottom, right = self.receptive_field(layer, row, column)
+        return {
+            "name": self.names[layer],
+            "kind": self.kinds[layer],
+            "value": float(y[row, column, map_]),
+            "bias": bias,
+            "weights": None if weights is None else tiles(weights),
+            "field": [left, top, right - left, bottom - top],
+            "contributions": (y[row, column, map_] * dy[:, row, column, map_]).tolist(),
+            "map_contributions": (y[..., map_] * dy[..., map_]).sum(axis=(1, 2)).tolist(),
+        }
+
+    def receptive_field(self, layer: int, row: int, column: int) -> tuple[int, int, int, int]:
+        """The pixels that a unit depends on: top, left, and, beyond the last, bottom and right."""
+        box = [row, column, row + 1, column + 1]
+        for below in reversed(self.layers[: layer + 1]):
+            if len(below.output_shape) == 1:
+                if type(below).__name__ in PER_NUMBER and len(below.input_shape) == 1:
+                    continue
+                return (0, 0, 28, 28)
+            config = below.get_config()
+            kernel = config.get("kernel_size", config.get("pool_size"))
+            if kernel is not None:
+                strides = config.get("strides", kernel)
+                for i in (0, 1):
+                    before = _padding_before(below, i, kernel[i], strides[i])
+                    box[i] = box[i] * strides[i] - before
+                    box[i + 2] = (box[i + 2] - 1) * strides[i] - before + kernel[i]
+            elif "padding" in config:  # ZeroPadding2D
+                box = [b - p for b, p in zip(box, 2 * config["padding"], strict=True)]
+        top, left, bottom, right = (min(max(side, 0), 28) for side in box)
+        return top, left, bottom, right
+
+    def steps(self, image: Array, target: int) -> dict[str, Any]:
+        """The forward pass, the loss of the class `target`, and the backward pass of one image."""
+        if not 0 <= target < self.classes:
+            raise ValueError(f"expected a class from 0 to {self.classes - 1}; received {target}")
+        outputs = self.forward(image[np.newaxis])
+        logits = outputs[-1]
+        probabilities = softmax(logits)
+        dy = probabilities.copy()
+        dy[0, target] -= 1  # (y - t) / n with n = 1
+        gradients, dx = self.backward(dy)
+        steps: list[dict[str, Any]] = []
+        told = [i for i in range(len(self.layers)) if self.kinds[i] not in RESHAPING]
+        for i in told:
+            steps.append({"phase": "forward", **self._named(i), **tiles(_maps(outputs[i]))})
+        steps.append({"phase": "loss", **self._named(len(self.layers) - 1)})
+        for i in reversed(told):
+            norms = {
+                name: float(np.linalg.norm(grad)) for name, grad in self.layers[i].grads.items()
+            }
+            shown = tiles(_maps(gradients[i]))
+            steps.append({"phase": "backward", **self._named(i), **shown, "norms": norms})
+        steps.append({"phase": "pixels", **tiles(dx.reshape(28, 28, 1))})
+        return {
+            "steps": steps,
+            "target": target,
+            "loss": softmax_cross_entropy(logits, np.array([target])),
+            "probabilities": probabilities[0].tolist(),
+        }
+
+    def reasons(self, image: Array) -> dict[str, Any]:
+        """Why this class?  `saliency`: the gradient of its logit with respect to the pixels.
+        `occlusion`: what its probability loses when a square of PATCH pixels around a pixel is
+        covered with paper."""
+        logits = self.forward(image[np.newaxis])[-1]
+        answer = int(logits[0, :10].argmax())
+        _, dx = self.backward(np.eye(self.classes, dtype=logits.dtype)[answer : answer + 1])
+        middles = [(row, column) for row in range(0, 28, 2) for column in range(0, 28, 2)]
+        covered = np.repeat(image.reshape(1, 28, 28), len(middles), axis=0)
+        half = PATCH // 2
+        for picture, (row, column) in zip(covered, middles, strict=True):
+            picture[
+                max(row - half, 0) : row + half + 1, max(column - half, 0) : column + half + 1
+            ] = 0
+        p = softmax(self.forward(covered.reshape(-1, 784))[-1])[:, answer]
+        lost = softmax(logits)[0, answer] - p
+        return {
+            "answer": answer,
+            "saliency": tiles(dx.reshape(28, 28, 1)),
+            "occlusion": tiles(lost.reshape(14, 14, 1)),
+            "patch": PATCH,
+        }
+
+    # --- helpers ----------------------------------------------------------------------------------
+
+    def _named(self, layer: int) -> dict[str, Any]:
+        return {"layer": layer, "name": self.names[layer], "kind": self.kinds[layer]}
+
+    def _weights(self, layer: int, map_: int) -> tuple[Array | None, float]:
+        """The weights of a map as maps (height, width, channels) over its inputs, and its bias;
+        those of the layer that feeds it, if it has none.  None where they are no such maps."""
+        while layer and self.kinds[layer] in PER_MAP:
+            layer -= 1
+        arrays, kind = self.layers[layer].weights, self.kinds[layer]
+        bias = float(arrays["b"][map_]) if "b" in arrays else 0.0
+        if kind == "Conv2D":
+            kernel = arrays["W"]
+            table = self.layers[layer].get_config().get("connections")
+            if table is None:
+                return kernel[..., map_], bias
+            table = np.asarray(table, bool)
+            full = np.zeros((*kernel.shape[:2], *table.shape), kernel.dtype)
+            full[:, :, table] = kernel
+            return full[..., map_], bias
+        if kind != "Dense":
+            return None, bias
+        column = arrays["W"][:, map_]
+        for below in reversed(self.layers[:layer]):
+            if len(below.input_shape) == 3:
+                return column.reshape(below.input_shape), bias
+            if type(below).__name__ not in PER_NUMBER:
+                return column.reshape(1, 1, -1), bias
+        return column.reshape((28, 28, 1) if column.size == 784 else (1, 1, -1)), bias
+
+
+def as_sequential(network: Network) -> Sequential:
+    """A copy of a network in float32 as a stack of layers that give logits."""
+    if not isinstance(network, Sequential):  # a TwoLayerNet
+        W1, b1, W2, b2 = (network.params[name] for name in ("W1", "b1", "W2", "b2"))
+        stack = Sequential([Dense(W1.shape[1], activation="sigmoid"), Dense(W2.shape[1])])
+        for name, value in zip(stack.params, (W1, b1, W2, b2), strict=True):
+            stack.params[name] = value
+        return stack
+    return network.astype(np.float32)
+
+
+def tiles(maps: Array) -> dict[str, Any]:
+    """Maps (height, width, count) for the page: `values`, one map after the other, are bytes from
+    -127 to 127, where 127 stands for `largest`."""
+    height, width, count = maps.shape
+    largest = float(np.abs(maps).max()) or 1.0
+    values = np.rint(127 / largest * maps.transpose(2, 0, 1)).astype(np.int8)
+    return {
+        "maps": count,
+        "height": height,
+        "width": width,
+        "largest": largest,
+        "values": as_base64(values),
+    }
+
+
+def as_base64(values: Array) -> str:
+    """The bytes of an array as text."""
+    return b64encode(values.tobytes()).decode()
+
+
+def _maps(outputs: Array) -> Array:
+    """The outputs for the first image as maps (height, width, count); 784 numbers are an image."""
+    if outputs.ndim == 4:
+        return outputs[0]
+    if outputs[0].size == 784:
+        return outputs[0].reshape(28, 28, 1)
+    return outputs[0].reshape(1, 1, -1)
+
+
+def _padding_before(layer: Layer, axis: int, kernel: int, stride: int) -> int:
+    """How many zeros a layer puts before the first row (axis 0) or column (axis 1)."""
+    if layer.get_config().get("padding") != "same":
+        return 0
+    size, steps = layer.input_shape[axis], math.ceil(layer.input_shape[axis] / stride)
+    return max((steps - 1) * stride + kernel - size, 0) // 2

@@ -1,0 +1,120 @@
+"""The networks that the page reads with, and who may use which: a network works in arrays of its
+own, so each request borrows a copy, and a queue that is too long is refused instead of joined.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Empty, LifoQueue
+from threading import Condition
+
+import numpy as np
+
+from digits.files.models import load_model, save_model
+from digits.nn.network import Network
+from digits.page.inspection import Inspector
+
+COPIES = 3
+"""Requests that one network answers at the same time."""
+
+
+class BusyError(RuntimeError):
+    """There is too much to do already; the message says what to do."""
+
+
+class Slots:
+    """At most `running` requests at a time; `waiting` more wait up to `patience` seconds."""
+
+    def __init__(self, running: int, waiting: int, patience: float = 20.0) -> None:
+        self.running, self.waiting, self.patience = running, waiting, patience
+        self._free, self._queued, self._changed = running, 0, Condition()
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Inside, one of the slots is taken.  Raises BusyError if none gets free in time."""
+        with self._changed:
+            if not self._free and self._queued >= self.waiting:
+                raise BusyError("too many requests at the same time; try again in a moment")
+            self._queued += 1
+            try:
+                free = self._changed.wait_for(lambda: self._free > 0, self.patience)
+            finally:
+                self._queued -= 1
+            if not free:
+                raise BusyError("other requests take too long; try again in a moment")
+            self._free -= 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += 1
+                self._changed.notify()
+
+
+class Model:
+    """A network to read with and to look into.
+
+    Raises ValueError for a network that does not classify images of 784 pixels as ten digits, and
+    perhaps "no digit".
+    """
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.classes = _classes(network)
+        self._copies: LifoQueue[Network] = LifoQueue()
+        for _ in range(COPIES):
+            self._copies.put(network.astype(network.params.dtype))
+        self._inspectors: LifoQueue[Inspector] = LifoQueue()
+
+    @contextmanager
+    def borrow(self) -> Iterator[Network]:
+        """A copy of the network that nobody else uses inside."""
+        copy = self._copies.get()
+        try:
+            yield copy
+        finally:
+            self._copies.put(copy)
+
+    @contextmanager
+    def inspect(self) -> Iterator[Inspector]:
+        """An inspector of the network that nobody else uses inside."""
+        try:
+            inspector = self._inspectors.get_nowait()
+        except Empty:
+            inspector = Inspector(self.network)
+        try:
+            yield inspector
+        finally:
+            self._inspectors.put(inspector)
+
+
+def to_bytes(network: Network) -> bytes:
+    """The model file of a network."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.npz")
+        save_model(network, path)
+        return path.read_bytes()
+
+
+def from_bytes(data: bytes) -> Network:
+    """The network in a model file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.npz")
+        path.write_bytes(data)
+        return load_model(path)
+
+
+def _classes(network: Network) -> int:
+    try:
+        classes = network.predict(np.zeros((1, 784), np.float32)).shape[1]
+    except ValueError as error:
+        raise ValueError(f"expected a network for images of 784 pixels: {error}") from error
+    if classes not in (10, 11):
+        raise ValueError(
+            f'expected a network with 10 classes, or 11 of which the last is "no digit"; '
+            f"this one has {classes}"
+        )
+    return int(classes)

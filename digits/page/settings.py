@@ -1,0 +1,223 @@
+"""What the page may ask to be trained: data, network and optimizer, and the limits of all."""
+
+from __future__ import annotations
+
+import math
+from base64 import b64decode
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from digits.nn.convolution import AveragePooling2D, Conv2D, MaxPooling2D
+from digits.nn.layers import (
+    Activation,
+    BatchNormalization,
+    Dense,
+    Dropout,
+    Flatten,
+    Layer,
+    Normalization,
+    Reshape,
+)
+from digits.nn.network import Network
+from digits.nn.optimizers import SGD, Adam, Optimizer, RMSprop
+from digits.nn.sequential import Sequential
+from digits.recipes import MNIST_DEVIATION, MNIST_MEAN, RECIPES
+from digits.types import Array
+
+LIMITS = {
+    "images": 60_000,
+    "epochs": 20,
+    "batch_size": 1_000,
+    "layers": 12,
+    "parameters": 2_000_000,
+    "numbers": 100_000_000,
+    "minutes": 10,
+    "examples": 50,
+}
+"""The most that a training on the page may take; the page states them."""
+
+DATA = ("synthetic", "mnist")
+NETWORKS = ("two-layer", "mlp", "mlp-adam", "lenet5", "fast", "layers")
+"""Recipes, or layers of the visitor's own.  The other recipes train for many minutes."""
+OPTIMIZERS = {"sgd": SGD, "momentum": SGD, "rmsprop": RMSprop, "adam": Adam}
+ACTIVATIONS = ("relu", "sigmoid", "tanh", "elu")
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """A training as the page asks for it."""
+
+    data: str
+    images: int
+    network: str
+    layers: tuple[dict[str, Any], ...]
+    """For the network "layers": {"kind": dense, conv, pool, batch_norm or dropout, and "units",
+    "activation", "rate"}; the layers that shape and classify are added."""
+    optimizer: str
+    learning_rate: float
+    batch_size: int
+    epochs: int
+    seed: int
+
+    @classmethod
+    def from_dict(cls, sent: dict[str, Any]) -> TrainingSettings:
+        """What the page sent, checked; raises ValueError for anything outside of the limits."""
+        layers = sent.get("layers", [])
+        if not isinstance(layers, list) or len(layers) > LIMITS["layers"]:
+            raise ValueError(f"expected a list of at most {LIMITS['layers']} layers")
+        settings = cls(
+            data=_one_of(sent, "data", DATA),
+            images=_integer(sent, "images", 100, LIMITS["images"]),
+            network=_one_of(sent, "network", NETWORKS),
+            layers=tuple(_layer(layer) for layer in layers),
+            optimizer=_one_of(sent, "optimizer", tuple(OPTIMIZERS)),
+            learning_rate=_float(sent, "learning_rate", 1e-6, 10.0),
+            batch_size=_integer(sent, "batch_size", 1, LIMITS["batch_size"]),
+            epochs=_integer(sent, "epochs", 1, LIMITS["epochs"]),
+            seed=_integer(sent, "seed", 0, 2**32 - 1),
+        )
+        if settings.network == "layers":
+            _check_size(settings.build(initialize=False), settings.batch_size)
+        return settings
+
+    def build(self, initialize: bool = True) -> Network:
+        """A fresh network."""
+        rng = np.random.default_rng(self.seed)
+        if self.network != "layers":
+            return RECIPES[self.network].build(rng)
+        return Sequential(_stack(self.layers), rng=rng, initialize=initialize)
+
+    def make_optimizer(self) -> Optimizer:
+        """A fresh optimizer."""
+        if self.optimizer == "momentum":
+            return SGD(self.learning_rate, momentum=0.9)
+        return OPTIMIZERS[self.optimizer](self.learning_rate)
+
+
+@dataclass(frozen=True)
+class TeachingSettings:
+    """A short training on digits that a visitor drew and labeled."""
+
+    images: Array
+    """(n, 784), float32 in [0, 1]."""
+    labels: Array
+    rehearse: bool
+    """Whether digits that the network knows are trained on, too, so that they are not forgotten."""
+
+    @classmethod
+    def from_dict(cls, sent: dict[str, Any]) -> TeachingSettings:
+        """What the page sent, checked; raises ValueError for what are no labeled digits."""
+        examples = sent.get("examples")
+        most = LIMITS["examples"]
+        if not isinstance(examples, list) or not 1 <= len(examples) <= most:
+            raise ValueError(f"expected 1 to {most} digits to learn from: draw some, or fewer")
+        images, labels = [], []
+        for example in examples:
+            if not isinstance(example, dict):
+                raise ValueError("expected each digit as an image and its label")
+            data = b64decode(str(example.get("image", "")), validate=True)
+            if len(data) != 784:
+                raise ValueError(f"expected images of 784 bytes; received {len(data):,}")
+            images.append(np.frombuffer(data, np.uint8).astype(np.float32) / 255)
+            labels.append(_integer(example, "label", 0, 9))
+        return cls(np.array(images), np.array(labels), bool(sent.get("rehearse", True)))
+
+
+# --- layers of the visitor's own ------------------------------------------------------------------
+
+
+def _stack(layers: tuple[dict[str, Any], ...]) -> list[Layer]:
+    """Pixels to mean 0 and variance 1, the layers, and ten classes; an image or a row of numbers as
+    each layer needs it."""
+    stack: list[Layer] = [Reshape((28, 28, 1)), Normalization(MNIST_MEAN, MNIST_DEVIATION**2)]
+    is_image = True
+    for layer in layers:
+        kind, units, activation = layer["kind"], layer["units"], layer["activation"]
+        if kind in ("conv", "max_pool", "average_pool") and not is_image:
+            raise ValueError("expected convolution and pooling before the first dense layer")
+        if kind == "conv":
+            stack.append(Conv2D(units, layer["kernel"], activation=activation))
+        elif kind == "max_pool":
+            stack.append(MaxPooling2D(2))
+        elif kind == "average_pool":
+            stack.append(AveragePooling2D(2))
+        elif kind == "batch_norm":
+            stack += [BatchNormalization(momentum=0.9, epsilon=1e-5), Activation("relu")]
+        elif kind == "dropout":
+            stack.append(Dropout(layer["rate"]))
+        else:
+            if is_image:
+                stack.append(Flatten())
+            is_image = False
+            stack.append(Dense(units, activation=activation))
+    if is_image:
+        stack.append(Flatten())
+    return [*stack, Dense(10, activation="softmax")]
+
+
+def _check_size(network: Network, batch_size: int) -> None:
+    """Raise ValueError for a network that would take too much memory or time."""
+    parameters, most = network.params.flat.size, LIMITS["parameters"]
+    if parameters > most:
+        raise ValueError(
+            f"expected a network of at most {most:,} weights; this one has {parameters:,}: make "
+            "its layers smaller, or train it with train_net.py"
+        )
+    numbers = 0
+    for layer in network.layer_arrays():
+        outputs = math.prod(layer.output_shape)
+        if layer.config["class"] == "Conv2D":  # a convolution copies the patches under its kernel
+            *kernel, channels, filters = layer.arrays["W"].shape
+            outputs = max(outputs, outputs // filters * channels * math.prod(kernel))
+        numbers += outputs
+    if numbers * batch_size > LIMITS["numbers"]:
+        raise ValueError(
+            f"expected a network and a batch that calculate with at most {LIMITS['numbers']:,} "
+            f"numbers; these take {numbers * batch_size:,}: make the batch or the layers smaller"
+        )
+
+
+def _layer(sent: Any) -> dict[str, Any]:
+    kinds = ("dense", "conv", "max_pool", "average_pool", "batch_norm", "dropout")
+    if not isinstance(sent, dict):
+        raise ValueError("expected each layer as its kind and its size")
+    kind = _one_of(sent, "kind", kinds)
+    sized = kind in ("dense", "conv")
+    return {
+        "kind": kind,
+        "units": _integer(sent, "units", 1, 1024 if kind == "dense" else 64) if sized else 0,
+        "kernel": _integer(sent, "kernel", 1, 9) if kind == "conv" else 0,
+        "activation": _one_of(sent, "activation", ACTIVATIONS) if sized else "",
+        "rate": _float(sent, "rate", 0, 0.9) if kind == "dropout" else 0.0,
+    }
+
+
+# --- one value ------------------------------------------------------------------------------------
+
+
+def _one_of(sent: dict[str, Any], key: str, among: tuple[str, ...]) -> str:
+    value = sent.get(key)
+    if value not in among:
+        raise ValueError(f"expected {key} among {', '.join(among)}; received {str(value)[:40]}")
+    return str(value)
+
+
+def _integer(sent: dict[str, Any], key: str, least: int, most: int) -> int:
+    value: Any = sent.get(key)
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise ValueError(
+            f"expected {key} as a whole number from {least:,} to {most:,}; "
+            f"received {str(value)[:40]}"
+        )
+    return value
+
+
+def _float(sent: dict[str, Any], key: str, least: float, most: float) -> float:
+    value: Any = sent.get(key)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most:
+        raise ValueError(
+            f"expected {key} as a number from {least:g} to {most:g}; received {str(value)[:40]}"
+        )
+    return float(value)

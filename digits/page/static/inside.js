@@ -1,0 +1,160 @@
+// A look inside the network: what each layer makes of the chosen digit, one unit of it, and why the
+// network answers as it does.
+
+import { chosenDigit, withNetwork } from "./reading.js";
+import { isText, text, number } from "./texts.js";
+import { $, ask, bars, bytes, color, element, fit, paintDigit, paintTiles, thumbnail } from "./tools.js";
+
+const WEIGHTED = ["Conv2D", "Dense", "Maxout", "Subsampling2D"]; // a group of layers begins with one
+const kindName = (kind) => (isText(`kind.${kind}`) ? text(`kind.${kind}`) : kind);
+const classes = () => $("bars").tBodies[0].rows.length;
+export const className = (index) => (index < 10 ? String(index) : text("none"));
+
+let layers = []; // the outputs of every layer for the chosen digit
+let unit = null; // {layer, row, column, map}
+
+/** The name of a layer in plain words, and what it does. */
+export function describe(kind, isLast) {
+  const says = isLast ? "says.logits" : `says.${kind}`;
+  return [kindName(kind), isText(says) ? text(says) : ""];
+}
+
+// --- layer by layer ------------------------------------------------------------------------------
+
+/** The layers that are shown: all, or of each group, such as convolution, pooling and activation,
+ * the last one. */
+function groups() {
+  const found = [];
+  for (const layer of layers) {
+    if (WEIGHTED.includes(layer.kind) || !found.length) found.push([]);
+    found.at(-1).push(layer);
+  }
+  if ($("all-layers").checked) return layers.map((layer) => [layer]);
+  return found.filter((group) => WEIGHTED.includes(group[0].kind));
+}
+
+export async function showLayers() {
+  const digit = chosenDigit();
+  $("panel-layers").classList.toggle("waiting", !digit);
+  if (!digit) return;
+  const answer = await ask(withNetwork("/layers"), bytes(digit.image));
+  if (digit !== chosenDigit()) return;
+  layers = answer.layers;
+  const shown = groups();
+  const names = shown.map((group) => group.at(-1).name + document.documentElement.lang).join();
+  if ($("layers").dataset.names !== names) {
+    $("layers").dataset.names = names;
+    const said = new Set();
+    $("layers").replaceChildren(...shown.map((group) => row(group, said)));
+    listLayers();
+  }
+  shown.forEach((group, index) => {
+    const layer = group.at(-1);
+    const canvas = $("layers").children[index].querySelector("canvas");
+    const isLast = layer === layers.at(-1);
+    const labels = isLast ? [...Array(layer.maps).keys()].map(className) : undefined;
+    const at = paintTiles(canvas, layer, { labels, largest: isLast ? 48 : 96 });
+    canvas.onclick = (event) => {
+      const found = at(event.offsetX, event.offsetY);
+      if (found) showUnit({ layer: layer.layer, row: found[0], column: found[1], map: found[2] });
+    };
+  });
+  if (unit) await showUnit(unit);
+}
+
+function row(group, said) {
+  const layer = group.at(-1);
+  const isLast = layer === layers.at(-1);
+  const [name, description] = describe(group[0].kind, isLast);
+  const says = said.has(description) ? "" : description;
+  said.add(description);
+  const title = group.length > 1 ? group.map(({ kind }) => kindName(kind)).join(" → ") : name;
+  const { maps, height, width } = layer;
+  const shape = height * width > 1 ? text("shape", maps, height, width) : text("units", maps);
+  const canvas = element("canvas", { className: "pick" });
+  canvas.setAttribute("role", "img");
+  canvas.ariaLabel = text("outputs", title);
+  const lines = element("p", {}, element("b", { textContent: title }), " ", element("small", { textContent: shape }));
+  if (says) lines.append(element("br"), element("small", { textContent: says }));
+  return element("li", {}, lines, canvas);
+}
+
+// --- one unit ------------------------------------------------------------------------------------
+
+function listLayers() {
+  $("unit-layer").replaceChildren(...layers.map(({ layer, name, kind }) =>
+    element("option", { value: layer, textContent: `${kindName(kind)} (${name})` })));
+}
+
+async function showUnit(wanted) {
+  const digit = chosenDigit();
+  const layer = layers.find((one) => one.layer === wanted.layer) ?? layers.at(-1);
+  if (!digit || !layer) return;
+  const within = (value, most) => Math.min(Math.max(Number(value) || 0, 0), most - 1);
+  unit = {
+    layer: layer.layer,
+    map: within(wanted.map, layer.maps),
+    row: within(wanted.row, layer.height),
+    column: within(wanted.column, layer.width),
+  };
+  const answer = await ask(withNetwork(`/unit?${new URLSearchParams(unit)}`), bytes(digit.image));
+  if (digit !== chosenDigit()) return;
+  $("unit").hidden = false;
+  $("unit-layer").value = unit.layer;
+  for (const [name, size] of [["map", "maps"], ["row", "height"], ["column", "width"]]) {
+    Object.assign($(`unit-${name}`), { value: unit[name], max: layer[size] - 1, disabled: layer[size] === 1 });
+  }
+  $("unit-value").textContent = text("unitValue", number(answer.value), number(answer.bias));
+  $("unit-weights").hidden = !answer.weights;
+  $("unit-no-weights").hidden = Boolean(answer.weights);
+  if (answer.weights) paintTiles($("unit-weights"), answer.weights, { largest: answer.weights.maps > 1 ? 44 : 168 });
+  const [left, top, width, height] = answer.field;
+  $("unit-field-says").textContent = text("unitFieldSays", width, height);
+  fit($("unit-field"));
+  paintDigit($("unit-field"), bytes(digit.image), 0.75);
+  const context = $("unit-field").getContext("2d");
+  const side = $("unit-field").width / 28;
+  Object.assign(context, { strokeStyle: color("--plus"), lineWidth: 2 * (window.devicePixelRatio || 1) });
+  context.strokeRect(left * side + 1, top * side + 1, width * side - 2, height * side - 2);
+  $("unit-adds").replaceChildren(bars(answer.contributions.map((value, i) => [className(i), value, number(value, 2)])));
+}
+
+for (const name of ["layer", "map", "row", "column"])
+  $(`unit-${name}`).addEventListener("change", () =>
+    showUnit(Object.fromEntries(["layer", "map", "row", "column"].map((key) => [key, Number($(`unit-${key}`).value)]))));
+$("all-layers").addEventListener("change", showLayers);
+
+// --- why? ----------------------------------------------------------------------------------------
+
+export async function showReasons() {
+  const digit = chosenDigit();
+  $("panel-reasons").classList.toggle("waiting", !digit);
+  if (!digit) return;
+  const image = bytes(digit.image);
+  const among = $("among").value;
+  const [why, near] = await Promise.all([
+    ask(withNetwork("/reasons"), image),
+    ask(`/neighbors?data=${among}`, image),
+  ]);
+  if (digit !== chosenDigit()) return;
+  const { answer, patch } = why;
+  $("reasons-intro").textContent = text("reasonsIntro", answer);
+  $("saliency-says").textContent = text("saliencySays", answer);
+  $("occlusion-says").textContent = text("occlusionSays", answer, patch);
+  for (const name of ["saliency", "occlusion"]) {
+    const canvas = $(name);
+    paintTiles(canvas, why[name], { largest: 1000 });
+    const over = canvas.getContext("2d");
+    const under = element("canvas", { width: canvas.width, height: canvas.height });
+    paintDigit(under, image, 0.3);
+    over.drawImage(under, 0, 0);
+  }
+  $("neighbors-says").textContent = text("neighborsSays", number(near.images, 6));
+  $("neighbors").replaceChildren(...near.neighbors.map(({ image: pixels, label, distance }) => {
+    const says = text("neighborLabel", label, number(distance, 2));
+    return element("li", {}, thumbnail(bytes(pixels), says), element("small", { textContent: says }));
+  }));
+}
+
+$("among").addEventListener("change", showReasons);
+export { classes };

@@ -1,0 +1,167 @@
+// The page as a whole: tabs, language, theme, keys, photos and samples.
+
+import { showLayers, showReasons } from "./inside.js";
+import * as paper from "./paper.js";
+import * as reader from "./reading.js";
+import { forgetTarget, showSteps, stop } from "./steps.js";
+import { language, setLanguage, text } from "./texts.js";
+import { $, ask, complain } from "./tools.js";
+import { listen, showExamples, showLayerList, showTraining } from "./training.js";
+
+const maxPhoto = Number(document.body.dataset.maxPhoto);
+const remembered = (name) => localStorage.getItem(name);
+
+// --- tabs ----------------------------------------------------------------------------------------
+
+const tabs = [...document.querySelectorAll("[role=tab]")];
+const SHOW = { layers: showLayers, reasons: showReasons, steps: showSteps, training: showTraining, teach: showExamples };
+let open = "layers";
+
+function openTab(name, focus = false) {
+  open = name;
+  if (name !== "steps") stop();
+  for (const tab of tabs) {
+    const mine = tab.id === `tab-${name}`;
+    tab.ariaSelected = String(mine);
+    tab.tabIndex = mine ? 0 : -1;
+    $(tab.getAttribute("aria-controls")).hidden = !mine;
+    if (mine && focus) tab.focus();
+  }
+  showPanel();
+}
+
+const showPanel = () => Promise.resolve(SHOW[open]()).catch((error) => complain(error.message));
+
+for (const tab of tabs) {
+  const name = tab.id.slice(4);
+  tab.addEventListener("click", () => openTab(name));
+  tab.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (step) openTab(tabs.at((tabs.indexOf(tab) + step) % tabs.length).id.slice(4), true);
+  });
+}
+
+// --- what is on the paper ------------------------------------------------------------------------
+
+paper.watchPaper(reader.frames, () => {
+  paper.paint();
+  forgetTarget();
+  reader.read();
+  reader.show();
+}, reader.chooseAt);
+reader.watchReading(() => SHOW[open]());
+
+async function take(file) {
+  if (!file) return;
+  if (file.size > maxPhoto) return complain(text("tooLarge", Math.ceil(file.size / 2 ** 20), maxPhoto / 2 ** 20));
+  const bitmap = await createImageBitmap(file).catch(() => null); // null for a kind that the browser cannot show
+  paper.replace({ strokes: [], photo: { file, bitmap } });
+}
+
+$("file").addEventListener("change", () => {
+  take($("file").files[0]);
+  $("file").value = ""; // so that the same photo can be chosen again
+});
+document.addEventListener("paste", (event) => take(event.clipboardData.files[0]));
+document.addEventListener("dragover", (event) => {
+  event.preventDefault();
+  document.body.classList.add("dropping");
+});
+document.addEventListener("dragleave", (event) => event.relatedTarget ?? document.body.classList.remove("dropping"));
+document.addEventListener("drop", (event) => {
+  event.preventDefault();
+  document.body.classList.remove("dropping");
+  take(event.dataTransfer.files[0]);
+});
+
+for (const button of document.querySelectorAll("[data-sample]"))
+  button.addEventListener("click", async () => {
+    try {
+      if (button.dataset.sample === "photo") return take(await (await fetch("/page/sample.jpg")).blob());
+      paper.write((await ask(`/strokes?digits=${button.dataset.sample}`)).digits);
+    } catch (error) {
+      complain(error.message);
+    }
+  });
+
+// --- buttons and keys ----------------------------------------------------------------------------
+
+function setEraser(on) {
+  paper.setErasing(on);
+  $("eraser").ariaPressed = String(on);
+}
+
+const ACTIONS = {
+  undo: paper.undo,
+  redo: paper.redo,
+  clear: paper.clear,
+  eraser: () => setEraser(!paper.erasing),
+  open: () => $("file").click(),
+};
+for (const [name, action] of Object.entries(ACTIONS)) $(name).addEventListener("click", action);
+
+function actionOf(event) {
+  const key = event.key.toLowerCase();
+  const command = event.ctrlKey || event.metaKey;
+  if (event.altKey) return undefined;
+  if (key === "z") return event.shiftKey ? ACTIONS.redo : ACTIONS.undo;
+  if (key === "y" && command) return ACTIONS.redo;
+  if (command) return undefined;
+  const keys = { c: ACTIONS.clear, escape: ACTIONS.clear, o: ACTIONS.open, e: ACTIONS.eraser };
+  keys["["] = () => reader.chooseNext(-1);
+  keys["]"] = () => reader.chooseNext(1);
+  return keys[key];
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.target.matches("input:not([type=checkbox]), select")) return;
+  if (paper.movePen(event)) return event.preventDefault();
+  const action = actionOf(event);
+  if (!action) return;
+  action();
+  event.preventDefault();
+});
+
+// --- language, theme and size --------------------------------------------------------------------
+
+function speak(chosen) {
+  setLanguage(chosen);
+  showLayerList();
+  showTraining();
+  showExamples();
+  reader.show();
+  stop();
+  showPanel();
+}
+
+$("language").addEventListener("click", () => {
+  const other = language === "zh" ? "en" : "zh";
+  localStorage.setItem("language", other);
+  speak(other);
+});
+
+function setTheme(theme) {
+  $("theme").value = theme;
+  if (theme === "auto") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = theme;
+  repaint();
+}
+
+$("theme").addEventListener("change", () => {
+  localStorage.setItem("theme", $("theme").value);
+  setTheme($("theme").value);
+});
+
+function repaint() {
+  reader.show();
+  showExamples();
+  showPanel();
+}
+
+$("network").addEventListener("change", () => reader.readWith($("network").value));
+new ResizeObserver(repaint).observe($("pad"));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
+setTheme(remembered("theme") ?? "auto");
+speak(remembered("language") ?? (navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en"));
+openTab("layers");
+listen();

@@ -1,0 +1,149 @@
+// What all parts of the page use: elements, colors, pictures of numbers, and questions to the server.
+
+import { isText, text } from "./texts.js";
+
+export const $ = (id) => document.getElementById(id);
+
+export function element(name, properties = {}, ...children) {
+  const { data, ...rest } = properties;
+  const made = Object.assign(document.createElement(name), rest);
+  Object.assign(made.dataset, data);
+  made.append(...children);
+  return made;
+}
+
+export const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+export const percent = (p) => (p > 0.995 && p < 1 ? "> 99 %" : `${Math.round(100 * p)} %`);
+export const bytes = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+export const base64 = (array) => btoa(String.fromCharCode(...array));
+
+export function complain(sentence) {
+  $("trouble").textContent = sentence;
+  $("trouble").hidden = !sentence;
+}
+
+// --- the server ----------------------------------------------------------------------------------
+
+/** What the server answers; an Error with a sentence for the page where there is no answer. */
+export async function ask(path, body, attempts = 3) {
+  const json = body && body.constructor === Object;
+  const options = json
+    ? { method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json" } }
+    : { method: body === undefined ? "GET" : "POST", body };
+  const answer = await fetch(path, options).catch(() => null);
+  if (!answer) throw Error(text("noServer"));
+  const content = await answer.json().catch(() => ({ error: `error ${answer.status}` }));
+  if (answer.ok) return content;
+  if (content.code === "busy" && attempts > 1 && !json) {
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    return ask(path, body, attempts - 1);
+  }
+  const known = `error.${content.code}`;
+  throw Error(text(isText(known) ? known : "cannot", content.error.replace(/\.$/, "")));
+}
+
+// --- pictures of numbers -------------------------------------------------------------------------
+
+/** A canvas with as many pixels as the screen has there; returns how many make a CSS pixel. */
+export function fit(canvas) {
+  const ratio = window.devicePixelRatio || 1;
+  const width = Math.round(canvas.clientWidth * ratio);
+  const height = Math.round(canvas.clientHeight * ratio);
+  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+  return ratio;
+}
+
+/** #rrggbb as a canvas holds it: red in the lowest byte, and the highest left for opacity. */
+function packed(hex) {
+  const [red, green, blue] = [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
+  return (blue << 16) | (green << 8) | red;
+}
+
+/** Maps side by side: above zero in one color, below in the other, the larger the stronger.  Small
+ * numbers are made a little stronger, to be seen beside large ones. */
+function sideBySide({ maps, height, width, values }) {
+  const numbers = new Int8Array(bytes(values).buffer);
+  const [plus, minus] = ["--plus", "--minus"].map((name) => packed(color(name)));
+  const canvas = new OffscreenCanvas(width * maps, height);
+  const image = new ImageData(width * maps, height);
+  const pixels = new Uint32Array(image.data.buffer);
+  let i = 0;
+  for (let map = 0; map < maps; map++)
+    for (let y = 0; y < height; y++)
+      for (let x = 0; x < width; x++, i++) {
+        const opacity = Math.round(255 * (Math.abs(numbers[i]) / 127) ** 0.75);
+        pixels[(y * maps + map) * width + x] = (opacity << 24) | (numbers[i] > 0 ? plus : minus);
+      }
+  canvas.getContext("2d").putImageData(image, 0, 0);
+  return canvas;
+}
+
+/** Paint all maps in rows, as many in each as stay large enough to be seen; `labels` stand below.
+ * Returns [row, column, map] of the number at a point of the canvas. */
+export function paintTiles(canvas, tiles, { largest = 96, labels } = {}) {
+  const { maps, height, width } = tiles;
+  const ratio = window.devicePixelRatio || 1;
+  const wide = Math.max(1, Math.round(canvas.clientWidth * ratio));
+  const smallest = (height === 1 ? 11 : 34) * ratio;
+  const columns = Math.max(1, Math.min(maps, Math.floor(wide / smallest), labels ? maps : 32));
+  const pitch = Math.min(wide / columns, largest * ratio);
+  const gap = Math.min(2 * ratio, pitch / 8);
+  const tall = ((pitch - gap) * height) / width;
+  const below = labels ? 18 * ratio : 0;
+  canvas.width = wide;
+  canvas.height = Math.ceil((tall + gap + below) * Math.ceil(maps / columns));
+  canvas.style.aspectRatio = `${canvas.width} / ${canvas.height}`;
+  const context = canvas.getContext("2d");
+  context.imageSmoothingEnabled = false;
+  Object.assign(context, { font: `${13 * ratio}px sans-serif`, textAlign: "center", textBaseline: "top" });
+  const pictures = sideBySide(tiles);
+  for (let map = 0; map < maps; map++) {
+    const [left, top] = [(map % columns) * pitch, Math.floor(map / columns) * (tall + gap + below)];
+    context.fillStyle = color("--paper");
+    context.fillRect(left, top, pitch - gap, tall);
+    context.drawImage(pictures, map * width, 0, width, height, left, top, pitch - gap, tall);
+    context.fillStyle = color("--quiet");
+    if (labels) context.fillText(labels[map], left + (pitch - gap) / 2, top + tall + 3 * ratio);
+  }
+  return (x, y) => {
+    const [u, v] = [(x * canvas.width) / canvas.clientWidth, (y * canvas.width) / canvas.clientWidth];
+    const map = Math.floor(v / (tall + gap + below)) * columns + Math.floor(u / pitch);
+    const row = Math.floor(((v % (tall + gap + below)) * height) / tall);
+    const column = Math.floor(((u % pitch) * width) / (pitch - gap));
+    return map < maps && row < height && column < width && u < pitch * columns ? [row, column, map] : null;
+  };
+}
+
+/** The 28 x 28 bytes of a digit, ink as ink; `faint` paints them under something else. */
+export function paintDigit(canvas, pixels, faint = 1) {
+  const context = canvas.getContext("2d");
+  context.clearRect(0, 0, canvas.width, canvas.height);
+  const side = canvas.width / 28;
+  const gap = side > 4 ? (window.devicePixelRatio || 1) / 2 : 0;
+  context.fillStyle = color("--ink");
+  pixels.forEach((value, i) => {
+    context.globalAlpha = faint * Math.max(value / 255, side > 4 && faint === 1 ? 0.035 : 0);
+    context.fillRect((i % 28) * side, Math.floor(i / 28) * side, side - gap, side - gap);
+  });
+  context.globalAlpha = 1;
+}
+
+/** A small picture of a digit. */
+export function thumbnail(pixels, label) {
+  const canvas = element("canvas", { width: 28, height: 28, className: "thumbnail" });
+  canvas.setAttribute("role", "img");
+  canvas.ariaLabel = label;
+  paintDigit(canvas, pixels);
+  return canvas;
+}
+
+/** Horizontal bars, a row each: [name, value, what is written]. */
+export function bars(rows) {
+  const most = Math.max(...rows.map(([, value]) => Math.abs(value)), 1e-9);
+  return element("table", { className: "bars signed" }, element("tbody", {}, ...rows.map(([name, value, written]) => {
+    const bar = element("i", { className: value < 0 ? "below" : "" });
+    bar.style.transform = `scaleX(${Math.abs(value) / most})`;
+    const head = element("th", { scope: "row", textContent: name });
+    return element("tr", {}, head, element("td", {}, bar), element("td", { textContent: written }));
+  })));
+}

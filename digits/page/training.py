@@ -1,0 +1,105 @@
+"""The one training that the page may run at a time, in a process of its own: how it is started and
+commanded, what state it is in, and the network that it has so far.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from typing import Any
+
+from digits.page.models import BusyError, Model, from_bytes, to_bytes
+from digits.page.settings import TeachingSettings, TrainingSettings
+from digits.page.worker import work
+
+COMMANDS = ("pause", "step", "continue", "stop")
+RUNNING = ("preparing", "training", "paused")
+
+
+class Training:
+    """The latest training; `state` is what the page shows of it."""
+
+    def __init__(self) -> None:
+        self.state: dict[str, Any] = {"state": "none"}
+        self.model_file: bytes | None = None
+        """The network that has been trained so far."""
+        self._model: Model | None = None
+        self._version = 0
+        self._changed = threading.Condition()
+        self._pipe: Connection | None = None
+
+    def start(
+        self, settings: TrainingSettings | TeachingSettings, base: Model | None = None
+    ) -> None:
+        """Begin a training; teaching begins with the network `base`.
+
+        Raises BusyError while another one runs.
+        """
+        # A fresh process: the threads of this one would not be in a copy of it.
+        context = multiprocessing.get_context("spawn")
+        with self._changed:
+            if self.state["state"] in RUNNING:
+                raise BusyError("a training is running already; stop it first")
+            own, other = context.Pipe()
+            model = to_bytes(base.network) if base else None
+            kind = "training" if base is None else "teaching"
+            process = context.Process(target=work, args=(other, settings, model), daemon=True)
+            process.start()
+            other.close()
+            self._pipe, self._version = own, self._version + 1
+            self.state = {"state": "preparing", "kind": kind}
+            self._changed.notify_all()
+        threading.Thread(target=self._listen, args=(own, process), daemon=True).start()
+
+    def command(self, name: str) -> None:
+        """Pause, step once, continue or stop; ValueError for another word, or if none runs."""
+        if name not in COMMANDS:
+            raise ValueError(f"expected a command among {', '.join(COMMANDS)}; received {name!r}")
+        with self._changed:
+            if self.state["state"] not in RUNNING or self._pipe is None:
+                raise ValueError("no training is running; start one first")
+            self._pipe.send(name)
+
+    @property
+    def model(self) -> Model | None:
+        """The network as it was at the latest news; None before the first."""
+        with self._changed:
+            if self._model is None and self.model_file is not None:
+                self._model = Model(from_bytes(self.model_file))
+            return self._model
+
+    def events(self, heartbeat: float = 1.0) -> Iterator[dict[str, Any] | None]:
+        """The state, whenever it has changed; None every `heartbeat` seconds without a change."""
+        seen = -1
+        while True:
+            with self._changed:
+                if self._version == seen:
+                    self._changed.wait(heartbeat)
+                state = self.state if self._version != seen else None
+                seen = self._version
+            yield state
+
+    def _listen(self, pipe: Connection, process: Any) -> None:
+        """Take the news of a training until it ends."""
+        try:
+            while True:
+                self._take(pipe, pipe.recv())
+        except (EOFError, OSError):
+            process.join()
+        with self._changed:
+            if self.state["state"] in RUNNING:
+                sentence = "the training ended unexpectedly; start it again, or a smaller one"
+                self._take(pipe, {"state": "failed", "error": sentence})
+
+    def _take(self, pipe: Connection, news: dict[str, Any] | bytes) -> None:
+        with self._changed:
+            if pipe is not self._pipe:
+                return  # of a training that has ended
+            if isinstance(news, bytes):
+                self.model_file, self._model = news, None
+                return
+            self.state = {**self.state, **news}
+            self._version += 1
+            self._changed.notify_all()

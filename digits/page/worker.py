@@ -1,0 +1,256 @@
+"""The process in which a training of the page runs: `train_net.train` with one callback, which
+receives the page's commands and sends what the page shows.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+
+from digits.compute.threads import set_threads
+from digits.data.synthetic_digits import generate
+from digits.nn.network import Network
+from digits.nn.optimizers import Adam
+from digits.page.inspection import as_base64, tiles
+from digits.page.models import from_bytes, to_bytes
+from digits.page.settings import LIMITS, TeachingSettings, TrainingSettings
+from digits.training.augmentation import Augmentation
+from digits.training.batches import Data
+from digits.training.callbacks import Callback, Training, averaged_weights
+from digits.types import Array
+from mnist_loader import load_mnist
+from train_net import train
+
+PAUSE_BETWEEN_NEWS = 0.25
+"""Seconds; longer where news takes long to gather, so that at most a quarter of the time goes
+there."""
+
+TEST_IMAGES = 500
+"""The accuracy that the page shows while it trains is measured on this many."""
+
+POINTS, WEIGHTS, MISREAD = 150, 24, 12
+"""Of a curve, of the first layer and of the misread digits, how many the page shows."""
+
+TEACHING = {"rehearsed": 600, "epochs": 3, "batch_size": 32, "copies": 400}
+SLIGHTLY_MOVED = Augmentation(rotation=6, scale=0.06, shift=1)
+
+
+def work(
+    pipe: Connection, settings: TrainingSettings | TeachingSettings, model: bytes | None = None
+) -> None:
+    """Train, and send through the pipe news, dicts that the page's state is updated with, and the
+    network as the bytes of a model file.
+
+    `model` is the file of the network that TeachingSettings go on with.
+    """
+    with suppress(ValueError):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends this
+    with suppress(AttributeError, OSError):
+        os.nice(5)  # readings first
+    set_threads(1)
+    try:
+        if isinstance(settings, TrainingSettings):
+            _train(pipe, settings)
+        else:
+            _teach(pipe, settings, from_bytes(model or b""))
+    except EOFError:
+        return  # the server is gone
+    except (ArithmeticError, OSError, MemoryError, RuntimeError, ValueError) as error:
+        pipe.send({"state": "failed", "error": str(error)})
+
+
+def _train(pipe: Connection, settings: TrainingSettings) -> None:
+    data = _data(settings)
+    network = settings.build()
+    name = settings.network if settings.network != "layers" else "own layers"
+    network.metadata = {"recipe": name, "dataset": settings.data, "seed": settings.seed}
+    reporter = Reporter(pipe, data)
+    train(
+        network,
+        data,
+        settings.make_optimizer(),
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+        callbacks=[reporter],
+        quiet=True,
+    )
+    pipe.send({"state": reporter.ended})
+
+
+def _data(settings: TrainingSettings) -> Data:
+    rng = np.random.default_rng(settings.seed)
+    if settings.data == "mnist":
+        (x, t), (x_test, t_test) = load_mnist(normalize=True)
+        chosen = rng.permutation(len(x))[: settings.images]
+        return Data(x[chosen], t[chosen], x_test=x_test[:TEST_IMAGES], t_test=t_test[:TEST_IMAGES])
+    x, t = _synthetic(settings.images, rng)
+    x_test, t_test = _synthetic(TEST_IMAGES, np.random.default_rng((settings.seed, 1)))
+    return Data(x, t, x_test=x_test, t_test=t_test)
+
+
+def _synthetic(n: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    images, labels = generate(n, rng)
+    return images.reshape(n, 784).astype(np.float32) / 255, labels.astype(int)
+
+
+# --- teaching -------------------------------------------------------------------------------------
+
+
+def _teach(pipe: Connection, settings: TeachingSettings, network: Network) -> None:
+    """Fine-tune on the visitor's digits, slightly moved in each epoch, and, with `rehearse`, on
+    others; then measure on both what was gained and what was forgotten."""
+    rng = np.random.default_rng(0)
+    known, known_labels = _synthetic(TEACHING["rehearsed"], rng)
+    x_test, t_test = _synthetic(TEST_IMAGES, np.random.default_rng(1))
+    before = _measured(network, settings, x_test, t_test)
+    often = rng.permutation(np.resize(np.arange(len(settings.labels)), TEACHING["copies"]))
+    x, t = settings.images[often], settings.labels[often]
+    if settings.rehearse:
+        x, t = np.concatenate([x, known]), np.concatenate([t, known_labels])
+    data = Data(x, t, x_test=x_test, t_test=t_test)
+    network.metadata = {**network.metadata, "taught": len(settings.labels)}
+    reporter = Reporter(pipe, data)
+    train(
+        network,
+        data,
+        Adam(5e-4),
+        epochs=TEACHING["epochs"],
+        batch_size=TEACHING["batch_size"],
+        augment=SLIGHTLY_MOVED,
+        callbacks=[reporter],
+        quiet=True,
+    )
+    after = _measured(network, settings, x_test, t_test)
+    pipe.send(to_bytes(network))
+    taught = {"examples": len(settings.labels), "before": before, "after": after}
+    pipe.send({"state": reporter.ended, "taught": taught})
+
+
+def _measured(
+    network: Network, settings: TeachingSettings, x_test: Array, t_test: Array
+) -> dict[str, Any]:
+    answers = network.predict(x_test).argmax(axis=1)
+    return {
+        "own": network.accuracy(settings.images, settings.labels),
+        "others": float((answers == t_test).mean()),
+        "each": [float((answers[t_test == digit] == digit).mean()) for digit in range(10)],
+    }
+
+
+# --- news -----------------------------------------------------------------------------------------
+
+
+class Reporter(Callback):
+    """Sends losses, accuracies, the first weights, misread digits and a gradient check a few times
+    a second, and does what the page commands: pause, step, continue, stop."""
+
+    def __init__(self, pipe: Connection, data: Data) -> None:
+        self.pipe, self.data = pipe, data
+        self.rng = np.random.default_rng(0)
+        self.paused, self.ended = False, "training"
+        self.accuracies: list[tuple[int, float, float]] = []
+        self.seconds, self.since, self.next_news = 0.0, 0.0, 0.0
+
+    def on_train_begin(self, training: Training) -> None:
+        self.since = time.perf_counter()
+        self._send(training, "training")
+
+    def on_batch_end(self, training: Training) -> None:
+        now = time.perf_counter()
+        self.seconds += now - self.since
+        if self.paused or now > self.next_news:
+            self._send(training, "paused" if self.paused else "training")
+        while self.paused or self.pipe.poll():
+            command = self.pipe.recv()
+            if command == "pause" and not self.paused:
+                self._send(training, "paused")
+            self.paused = command in ("pause", "step")
+            training.stop = command == "stop"
+            if command in ("step", "stop"):
+                break
+        if self.seconds > 60 * LIMITS["minutes"]:
+            training.stop = True
+        self.since = time.perf_counter()
+
+    def on_train_end(self, training: Training) -> None:
+        finished = len(training.history.losses) >= training.iterations
+        self.ended = "done" if finished else "stopped"
+        self._send(training, "training")
+
+    def _send(self, training: Training, state: str) -> None:
+        began = time.perf_counter()
+        with averaged_weights(training.network, training.optimizer):
+            self.pipe.send({"state": state, **self._news(training)})
+            self.pipe.send(to_bytes(training.network))
+        cost = time.perf_counter() - began
+        self.next_news = time.perf_counter() + max(PAUSE_BETWEEN_NEWS, 3 * cost)
+
+    def _news(self, training: Training) -> dict[str, Any]:
+        network, data, done = training.network, self.data, len(training.history.losses)
+        rows = self.rng.integers(0, len(data.x_train), 250)
+        seen = network.accuracy(data.x_train[rows], data.t_train[rows])
+        p = network.predict(data.x_test)
+        wrong = np.flatnonzero(p.argmax(axis=1) != data.t_test)
+        self.accuracies.append((done, seen, 1 - len(wrong) / len(p)))
+        if len(self.accuracies) > 2 * POINTS:
+            del self.accuracies[1::2]
+        losses = np.array(training.history.losses)
+        return {
+            "iteration": done,
+            "iterations": training.iterations,
+            "epochs": -(-training.iterations // training.batches),
+            "batches": training.batches,
+            "seconds": round(self.seconds, 1),
+            "parameters": network.params.flat.size,
+            "images": len(data.x_train),
+            "loss": [float(part.mean()) for part in np.array_split(losses, POINTS) if len(part)],
+            "accuracy": self.accuracies,
+            "weights": _first_weights(network),
+            "misread": [
+                {
+                    "image": as_base64(np.rint(255 * data.x_test[i]).astype(np.uint8)),
+                    "label": int(data.t_test[i]),
+                    "answer": int(p[i].argmax()),
+                }
+                for i in wrong[:MISREAD]
+            ],
+            "check": self._gradient_check(network),
+        }
+
+    def _gradient_check(self, network: Network, h: float = 1e-5) -> list[dict[str, Any]]:
+        """The gradient with respect to some weights, by backpropagation and by the loss a little to
+        both sides, in float64."""
+        exact = network.astype(np.float64)
+        rows = self.rng.integers(0, len(self.data.x_train), 4)
+        x, t = self.data.x_train[rows].astype(np.float64), self.data.t_train[rows]
+        grads = exact.gradient(x, t)
+        told = []
+        for name in self.rng.permutation(list(exact.params))[:3]:
+            array, grad = exact.params[name], grads[name]
+            i = np.unravel_index(np.argmax(np.abs(grad)), grad.shape)
+            kept, losses = array[i], []
+            for w in (kept + h, kept - h):
+                array[i] = w
+                losses.append(exact.loss(x, t))
+            array[i] = kept
+            numerical = (losses[0] - losses[1]) / (2 * h)
+            told.append({"name": str(name), "analytic": float(grad[i]), "numerical": numerical})
+        return told
+
+
+def _first_weights(network: Network) -> dict[str, Any] | None:
+    """The weights of the first layer that has some, as images."""
+    for layer in network.layer_arrays():
+        W = layer.arrays.get("W")
+        if W is not None and W.ndim == 4:
+            return tiles(W[:, :, 0, :WEIGHTS])
+        if W is not None and W.shape[0] == 784:
+            return tiles(W[:, :WEIGHTS].reshape(28, 28, -1))
+    return None
