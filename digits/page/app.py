@@ -35,12 +35,11 @@ from werkzeug.exceptions import HTTPException
 
 from digits.data.synthetic_digits import strokes
 from digits.nn.network import Network
-from digits.page.inspection import as_base64
 from digits.page.models import BusyError, Model, Slots
 from digits.page.neighbors import Neighbors
 from digits.page.settings import LIMITS, TeachingSettings, TrainingSettings
 from digits.page.training import Training
-from digits.photos.photograph import decode_picture
+from digits.photos.decode import decode_picture
 from digits.types import Array
 from mnist_loader import DatasetError
 from predict_image import read_digits, read_drawing
@@ -123,14 +122,14 @@ def _add_reading(app: Flask, model: Callable[[], Model]) -> None:
                     f"{width} x {height}: send larger pictures as photos",
                 )
             with model().borrow() as copy:
-                return _as_dict(read_drawing(picture[..., 0], copy))
+                return read_drawing(picture[..., 0], copy).to_dict(images=True)
 
     @app.post("/photo")
     def photo() -> dict[str, Any]:
         with photo_slots.one():
             picture, _ = decode_picture(request.get_data())
             with model().borrow() as copy:
-                return _as_dict(read_digits(picture, copy))
+                return read_digits(picture, copy).to_dict(images=True)
 
     @app.get("/strokes")
     def written() -> dict[str, Any]:
@@ -301,25 +300,3 @@ def _json() -> dict[str, Any]:
     if not isinstance(content, dict):
         abort(422, f"expected a JSON object; received {type(content).__name__}")
     return content
-
-
-def _as_dict(reading: Any) -> dict[str, Any]:
-    height, width = reading.picture.shape[:2]
-    return {
-        "rows": reading.rows,
-        "unread": [[round(side / reading.shrink) for side in box] for box in reading.unread],
-        "size": [width, height],
-        "digits": [
-            {
-                "digit": digit.digit,
-                "confidence": digit.confidence,
-                "second": digit.second,
-                "unsure": digit.unsure,
-                "row": digit.row,
-                "box": [round(side / reading.shrink) for side in digit.box],
-                "probabilities": digit.probabilities.tolist(),
-                "image": as_base64(np.rint(255 * digit.image).astype(np.uint8)),
-            }
-            for digit in reading.digits
-        ],
-    }
