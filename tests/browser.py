@@ -1,5 +1,5 @@
-"""A real browser on the page of draw_digit.py: `Page` starts Chromium without a window, and does
-what people do there, with a mouse, a finger or the keyboard.
+"""A real browser on the page: `Page` starts Chromium without a window, and does what people do
+there, with a mouse, a finger or the keyboard.
 """
 
 import json
@@ -45,10 +45,11 @@ def hand(
 class Page:
     """The page in a browser of its own; close() ends it."""
 
-    def __init__(self, address: str, profile: Path, size: tuple[int, int] = (1280, 900)) -> None:
+    def __init__(self, address: str, profile: Path, *more_flags: str) -> None:
         options = webdriver.ChromeOptions()
         options.binary_location = CHROMIUM or ""
-        for flag in (*FLAGS, f"--user-data-dir={profile}", f"--window-size={size[0]},{size[1]}"):
+        size = "--window-size=1280,900"
+        for flag in (*FLAGS, f"--user-data-dir={profile}", size, *more_flags):
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         self.address = address
@@ -57,7 +58,9 @@ class Page:
         self.requests()
 
     def open(self) -> None:
+        """The page anew, when its texts are there."""
         self.driver.get(self.address)
+        self.wait_for("document.getElementById('reading').textContent")
 
     def as_phone(self, width: int = 390, height: int = 844) -> None:
         """From now on a telephone with a touch screen."""
@@ -94,6 +97,22 @@ class Page:
     def press_with_shift(self, *keys: str) -> None:
         chain = webdriver.ActionChains(self.driver).key_down(Keys.SHIFT)
         chain.send_keys(*keys).key_up(Keys.SHIFT).perform()
+
+    def press_with_control(self, *keys: str) -> None:
+        chain = webdriver.ActionChains(self.driver).key_down(Keys.CONTROL)
+        for key in keys[:-1]:
+            chain = chain.key_down(key)
+        chain = chain.send_keys(keys[-1])
+        for key in keys[:-1]:
+            chain = chain.key_up(key)
+        chain.key_up(Keys.CONTROL).perform()
+
+    def open_tab(self, name: str) -> None:
+        self.element(f"tab-{name}").click()
+
+    def choose(self, name: str, value: str) -> None:
+        """Choose an option of a select element."""
+        self.driver.find_element("css selector", f"#{name} option[value='{value}']").click()
 
     def choose_file(self, path: Path) -> None:
         self.element("file").send_keys(str(path))

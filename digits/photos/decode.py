@@ -265,10 +265,10 @@ def _turn_upright(picture: Array, exif: bytes) -> Array:
 
 
 def _no_picture(data: bytes) -> PictureError:
-    begins = data[:8].decode("ascii", "replace").encode("ascii", "replace").decode()
+    begins = "".join(c if " " <= c <= "~" else "?" for c in data[:8].decode("latin-1"))
     return PictureError(
         "this is not a picture that can be decoded (PNG, JPEG, WebP, BMP, GIF or TIFF were "
-        f"expected; the file begins with {begins!r})"
+        f"expected; the file begins with {begins})"
     )
 
 

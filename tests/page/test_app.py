@@ -269,6 +269,15 @@ def test_a_drawing_of_too_many_pixels(client: FlaskClient) -> None:
     assert client.post("/photo", data=large).status_code == 200
 
 
+def test_messages_are_sentences(client: FlaskClient) -> None:
+    """No b'...' of Python, whatever was sent."""
+    for data in (b"hello", b"\x00\xff\n'", b"GIF89a\x01"):
+        error = client.post("/photo", data=data).get_json()["error"]
+        assert "b'" not in error
+        assert 'b"' not in error
+        assert "\\x" not in error
+
+
 @pytest.mark.parametrize(
     "query",
     [

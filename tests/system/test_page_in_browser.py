@@ -1,6 +1,6 @@
-"""The page of draw_digit.py in a real browser: strokes in, digits out.
+"""The page in a real browser: strokes in, digits out.
 
-python -m pytest tests/test_draw_page.py --log-cli-level=INFO      also tells how fast it was
+python -m pytest tests/system/test_page_in_browser.py --log-cli-level=INFO   tells how fast it was
 """
 
 import logging
@@ -8,6 +8,7 @@ import re
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -126,26 +127,291 @@ def test_rows_of_digits(page: Page) -> None:
     page.element("clear").click()
     assert page.rows() == []
     assert not page.driver.find_elements("css selector", "#digits button")
-    assert not page.element("undo").is_enabled()
+    assert not page.element("clear").is_enabled()
+
+
+def test_a_click_on_a_frame_chooses_its_digit(page: Page) -> None:
+    rng = np.random.default_rng(1)
+    for place, digit in enumerate([2, 0, 6]):
+        page.draw(hand(digit, rng, 40 + 150 * place, 30, 130))
+    assert page.rows() == ["206"]
+    page.draw([[(100, 90)]])
+    assert page.run("return document.querySelector('#bars .first th').textContent") == "2"
+    assert page.rows() == ["206"]  # no dot was drawn
+    page.draw([[(700, 90)]])
+    page.rows()
+    assert page.run("return document.querySelectorAll('#digits button').length") >= 3
+    page.press("z")  # the dot
+    assert page.rows() == ["206"]
+
+
+def test_undo_redo_and_clear(page: Page) -> None:
+    rng = np.random.default_rng(2)
+    for place, digit in enumerate([4, 7]):
+        page.draw(hand(digit, rng, 40 + 150 * place, 30, 130))
+    assert page.rows() == ["47"]
+    page.press("c")
+    assert page.rows() == []
+    page.press("z")
+    assert page.rows() == ["47"]  # Clear was undone
+    shown = page.pixels("#pad")
+    page.press("z")
+    assert (page.pixels("#pad") != shown).any()
+    page.press_with_shift("z")
+    assert page.rows() == ["47"]
+    page.press("z")
+    page.press_with_control(Keys.SHIFT, "z")
+    assert page.rows() == ["47"]
+    page.press("z")
+    page.press_with_control("y")
+    assert page.rows() == ["47"]
+    page.element("redo").click()
+    assert page.rows() == []  # cleared again
+    page.element("undo").click()
+    page.press(Keys.ESCAPE)
+    page.element("undo").click()
+    assert page.rows() == ["47"]
+
+
+def test_the_eraser(page: Page) -> None:
+    rng = np.random.default_rng(2)
+    page.draw(hand(1, rng, 60, 30, 200))
+    page.draw(hand(7, rng, 360, 30, 200))
+    assert page.rows() == ["17"]
+    page.press("e")
+    assert page.element("eraser").get_attribute("aria-pressed") == "true"
+    page.draw([[(x, y) for y in range(20, 260, 20) for x in range(40, 300, 20)]])
+    assert page.rows() == ["7"]
+    page.press("e", "z")
+    assert page.rows() == ["17"]
+
+
+def test_unread_ink_is_framed_and_explained(page: Page) -> None:
+    zigzag = [(60.0 + 15 * i, 40.0 + 180 * (i % 2)) for i in range(30)]
+    page.draw([zigzag, [(x, 265 - y) for x, y in zigzag]])
+    assert page.rows() == []
+    assert page.text("reading") == "No digit found."
+    assert page.text("doubt").startswith("Framed in dashes")
+
+
+def test_a_busy_sign(page: Page) -> None:
+    """Shown only when an answer takes a while."""
+    page.run(
+        "const real = window.fetch; window.fetch = async (...asked) => {"
+        "  await new Promise((resolve) => setTimeout(resolve, 900)); return real(...asked); }"
+    )
+    page.draw([[(200, 60), (200, 200)]])
+    page.wait_for("!document.getElementById('busy').hidden")
+    assert page.text("busy") == "reading …"
+    assert page.rows() == ["1"]
+    assert not page.element("busy").is_displayed()
+
+
+def test_samples(page: Page) -> None:
+    page.driver.find_element("css selector", "[data-sample='2026']").click()
+    page.wait_for("/^\\d{4,}/.test(document.getElementById('reading').textContent)")
+    page.press("c")
+    page.driver.find_element("css selector", "[data-sample='photo']").click()
+    page.wait_for("document.getElementById('reading').textContent === '3141592653'")
+    page.press("z")
+    assert page.rows() == []
 
 
 def test_the_layers_are_shown(page: Page) -> None:
-    assert not page.driver.find_elements("css selector", "#layers li")
+    assert page.text("panel-layers") == "Draw a digit first."
     page.draw(hand(3, np.random.default_rng(2), 200, 60, 200))
     page.rows()
-    names = [item.text.split()[0] for item in page.element("layers").find_elements("tag name", "p")]
-    assert names[:4] == ["normalization", "conv2d", "max_pooling2d", "batch_normalization"]
-    assert names[-1] == "dense"
+    assert len(page.driver.find_elements("css selector", "#layers li")) == 6
+    page.element("all-layers").click()
+    page.wait_for("document.querySelectorAll('#layers li').length > 10")
+    names = [item.text for item in page.element("layers").find_elements("css selector", "b")]
+    assert names[:3] == ["Normalization", "Convolution", "Max pooling"]
+    assert names[-1] == "Dense (fully connected)"
     for number in range(1, len(names) + 1):
         shown = page.pixels(f"#layers li:nth-child({number}) canvas")
         assert len(np.unique(shown.reshape(-1, 4), axis=0)) > 5, names[number - 1]
-    # Negative numbers are of another colour, and nothing below zero is left after a ReLU.
+    # Negative numbers are of another color, and nothing below zero is left after a ReLU.
     redder = [
         bool((canvas[..., 0].astype(int) > canvas[..., 2].astype(int) + 20).any())
         for canvas in (page.pixels(f"#layers li:nth-child({number}) canvas") for number in (2, 5))
     ]
-    assert names[4] == "activation"
+    assert names[4] == "Activation"
     assert redder == [True, False]
+
+
+def test_one_unit(page: Page) -> None:
+    page.draw(hand(3, np.random.default_rng(2), 200, 60, 200))
+    page.rows()
+    canvas = page.driver.find_element("css selector", "#layers li:nth-child(2) canvas")
+    canvas.click()
+    page.wait_for("!document.getElementById('unit').hidden")
+    assert page.text("unit-value").startswith("Output ")
+    assert re.search(r"depends on: \d+ . \d+ pixels", page.text("unit-field-says"))
+    assert len(page.driver.find_elements("css selector", "#unit-adds tr")) == 11
+    assert len(np.unique(page.pixels("#unit-weights").reshape(-1, 4), axis=0)) > 5
+    before = page.text("unit-value")
+    page.choose("unit-layer", "1")
+    page.wait_for(f"document.getElementById('unit-value').textContent !== {before!r}")
+    assert re.search("depends on: 1 . 1", page.text("unit-field-says"))
+
+
+def test_why_this_digit(page: Page) -> None:
+    page.draw(hand(7, np.random.default_rng(2), 200, 60, 200))
+    page.rows()
+    page.open_tab("reasons")
+    page.wait_for("document.getElementById('reasons-intro').textContent")
+    assert page.text("reasons-intro") == "Why a 7? Two ways to ask."
+    for name in ("saliency", "occlusion"):
+        assert len(np.unique(page.pixels(f"#{name}").reshape(-1, 4), axis=0)) > 5
+    near = page.element("neighbors").find_elements("tag name", "li")
+    assert len(near) == 8
+    assert sum(item.text.startswith("a 7,") for item in near) >= 4
+
+
+def test_step_by_step(page: Page) -> None:
+    page.draw(hand(7, np.random.default_rng(2), 200, 60, 200))
+    page.rows()
+    page.open_tab("steps")
+    page.wait_for("document.getElementById('step-title').textContent")
+    first = re.match(r"Step 1 of (\d+)", page.text("step-of"))
+    assert first
+    titles = []
+    for _ in range(int(first[1])):
+        titles.append(page.text("step-title"))
+        assert page.text("step-formula")
+        page.element("step-next").click()
+    assert titles[0] == "Forward: Normalization"
+    assert titles[-1].startswith("Down to the pixels")
+    (loss,) = (title for title in titles if "the loss is" in title)
+    page.choose("target", "1")  # a wrong answer costs more
+    page.element("step-first").click()
+    for _ in range(titles.index(loss)):
+        page.element("step-next").click()
+    page.wait_for(f"document.getElementById('step-title').textContent !== {loss!r}")
+    assert float(page.text("step-title").split()[-1]) > 3
+    page.element("step-first").click()
+    page.element("step-play").click()
+    page.wait_for("document.getElementById('step-of').textContent.startsWith('Step 3 ')")
+    page.element("step-play").click()
+    assert page.text("step-play") == "Play"
+
+
+def test_a_training(page: Page) -> None:
+    """On synthetic digits to 0.93, with curves that move; then it reads."""
+    page.open_tab("training")
+    page.element("train-start").click()
+    began = time.monotonic()
+    page.wait_for("!document.getElementById('watch').hidden")
+    page.wait_for("!document.getElementById('train-stop').disabled")
+    curves = [page.pixels("#loss-curve")]
+    page.wait_for(
+        "Number(document.getElementById('train-status').textContent.match(/batch (\\d+)/)[1]) > 100"
+    )
+    curves.append(page.pixels("#loss-curve"))
+    assert curves[0].shape == curves[1].shape
+    assert (curves[0] != curves[1]).any()
+    page.element("train-pause").click()
+    page.wait_for("document.getElementById('train-status').textContent.startsWith('Paused')")
+    batch = "document.getElementById('train-status').textContent.match(/batch ([\\d,]+)/)[1]"
+    paused = page.run(f"return {batch}")
+    page.element("train-step").click()
+    page.wait_for(f"{batch} !== '{paused}'")
+    assert len(page.driver.find_elements("css selector", "#check tbody tr")) == 3
+    assert page.driver.find_elements("css selector", "#misread li")
+    assert len(np.unique(page.pixels("#first-weights").reshape(-1, 4), axis=0)) > 5
+    page.element("train-pause").click()
+    page.wait_for("document.getElementById('train-status').textContent.startsWith('Done')")
+    seconds = time.monotonic() - began
+    found = re.search(r"Test accuracy (\d+) %", page.text("train-status"))
+    assert found
+    logging.getLogger(__name__).info(f"trained to {found[1]} % in {seconds:.1f} s")
+    assert int(found[1]) >= 93
+    assert page.element("keep").get_attribute("href").endswith("/training/model")
+    page.element("train-use").click()
+    page.draw(hand(7, np.random.default_rng(2), 200, 60, 200))
+    assert page.rows() == ["7"]
+    page.open_tab("layers")
+    page.wait_for("document.querySelectorAll('#layers li').length === 5")  # of LeNet-5
+
+
+def test_layers_of_ones_own(page: Page) -> None:
+    page.open_tab("training")
+    page.choose("net", "layers")
+    rows = "#layer-list li"
+    assert len(page.driver.find_elements("css selector", rows)) == 3
+    page.element("add-layer").click()
+    assert len(page.driver.find_elements("css selector", rows)) == 4
+    page.driver.find_element("css selector", f"{rows}:nth-child(2) button").click()
+    assert len(page.driver.find_elements("css selector", rows)) == 3
+    page.run("document.getElementById('images').value = 1000")
+    page.element("train-start").click()
+    page.wait_for("/^(Done|Training)/.test(document.getElementById('train-status').textContent)")
+    page.wait_for("document.getElementById('train-status').textContent.startsWith('Done')")
+
+
+def test_teaching(page: Page) -> None:
+    page.open_tab("teach")
+    assert not page.element("teach").is_enabled()
+    page.draw(hand(7, np.random.default_rng(2), 200, 60, 200))
+    page.rows()
+    for label in (7, 1):
+        page.driver.find_element("css selector", f"#labels button:nth-child({label + 1})").click()
+    examples = page.driver.find_elements("css selector", "#examples button")
+    assert [example.get_attribute("aria-label") for example in examples] == [
+        "Remove digit 1, a 7",
+        "Remove digit 2, a 1",
+    ]
+    examples[1].click()
+    page.element("teach").click()
+    page.wait_for("!document.getElementById('taught').hidden")
+    assert page.text("teach-status") == "Learned from 1 digits. It now reads your drawings."
+    assert len(page.driver.find_elements("css selector", "#taught tbody tr")) == 12
+    assert page.run("return document.getElementById('network').value") == "trained"
+    assert page.rows() == ["7"]
+
+
+def test_the_language(page: Page, address: str, tmp_path: Path) -> None:
+    page.draw(hand(4, np.random.default_rng(6), 200, 60, 200))
+    page.rows()
+    page.element("language").click()
+    assert page.run("return [document.documentElement.lang, document.title]") == [
+        "zh-CN",
+        "手写数字",
+    ]
+    for tab in ("reasons", "steps", "training", "teach", "layers"):
+        page.open_tab(tab)
+        page.rows()
+        page.wait_for("document.readyState === 'complete'")
+        english = page.run(
+            "return [...document.querySelectorAll('body *')].filter((node) => node.offsetParent"
+            " && [...node.childNodes].some((child) => child.nodeType === 3"
+            " && /[A-Za-z]{4,} [A-Za-z]{3,}/.test(child.textContent)))"
+            ".map((node) => node.textContent)"
+        )
+        assert [line for line in english if "784-" not in line] == [], tab
+    page.open()
+    assert page.text("open").startswith("识别照片")  # it is remembered
+    page.element("language").click()
+    page.run("localStorage.clear()")
+
+    chinese = Page(address, tmp_path / "profile", "--accept-lang=zh-CN")
+    try:
+        chinese.open()
+        assert chinese.text("open").startswith("识别照片")
+    finally:
+        chinese.close()
+
+
+def test_the_theme(page: Page) -> None:
+    background = "return getComputedStyle(document.body).backgroundColor"
+    light = page.run(background)
+    page.choose("theme", "dark")
+    dark = page.run(background)
+    assert dark != light
+    page.open()
+    assert page.run(background) == dark
+    page.choose("theme", "auto")
+    assert page.run(background) == light
 
 
 def test_a_photo(page: Page, tmp_path: Path) -> None:
@@ -159,9 +425,18 @@ def test_a_photo(page: Page, tmp_path: Path) -> None:
     grey = page.pixels("#pad")
     assert (grey == [190, 190, 190, 255]).all(axis=2).mean() > 0.3  # the photo is on the paper
 
-    # Whoever draws on it begins anew.
+    # A click leaves it there.  Whoever draws on it begins anew, and may have it back.
+    page.draw([[(20, 20)]])
+    assert page.rows() == ["5"]
     page.draw(hand(7, np.random.default_rng(4), 200, 60, 200))
     assert page.rows() == ["7"]
+    for _ in range(3):
+        if page.rows() == ["5"]:
+            break
+        page.press("z")
+    assert page.rows() == ["5"]
+    page.press("c", "z")
+    assert page.rows() == ["5"]
 
 
 def test_what_is_no_photo(page: Page, tmp_path: Path) -> None:
@@ -184,8 +459,9 @@ def test_what_is_no_photo(page: Page, tmp_path: Path) -> None:
 
 
 def test_the_keyboard_alone(page: Page) -> None:
-    page.press(Keys.TAB)
-    assert page.run("return document.activeElement.id") == "pad"
+    for name in ("network", "theme", "language", "pad"):
+        page.press(Keys.TAB)
+        assert page.run("return document.activeElement.id") == name
     page.press_with_shift(Keys.ARROW_UP, Keys.ARROW_UP, Keys.ARROW_LEFT)
     page.press(" ")
     page.press(*[Keys.ARROW_RIGHT] * 8)
@@ -199,7 +475,7 @@ def test_the_keyboard_alone(page: Page) -> None:
     for _ in range(3):
         page.press(Keys.TAB)
         reached.append(page.run("return document.activeElement.id"))
-    assert reached == ["undo", "clear", "open"]
+    assert reached == ["undo", "eraser", "clear"]
     page.press("z")
     assert page.rows() == []
 
@@ -215,7 +491,7 @@ def test_a_telephone(address: str, tmp_path: Path) -> None:
         assert page.run("return scrollY") == 0  # a finger draws, it does not scroll
         wide, tall = page.run("return [pad.clientWidth, pad.clientHeight]")
         assert page.pixels("#pad").shape == (3 * tall, 3 * wide, 4)
-        for name in ("undo", "clear", "open"):
+        for name in ("undo", "redo", "eraser", "clear", "open", "tab-training", "language"):
             assert page.element(name).rect["height"] >= 44  # as large as a finger
         assert not page.complaints()
     finally:
@@ -233,8 +509,6 @@ def test_the_server_is_gone(root: Path, tmp_path: Path) -> None:
             server.wait()
             page.draw([[(200, 60), (200, 200)]])
             page.rows()
-            assert page.text("trouble") == (
-                "The server does not answer. Is draw_digit.py still running?"
-            )
+            assert page.text("trouble") == ("The server does not answer. Is it still running?")
         finally:
             page.close()

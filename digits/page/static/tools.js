@@ -108,9 +108,9 @@ export function paintTiles(canvas, tiles, { largest = 96, labels } = {}) {
   return (x, y) => {
     const [u, v] = [(x * canvas.width) / canvas.clientWidth, (y * canvas.width) / canvas.clientWidth];
     const map = Math.floor(v / (tall + gap + below)) * columns + Math.floor(u / pitch);
-    const row = Math.floor(((v % (tall + gap + below)) * height) / tall);
-    const column = Math.floor(((u % pitch) * width) / (pitch - gap));
-    return map < maps && row < height && column < width && u < pitch * columns ? [row, column, map] : null;
+    const row = Math.min(Math.floor(((v % (tall + gap + below)) * height) / tall), height - 1);
+    const column = Math.min(Math.floor(((u % pitch) * width) / (pitch - gap)), width - 1);
+    return map < maps && u < pitch * columns ? [row, column, map] : null;
   };
 }
 
