@@ -7,14 +7,13 @@ import sys
 from typing import Any
 
 import numpy as np
-from tiny_data import digits
+from tiny_data import digits, fit
 
 from digits.compute.distributed import SINGLE_PROCESS, ProcessGroup, init
 from digits.nn.network import Network
 from digits.recipes import RECIPES
 from digits.training.history import History
 from digits.types import Array
-from train_net import train
 
 
 def trained(
@@ -23,14 +22,13 @@ def trained(
     """What four batches make of a recipe's network: weights, statistics, losses and figures."""
     recipe = RECIPES[name]
     network: Network = recipe.build(np.random.default_rng(0), dtype)
-    history: History = train(
+    history: History = fit(
         network,
         digits(17, 7, 5),
         recipe.optimizer(recipe.learning_rate, 4),
         batch_size=8,
         iterations=4,
         augment=recipe.augment,
-        quiet=True,
         group=ranks,
     )
     figures = [

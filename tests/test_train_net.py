@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import ArrayLike
-from tiny_data import TEST, TRAIN, digits, without_mirrors, write_data_set
+from tiny_data import TEST, TRAIN, digits, fit, without_mirrors, write_data_set
 
 import train_net
 from digits.nn.layers import Dense, Dropout
@@ -77,15 +77,7 @@ def visited(n: int, batch_size: int, iterations: int, seed: int = 0) -> list[lis
     before_each_step(
         network, lambda _, x: batches.append(np.rint(x[:, 0] * n).astype(int).tolist())
     )
-    train(
-        network,
-        numbered(n),
-        SGD(0.1),
-        batch_size=batch_size,
-        iterations=iterations,
-        seed=seed,
-        quiet=True,
-    )
+    fit(network, numbered(n), SGD(0.1), batch_size=batch_size, iterations=iterations, seed=seed)
     return batches
 
 
@@ -110,14 +102,13 @@ def test_every_epoch_visits_every_image_once_and_ends_with_a_record(batch_size: 
     n, epochs = 20, 3
     batches = math.ceil(n / batch_size)
     network, saved = small_network(), list[int]()
-    history = train(
+    history = fit(
         network,
         numbered(n),
         SGD(0.1),
         batch_size=batch_size,
         iterations=epochs * batches,
         callbacks=[Saved(lambda h: saved.append(len(h.epochs)))],
-        quiet=True,
     )
     assert [r.epoch for r in history.epochs] == [1, 2, 3]
     assert [r.iteration for r in history.epochs] == [batches, 2 * batches, 3 * batches]
@@ -133,7 +124,7 @@ def test_every_epoch_visits_every_image_once_and_ends_with_a_record(batch_size: 
 
 
 def test_an_epoch_that_the_number_of_iterations_cuts_short_has_a_record_too() -> None:
-    history = train(small_network(), numbered(20), SGD(0.1), batch_size=5, iterations=6, quiet=True)
+    history = fit(small_network(), numbered(20), SGD(0.1), batch_size=5, iterations=6)
     assert [(r.epoch, r.iteration) for r in history.epochs] == [(1, 4), (2, 6)]
 
 
@@ -152,7 +143,7 @@ def test_the_order_depends_on_seed_and_epoch_alone() -> None:
 
 def test_a_record_holds_what_the_network_measures() -> None:
     data, network = digits(50, 20, 30), small_network()
-    (record,) = train(network, data, SGD(0.5), batch_size=16, iterations=4, quiet=True).epochs
+    (record,) = fit(network, data, SGD(0.5), batch_size=16, iterations=4).epochs
     sets = [
         ("train", data.x_train, data.t_train),
         ("validation", data.x_validation, data.t_validation),
@@ -167,9 +158,7 @@ def test_a_record_holds_what_the_network_measures() -> None:
 def test_accuracies_are_shares_of_all_images() -> None:
     """None of the 7 and 13 images may be dropped to make whole batches of."""
     data = digits(40, 7, 13)
-    (record,) = train(
-        small_network(), data, SGD(0.5), batch_size=40, iterations=1, quiet=True
-    ).epochs
+    (record,) = fit(small_network(), data, SGD(0.5), batch_size=40, iterations=1).epochs
     assert record.validation_accuracy is not None
     assert record.test_accuracy is not None
     assert (record.validation_accuracy * 7) == pytest.approx(round(record.validation_accuracy * 7))
@@ -179,7 +168,7 @@ def test_accuracies_are_shares_of_all_images() -> None:
 def test_dropout_is_awake_in_steps_and_asleep_in_records() -> None:
     data = digits(30, 10, 10)
     network = Sequential([Dense(20), Dropout(0.5), Dense(10)], rng=np.random.default_rng(0))
-    history = train(network, data, SGD(1e-12), batch_size=30, iterations=3, quiet=True)
+    history = fit(network, data, SGD(1e-12), batch_size=30, iterations=3)
     assert len(set(history.losses)) == 3  # the noise differs, the weights hardly do
     assert np.ptp([r.train_loss for r in history.epochs]) < 1e-6
 
@@ -197,14 +186,13 @@ def test_augmentation_gets_noise_of_its_own_and_leaves_the_data_alone() -> None:
 
         network = small_network()
         before_each_step(network, lambda _, x: shown.append(x))
-        train(
+        fit(
             network,
             data,
             SGD(0.1),
             batch_size=batch_size,
             iterations=2 * 30 // batch_size,
             augment=augment,
-            quiet=True,
         )
         return noise, shown
 
@@ -251,14 +239,13 @@ class Scripted(TwoLayerNet):
         chosen_by = slice(None) if validation else slice(0)
         data = Data(sets[0], t, sets[1][chosen_by], t[chosen_by], sets[2], t)
         iterations = BATCHES * len(self.sure)
-        return train(
+        return fit(
             self,
             data,
             SGD(1.0),
             batch_size=10 // BATCHES,
             iterations=iterations,
             callbacks=[EarlyStopping(patience)] if patience else [],
-            quiet=True,
         )
 
     @property
@@ -310,15 +297,7 @@ def test_the_test_images_have_no_say() -> None:
 
     def weights(data: Data) -> bytes:
         network = small_network()
-        train(
-            network,
-            data,
-            Adam(0.01),
-            batch_size=7,
-            iterations=50,
-            callbacks=[EarlyStopping(2)],
-            quiet=True,
-        )
+        fit(network, data, Adam(0.01), batch_size=7, iterations=50, callbacks=[EarlyStopping(2)])
         return network.params.flat.tobytes()
 
     other_labels = replace(data, t_test=(data.t_test + 1) % 10)
@@ -341,14 +320,8 @@ def test_averaged_weights_are_measured_and_restored_while_training_goes_on_with_
                 latest.append(network.params.flat.tobytes())
                 averages.append(optimizer.slots.get("average", np.zeros(0)).copy())
 
-        history = train(
-            network,
-            data,
-            optimizer,
-            batch_size=20,
-            iterations=12,
-            callbacks=[Saved(save)],
-            quiet=True,
+        history = fit(
+            network, data, optimizer, batch_size=20, iterations=12, callbacks=[Saved(save)]
         )
         return network, history, latest, averages
 
@@ -383,14 +356,13 @@ def test_a_loss_that_is_no_number_stops_training(loss: float) -> None:
 
     network.loss_and_gradient = loss_and_gradient  # type: ignore[method-assign]
     with pytest.raises(TrainingError) as caught:
-        train(
+        fit(
             network,
             numbered(20),
             SGD(0.25),
             batch_size=5,
             iterations=12,
             callbacks=[Saved(lambda h: saved.append(len(h.losses)))],
-            quiet=True,
         )
     message = str(caught.value)
     for part in (str(loss), "epoch 2", "batch 2 of 4", "learning rate 0.25", "lower learning rate"):
@@ -403,7 +375,7 @@ def test_training_that_diverges_says_so_without_warnings() -> None:
     """Warnings are errors in these tests."""
     network = small_network()
     with pytest.raises(TrainingError, match=r"epoch 1, batch \d of 10, at learning rate 3e\+38"):
-        train(network, digits(50, 5, 5), SGD(3e38), batch_size=5, iterations=10, quiet=True)
+        fit(network, digits(50, 5, 5), SGD(3e38), batch_size=5, iterations=10)
 
 
 @pytest.mark.parametrize("learning_rate", [0.25, CosineDecay(0.25, 4)])
@@ -421,14 +393,13 @@ def test_weights_that_the_last_step_ruins_are_an_error_and_not_saved(
 
     network.loss_and_gradient = loss_and_gradient  # type: ignore[method-assign]
     with pytest.raises(TrainingError, match=r"epoch 1, batch 4 of 4, at learning rate 0\.\d") as e:
-        train(
+        fit(
             network,
             digits(55, 5, 5),
             SGD(learning_rate),
             batch_size=15,
             iterations=4,
             callbacks=[Saved(lambda h: saved.append(len(h.losses)))],
-            quiet=True,
         )
     assert 4 not in saved
     assert "nan" in str(e.value)
@@ -440,14 +411,13 @@ def test_weights_that_the_last_step_ruins_are_an_error_and_not_saved(
 def test_ctrl_c_ends_after_the_batch_with_everything_saved() -> None:
     network, saved = small_network(), list[int]()
     before_each_step(network, lambda step, _: press_ctrl_c() if step == 7 else None)
-    history = train(
+    history = fit(
         network,
         numbered(20),
         SGD(0.1),
         batch_size=5,
         iterations=20,
         callbacks=[Saved(lambda h: saved.append(len(h.losses)))],
-        quiet=True,
     )
     assert history.interrupted
     assert len(history.losses) == 7
@@ -459,14 +429,13 @@ def test_ctrl_c_ends_after_the_batch_with_everything_saved() -> None:
 def test_ctrl_c_before_the_first_epoch_ends() -> None:
     network, saved = small_network(), list[int]()
     before_each_step(network, lambda step, _: press_ctrl_c() if step == 1 else None)
-    history = train(
+    history = fit(
         network,
         numbered(20),
         SGD(0.1),
         batch_size=5,
         iterations=20,
         callbacks=[Saved(lambda h: saved.append(len(h.losses)))],
-        quiet=True,
     )
     assert history.interrupted
     assert (history.epochs, history.best) == ([], None)
@@ -477,9 +446,7 @@ def test_ctrl_c_before_the_first_epoch_ends() -> None:
 def test_ctrl_c_in_the_last_batch_of_an_epoch_keeps_its_record(batch_size: int, step: int) -> None:
     network = small_network()
     before_each_step(network, lambda count, _: press_ctrl_c() if count == step else None)
-    history = train(
-        network, numbered(20), SGD(0.1), batch_size=batch_size, iterations=16, quiet=True
-    )
+    history = fit(network, numbered(20), SGD(0.1), batch_size=batch_size, iterations=16)
     assert len(history.losses) == step
     assert history.epochs
     assert history.epochs[-1].iteration == step
@@ -495,7 +462,7 @@ def test_a_second_ctrl_c_stops_at_once() -> None:
 
     before_each_step(network, press_twice)
     with pytest.raises(KeyboardInterrupt):
-        train(network, numbered(20), SGD(0.1), batch_size=5, iterations=20, quiet=True)
+        fit(network, numbered(20), SGD(0.1), batch_size=5, iterations=20)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
@@ -506,7 +473,7 @@ def test_ctrl_c_is_given_back_after_an_error() -> None:
     network = small_network()
     before_each_step(network, fail)
     with pytest.raises(ZeroDivisionError):
-        train(network, numbered(20), SGD(0.1), batch_size=5, iterations=20, quiet=True)
+        fit(network, numbered(20), SGD(0.1), batch_size=5, iterations=20)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
@@ -515,9 +482,7 @@ def test_training_in_a_thread_leaves_ctrl_c_to_the_main_one() -> None:
     before_each_step(network, lambda *_: handlers.append(signal.getsignal(signal.SIGINT)))
 
     def work() -> None:
-        histories.append(
-            train(network, numbered(20), SGD(0.1), batch_size=5, iterations=8, quiet=True)
-        )
+        histories.append(fit(network, numbered(20), SGD(0.1), batch_size=5, iterations=8))
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -526,7 +491,7 @@ def test_training_in_a_thread_leaves_ctrl_c_to_the_main_one() -> None:
     assert len(history.epochs) == 2
     assert set(handlers) == {signal.default_int_handler}
     same = small_network()
-    train(same, numbered(20), SGD(0.1), batch_size=5, iterations=8, quiet=True)
+    fit(same, numbered(20), SGD(0.1), batch_size=5, iterations=8)
     np.testing.assert_array_equal(network.params.flat, same.params.flat)
 
 
@@ -547,7 +512,7 @@ def test_one_line_an_epoch_where_there_is_no_terminal(capsys: pytest.CaptureFixt
 
 
 def test_quiet_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    train(small_network(), numbered(10), SGD(0.1), batch_size=5, iterations=4, quiet=True)
+    fit(small_network(), numbered(10), SGD(0.1), batch_size=5, iterations=4)
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "")
 
@@ -657,9 +622,7 @@ def test_the_best_weights_are_a_copy() -> None:
 
 
 def test_history_as_csv_gives_every_figure_to_the_last_bit() -> None:
-    history = train(
-        small_network(), digits(30, 10, 10), SGD(0.1), batch_size=7, iterations=10, quiet=True
-    )
+    history = fit(small_network(), digits(30, 10, 10), SGD(0.1), batch_size=7, iterations=10)
     rows = list(csv.DictReader(history.to_csv().splitlines()))
     assert len(rows) == 2
     for row, known in zip(rows, history.epochs, strict=True):
@@ -681,7 +644,7 @@ def test_two_layers_learn_mnist(real_data: Path) -> None:
     """Too good would be as wrong as too bad."""
     data = load_data("mnist", real_data, 5000, seed=0)
     network = TwoLayerNet(784, 50, 10, rng=np.random.default_rng(0))
-    history = train(network, data, SGD(0.1), iterations=600, quiet=True)
+    history = fit(network, data, SGD(0.1), iterations=600)
     assert history.best is not None
     assert history.best.test_accuracy is not None
     assert 0.70 < history.best.test_accuracy < 0.999

@@ -2,6 +2,7 @@
 command lines read like any other, and a small network that is as hard to resume as a large one.
 """
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ import mnist_loader
 from digits.data import download, synthetic_digits
 from digits.nn.layers import Dense, Dropout
 from digits.nn.sequential import Sequential
-from train_net import Data
+from train_net import Data, train
+
+fit = partial(train, quiet=True)
 
 TRAIN, TEST = 700, 200
 """Images in the data set that `write_data_set` puts on disk."""

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 from few_steps import trained
-from tiny_data import digits, small_with_dropout, write_data_set
+from tiny_data import digits, fit, small_with_dropout, write_data_set
 
 import train_net
 from digits.compute.distributed import (
@@ -38,7 +38,7 @@ from digits.training.batches import ShuffledBatches
 from digits.training.callbacks import Callback, CtrlC, Training
 from digits.training.checkpoints import Checkpoint, load_checkpoint
 from digits.types import Array
-from train_net import train, train_loop
+from train_net import train_loop
 
 # --- ranks in threads -----------------------------------------------------------------------------
 
@@ -231,15 +231,7 @@ def test_dropout_and_batch_statistics_of_any_layer() -> None:
             dtype=np.float64,
         )
         optimizer = SGD(0.5, momentum=0.9, global_clipnorm=0.5)
-        train(
-            network,
-            digits(22, 0, 5),
-            optimizer,
-            batch_size=7,
-            iterations=8,
-            quiet=True,
-            group=ranks,
-        )
+        fit(network, digits(22, 0, 5), optimizer, batch_size=7, iterations=8, group=ranks)
         return network.params.flat, network.buffers.flat
 
     params, state = work()
@@ -257,38 +249,22 @@ def test_all_start_where_rank_0_stands_and_it_alone_saves(tmp_path: Path) -> Non
 
     def straight(ranks: ProcessGroup = SINGLE_PROCESS) -> Array:
         network, optimizer = small_with_dropout(np.random.default_rng(0), np.float64), Adam(0.01)
-        train(network, data, optimizer, batch_size=6, iterations=12, quiet=True, group=ranks)
+        fit(network, data, optimizer, batch_size=6, iterations=12, group=ranks)
         return network.params.flat
 
     def begin(ranks: ProcessGroup) -> None:
         network = small_with_dropout(np.random.default_rng(ranks.rank), np.float64)
         optimizer = Adam(0.01)
         callbacks = [] if ranks.rank else [Checkpoint(file, {})]
-        train(
-            network,
-            data,
-            optimizer,
-            batch_size=6,
-            iterations=5,
-            callbacks=callbacks,
-            quiet=True,
-            group=ranks,
-        )
+        fit(network, data, optimizer, batch_size=6, iterations=5, callbacks=callbacks, group=ranks)
 
     def go_on(ranks: ProcessGroup) -> Array:
         network = small_with_dropout(np.random.default_rng(9), np.float64)
         optimizer, history = Adam(0.01), None
         if ranks.rank == 0:
             history = load_checkpoint(file, network, optimizer)
-        history = train(
-            network,
-            data,
-            optimizer,
-            batch_size=6,
-            iterations=12,
-            history=history,
-            quiet=True,
-            group=ranks,
+        history = fit(
+            network, data, optimizer, batch_size=6, iterations=12, history=history, group=ranks
         )
         assert len(history.losses) == 12
         return network.params.flat

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike, DTypeLike
-from tiny_data import digits
+from tiny_data import digits, fit
 
 from digits.files.npz import StorageError, load_arrays, save_arrays
 from digits.nn.convolution import Conv2D, MaxPooling2D
@@ -31,7 +31,7 @@ from digits.training.callbacks import EarlyStopping
 from digits.training.checkpoints import Checkpoint, load_checkpoint, load_run, save_checkpoint
 from digits.training.history import History
 from digits.types import Array
-from train_net import Data, train
+from train_net import Data
 from two_layer_net import TwoLayerNet
 
 RUN = {"recipe": "ours", "seed": 5}
@@ -149,7 +149,7 @@ def play(plan: Plan, folder: Path, stop_after: int | None = None) -> dict[str, b
         return step(x, t)
 
     network.loss_and_gradient = loss_and_gradient  # type: ignore[method-assign]
-    history = train(
+    history = fit(
         network,
         data(plan.n),
         optimizer,
@@ -159,7 +159,6 @@ def play(plan: Plan, folder: Path, stop_after: int | None = None) -> dict[str, b
         augment=plan.recipe.augment,
         history=history,
         callbacks=[Checkpoint(path, RUN)],
-        quiet=True,
     )
     assert history.interrupted is (stop_after is not None)
     network.save(folder / "model.npz")
@@ -230,7 +229,7 @@ def test_an_early_stop_stays_one(tmp_path: Path) -> None:
         path, history = tmp_path / "checkpoint.npz", None
         if path.exists():
             history = load_checkpoint(path, network, optimizer)
-        history = train(
+        history = fit(
             network,
             data(20),
             optimizer,
@@ -238,7 +237,6 @@ def test_an_early_stop_stays_one(tmp_path: Path) -> None:
             iterations=40,
             history=history,
             callbacks=[EarlyStopping(2), Checkpoint(path, RUN)],
-            quiet=True,
         )
         return len(history.epochs), history.to_csv()
 
@@ -274,7 +272,7 @@ def test_a_longer_plan_for_a_run_that_ended_within_an_epoch(
             return loss, grads
 
         network.loss_and_gradient = loss_and_gradient  # type: ignore[method-assign, assignment]
-        history = train(
+        history = fit(
             network,
             easy,
             optimizer,
@@ -282,7 +280,6 @@ def test_a_longer_plan_for_a_run_that_ended_within_an_epoch(
             iterations=iterations,
             history=history,
             callbacks=[Checkpoint(path, RUN)],
-            quiet=True,
         )
         assert history.best is not None
         assert history.best.iteration == 6
@@ -311,7 +308,7 @@ def opened(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
 
 def trained(iterations: int = 6) -> tuple[TwoLayerNet, Adam, History]:
     network, optimizer = TwoLayerNet(784, 4, 10, 0.1, rng=np.random.default_rng(2)), Adam(0.01)
-    history = train(network, data(30), optimizer, batch_size=10, iterations=iterations, quiet=True)
+    history = fit(network, data(30), optimizer, batch_size=10, iterations=iterations)
     return network, optimizer, history
 
 
