@@ -152,11 +152,11 @@ def train(
     augment: Augment | None = None,
     callbacks: Sequence[Callback] = (),
     history: History | None = None,
-    quiet: bool = False,
+    verbose: int = 1,
+    restore_best: bool = True,
     group: ProcessGroup = SINGLE_PROCESS,
 ) -> History:
-    """Train for so many epochs, or batches, in all; leave the weights of the best epoch in
-    `network`.
+    """Train for so many epochs, or batches, in all; then restore the weights of the best epoch.
 
     Every epoch visits every training image once, in an order that depends on `seed` and the epoch
     alone, and ends with a record in the history.  To go on from a checkpoint, pass the network,
@@ -165,6 +165,7 @@ def train(
     epochs, iterations: at most one of them; one epoch if neither is given.
     augment: changes a batch of images, with a generator that depends on seed, epoch and batch.
     callbacks: are told of every epoch after it is measured, and before the best one is restored.
+    verbose: 0 prints nothing, 1 shows a bar on a terminal, 2 a line for each epoch everywhere.
     group: the processes that train together; all end with the same network and history.
 
     Ctrl-C ends the training after the current batch and sets `history.interrupted`.  Raises
@@ -175,8 +176,9 @@ def train(
     if iterations is None:
         iterations = len(batches) * positive_int(1 if epochs is None else epochs, "epochs")
     history = group.synchronize(network, optimizer, history or History())
-    before = [CtrlC(group), Measure(data), RequireFiniteLoss(), Stopwatch()]
-    every = [*before, *([] if quiet else [Progress()]), *callbacks, RestoreBest()]
+    every: list[Callback] = [CtrlC(group), Measure(data), RequireFiniteLoss(), Stopwatch()]
+    every += [Progress(bar=verbose == 1)] if verbose else []
+    every += [*callbacks, RestoreBest()] if restore_best else callbacks
     return train_loop(group.parallel(network), batches, optimizer, iterations, every, history)
 
 
@@ -265,7 +267,7 @@ def _run(out: Path, parser: Parser, options: argparse.Namespace, group: ProcessG
         augment=RECIPES[config.recipe].augment,
         callbacks=callbacks,
         history=history,
-        quiet=options.quiet or group.rank > 0,
+        verbose=0 if options.quiet or group.rank else 1,
         group=group,
     )
     if group.rank == 0:

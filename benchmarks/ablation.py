@@ -83,7 +83,7 @@ def measure(recipe: Recipe, variant: str, data: Data, epochs: int, seed: int) ->
         iterations=iterations,
         seed=seed,
         augment=recipe.augment,
-        quiet=True,
+        verbose=0,
     )
     x, t = data.x_validation, data.t_validation
     answers: list[Array] = [network.predict(look) for look in tta_views(x, 7)]

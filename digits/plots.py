@@ -31,12 +31,17 @@ def class_name(index: int | np.integer) -> str:
 
 def save(figure: "Figure", path: str | Path) -> None:
     """Write a figure as a PNG, all at once: a failure leaves no half picture."""
+    write_file(path, png(figure))
+
+
+def png(figure: "Figure") -> bytes:
+    """A figure as the content of a PNG file."""
     content = io.BytesIO()
     with warnings.catch_warnings():
         # A title in a script that the font does not have shows boxes, and needs no comment.
         warnings.filterwarnings("ignore", "Glyph")
         figure.savefig(content, format="png")
-    write_file(path, content.getvalue())
+    return content.getvalue()
 
 
 def _figure(width: float, height: float, title: str = "") -> "Figure":

@@ -296,7 +296,7 @@ def curves() -> Figure:
     """What `python train_net.py` draws."""
     data = load_data("mnist", None, 5_000, 0)
     network = TwoLayerNet(784, 50, 10, rng=np.random.default_rng(0))
-    history = train(network, data, SGD(0.1), iterations=10_000, quiet=True)
+    history = train(network, data, SGD(0.1), iterations=10_000, verbose=0)
     return plots.curves(history, "two-layer on mnist, seed 0")
 
 

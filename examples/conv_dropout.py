@@ -19,7 +19,7 @@ def main(iterations: int = 2_000, dataset: str = "mnist", validation: int = 5_00
     dense = [Flatten(), Dense(1024, activation="relu"), Dropout(0.5), Dense(10)]
     layers = [Reshape((28, 28, 1)), *first, *second, *dense]
     network = Sequential(layers, rng=np.random.default_rng(0))
-    print(network.summary())
+    network.summary()
 
     history = train(network, data, Adam(1e-4), batch_size=20, iterations=iterations)
     plots.save(plots.curves(history), "runs/conv-dropout/curves.png")

@@ -21,7 +21,7 @@ def main(epochs: int = 10, dataset: str = "mnist", validation: int = 5_000) -> N
     hidden = [Dense(300, activation="relu"), Dense(100, activation="relu")]
     layers = [standardised, *hidden, Dense(10, activation="softmax")]
     network = Sequential(layers, rng=np.random.default_rng(0))
-    print(network.summary())
+    network.summary()
 
     batches = math.ceil(len(data.x_train) / 32)
     history = train(network, data, SGD(0.01), batch_size=32, iterations=epochs * batches)

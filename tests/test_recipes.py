@@ -270,7 +270,7 @@ def test_pixels_are_standardised_by_the_first_layers() -> None:
 def test_lenet5_of_1998_is_counted_as_in_its_paper() -> None:
     network = built("lenet5-1998")
     assert isinstance(network, Sequential)
-    rows = re.findall(r"\((\w+)\)\s+\((.*?)\)\s+([\d,]+)", network.summary())
+    rows = re.findall(r"\((\w+)\)\s+\((.*?)\)\s+([\d,]+)", str(network))
     assert rows[3:] == [
         ("Conv2D", "None, 28, 28, 6", "156"),
         ("Subsampling2D", "None, 14, 14, 6", "12"),

@@ -15,7 +15,7 @@ from digits.nn.layers import Dense, Dropout
 from digits.nn.sequential import Sequential
 from train_net import Data, train
 
-fit = partial(train, quiet=True)
+fit = partial(train, verbose=0)
 
 TRAIN, TEST = 700, 200
 """Images in the data set that `write_data_set` puts on disk."""

@@ -3,16 +3,19 @@ stacked from layers (`Sequential`).  The training loop, the evaluation and the p
 these members and no others, which is why one script trains everything.
 """
 
+import html
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from digits.cli import say
 from digits.nn.parameters import Parameters
 from digits.types import Array, Shape
+from digits.validation import check
 
 
 class LayerArrays(NamedTuple):
@@ -26,6 +29,13 @@ class LayerArrays(NamedTuple):
     """The network's own arrays under their short names, "W" and "b": weights before buffers."""
     input_shape: Shape
     output_shape: Shape
+
+
+class Score(NamedTuple):
+    """What `evaluate` returns."""
+
+    loss: float
+    accuracy: float
 
 
 class Network(Protocol):
@@ -100,12 +110,101 @@ class Network(Protocol):
 
 
 class NetworkMixin:
-    """What users call on a network although the code for it stands further up: files are written
-    by `digits.files`, which knows every kind of network, while a network knows no files.
+    """What users call on every network: Keras' verbs, files, and how a network shows itself.
+
+    The code for training and for files stands further up, as it knows every kind of network, while
+    a network knows neither.  So each function is looked up among the public names of the
+    package when it is called: an import at the head of this file would make the networks depend on
+    what is built on top of them.
     """
 
-    # Each function is looked up among the public names of the package when it is called: an import
-    # at the head of this file would make the networks depend on what is built on top of them.
+    params: Parameters
+    buffers: Parameters
+    loss: Callable[..., float]
+    accuracy: Callable[..., float]
+    layer_arrays: Callable[[], list[LayerArrays]]
+    optimizer: Any = None
+    """What `fit` trains with, once it has."""
+
+    # --- training -----------------------------------------------------------------------------
+
+    def fit(self, x: ArrayLike, t: ArrayLike, **options: Any) -> Any:
+        """Train on images and their labels: `digits.fit` names the options.
+
+        >>> network.fit(x_train, t_train, epochs=5, batch_size=32, validation_split=0.1)
+        """
+        return _public("fit")(self, x, t, **options)
+
+    def evaluate(self, x: ArrayLike, t: ArrayLike) -> Score:
+        """Loss and accuracy on images and their labels."""
+        return Score(self.loss(x, t), self.accuracy(x, t))
+
+    # --- weights ------------------------------------------------------------------------------
+
+    def count_params(self) -> int:
+        """Numbers in all weights and buffers."""
+        return int(self.params.flat.size + self.buffers.flat.size)
+
+    def get_weights(self) -> list[Array]:
+        """Copies of all arrays, layer by layer, weights before buffers."""
+        return [a.copy() for layer in self.layer_arrays() for a in layer.arrays.values()]
+
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
+        """Copy in what `get_weights` of such a network returned."""
+        own = [a for layer in self.layer_arrays() for a in layer.arrays.values()]
+        new = [np.asarray(a) for a in weights]
+        shapes, expected = [a.shape for a in new], [a.shape for a in own]
+        check(shapes == expected, f"arrays of shapes {expected}", shapes)
+        for old, array in zip(own, new, strict=True):
+            old[...] = array
+
+    # --- showing ------------------------------------------------------------------------------
+
+    def summary(self) -> None:
+        """Print a table of the layers, their output shapes and numbers of parameters."""
+        say(str(self))
+
+    def __str__(self) -> str:
+        rows = self._summary_rows()
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        head, *lines = (f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows)
+        trainable, other = self.params.flat.size, self.buffers.flat.size
+        return "\n".join(
+            [
+                f'Model: "{type(self).__name__}"',
+                *("─" * len(head), head, "═" * len(head), *lines, "─" * len(head)),
+                f"Total params: {trainable + other:,}",
+                f"Trainable params: {trainable:,}",
+                f"Non-trainable params: {other:,}",
+            ]
+        )
+
+    def __repr__(self) -> str:
+        layers = [dict(layer.config) for layer in self.layer_arrays()]
+        lines = [
+            f"    {config.pop('class')}({', '.join(f'{k}={v!r}' for k, v in config.items())}),"
+            for config in layers
+        ]
+        return "\n".join([f"{type(self).__name__}([", *lines, "])"])
+
+    def _summary_rows(self) -> list[tuple[str, str, str]]:
+        rows = [("Layer (type)", "Output Shape", "Param #")]
+        for layer in self.layer_arrays():
+            shape = ", ".join(map(str, ("None", *layer.output_shape)))
+            size = sum(array.size for array in layer.arrays.values())
+            rows.append((f"{layer.name} ({layer.config['class']})", f"({shape})", f"{size:,}"))
+        return rows
+
+    def _repr_html_(self) -> str:
+        """The summary as a table, in a notebook."""
+        head, *rows = (
+            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
+            for row in self._summary_rows()
+        )
+        total = f"<caption>{type(self).__name__}, {self.count_params():,} parameters</caption>"
+        return f"<table>{total}<thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>"
+
+    # --- files --------------------------------------------------------------------------------
 
     def save(self, path: str | Path) -> None:
         """Write weights, architecture and `metadata` to a file: `files.models.save_model`."""

@@ -214,31 +214,6 @@ class Sequential(NetworkMixin):
             outputs.append((name, y))
         return outputs
 
-    def summary(self) -> str:
-        """A table of the layers, their output shapes and numbers of parameters, as Keras prints."""
-        rows = [("Layer (type)", "Output Shape", "Param #")]
-        for name, layer in zip(layer_names(self.layers), self.layers, strict=True):
-            shape = ", ".join(map(str, ("None", *layer.output_shape)))
-            sizes = (*layer.weight_shapes.values(), *layer.buffer_shapes.values())
-            title = f"{name} ({type(layer).__name__})"
-            rows.append((title, f"({shape})", f"{sum(map(math.prod, sizes)):,}"))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows]
-        trainable, other = self.params.flat.size, self.buffers.flat.size
-        return "\n".join(
-            [
-                'Model: "sequential"',
-                "─" * len(lines[0]),
-                lines[0],
-                "═" * len(lines[0]),
-                *lines[1:],
-                "─" * len(lines[0]),
-                f"Total params: {trainable + other:,}",
-                f"Trainable params: {trainable:,}",
-                f"Non-trainable params: {other:,}",
-            ]
-        )
-
     # --- copies and files -------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:

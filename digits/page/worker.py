@@ -79,7 +79,7 @@ def _train(pipe: Connection, settings: TrainingSettings) -> None:
         batch_size=settings.batch_size,
         seed=settings.seed,
         callbacks=[reporter],
-        quiet=True,
+        verbose=0,
     )
     pipe.send({"state": reporter.ended})
 
@@ -125,7 +125,7 @@ def _teach(pipe: Connection, settings: TeachingSettings, network: Network) -> No
         batch_size=TEACHING["batch_size"],
         augment=SLIGHTLY_MOVED,
         callbacks=[reporter],
-        quiet=True,
+        verbose=0,
     )
     after = _measured(network, settings, x_test, t_test)
     pipe.send(to_bytes(network))

@@ -219,13 +219,14 @@ class CtrlC(Callback):
 
 
 class Progress(Callback):
-    """Show a bar on a terminal; print a line for each epoch elsewhere."""
+    """Show a bar on a terminal; print a line for each epoch elsewhere, or if no bar is wanted."""
 
-    bar: "tqdm[Any] | None" = None
-    accuracy = ""
+    def __init__(self, bar: bool = True) -> None:
+        self.wants_bar, self.accuracy = bar, ""
+        self.bar: tqdm[Any] | None = None
 
     def on_train_begin(self, training: Training) -> None:
-        if sys.stderr is not None and sys.stderr.isatty():
+        if self.wants_bar and sys.stderr is not None and sys.stderr.isatty():
             done = len(training.history.losses)
             self.bar = tqdm(total=training.iterations, initial=done, unit="batch")
 

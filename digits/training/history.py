@@ -3,6 +3,7 @@ the best one.  It is what the curves are drawn from, and what a claim can be che
 """
 
 import csv
+import importlib
 import io
 from dataclasses import asdict, dataclass, field, fields
 
@@ -36,7 +37,7 @@ class EpochRecord:
         )
 
 
-@dataclass
+@dataclass(repr=False)
 class History:
     """Grows while a network trains; `best_weights` are its parameters and state as flat vectors,
     `seconds` the time that all of it took.
@@ -58,6 +59,26 @@ class History:
     def epochs_since_best(self) -> int:
         """How long ago the best epoch was; 0 before the first."""
         return self.epochs[-1].epoch - self.best.epoch if self.best else 0
+
+    @property
+    def history(self) -> dict[str, list[float]]:
+        """The figures of all epochs under Keras' names: loss, accuracy, val_loss, val_accuracy."""
+        names = {"loss": "train_loss", "accuracy": "train_accuracy"}
+        names |= {f"val_{name}": f"validation_{name}" for name in ("loss", "accuracy")}
+        names |= {name: name for name in ("test_loss", "test_accuracy", "learning_rate")}
+        figures = {key: [getattr(r, name) for r in self.epochs] for key, name in names.items()}
+        return {key: values for key, values in figures.items() if None not in values}
+
+    def __repr__(self) -> str:
+        last = "".join(
+            f", {key}={values[-1]:.4g}" for key, values in self.history.items() if values
+        )
+        return f"<History of {len(self.epochs)} epochs, {len(self.losses)} batches{last}>"
+
+    def _repr_png_(self) -> bytes:
+        """The curves, in a notebook."""
+        plots = importlib.import_module("digits.plots")  # which draws histories, so stands higher
+        return bytes(plots.png(plots.curves(self)))
 
     def to_csv(self) -> str:
         """A line of names, then a line for each epoch; a figure that does not exist is empty."""

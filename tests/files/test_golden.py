@@ -74,7 +74,7 @@ def test_a_checkpoint_is_what_it_was_and_goes_on(folder: Path) -> None:
         iterations=20,
         seed=3,
         history=history,
-        quiet=True,
+        verbose=0,
     )
     assert network.rng.bit_generator.state != noise
     assert [record.epoch for record in history.epochs] == [1, 2, 3, 4]

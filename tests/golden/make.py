@@ -115,7 +115,7 @@ def main() -> None:
         batch_size=20,
         iterations=12,
         seed=3,
-        quiet=True,
+        verbose=0,
         callbacks=[Checkpoint(FOLDER / "checkpoint.npz", RUN)],
     )
     expected |= {"digits": data.x_test[:5], "checkpoint": trained.predict(data.x_test[:5])}

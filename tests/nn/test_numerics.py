@@ -47,7 +47,7 @@ def test_a_learning_rate_of_a_million_ends_in_a_sentence_or_in_a_network(name: s
     network = NETWORKS[name](np.random.default_rng(0))
     data = digits(20, 0, 5)
     try:
-        train(network, data, SGD(1e6), batch_size=5, iterations=12, quiet=True)
+        train(network, data, SGD(1e6), batch_size=5, iterations=12, verbose=0)
     except TrainingError as error:
         assert "lower learning rate" in str(error)
     else:
@@ -137,7 +137,7 @@ def test_one_class_only_is_learned(name: str) -> None:
     x, t = of_class(3, 12)
     data = Data(x, t, x[:0], t[:0], x, t)
     network = NETWORKS[name](np.random.default_rng(0))
-    history = train(network, data, Adam(0.01), batch_size=5, iterations=40, quiet=True)
+    history = train(network, data, Adam(0.01), batch_size=5, iterations=40, verbose=0)
     assert history.epochs[-1].test_accuracy == 1
     assert history.epochs[-1].test_loss == pytest.approx(0, abs=0.1)
 
@@ -149,7 +149,7 @@ def test_one_class_only_is_learned(name: str) -> None:
 def test_a_single_training_image_is_enough(name: str) -> None:
     data = digits(1, 0, 1)
     network = NETWORKS[name](np.random.default_rng(0))
-    history = train(network, data, SGD(0.1), batch_size=100, iterations=3, quiet=True)
+    history = train(network, data, SGD(0.1), batch_size=100, iterations=3, verbose=0)
     assert len(history.losses) == len(history.epochs) == 3
 
 
@@ -170,7 +170,7 @@ def test_images_and_labels_that_do_not_go_together(part: str) -> None:
 
 def test_batches_of_nothing() -> None:
     with pytest.raises(ValueError, match=r"batch size.*; received 0"):
-        train(NETWORK, digits(4, 0, 4), SGD(), batch_size=0, quiet=True)
+        train(NETWORK, digits(4, 0, 4), SGD(), batch_size=0, verbose=0)
 
 
 # --- pixels that are no numbers -------------------------------------------------------------------
@@ -181,7 +181,7 @@ DOORS: dict[str, Callable[[Network, Array, Array], object]] = {
     "accuracy": lambda network, x, t: network.accuracy(x, t),
     "gradient": lambda network, x, t: network.gradient(x, t),
     "train": lambda network, x, t: train(
-        network, Data(x, t, x[:0], t[:0], x[:1], t[:1]), SGD(), quiet=True
+        network, Data(x, t, x[:0], t[:0], x[:1], t[:1]), SGD(), verbose=0
     ),
 }
 

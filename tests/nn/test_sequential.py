@@ -172,7 +172,7 @@ def test_answering_changes_nothing() -> None:
     noise = network.rng.bit_generator.state
     x.flags.writeable = t.flags.writeable = False
     network.predict(x), network.predict_classes(x), network.loss(x, t), network.accuracy(x, t)
-    network.gradient(x, t), network.activations(x), network.summary()
+    network.gradient(x, t), network.activations(x), str(network)
     np.testing.assert_array_equal(network.params.flat, before[0])
     np.testing.assert_array_equal(network.buffers.flat, before[1])
     assert network.rng.bit_generator.state == noise
@@ -490,9 +490,9 @@ def test_summary_is_a_table_as_keras_prints() -> None:
         Dense(10, activation="softmax"),
     )
     assert (
-        network.summary()
+        str(network)
         == """\
-Model: "sequential"
+Model: "Sequential"
 ───────────────────────────────────────
 Layer (type)       Output Shape  Param #
 ═══════════════════════════════════════
@@ -526,7 +526,7 @@ def test_summary_of_every_layer() -> None:
         Activation("tanh"),
         Dense(10),
     )
-    text = network.summary()
+    text = str(network)
     rows = re.findall(r"^(\S+) \((\w+)\) +\(None, (.*?)\) +([\d,]+)$", text, re.MULTILINE)
     assert rows == [
         ("reshape", "Reshape", "28, 28, 1", "0"),
@@ -561,7 +561,7 @@ def test_summary_of_every_layer() -> None:
 def test_parameters_of_the_tutorials(hidden: list[int], count: int) -> None:
     network = stack(*(Dense(units, "relu") for units in hidden), Dense(10))
     assert network.params.flat.size == count
-    assert f"Trainable params: {count:,}" in network.summary()
+    assert f"Trainable params: {count:,}" in str(network)
 
 
 def test_activations_are_named_as_in_the_summary() -> None:
@@ -597,7 +597,7 @@ def test_moving_averages_and_origin_are_saved(tmp_path: Path) -> None:
         assert loaded.input_shape == (6, 6, 1)
         np.testing.assert_array_equal(loaded.buffers.flat, network.buffers.flat)
         np.testing.assert_array_equal(loaded.predict(x), network.predict(x))
-        assert loaded.summary() == network.summary()
+        assert str(loaded) == str(network)
         # It can be trained further.
         before = loaded.params.flat.copy()
         loaded.params.flat[...] -= 0.1 * loaded.loss_and_gradient(x, t)[1].flat

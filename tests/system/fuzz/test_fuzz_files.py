@@ -167,7 +167,7 @@ def test_checkpoints(fuzz: Fuzzer) -> None:
     path, again = fuzz.folder / "checkpoint.npz", fuzz.folder / "again.npz"
     data, run = digits(8, 2, 2), {"recipe": "two-layer", "seed": 0, "keep_prob": None}
     network, optimizer = TwoLayerNet(784, 2, 10), Adam(use_ema=True)
-    history = train(network, data, optimizer, batch_size=4, iterations=3, quiet=True)
+    history = train(network, data, optimizer, batch_size=4, iterations=3, verbose=0)
     save_checkpoint(path, network, optimizer, history, run)
     honest = [path.read_bytes()]
 
@@ -184,7 +184,7 @@ def test_checkpoints(fuzz: Fuzzer) -> None:
         iterations = optimizer.iterations + 2
         train(
             network, data, optimizer, batch_size=4, iterations=iterations,
-            history=history, callbacks=[EarlyStopping(3)], quiet=True,
+            history=history, callbacks=[EarlyStopping(3)], verbose=0,
         )  # fmt: skip
         history.to_csv()
         save_checkpoint(again, network, optimizer, history, run)

@@ -1,0 +1,144 @@
+"""Keras' verbs on every network: what `fit` trains and reports, what `evaluate` measures, weights
+out and in, and how networks and histories show themselves.
+"""
+
+import numpy as np
+import pytest
+from tiny_data import digits, small_with_dropout
+
+from digits.nn.optimizers import SGD, Adam
+from digits.nn.sequential import Sequential
+from digits.training.callbacks import Callback, Training
+from digits.training.history import History
+from train_net import train
+from two_layer_net import TwoLayerNet
+
+Network = Sequential | TwoLayerNet
+
+
+def make(kind: str) -> Network:
+    rng = np.random.default_rng(0)
+    return small_with_dropout(rng) if kind == "sequential" else TwoLayerNet(784, 8, 10, rng=rng)
+
+
+@pytest.fixture(params=["sequential", "two-layer"])
+def network(request: pytest.FixtureRequest) -> Network:
+    return make(request.param)
+
+
+DATA = digits(120, 30, 0)
+X, T = DATA.x_train, DATA.t_train
+
+
+def test_fit_learns_and_reports_every_epoch(network: Network) -> None:
+    held_out = DATA.x_validation, DATA.t_validation
+    history = network.fit(
+        X, T, epochs=12, batch_size=10, validation_data=held_out, optimizer=Adam(0.01), verbose=0
+    )
+    assert len(history.losses) == 12 * 12
+    figures = history.history
+    assert set(figures) == {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"}
+    assert all(len(values) == 12 for values in figures.values())
+    assert figures["loss"][-1] < figures["loss"][0]
+    score = network.evaluate(*held_out)
+    assert score.loss == pytest.approx(figures["val_loss"][-1], rel=1e-5)  # the last, not the best
+    assert score.accuracy == figures["val_accuracy"][-1]
+    assert figures["accuracy"][-1] > 0.5
+
+
+def test_fit_takes_the_steps_of_the_training_loop() -> None:
+    for kind in ("sequential", "two-layer"):
+        one, other = make(kind), make(kind)
+        history = one.fit(X, T, epochs=2, optimizer=SGD(0.1), verbose=0)
+        seed = int(other.rng.integers(2**63))
+        same = train(other, DATA, SGD(0.1), epochs=2, batch_size=32, seed=seed, verbose=0)
+        assert history.losses == same.losses
+
+
+def test_the_validation_split_is_the_end_of_the_data(network: Network) -> None:
+    seen = []
+
+    class Look(Callback):
+        def on_epoch_end(self, training: Training) -> None:
+            x, t = X[90:], T[90:]
+            seen.append((training.network.loss(x, t), training.network.accuracy(x, t)))
+
+    history = network.fit(X, T, epochs=2, validation_split=0.25, callbacks=[Look()], verbose=0)
+    assert len(history.losses) == 2 * 3  # 90 images in batches of 32
+    losses, accuracies = zip(*seen, strict=True)
+    assert history.history["val_loss"] == pytest.approx(losses, rel=1e-5)
+    assert history.history["val_accuracy"] == list(accuracies)
+
+
+def test_a_second_fit_goes_on(network: Network) -> None:
+    network.fit(X, T, verbose=0)
+    first = network.optimizer
+    assert isinstance(first, Adam)
+    assert len(network.fit(X, T, epochs=2, verbose=0).epochs) == 2
+    assert network.optimizer is first
+    assert first.iterations == 3 * 4
+    network.fit(X, T, optimizer=SGD(), verbose=0)
+    assert isinstance(network.optimizer, SGD)
+
+
+def test_a_callback_can_stop_it(network: Network) -> None:
+    class Stop(Callback):
+        def on_batch_end(self, training: Training) -> None:
+            training.stop = training.epoch == 1
+
+    history = network.fit(X, T, epochs=5, callbacks=[Stop()], verbose=0)
+    assert len(history.losses) == 4 + 1
+
+
+def test_what_is_printed(network: Network, capsys: pytest.CaptureFixture[str]) -> None:
+    network.fit(X, T, epochs=2, verbose=2)
+    assert [line[:9] for line in capsys.readouterr().out.splitlines()] == ["epoch 1/2", "epoch 2/2"]
+    network.fit(X, T, verbose=0)
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"validation_split": 1.0}, r"validation_split in \[0, 1\); received 1.0"),
+        ({"epochs": 0}, "epochs"),
+        ({"batch_size": 0}, "batch size"),
+        ({"validation_data": (X, T[:3])}, "a label for each of 120 validation images; received 3"),
+    ],
+)
+def test_wrong_arguments(options: dict[str, object], expected: str) -> None:
+    network = make("two-layer")
+    before = network.params.flat.copy()
+    with pytest.raises(ValueError, match=expected):
+        network.fit(X, T, verbose=0, **options)
+    np.testing.assert_array_equal(network.params.flat, before)
+
+
+def test_weights_out_and_in(network: Network) -> None:
+    weights = network.get_weights()
+    assert sum(w.size for w in weights) == network.count_params()
+    expected = network.predict(X)
+    network.params.flat[...] += 1
+    assert not np.array_equal(network.predict(X), expected)
+    network.set_weights(weights)
+    np.testing.assert_array_equal(network.predict(X), expected)
+    with pytest.raises(ValueError, match=r"expected arrays of shapes .*784.*received"):
+        network.set_weights(weights[1:])
+
+
+def test_networks_and_histories_show_themselves(
+    network: Network, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network.summary()
+    told = capsys.readouterr().out
+    assert f"Total params: {network.count_params():,}" in told
+    assert "dense_1 (Dense)" in told
+    assert repr(network).startswith(f"{type(network).__name__}([\n    Dense(units=")
+    page = network._repr_html_()
+    assert page.count("<tr>") == 1 + len(network.layer_arrays())
+
+    history = network.fit(X, T, epochs=2, verbose=0)
+    assert "2 epochs" in repr(history)
+    assert len(repr(history).splitlines()) == 1
+    assert history._repr_png_()[:4] == b"\x89PNG"
+    assert "0 epochs" in repr(History())
