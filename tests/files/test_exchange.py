@@ -194,7 +194,7 @@ def test_a_pytorch_model_of_another_order() -> None:
     with pytest.raises(ValueError, match="expected 4 arrays"):
         to_torch(network, names[:-1])
     state = dict(zip(names, to_torch(network).values(), strict=True))
-    with pytest.raises(ValueError, match="expected a weight for dense.weight"):
+    with pytest.raises(ValueError, match=r"expected a weight for dense\.weight"):
         from_torch(network, dict(sorted(state.items())))
     with pytest.raises(ValueError, match=r"b.weight of shape \(3, 3\) for dense_1.weight"):
         from_torch(network, state | {"b.weight": np.zeros((3, 4))})
