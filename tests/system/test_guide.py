@@ -163,6 +163,22 @@ def test_outputs_are_compared(want: str, got: str, equal: bool) -> None:
     assert AboutEqual().check_output(want, got, 0) == equal
 
 
+# --- in Chinese -----------------------------------------------------------------------------------
+
+
+@every_chapter
+def test_the_chinese_chapter_has_the_same_structure(chapter: Path) -> None:
+    """The same headings, links and blocks; `python docs/chinese.py` copies the blocks."""
+    fence = re.compile(r"^```\w*\n.*?^```$", re.MULTILINE | re.DOTALL)
+    parts = []
+    for path in (chapter, GUIDE.parent / "zh" / chapter.name):
+        text = path.read_text("utf-8")
+        prose = fence.sub("", text)
+        links = [link.removeprefix("../guide/") for link in re.findall(r"\]\(([^)]+)\)", prose)]
+        parts.append((fence.findall(text), re.findall(r"^#+ ", prose, re.MULTILINE), links))
+    assert parts[0] == parts[1]
+
+
 # --- exercises ------------------------------------------------------------------------------------
 
 SKELETON = re.compile(r"^```py\n(.*?)^```$", re.MULTILINE | re.DOTALL)

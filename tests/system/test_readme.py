@@ -36,7 +36,8 @@ def tables(text: str) -> list[int]:
 
 
 def links(text: str) -> list[str]:
-    return sorted(set(LINK.findall(text)) - set(EDITIONS))
+    found = set(LINK.findall(text)) - set(EDITIONS)
+    return sorted(link.replace("docs/zh/", "docs/guide/") for link in found)
 
 
 @pytest.mark.parametrize("part", [headings, code, tables, links])
@@ -49,7 +50,8 @@ def test_both_editions_have_the_same_structure(part: Callable[[str], object]) ->
 def test_links_lead_somewhere(page: str) -> None:
     for link in LINK.findall((ROOT / page).read_text("utf-8")):
         target = (ROOT / page).parent / link.partition("#")[0]
-        assert link.startswith("http") or target.exists(), link
+        made = target.name == "reference.md"  # by mkdocs, from the docstrings
+        assert link.startswith("http") or target.exists() or made, link
 
 
 def test_the_readme_is_short() -> None:
