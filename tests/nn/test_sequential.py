@@ -2,9 +2,11 @@
 and believes nothing that a model file tells.
 """
 
+import json
 import re
 import tracemalloc
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ import pytest
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 import functions
+from digits.files.models import load_model
+from digits.files.npz import VERSION, StorageError, save_arrays
 from digits.nn.convolution import (
     AveragePooling2D,
     Conv2D,
@@ -575,3 +579,264 @@ def test_activations_are_named_as_in_the_summary() -> None:
     for layer, (_, y) in zip(network.layers, outputs, strict=True):
         assert y.shape == (3, *layer.output_shape)
     np.testing.assert_allclose(softmax(outputs[-1][1]), network.predict(x), rtol=1e-13)
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def test_moving_averages_and_origin_are_saved(tmp_path: Path) -> None:
+    network, (x, t) = convolutional(np.float32, loss="squared_error"), batch(9, 36)
+    for _ in range(3):
+        network.loss_and_gradient(x, t)
+    network.metadata = {"recipe": "mine", "seed": 3, "accuracy": 0.25}
+    network.save(tmp_path / "model.npz")
+    for loaded in (Sequential.load(tmp_path / "model.npz"), load_model(tmp_path / "model.npz")):
+        assert isinstance(loaded, Sequential)
+        assert loaded.metadata == network.metadata
+        assert loaded.loss_name == "squared_error"
+        assert loaded.input_shape == (6, 6, 1)
+        np.testing.assert_array_equal(loaded.buffers.flat, network.buffers.flat)
+        np.testing.assert_array_equal(loaded.predict(x), network.predict(x))
+        assert str(loaded) == str(network)
+        # It can be trained further.
+        before = loaded.params.flat.copy()
+        loaded.params.flat[...] -= 0.1 * loaded.loss_and_gradient(x, t)[1].flat
+        assert not np.array_equal(loaded.params.flat, before)
+
+
+def test_loading_makes_no_first_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dense().save(tmp_path / "model.npz")
+
+    def never(self: Layer) -> None:
+        raise AssertionError("weights that will be overwritten")
+
+    monkeypatch.setattr(Dense, "initialize", never)
+    load_model(tmp_path / "model.npz")
+
+
+def test_networks_of_both_kinds_are_loaded_by_what_they_are(tmp_path: Path) -> None:
+    by_hand = TwoLayerNet(784, 5, 10, rng=np.random.default_rng(0))
+    by_hand.save(tmp_path / "hand.npz")
+    dense().save(tmp_path / "stack.npz")
+    loaded = load_model(tmp_path / "hand.npz")
+    assert isinstance(loaded, TwoLayerNet)
+    np.testing.assert_array_equal(loaded.params.flat, by_hand.params.flat)
+    with pytest.raises(StorageError, match=r"expected .*Sequential"):
+        Sequential.load(tmp_path / "hand.npz")
+    with pytest.raises(StorageError, match="expected a TwoLayerNet"):
+        TwoLayerNet.load(tmp_path / "stack.npz")
+
+
+DENSE: dict[str, Any] = {"class": "Dense", "units": 3}
+GOOD: dict[str, Any] = {
+    "class": "Sequential",
+    "input_shape": [6],
+    "loss": "cross_entropy",
+    "layers": [DENSE],
+}
+
+
+def arrays(**changes: Array) -> dict[str, Array]:
+    return {"W1": np.zeros((6, 3), np.float32), "b1": np.zeros(3, np.float32), **changes}
+
+
+def written(
+    folder: Path,
+    network: Any = GOOD,
+    numbers: Mapping[str, Array] | None = None,
+    **header: Any,
+) -> Path:
+    """A model file of which anything may be wrong."""
+    path = folder / "model.npz"
+    numbers = arrays() if numbers is None else numbers
+    save_arrays(path, "model", {"network": network, "about": {}, **header}, numbers)
+    return path
+
+
+def refused(path: Path, message: str) -> None:
+    """The file is refused in one sentence that names it, with little memory."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(StorageError, match=message) as caught:
+            load_model(path)
+        assert tracemalloc.get_traced_memory()[1] < 5e6
+    finally:
+        tracemalloc.stop()
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_good_file_is_taken(tmp_path: Path) -> None:
+    assert load_model(written(tmp_path)).predict(np.zeros((1, 6))).shape == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ({}, "arrays missing: W1, b1; arrays not expected: none"),
+        ({"W1": np.zeros((6, 3))}, "arrays missing: b1"),
+        (arrays(extra=np.zeros(1)), "missing: none; arrays not expected: extra"),
+        (arrays(W2=np.zeros((3, 3))), "arrays not expected: W2"),
+        (arrays(W1=np.zeros((3, 6))), r"expected array W1 of shape \(6, 3\); found shape \(3, 6\)"),
+        (arrays(b1=np.zeros((1, 3))), r"expected array b1 of shape \(3,\); found shape \(1, 3\)"),
+        (arrays(b1=np.array([0, np.nan, 0])), "array b1 holds values that are not finite"),
+        (arrays(b1=np.array([0, -np.inf, 0])), "array b1 holds values that are not finite"),
+        (arrays(b1=np.zeros(3, np.int64)), "array b1 of type float32 or float64; found int64"),
+        (arrays(b1=np.zeros(3, np.float16)), "array b1 of type float32 or float64; found float16"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_arrays_that_do_not_fit(numbers: Mapping[str, Array], message: str, tmp_path: Path) -> None:
+    refused(written(tmp_path, numbers=numbers), message)
+
+
+def layered(*layers: Any, shape: Any = (6,)) -> dict[str, Any]:
+    return {**GOOD, "layers": [*layers, {"class": "Flatten"}, DENSE], "input_shape": shape}
+
+
+BAD_DESCRIPTIONS: dict[str, Any] = {
+    "none": None,
+    "a list": [],
+    "empty": {},
+    "another class": {**GOOD, "class": "Network"},
+    "class of another kind": {**GOOD, "class": ["Sequential"]},
+    "no loss": {key: value for key, value in GOOD.items() if key != "loss"},
+    "unknown loss": {**GOOD, "loss": "mse"},
+    "loss of another kind": {**GOOD, "loss": ["cross_entropy"]},
+    "no layers": {**GOOD, "layers": []},
+    "layers missing": {key: value for key, value in GOOD.items() if key != "layers"},
+    "layers of another kind": {**GOOD, "layers": "Dense"},
+    "layer of another kind": {**GOOD, "layers": ["Dense"]},
+    "layer without class": {**GOOD, "layers": [{"units": 3}]},
+    "no input shape": {key: value for key, value in GOOD.items() if key != "input_shape"},
+    "input shape of floats": {**GOOD, "input_shape": [6.0]},
+    "input shape below 0": {**GOOD, "input_shape": [-6]},
+    "input shape of letters": {**GOOD, "input_shape": "6"},
+    "input shape of another kind": {**GOOD, "input_shape": {"6": 6}},
+    "unknown layer": layered({"class": "Lambda", "function": "os.system('true')"}),
+    "base class": layered({"class": "Layer"}),
+    "class of builtins": layered({"class": "eval"}),
+    "class that cannot be a name": layered({"class": {"a": 1}}),
+    "unknown argument": layered({**DENSE, "hidden": 1}),
+    "argument of another kind": layered({**DENSE, "units": "3"}),
+    "fractional units": layered({**DENSE, "units": 3.0}),
+    "no units": layered({"class": "Dense"}),
+    "units below 0": layered({**DENSE, "units": -3}),
+    "unknown activation": layered({**DENSE, "activation": "__import__"}),
+    "activation of another kind": layered({**DENSE, "activation": ["relu"]}),
+    "unknown initializer": layered({**DENSE, "kernel_initializer": "x"}),
+    "initializer of another kind": layered({**DENSE, "kernel_initializer": 3}),
+    "rate": layered({"class": "Dropout", "rate": 2}),
+    "rate of another kind": layered({"class": "Dropout", "rate": None}),
+    "scale too large": layered({"class": "Rescaling", "scale": 10**400}),
+    "mean too large": layered({"class": "Normalization", "mean": 10**400}),
+    "mean for other features": layered({"class": "Normalization", "mean": [0, 0]}),
+    "mean of another kind": layered({"class": "Normalization", "mean": {"a": 1}}),
+    "variance": layered({"class": "Normalization", "variance": -1}),
+    "target": layered({"class": "Reshape", "target_shape": [-2, -3]}),
+    "target of floats": layered({"class": "Reshape", "target_shape": [2, 3.0]}),
+    "images from rows": layered({"class": "Conv2D", "filters": 3, "kernel_size": 3}),
+    "connections": layered(
+        {"class": "Conv2D", "filters": 2, "kernel_size": 1, "connections": [[1], [2]]},
+        shape=(4, 4, 1),
+    ),
+    "ragged connections": layered(
+        {"class": "Conv2D", "filters": 2, "kernel_size": 1, "connections": [[1], [1, 0]]},
+        shape=(4, 4, 1),
+    ),
+    "huge input": {**GOOD, "input_shape": [10**12]},
+    "huge units": layered({**DENSE, "units": 10**12}),
+    "huge pieces": layered({"class": "Maxout", "units": 10**6, "pieces": 10**6}),
+    "huge images": layered(
+        {"class": "AveragePooling2D", "pool_size": [2, 20_000], "padding": "same"},
+        shape=(20_000, 20_000, 1),
+    ),
+    "huge window": layered(
+        {"class": "AveragePooling2D", "pool_size": 10_000, "padding": "same"}, shape=(28, 28, 1)
+    ),
+    "huge kernel": layered(
+        {"class": "Conv2D", "filters": 3, "kernel_size": 10**5, "padding": "same"},
+        shape=(28, 28, 1),
+    ),
+    "huge padding": layered({"class": "ZeroPadding2D", "padding": 10**6}, shape=(28, 28, 1)),
+    "huge normalization": layered({"class": "BatchNormalization"}, shape=(2, 10**12)),
+    "larger than a float": layered(
+        {"class": "MaxPooling2D", "padding": "same"}, shape=(10**400, 2, 1)
+    ),
+    "larger than a float, unpadded": layered({"class": "MaxPooling2D"}, shape=(10**400, 2, 1)),
+}
+
+
+@pytest.mark.parametrize("network", BAD_DESCRIPTIONS.values(), ids=BAD_DESCRIPTIONS)
+def test_descriptions_that_do_not_fit(network: Any, tmp_path: Path) -> None:
+    refused(written(tmp_path, network), "expected|does not fit its own description")
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        {"class": "Rescaling", "scale": float("nan")},
+        {"class": "Rescaling", "scale": 1, "offset": float("inf")},
+        {"class": "Normalization", "mean": float("nan")},
+        {"class": "BatchNormalization", "epsilon": float("inf")},
+        {"class": "Dropout", "rate": float("nan")},
+    ],
+    ids=lambda layer: layer["class"],
+)
+def test_numbers_in_a_description_that_are_not_finite(layer: Any, tmp_path: Path) -> None:
+    # What Python writes as JSON may hold NaN; `save_arrays` itself would refuse to.
+    path = written(tmp_path, layered({"class": "Flatten"}))
+    with zipfile.ZipFile(path) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    header = json.loads(contents["header.json"])
+    header["network"] = layered(layer)
+    contents["header.json"] = json.dumps(header).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+    refused(path, "expected|header")
+
+
+@pytest.mark.parametrize("about", [5, "mine", [1], None])
+def test_origins_that_are_none(about: Any, tmp_path: Path) -> None:
+    refused(written(tmp_path, about=about), "expected .*header")
+
+
+def test_variances_below_0(tmp_path: Path) -> None:
+    names = ("gamma1", "beta1", "moving_mean1", "moving_variance1")
+    numbers = {**{name: -np.ones(6) for name in names}, "W2": np.zeros((6, 3)), "b2": np.zeros(3)}
+    network = {**GOOD, "layers": [{"class": "BatchNormalization"}, DENSE]}
+    refused(written(tmp_path, network, numbers), "moving_variance1 holds variances below 0")
+
+
+def test_a_file_from_the_future(tmp_path: Path) -> None:
+    refused(written(tmp_path, version=VERSION + 1), f"version {VERSION + 1}.*update the library")
+
+
+def test_a_checkpoint_is_not_a_model(tmp_path: Path) -> None:
+    save_arrays(tmp_path / "c.npz", "checkpoint", {"network": GOOD, "about": {}}, arrays())
+    refused(tmp_path / "c.npz", "expected a model file")
+
+
+@pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.9, 0.999])
+def test_a_file_cut_off(share: float, tmp_path: Path) -> None:
+    path = written(tmp_path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    refused(path, "damaged|cut off")
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"none\.npz"):
+        load_model(tmp_path / "none.npz")
+
+
+def test_a_network_that_cannot_be_saved_harms_no_file(tmp_path: Path) -> None:
+    network, path = dense(), tmp_path / "model.npz"
+    network.save(path)
+    before = path.read_bytes()
+    network.metadata = {"accuracy": float("nan")}
+    with pytest.raises(ValueError, match=r"."):
+        network.save(path)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["model.npz"]
