@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import numpy as np
 
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from digits.photos.decide import Reader
 
 SHIPPED_MODEL = Path(__file__).with_name("digits") / "models" / "photo.npz"
+SOFTWARE = b"\0\0\0\x0ftEXtSoftware\0digits" + crc32(b"tEXtSoftware\0digits").to_bytes(4, "big")
+"""A chunk of a PNG that tells a drawing from a photograph; Matplotlib writes one like it."""
+
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 
 # OpenCV loads when the first picture is read, hence the imports inside functions: who asks for help
@@ -75,23 +80,24 @@ def read_drawing(drawing: Array, model: Reader | str | Path | None = None) -> Re
     Raises digits.photos.decode.PictureError for what is no such array, and what `read_digits`
     raises for a model.
     """
-    from digits.photos import candidates, components, decide, decode  # noqa: PLC0415
+    from digits.photos import candidates, components, decide, decode, ink  # noqa: PLC0415
 
     reader = load_reader(model)
-    flat = decode.check_picture(drawing)
-    if flat.ndim != 2:
+    drawing = decode.check_picture(drawing)
+    if drawing.ndim != 2:
         raise decode.PictureError(
-            f"expected a drawing in gray, (height, width); received shape {flat.shape}"
+            f"expected a drawing in gray, (height, width); received shape {drawing.shape}"
         )
+    flat, scale = ink.working_copy(drawing)
     density = 1 - flat.astype(np.float32) / 255
     mask = density > 0.4  # as in `ink.find_ink`
     page = components.find_components(mask, density, flat)
     proposals = candidates.propose(page)
     seen, p = decide.classify(reader, page, proposals)
     chosen = decide.filter_unsure(decide.best_cover(page, proposals, p), p)
-    rows, digits = _digits(chosen, proposals, seen, p, 1.0)
-    unread = decide.unread_boxes(chosen, page, proposals)
-    return Reading(rows, digits, flat, flat, mask, unread=unread)
+    rows, digits = _digits(chosen, proposals, seen, p, 1 / scale)
+    unread = [box.scaled(1 / scale) for box in decide.unread_boxes(chosen, page, proposals)]
+    return Reading(rows, digits, drawing, flat, mask, unread=unread)
 
 
 def read_many(
@@ -248,7 +254,8 @@ def _drawing_paths(images: list[Path], outs: dict[str, Path]) -> list[dict[str, 
     """For each image the files of its drawings: OUT.png for one image, OUT-NAME.png for one of
     many, NAME.png in a folder OUT; in a folder with photographs NAME-annotate.png, NAME-steps.png.
 
-    No drawing takes the name of an input or of another drawing: a number makes it another.
+    No drawing takes the name of an input, of another drawing, or of a file in a folder that is no
+    drawing: a number makes it another.
     """
     taken = {_same_file(image) for image in images}
     places = {os.path.realpath(image.parent) for image in images}
@@ -265,13 +272,22 @@ def _drawing_paths(images: list[Path], outs: dict[str, Path]) -> list[dict[str, 
             else:
                 path = out.with_name(f"{out.stem}-{image.stem}{out.suffix}")
             stem, number = path.stem, 2
-            while _same_file(path) in taken:
+            while _same_file(path) in taken or (path != out and not _is_ours(path)):
                 path = path.with_name(f"{stem}-{number}{path.suffix}")
                 number += 1
             taken.add(_same_file(path))
             paths[name] = path
         drawings.append(paths)
     return drawings
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file may be replaced by a drawing: there is none, or it is a drawing itself."""
+    try:
+        with path.open("rb") as file:
+            return bool(re.search(rb"tEXtSoftware\0(digits|Matplotlib)", file.read(200)))
+    except OSError:
+        return True  # or it cannot be written either, which is said later
 
 
 def _same_file(path: Path) -> str:
@@ -289,7 +305,8 @@ def _draw(reading: Reading, image: Path, paths: dict[str, Path]) -> list[str]:
 
                 from digits.photos.drawings import draw_annotated  # noqa: PLC0415
 
-                write_file(path, cv2.imencode(".png", draw_annotated(reading))[1].tobytes())
+                png = cv2.imencode(".png", draw_annotated(reading))[1].tobytes()
+                write_file(path, png[:33] + SOFTWARE + png[33:])  # behind the header
             else:
                 from digits import plots  # noqa: PLC0415
                 from digits.photos.drawings import draw_steps  # noqa: PLC0415

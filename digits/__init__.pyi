@@ -1,9 +1,9 @@
 # Every public name, and the module that defines it; digits/__init__.py reads this list, too.
-from digits.files.models import export_onnx as export_onnx
 from digits.files.models import load_model as load_model
 from digits.files.models import register_layer as register_layer
 from digits.files.models import save_model as save_model
 from digits.files.npz import StorageError as StorageError
+from digits.files.onnx import export_onnx as export_onnx
 from digits.fitting import fit as fit
 from digits.nn.convolution import AveragePooling2D as AveragePooling2D
 from digits.nn.convolution import Conv2D as Conv2D

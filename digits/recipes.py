@@ -281,8 +281,8 @@ def photo(rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Sequential
     """What reads photographs: five convolutions, and an eleventh class, "no digit".
 
     The network of `best` at half its width.  Adam, its learning rate in one cycle, on MNIST, digits
-    that this library draws, and things that are no digit, all of them turned, distorted, blurred
-    and damaged as in photographs.
+    that this library draws, and things that are no digit, among them words in the fonts of the
+    folders that DIGITS_FONTS names; all turned, distorted, blurred and damaged as in photographs.
     """
     return Sequential(_stem_and_pairs(16, classes=11), rng=rng, dtype=dtype)
 
@@ -319,14 +319,15 @@ def _normalized_relu() -> list[Layer]:
 
 def _with_non_digits(x: Array, t: Array, rng: np.random.Generator) -> tuple[Array, Array]:
     """The digits, half as many drawn by this library, and things that are no digit, labeled 10."""
-    n = len(x)
-    from digits.data import non_digits  # noqa: PLC0415  imports OpenCV: no other recipe needs it
+    from digits.data import non_digits, words  # noqa: PLC0415  OpenCV: no other recipe needs it
 
+    n = len(x)
     clean, clean_labels = synthetic_digits.generate(round(0.35 * n), rng)
     drawn, drawn_labels = non_digits.generate_digits(round(0.15 * n), rng)
-    others = non_digits.generate(round(0.6 * n), x, t, rng)
-    images = [x, clean.reshape(-1, 784).astype(x.dtype) / 255, drawn, others]
-    labels = [t, clean_labels, drawn_labels, np.full(len(others), 10)]
+    written = words.words(round(0.35 * n), rng)  # none without fonts
+    others = non_digits.generate(round(0.95 * n) - len(written), x, t, rng)
+    images = [x, clean.reshape(-1, 784).astype(x.dtype) / 255, drawn, written, others]
+    labels = [t, clean_labels, drawn_labels, np.full(len(written) + len(others), 10)]
     return np.concatenate(images), np.concatenate(labels).astype(t.dtype)
 
 
@@ -415,7 +416,7 @@ RECIPES = {
         _adam_in_one_cycle,
         0.006,
         batch_size=128,
-        epochs=10,
+        epochs=6,
         augment=_as_in_photographs,
         extend=_with_non_digits,
     ),

@@ -4,6 +4,7 @@ pages, and the API reference lists every public name.  Nothing is loaded from el
 
 import posixpath
 import re
+import runpy
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -86,3 +87,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         else:
             markdown = re.sub(rf"\[([^\]]*)\]\({re.escape(link)}[^)]*\)", r"\1", markdown)
     return markdown
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """Add the guide as notebooks, to download."""
+    runpy.run_path(str(ROOT / "docs" / "notebooks.py"))["main"](Path(config.site_dir, "notebooks"))

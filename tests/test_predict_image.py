@@ -265,6 +265,56 @@ def test_of_a_photograph_nothing_is_reported() -> None:
     assert not read_digits(drawing).unread
 
 
+def test_a_large_drawing_is_reduced(typist: Typist) -> None:
+    drawing = cv2.resize(page("42")[..., 0], None, fx=6, fy=6, interpolation=cv2.INTER_NEAREST)
+    drawing[drawing > 200] = 255
+    reading = read_drawing(drawing, typist)
+    assert reading.rows == ["42"]
+    assert max(reading.flat.shape) < max(drawing.shape)
+    assert reading.picture.shape == drawing.shape
+    x, y, width, height = reading.digits[0].box
+    assert (drawing[y : y + height, x : x + width] < 128).any(axis=1).mean() > 0.95
+
+
+def rings(count: int) -> Array:
+    drawing = np.full((1200, 1200), 255, np.uint8)
+    for radius in np.linspace(20, 590, count):
+        cv2.circle(drawing, (600, 600), int(radius), 0, 2)
+    return drawing
+
+
+def dashes(count: int) -> Array:
+    """A line of dashes, each close enough to the next two to be one digit with them."""
+    drawing = np.full((100, 40 + 26 * count), 255, np.uint8)
+    for number in range(count):
+        x, long = 20 + 26 * number, 8 * (number % 2)
+        cv2.line(drawing, (x, 50 - number % 5), (x + 12 + long, 50 - number % 5), 0, 5)
+    return drawing
+
+
+def hatching(count: int) -> Array:
+    drawing = np.full((600, 800), 255, np.uint8)
+    for number in range(count):
+        x = 20 + 700 * number // count
+        cv2.line(drawing, (x, 500), (x + 60, 100), 0, 4)
+    return drawing
+
+
+def specks(count: int) -> Array:
+    drawing = np.full((1000, 1000), 255, np.uint8)
+    for x, y in np.random.default_rng(0).integers(0, 1000, (count, 2)):
+        cv2.circle(drawing, (int(x), int(y)), 4, 0, -1)
+    return drawing
+
+
+@pytest.mark.parametrize("drawing", [rings(150), dashes(70), hatching(60), specks(4000)])
+def test_no_drawing_takes_for_ever(drawing: Array) -> None:
+    """With as many accounts of the ink as there are ways to join its pieces, these would."""
+    reading = read_drawing(drawing)
+    assert reading.digits or reading.unread
+    read_digits(drawing)
+
+
 def test_an_empty_drawing_gives_an_empty_reading(typist: Typist) -> None:
     typist.calls.clear()
     reading = read_drawing(np.full((300, 600), 255, np.uint8), typist)
@@ -379,6 +429,69 @@ def test_drawings_are_written(tmp_path: Path) -> None:
     names = {path.name for path in out.iterdir()}
     assert names == {"a.png", "s.png", "b-one.png", "b-two.png", "one.png", "two.png"}
     assert all(cv2.imdecode(np.fromfile(path, np.uint8), 1) is not None for path in out.iterdir())
+
+
+@pytest.mark.usefixtures("reading_typist")
+def test_no_picture_that_is_read_is_written_to(tmp_path: Path) -> None:
+    """Nor the file of another drawing: a folder of photographs may be the one for drawings too."""
+    names = ["a.png", "b.png", "b-annotate.png", "sub/a.png", "sub/a-2.png", "sub/A.png"]
+    for number, name in enumerate(names):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        save(page(str(number)), tmp_path / name)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.png")}
+    paths = [str(path) for path in before]
+    for out in (tmp_path, tmp_path / "sub", tmp_path / "all.png"):
+        assert main([*paths, "--annotate", str(out)]) == 0
+    assert main([*paths, "--annotate", str(tmp_path), "--steps", str(tmp_path)]) == 0
+    assert main([str(tmp_path / "sub" / "a.png"), "--annotate", str(tmp_path)]) == 0
+    assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.usefixtures("reading_typist")
+def test_every_drawing_has_a_name_of_its_own(tmp_path: Path) -> None:
+    images = []
+    for folder, name in (("x", "a"), ("y", "a"), ("z", "a-2"), ("z", "A")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        images.append(save(page("3"), tmp_path / folder / f"{name}.png"))
+    out = tmp_path / "out"
+    out.mkdir()
+    assert main([*images, "--annotate", str(out), "--steps", str(out)]) == 0
+    drawings = {path.name.casefold() for path in out.iterdir()}
+    assert len(drawings) == len(list(out.iterdir())) == 8
+    assert main([*images, "--annotate", str(tmp_path / "b.png")]) == 0
+    assert len(list(tmp_path.glob("b-*.png"))) == 4
+
+
+@pytest.mark.usefixtures("reading_typist")
+def test_an_input_as_output_is_wrong_usage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = save(page("3"), tmp_path / "in.png")
+    before = (tmp_path / "in.png").read_bytes()
+    (tmp_path / "link.png").symlink_to("in.png")
+    for arguments in (
+        ["--annotate", picture],
+        ["--steps", str(tmp_path / "link.png")],
+        ["--annotate", str(tmp_path / "o.png"), "--steps", str(tmp_path / "o.png")],
+    ):
+        with pytest.raises(SystemExit) as caught:
+            main([picture, *arguments])
+        assert caught.value.code == 2
+        assert "a file of its own" in capsys.readouterr().err
+    assert (tmp_path / "in.png").read_bytes() == before
+
+
+@pytest.mark.usefixtures("reading_typist")
+def test_a_drawing_that_cannot_be_written_ends_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A name of 246 letters is legal, and too long with anything added to it."""
+    images = [save(page("3"), tmp_path / f"{'n' * 246}.png"), save(page("4"), tmp_path / "z.png")]
+    assert main([*images, "--annotate", str(tmp_path / "drawn.png")]) == 1
+    captured = capsys.readouterr()
+    assert [line.split(": ")[1][0] for line in captured.out.splitlines()] == ["3", "4"]
+    assert "cannot be written" in captured.err
+    assert (tmp_path / "drawn-z.png").exists()
 
 
 @pytest.mark.usefixtures("reading_typist")

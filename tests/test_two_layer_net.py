@@ -4,12 +4,8 @@ gradient with a mistake in it against the check that should notice.
 
 import ast
 import inspect
-import json
-import re
 import textwrap
-import zipfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import mpmath
@@ -19,8 +15,6 @@ from mpmath import mpf
 from numpy.typing import ArrayLike
 
 import two_layer_net
-from digits.files.npz import StorageError, load_arrays, save_arrays
-from digits.nn.parameters import Parameters
 from digits.types import Array
 from functions import directional_error, gradient_check, softmax, to_one_hot
 from two_layer_net import TwoLayerNet
@@ -465,129 +459,3 @@ def test_an_empty_batch_is_refused(method: str, network: TwoLayerNet) -> None:
 
 def test_predictions_for_nothing_are_nothing(network: TwoLayerNet) -> None:
     assert network.predict(np.zeros((0, 6))).shape == (0, 4)
-
-
-# --- files ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name", ["model.npz", "no extension", "Zahlen/数字 é.npz"])
-def test_a_saved_network_comes_back_to_the_last_bit(
-    dtype: Any, name: str, tmp_path: Path, rng: np.random.Generator
-) -> None:
-    network = TwoLayerNet(6, 5, 4, rng=rng, dtype=dtype)
-    network.metadata = {"recipe": "two-layer", "seed": 7, "test_accuracy": 0.9471, "note": "é"}
-    for path in (tmp_path / name, str(tmp_path / name)):
-        network.save(path)
-        loaded = TwoLayerNet.load(path)
-        assert type(loaded) is TwoLayerNet
-        assert (loaded.input_size, loaded.hidden_size, loaded.output_size) == (6, 5, 4)
-        assert loaded.params.dtype == dtype
-        assert loaded.params.flat.tobytes() == network.params.flat.tobytes()
-        assert loaded.metadata == network.metadata
-        x = rng.random((5, 6))
-        assert loaded.predict(x).tobytes() == network.predict(x).tobytes()
-        assert loaded.gradient(x, [0, 1, 2, 3, 0]).dtype == dtype  # it can train on
-
-
-def test_the_file_is_plain_numpy_and_plain_text(network: TwoLayerNet, tmp_path: Path) -> None:
-    """Whoever has NumPy and no copy of this library can still read the weights."""
-    network.save(tmp_path / "model.npz")
-    with np.load(tmp_path / "model.npz", allow_pickle=False) as arrays:
-        for name in NAMES:
-            np.testing.assert_array_equal(arrays[name], network.params[name])
-    with zipfile.ZipFile(tmp_path / "model.npz") as archive:
-        header = json.loads(archive.read("header.json"))
-    assert header["network"] == {"class": "TwoLayerNet", "sizes": [6, 5, 4]}
-
-
-def test_no_file_is_said_so(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"model file at .*none\.npz"):
-        TwoLayerNet.load(tmp_path / "none.npz")
-
-
-def test_a_file_of_something_else_is_refused(tmp_path: Path, network: TwoLayerNet) -> None:
-    text = tmp_path / "letter.npz"
-    text.write_text("Dear professor,")
-    with pytest.raises(StorageError, match=r"letter\.npz is not a readable model file"):
-        TwoLayerNet.load(text)
-
-    checkpoint = tmp_path / "checkpoint.npz"
-    save_arrays(checkpoint, "checkpoint", {}, dict(network.params))
-    with pytest.raises(StorageError, match=r"expected a model file; .* is a checkpoint file"):
-        TwoLayerNet.load(checkpoint)
-
-    foreign = tmp_path / "foreign.npz"
-    np.savez(foreign, W1=network.params["W1"])
-    with pytest.raises(StorageError, match="not a file of this library"):
-        TwoLayerNet.load(foreign)
-
-
-DESCRIPTIONS: dict[str, Any] = {
-    "none at all": None,
-    "another class": {"class": "Sequential", "sizes": [6, 5, 4]},
-    "two sizes": {"class": "TwoLayerNet", "sizes": [6, 5]},
-    "sizes in words": {"class": "TwoLayerNet", "sizes": ["6", "5", "4"]},
-    "fractions": {"class": "TwoLayerNet", "sizes": [6.0, 5.0, 4.0]},
-    "negative": {"class": "TwoLayerNet", "sizes": [-6, -5, 4]},
-    "zero inputs": {"class": "TwoLayerNet", "sizes": [0, 5, 4]},
-    "zero units": {"class": "TwoLayerNet", "sizes": [6, 0, 4]},
-    "zero outputs": {"class": "TwoLayerNet", "sizes": [6, 5, 0]},
-    "a list": [6, 5, 4],
-}
-
-
-@pytest.mark.parametrize("name", DESCRIPTIONS)
-def test_a_wrong_description_is_refused(name: str, network: TwoLayerNet, tmp_path: Path) -> None:
-    path = tmp_path / "model.npz"
-    save_arrays(path, "model", {"network": DESCRIPTIONS[name]}, dict(network.params))
-    with pytest.raises(StorageError, match=re.escape(str(path))):
-        TwoLayerNet.load(path)
-
-
-def test_the_smallest_network_without_an_origin_is_loaded(tmp_path: Path) -> None:
-    sizes, network = {"class": "TwoLayerNet", "sizes": [1, 1, 1]}, TwoLayerNet(1, 1, 1)
-    save_arrays(tmp_path / "model.npz", "model", {"network": sizes}, dict(network.params))
-    loaded = TwoLayerNet.load(tmp_path / "model.npz")
-    np.testing.assert_array_equal(loaded.params.flat, network.params.flat)
-    assert loaded.metadata == {}
-
-
-def changed(params: Parameters, **changes: Array | None) -> dict[str, Array]:
-    arrays = dict(params) | changes
-    return {name: array for name, array in arrays.items() if array is not None}
-
-
-def test_arrays_that_do_not_fit_the_description_are_refused(
-    network: TwoLayerNet, tmp_path: Path
-) -> None:
-    path = tmp_path / "model.npz"
-    network.save(path)
-    header, _ = load_arrays(path, "model")
-    not_finite = network.params["W1"].copy()
-    not_finite[2, 3] = np.inf
-    wrong: dict[str, dict[str, Array]] = {
-        "arrays missing: b2": changed(network.params, b2=None),
-        "arrays not expected: b3": changed(network.params, b3=np.zeros(4)),
-        r"array W2 of shape \(5, 4\); found shape \(4, 5\)": changed(
-            network.params, W2=network.params["W2"].T
-        ),
-        "array W1 holds values that are not finite": changed(network.params, W1=not_finite),
-        "array b1 of type float32 or float64; found int64": changed(
-            network.params, b1=np.zeros(5, dtype=np.int64)
-        ),
-    }
-    for message, arrays in wrong.items():
-        save_arrays(path, "model", {"network": header["network"]}, arrays)
-        with pytest.raises(StorageError, match=rf"model\.npz.*{message}"):
-            TwoLayerNet.load(path)
-
-
-def test_a_description_that_promises_a_billion_weights_costs_nothing(
-    network: TwoLayerNet, tmp_path: Path
-) -> None:
-    path = tmp_path / "model.npz"
-    sizes = {"class": "TwoLayerNet", "sizes": [10**9, 10**9, 10]}
-    save_arrays(path, "model", {"network": sizes}, dict(network.params))
-    with pytest.raises(StorageError, match=r"array W1 of shape \(1000000000, 1000000000\)"):
-        TwoLayerNet.load(path)

@@ -1,5 +1,5 @@
 """Templates of digits and letters: how a pen writes them, stroke by stroke.  They are kept in text
-files that a person can read and extend, `digits.txt` and `letters.txt`.
+files that a person can read and extend, `digits.txt`, `habits.txt` and `letters.txt`.
 """
 
 from functools import cache
@@ -44,6 +44,13 @@ def digit_styles() -> list[DigitStyle]:
 def letters() -> dict[str, list[Stroke]]:
     """Letters and signs that are no digit, by name."""
     return dict(_read("letters.txt"))
+
+
+@cache
+def habits() -> list[list[list[Stroke]]]:
+    """Of each digit the ways of writing that are common in many countries and rare in MNIST."""
+    found = _read("habits.txt")
+    return [[strokes for head, strokes in found if head == str(digit)] for digit in range(10)]
 
 
 def _read(name: str) -> list[tuple[str, list[Stroke]]]:

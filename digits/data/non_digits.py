@@ -78,7 +78,13 @@ def generate_digits(
     """
     check(n >= 0, "n of at least 0 images", n)
     labels = rng.integers(0, 10, n)
-    things = [_ink([path for path, _ in strokes(int(digit), rng)], rng) for digit in labels]
+    things = []
+    for digit in labels:
+        habits = glyphs.habits()[int(digit)]
+        if rng.random() < min(0.5, 0.08 * len(habits)):
+            things.append(_ink(_written(habits[rng.integers(len(habits))], rng, 0.6), rng))
+        else:
+            things.append(_ink([path for path, _ in strokes(int(digit), rng)], rng))
     return prepared(things), labels
 
 
@@ -149,16 +155,23 @@ def _cropped(image: Array) -> Array:
 
 
 def letter(rng: np.random.Generator) -> Array:
-    """A letter or another sign, in a hand of its own: jittered, slanted, stretched, turned."""
+    """A letter or another sign, in a hand of its own."""
     drawings = list(glyphs.letters().values())
+    return _ink(_written(drawings[rng.integers(len(drawings))], rng), rng)
+
+
+def _written(
+    strokes: list[glyphs.Stroke], rng: np.random.Generator, freedom: float = 1.0
+) -> list[Path]:
+    """What a pen makes of a template: jittered, slanted, stretched and turned."""
     polygons = []
-    for points, corners in drawings[rng.integers(len(drawings))]:
+    for points, corners in strokes:
         met = np.repeat(points, np.add(corners, 1), axis=0)  # a point met twice is a corner
         polygons.append(met + rng.normal(0, 0.03, met.shape))
-    wide, tall = np.exp(rng.normal(0, 0.2, 2))
-    hand = np.array([[wide, 0], [rng.uniform(-0.3, 0.3), tall]])  # an upright pen slants
-    turn = rng.uniform(-0.2, 0.2)
-    return _ink([_turned(_rounded(points) @ hand, turn) for points in polygons], rng)
+    wide, tall = np.exp(rng.normal(0, 0.2 * freedom, 2))
+    hand = np.array([[wide, 0], [freedom * rng.uniform(-0.3, 0.3), tall]])  # an upright pen slants
+    turn = freedom * rng.uniform(-0.2, 0.2)
+    return [_turned(_rounded(points) @ hand, turn) for points in polygons]
 
 
 def scribble(rng: np.random.Generator) -> Array:

@@ -1,19 +1,12 @@
-"""Handwriting-like digits drawn from stroke templates, prepared exactly as MNIST's were.
-
-They are the data set that needs no download: for every digit the ways people write it
-(`digits.txt`), and a pen that never writes the same digit twice.  `generate` goes through these
-steps, one function each:
+"""Handwriting-like digits drawn from stroke templates, prepared exactly as MNIST's were: the data
+set that needs no download. `generate` goes through these steps, one function each:
 
     styles ─ _pen_paths ─ _pen_radii ─ _fit_to_box ─ _draw ─ _center_by_mass ─► 28x28 gray levels
-             control      pressure     MNIST's 20x20  ink     MNIST's center
-             points,                   box                    of mass
-             jittered
-             and warped
 
-The same generator state gives the same images, bit for bit, whatever the processor and the BLAS
-library: after `Generator.random` every step is either an elementwise ``+ - * / sqrt``, which
-IEEE 754 rounds the same way everywhere, or arithmetic on integers small enough to be exact in any
-order.  That is why there are no sines, exponentials or floating-point sums.
+The same generator state gives the same images, bit for bit, on every processor: after
+`Generator.random` every step is an elementwise ``+ - * / sqrt``, which IEEE 754 rounds the same way
+everywhere, or arithmetic on integers small enough to be exact in any order. That is why there are
+no sines, exponentials or floating-point sums.
 """
 
 from functools import cache
@@ -52,7 +45,6 @@ ROUGHNESS = 0.12  # pixels by which paper and pen fray the edge
 
 _UNITS = 64  # drawing happens in 64ths of a pixel, see _draw
 
-
 VERSION = 1
 """Part of the key of cached data sets: to be raised whenever the images of a seed change."""
 
@@ -61,35 +53,20 @@ SIZES = 60_000, 10_000
 
 
 def generate_dataset() -> list[NDArray[np.uint8]]:
-    """Training images (60,000, 28, 28) and labels, test images (10,000, 28, 28) and labels: always
-    the same ones.
-    """
-    arrays: list[NDArray[np.uint8]] = []
-    for seed, size in enumerate(SIZES):
-        arrays += generate(size, np.random.default_rng(seed))
-    return arrays
+    """Training images (60,000, 28, 28) and labels, test images (10,000, 28, 28) and labels."""
+    parts = (generate(size, np.random.default_rng(seed)) for seed, size in enumerate(SIZES))
+    return [array for part in parts for array in part]
 
 
 def generate(
     n: int, rng: np.random.Generator, *, labels: ArrayLike | None = None
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Write `n` digits and prepare them as MNIST's were.
+    """Write `n` digits and prepare them as MNIST's were: uint8 images (n, 28, 28), white ink (255)
+    on black, and uint8 labels (n,).
 
-    Parameters
-    ----------
-    n : how many images; 0 is allowed.
-    rng : random generator, `numpy.random.default_rng(seed)`.
-    labels : the `n` digits to write, each 0 to 9; drawn evenly at random by default.
-
-    Returns
-    -------
-    images : uint8 (n, 28, 28), white ink (255) on black (0).
-    labels : uint8 (n,).
-
-    Raises
-    ------
-    TypeError : `rng` is not a Generator, or `n` or `labels` are not integers.
-    ValueError : `n` is negative, or `labels` are not `n` digits.
+    `labels` are the digits to write, drawn at random by default. Raises TypeError if `rng` is not a
+    Generator or if `n` or `labels` are not integers; ValueError if `n` is negative or `labels` are
+    not `n` digits.
     """
     _check_generator(rng)
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
@@ -108,13 +85,11 @@ def generate(
 
 
 def strokes(digit: int, rng: np.random.Generator) -> list[tuple[Floats, Floats]]:
-    """Write one digit and return the pen's path, to be drawn at any size on any paper.
+    """Write one digit, and return the pen's path, to be drawn at any size: for each stroke its
+    points (m, 2) as (x, y), and the pen's radius (m,) at each of them.
 
-    Returns one pair a stroke, in the order written: the points (m, 2) as (x, y), and the pen's
-    radius (m,) at each of them.  The unit is the height of the digit, ink included: the ink's
-    left edge is at x = 0, its top at y = 0 and its foot at y = 1.
-
-    Raises TypeError or ValueError if `digit` is not 0 to 9 or `rng` is not a Generator.
+    The unit is the height of the digit, ink included; the ink begins at x = 0 and y = 0. Raises
+    TypeError or ValueError if `digit` is not 0 to 9 or `rng` is not a Generator.
     """
     _check_generator(rng)
     style = _choose_styles(_checked_labels(1, [digit]), rng)
@@ -185,9 +160,12 @@ def _compiled_styles() -> _Styles:
         total = np.cumsum([entry.frequency for entry in entries if entry.digit == digit])
         styles.cumulative[styles.first[digit] : styles.first[digit + 1]] = total / total[-1]
     for s, strokes in enumerate(written):
+        # Each stroke gets a part of the POINTS points in proportion to its length.
+        lengths = [np.sqrt((np.diff(p, axis=0) ** 2).sum(axis=1)).sum() for p, _ in strokes]
+        path_ends = np.rint(POINTS * np.cumsum(lengths) / np.sum(lengths)).astype(int)
         begin = path_begin = 0
         for number, (points, corner) in enumerate(strokes):
-            end, path_end = begin + len(points), path_begin + _points_of_stroke(strokes, number)
+            end, path_end = begin + len(points), int(path_ends[number])
             knots, weights = catmull_rom(corner, path_end - path_begin)
             styles.control[s, begin:end] = points
             styles.neighbor[s, [begin, end - 1]] = begin + 1, end - 2
@@ -200,20 +178,12 @@ def _compiled_styles() -> _Styles:
     return styles
 
 
-def _points_of_stroke(strokes: list[tuple[Floats, list[bool]]], number: int) -> int:
-    """How many of the POINTS points one stroke gets: in proportion to its length."""
-    lengths = [np.sqrt((np.diff(points, axis=0) ** 2).sum(axis=1)).sum() for points, _ in strokes]
-    ends = np.rint(POINTS * np.cumsum(lengths) / np.sum(lengths)).astype(int)
-    return int(np.diff(ends, prepend=0)[number])
-
-
 def catmull_rom(corner: list[bool], m: int) -> tuple[Integers, Floats]:
     """Catmull-Rom spline through k control points at m positions: knots and weights, each (m, 4).
 
     Between points b and c, with neighbors a and d, the curve at 0 <= f <= 1 is
     ((-f + 2f² - f³) a + (2 - 5f² + 3f³) b + (f + 4f² - 3f³) c + (-f² + f³) d) / 2
-    (Catmull and Rom, 1974).  At an end or a sharp corner the neighbor beyond does not exist;
-    the mirror image 2b - c stands in for it.
+    (Catmull and Rom, 1974). At an end or a corner 2b - c stands in for the neighbor beyond.
     """
     k = len(corner)
     position = np.linspace(0, k - 1, m)
@@ -234,11 +204,9 @@ def catmull_rom(corner: list[bool], m: int) -> tuple[Integers, Floats]:
 
 
 def _normal(rng: np.random.Generator, deviation: float, *shape: int) -> Floats:
-    """Random numbers with mean 0 and the given standard deviation, nearly normal, bounded.
-
-    The sum of four uniform numbers (Irwin-Hall) needs no logarithm, and has no tails that would
-    bend a digit out of recognition.  The uniform numbers are multiples of 2^-24, so that their
-    sum is exact.
+    """Nearly normal random numbers of mean 0 and the given standard deviation: the sum of four
+    uniform numbers (Irwin-Hall), which needs no logarithm and has no long tails. These are
+    multiples of 2^-24, so that their sum is exact.
     """
     uniform = rng.random((4, *shape), dtype=np.float32).astype(np.float64)
     return (uniform.sum(axis=0) - 2) * (deviation * sqrt(3))
@@ -355,14 +323,13 @@ def _fit_to_box(
 def _draw(x: Floats, y: Floats, radius: Floats, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Put down ink along paths in a box: gray levels (n, 20, 20), the darkest ink 255.
 
-    The ink is the union of discs along the path.  A pixel center g is |g - p| - r away from the
-    disc at p with radius r, and the nearest disc is found without a square root, as the minimum
-    over the path of
+    The ink is the union of discs along the path. A pixel center g is |g - p| - r away from the disc
+    at p with radius r, and the nearest disc is the minimum over the path of
 
         |g - p|² - r²  =  |g|²  +  (-2 px, -2 py, |p|² - r²) · (gx, gy, 1)
 
-    which is one matrix product for many images.  Everything in it is a whole number of 64ths of
-    a pixel and below 2^24, so float32 holds it exactly and the order of summation is immaterial.
+    which is one matrix product for many images. Everything in it is an integer number of 64ths of a
+    pixel and below 2^24, so float32 holds it exactly and the order of summation is immaterial.
     """
     n = len(x)
     box = (np.arange(BOX) * _UNITS - (BOX - 1) * _UNITS // 2).astype(np.float32)

@@ -1,15 +1,15 @@
-"""Networks as files: saving and loading every kind of network, and exporting it as ONNX.
-
-A model file holds the architecture as plain values and the weights as arrays (`files.npz`).
-Nothing in it is executed: it can only name layers of this library and those that were registered.
+"""Networks as files: every kind of network is saved and loaded here.  A model file holds the
+architecture as plain values and the weights as arrays; nothing in it is executed, as it can only
+name layers of this library and those that were registered.
 """
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
-from digits.files import onnx
 from digits.files.npz import StorageError, check_arrays, load_arrays, save_arrays
 from digits.nn.convolution import (
     AveragePooling2D,
@@ -31,8 +31,9 @@ from digits.nn.layers import (
     Reshape,
 )
 from digits.nn.network import Network
-from digits.nn.sequential import LOSSES, Input, Sequential, array_shapes
-from digits.types import Array
+from digits.nn.sequential import Input, Sequential, array_shapes
+from digits.types import Shape
+from digits.validation import check
 from two_layer_net import TwoLayerNet
 
 L = TypeVar("L", bound=type[Layer])
@@ -58,21 +59,24 @@ LAYERS: dict[str, type[Layer]] = {
 }
 """The layers that a model file may name."""
 
+FOREIGN_SUFFIXES = (".h5", ".hdf5", ".keras", ".onnx", ".pt", ".pth")
+"""Names under which other programs would take a file for one of their own."""
+
 
 def register_layer(layer: L) -> L:
-    """Let model files name a layer class of your own, so that networks with it can be loaded.
+    """Let model files name a layer class of your own, so that networks with it can be loaded.  It
+    can be used as a decorator; `get_config` of the class must give the arguments that build it.
 
-    Its `config` must give the arguments that build it again.  Can be used as a decorator.  Raises
-    ValueError if the name is that of another layer of this library.
+    Raises ValueError if it is no layer, or if another layer of this library has its name.
     """
-    if not (isinstance(layer, type) and issubclass(layer, Layer)):
-        raise ValueError(f"expected a class derived from Layer; received {layer!r}")
+    check(isinstance(layer, type) and issubclass(layer, Layer), "a class derived from Layer", layer)
     known = LAYERS.get(layer.__name__, layer)
-    if known is not layer and known.__module__.startswith("digits."):
-        raise ValueError(
-            f"expected a name that no layer of this library has; received {layer.__name__}: "
-            "rename the class"
-        )
+    check(
+        known is layer or not known.__module__.startswith("digits."),
+        "a name that no layer of this library has",
+        layer.__name__,
+        "rename the class",
+    )
     LAYERS[layer.__name__] = layer
     return layer
 
@@ -80,8 +84,16 @@ def register_layer(layer: L) -> L:
 def save_model(network: Network, path: str | Path) -> None:
     """Write weights, buffers, architecture and `metadata` to a `.npz` file, all at once.
 
-    Raises WriteError (an OSError) if it cannot be written; an older file is then untouched.
+    Raises ValueError for a name that belongs to another format, WriteError (an OSError) if the file
+    cannot be written; an older one is then untouched.
     """
+    check(
+        Path(path).suffix.lower() not in FOREIGN_SUFFIXES,
+        "a name ending in .npz, as a network is saved in NumPy's format",
+        str(path),
+        "other formats are written by export_onnx, and by to_keras and to_torch in "
+        "digits.files.exchange",
+    )
     header = {"network": network.get_config(), "about": network.metadata}
     save_arrays(path, "model", header, {**network.params, **network.buffers})
 
@@ -92,76 +104,48 @@ def load_model(path: str | Path, kind: type[Network] | None = None) -> Network:
     Raises FileNotFoundError, or StorageError (a ValueError) that says what is wrong with the file.
     """
     header, arrays = load_arrays(path, "model")
-    config = header["network"] if isinstance(header.get("network"), dict) else {}
-    network: Network
-    match config.get("class"):
-        case "TwoLayerNet":
-            network = _two_layer_net(path, config, arrays)
-        case "Sequential":
-            network = _sequential(path, config, arrays)
-        case other:
-            raise StorageError(f"expected a TwoLayerNet or a Sequential in {path}; found {other}")
+    try:
+        build, shapes = _described(header["network"])
+        check_arrays(path, arrays, shapes)  # before any array is made
+        network = build(dtype=next(iter(arrays.values())).dtype if arrays else np.float32)
+    except StorageError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        reason = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
+        raise StorageError(f"{path} describes a network that cannot be built: {reason}") from error
     if kind is not None and not isinstance(network, kind):
         raise StorageError(
             f"expected a {kind.__name__} in {path}; found a {type(network).__name__}: "
             "read it with load_model, which reads any network"
         )
+    for target in (network.params, network.buffers):
+        for name in target:
+            target[name] = arrays[name]
+            if name.startswith("moving_variance") and (arrays[name] < 0).any():
+                raise StorageError(f"{path}: array {name} holds variances below 0")
     network.metadata = header.get("about", {})
     return network
 
 
-def export_onnx(network: Network, path: str | Path) -> None:
-    """Write the network, from pixels to probabilities, for other runtimes (docs/exchange.md).
-
-    Raises ImportError without the package `onnx`, ValueError for a layer that has no ONNX form.
-    """
-    layers = network.layer_arrays()
-    described = [({"name": layer.name, **layer.config}, layer.arrays) for layer in layers]
-    input_shape, output_shape = layers[0].input_shape, layers[-1].output_shape
-    onnx.export_onnx(path, described, input_shape, output_shape[0], network.metadata)
-
-
-def _two_layer_net(
-    path: str | Path, config: dict[str, Any], arrays: dict[str, Array]
-) -> TwoLayerNet:
-    match config.get("sizes"):
-        case [int(i), int(h), int(o)] if min(i, h, o) > 0:
-            shapes = {"W1": (i, h), "b1": (h,), "W2": (h, o), "b2": (o,)}
-        case other:
-            raise StorageError(
-                f"expected the three sizes of a TwoLayerNet in {path}; found {other}"
+def _described(config: Any) -> tuple[Callable[..., Network], dict[str, Shape]]:
+    """What builds the network, and the shapes of its arrays."""
+    match config:
+        case {"class": "TwoLayerNet", "sizes": [int(i), int(h), int(o)]} if min(i, h, o) > 0:
+            shapes: dict[str, Shape] = {"W1": (i, h), "b1": (h,), "W2": (h, o), "b2": (o,)}
+            return partial(TwoLayerNet, i, h, o, weight_init_std=0), shapes
+        case {"class": "Sequential", "input_shape": shape, "layers": [*layers], "loss": loss}:
+            stack: list[Layer | Input] = [Input(shape), *map(_layer, layers)]
+            smoothing = config.get("label_smoothing", 0.0)
+            build = partial(
+                Sequential, stack, loss=loss, label_smoothing=smoothing, initialize=False
             )
-    check_arrays(path, arrays, shapes)
-    network = TwoLayerNet(i, h, o, weight_init_std=0, dtype=arrays["W1"].dtype)
-    for name, array in arrays.items():
-        network.params[name] = array
-    return network
+            return build, array_shapes(stack)
+    raise ValueError(f"expected a TwoLayerNet or a Sequential; found {config!r:.100}")
 
 
-def _sequential(path: str | Path, config: dict[str, Any], arrays: dict[str, Array]) -> Sequential:
-    try:
-        layers: list[Layer | Input] = [Input(config["input_shape"])]
-        for description in config["layers"]:
-            arguments = dict(description)
-            layers.append(LAYERS[arguments.pop("class")](**arguments))
-        shapes = array_shapes(layers)  # before any array is made
-        loss, smoothing = config["loss"], float(config.get("label_smoothing", 0.0))
-        if loss not in LOSSES or not 0 <= smoothing < 1:
-            raise ValueError(f"loss {loss!r}, label_smoothing {smoothing}")
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise StorageError(
-            f"expected the description of a Sequential in {path}; found one that cannot be built "
-            f"({type(error).__name__}: {error}); use another copy"
-        ) from error
-    check_arrays(path, arrays, shapes)
-    dtype = next(iter(arrays.values())).dtype if arrays else np.dtype(np.float32)
-    network = Sequential(
-        layers, loss=loss, label_smoothing=smoothing, dtype=dtype, initialize=False
-    )
-    for name in network.params:
-        network.params[name] = arrays[name]
-    for name in network.buffers:
-        if name.startswith("moving_variance") and (arrays[name] < 0).any():
-            raise StorageError(f"{path}: array {name} holds variances below 0; use another copy")
-        network.buffers[name] = arrays[name]
-    return network
+def _layer(config: dict[str, Any]) -> Layer:
+    arguments = dict(config)
+    name = arguments.pop("class")
+    known = ", ".join(LAYERS)
+    check(name in LAYERS, f"layers among {known}", name, "if it is your own, use register_layer")
+    return LAYERS[name](**arguments)

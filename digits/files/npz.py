@@ -1,6 +1,5 @@
 """Arrays on disk as `.npz` files: a zip of plain `.npy` arrays and one readable `header.json`,
-never a pickle. Files are written beside their place and moved into it when complete, and nothing in
-them is trusted when read.
+never a pickle.  Nothing in them is trusted when read.
 """
 
 import io
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from digits.files.atomic import write_file
-from digits.types import Array
+from digits.types import Array, Shape
 
 FORMAT = "digits-from-scratch"
 VERSION = 1
@@ -46,6 +45,10 @@ def save_arrays(
     write_file(path, content.getvalue())
 
 
+def _member(name: str) -> zipfile.ZipInfo:
+    return zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+
+
 def load_arrays(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, Array]]:
     """Read back the header and the arrays of a file that `save_arrays` wrote.
 
@@ -54,60 +57,68 @@ def load_arrays(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, 
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"expected a {kind} file at {path}; there is none: check the path")
+        raise _no_file(path, kind)
     try:
         return _read(path, kind)
-    except StorageError:
-        raise
+    except StorageError as error:
+        raise StorageError(f"{path}: {error}") from None
     except Exception as error:  # damage surfaces anywhere in the reading, as anything
         raise StorageError(
-            f"{path} is not a readable {kind} file: it is damaged, cut off or something else "
-            f"({error}); use another copy"
+            f"{path}: expected a {kind} file; it is damaged, cut off or something else ({error}): "
+            "use another copy"
         ) from error
 
 
 def check_arrays(
-    path: str | Path, arrays: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]
+    path: str | Path, arrays: Mapping[str, Array], shapes: Mapping[str, Shape]
 ) -> None:
     """Raise StorageError unless `arrays` are exactly the ones named in `shapes`: real, finite and
-    of those shapes.
-
-    Called before a network is built, so that a header that promises a billion weights costs
-    nothing.
+    of those shapes.  It is called before a network is built, so that a header that promises a
+    billion weights costs nothing.
     """
-    missing, surplus = sorted(shapes.keys() - arrays.keys()), sorted(arrays.keys() - shapes.keys())
-    if missing or surplus:
-        raise StorageError(
-            f"{path} does not fit its own description: "
-            f"arrays missing: {', '.join(missing) or 'none'}; "
-            f"arrays not expected: {', '.join(surplus) or 'none'}"
-        )
-    for name, shape in shapes.items():
-        array = arrays[name]
-        if array.shape != tuple(shape):
-            raise StorageError(
-                f"{path}: expected array {name} of shape {tuple(shape)}; found shape {array.shape}"
+    try:
+        expected, found = ", ".join(sorted(shapes)), ", ".join(sorted(arrays))
+        _require(expected == found, f"expected arrays {expected}; found {found or 'none'}")
+        for name, shape in shapes.items():
+            size, dtype = arrays[name].shape, arrays[name].dtype
+            _require(
+                size == tuple(shape),
+                f"expected array {name} of shape {tuple(shape)}; found shape {size}",
             )
-        if array.dtype not in (np.float32, np.float64):
-            raise StorageError(
-                f"{path}: expected array {name} of type float32 or float64; found {array.dtype}"
+            _require(
+                dtype in (np.float32, np.float64),
+                f"expected array {name} of dtype float32 or float64; found {dtype}",
             )
-        if not np.isfinite(array).all():
-            raise StorageError(
-                f"{path}: array {name} holds values that are not finite: "
-                "the training that made it failed; use another copy"
+            _require(
+                np.isfinite(arrays[name]).all(),
+                f"expected finite numbers in array {name}; found others: train it again",
             )
+    except StorageError as error:
+        raise StorageError(f"{path}: {error}") from None
 
 
-def _member(name: str) -> zipfile.ZipInfo:
-    return zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+def _require(condition: object, text: str) -> None:
+    if not condition:
+        raise StorageError(text)
+
+
+def _no_file(path: Path, kind: str) -> FileNotFoundError | StorageError:
+    """What there is instead of a file."""
+    if path.is_dir():
+        return StorageError(f"{path}: expected a {kind} file; found a folder: name the file in it")
+    if path.exists():
+        return StorageError(f"{path}: expected a {kind} file; found a pipe or a device")
+    archive = next((parent for parent in path.parents if parent.is_file()), None)
+    found = "there is none: check the path"
+    if archive is not None:
+        found = f"{archive} is a file, not a folder: if it is an archive, unpack it"
+    return FileNotFoundError(f"expected a {kind} file at {path}; {found}")
 
 
 def _read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Array]]:
     size = path.stat().st_size
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
-        promised = sum(info.file_size for info in members)
         # Nothing compressed, and no two names for the same bytes: so the arrays cannot take more
         # memory than the file has bytes.
         plain = all(
@@ -116,49 +127,44 @@ def _read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Array]]:
             and not info.comment
             for info in members
         )
-        if not plain or promised > size:
-            raise StorageError(
-                f"{path} is not a plain .npz: of its {size:,} bytes, {promised:,} are promised to "
-                "be arrays, or they are compressed; use another copy"
-            )
+        promised = sum(info.file_size for info in members)
+        _require(
+            plain and promised <= size,
+            f"expected an .npz without compression of at most {size:,} bytes; found compressed "
+            f"arrays, or {promised:,} bytes of them",
+        )
         contents = {info.filename: archive.read(info) for info in members}
-    if HEADER not in contents:
-        raise StorageError(f"{path} is not a file of this library: it holds no {HEADER}")
-    header = _checked_header(path, kind, contents.pop(HEADER))
-    arrays = {name.removesuffix(".npy"): _read_npy(path, name, contents[name]) for name in contents}
+    _require(HEADER in contents, f"expected a file of this library; found one without {HEADER}")
+    header = _checked_header(kind, contents.pop(HEADER))
+    arrays = {name.removesuffix(".npy"): _read_npy(name, contents[name]) for name in contents}
     return header, arrays
 
 
-def _checked_header(path: Path, kind: str, content: bytes) -> dict[str, Any]:
+def _checked_header(kind: str, content: bytes) -> dict[str, Any]:
     header = json.loads(content.decode(), parse_constant=_finite, parse_float=_finite)
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise StorageError(
-            f"{path} is not a file of this library: its header does not say {FORMAT!r}"
-        )
-    if header.get("kind") != kind:
-        raise StorageError(f"expected a {kind} file; {path} is a {header.get('kind')} file")
-    version = header.get("version")
-    if not isinstance(version, int) or not 1 <= version <= VERSION:
-        raise StorageError(
-            f"{path} has format version {version}, and this library reads versions 1 to {VERSION}: "
-            "update the library"
-        )
-    if not isinstance(header.get("about", {}), dict):
-        raise StorageError(f"{path}: expected a table of facts in its header; found something else")
+    _require(
+        isinstance(header, dict) and header.get("format") == FORMAT,
+        f"expected a file of this library; found a header that does not say {FORMAT!r}",
+    )
+    found, version = header.get("kind"), header.get("version")
+    _require(found == kind, f"expected a {kind} file; found a {found} file")
+    _require(
+        isinstance(version, int) and 1 <= version <= VERSION,
+        f"expected format version 1 to {VERSION}; found {version}: update the library",
+    )
+    _require(isinstance(header.get("about", {}), dict), "expected a table of facts in its header")
     return header
 
 
 def _finite(text: str) -> float:
     number = float(text)  # 1e999 is infinite, too
-    if not math.isfinite(number):
-        raise ValueError(f"its header holds {text}, which no setting of a network can be")
+    _require(math.isfinite(number), f"expected finite numbers in its header; found {text:.40}")
     return number
 
 
-def _read_npy(path: Path, name: str, content: bytes) -> Array:
+def _read_npy(name: str, content: bytes) -> Array:
     """One `.npy` array, its size checked against its header before any memory is asked for."""
-    if not name.endswith(".npy"):
-        raise StorageError(f"{path}: expected .npy arrays and {HEADER}; found {name}")
+    _require(name.endswith(".npy"), f"expected .npy arrays and {HEADER}; found {name}")
     file = io.BytesIO(content)
     version = np.lib.format.read_magic(file)
     read_header = (
@@ -167,15 +173,9 @@ def _read_npy(path: Path, name: str, content: bytes) -> Array:
         else np.lib.format.read_array_header_2_0
     )
     shape, fortran_order, dtype = read_header(file)
-    if dtype.kind not in "biuf":
-        raise StorageError(
-            f"{path}: expected plain numbers in {name}; found type {dtype}, which is never read"
-        )
-    size = math.prod(shape) * dtype.itemsize
-    if size != len(content) - file.tell():
-        raise StorageError(
-            f"{path}: {name} promises {size} bytes of numbers; found {len(content) - file.tell()}"
-        )
+    _require(dtype.kind in "biuf", f"expected plain numbers in {name}; found dtype {dtype}")
+    size, found = math.prod(shape) * dtype.itemsize, len(content) - file.tell()
+    _require(size == found, f"expected {size} bytes of numbers in {name}; found {found}")
     array = np.frombuffer(content, dtype, offset=file.tell()).reshape(
         shape, order="F" if fortran_order else "C"
     )

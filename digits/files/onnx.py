@@ -1,36 +1,79 @@
 """A network as an ONNX file, which runs where this library does not: in browsers, on phones, from
-C++.  ONNX is a standard for networks as graphs of operators; here each layer becomes a few of them,
-and the table of `OPERATORS` says which.
+C++.  ONNX describes networks as graphs of operators (https://onnx.ai/onnx/operators).
 
 A graph takes `images`, float32 (n, 784) with pixels from 0 to 1, for any n, and gives
-`probabilities`, float32 (n, classes).  https://onnx.ai/onnx/operators describes every operator.
+`probabilities`, float32 (n, classes).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from digits.files.atomic import write_file
+from digits.nn.network import LayerArrays, Network
 from digits.types import Array
-
-Description = Mapping[str, Any]
-"""A layer as a model file describes it: its class, its name, and the arguments that build it."""
+from digits.validation import check
 
 OPSET, IR_VERSION = 17, 8
-"""Versions of the operators and of the file, of 2022: what all runtimes have learned since."""
+"""Versions of the operators and of the file, of 2022: runtimes since then read them."""
 
-LARGEST = 2**31 - 1
+MAX_SIZE = 2**31 - 1
 """Bytes in an ONNX file, which counts them in 32 bits."""
+
+
+def export_onnx(network: Network, path: str | Path) -> None:
+    """Write a network, from pixels to probabilities, as an ONNX file that `onnx` has checked.
+
+    Weights are written as float32; the network's `metadata` goes with them.
+
+    Raises
+    ------
+    ImportError : the package `onnx` is not installed.
+    ValueError : a layer has no ONNX operators here, or the weights take 2 GB.
+    WriteError : the file cannot be written; an older one is kept.
+    """
+    layers = network.layer_arrays()
+    input_shape, output_shape = layers[0].input_shape, layers[-1].output_shape
+    graph = _graph_of(layers)
+    try:
+        import onnx  # noqa: PLC0415  optional
+    except ImportError as error:
+        raise ImportError(
+            "expected the package onnx, which writes ONNX files; it is not installed: "
+            "pip install onnx, or this library with its extra `onnx`"
+        ) from error
+    tensor, real = onnx.helper.make_tensor_value_info, onnx.TensorProto.FLOAT
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph(
+            [
+                onnx.helper.make_node(operator, inputs, [output], output, **attributes)
+                for operator, inputs, output, attributes in graph.nodes
+            ],
+            network.metadata.get("recipe", "network"),
+            [tensor("images", real, ("n", *input_shape))],
+            [tensor("probabilities", real, ("n", *output_shape))],
+            [onnx.numpy_helper.from_array(array, name) for name, array in graph.constants.items()],
+        ),
+        producer_name="digits-from-scratch",
+        opset_imports=[onnx.helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        doc_string="Pixels from 0 (paper) to 1 (ink), a row for each image; probabilities of the "
+        "classes, a column for each.",
+    )
+    metadata = {name: str(value) for name, value in network.metadata.items()}
+    onnx.helper.set_model_props(model, metadata)
+    onnx.checker.check_model(model, full_check=True)
+    write_file(path, model.SerializeToString())
 
 
 class Graph:
     """The operators so far; the next one takes `tensor`, what the latest of them gives.
 
-    Samples are rows of numbers (rank 1) or images (rank 3).  Images lie as in this library,
-    (n, height, width, channels), or as ONNX wants them to look at through a window, (n, channels,
-    height, width); they are turned when a layer needs them otherwise than the layer before.
+    Samples are rows of numbers (rank 1) or images (rank 3).  Images are stored as in this library,
+    (n, height, width, channels), or as ONNX's convolutions want them, (n, channels, height, width);
+    they are transposed when a layer needs them otherwise than the layer before.
     """
 
     def __init__(self, rank: int) -> None:
@@ -45,29 +88,101 @@ class Graph:
         """Append operator(tensor, *constants); names begin with that of the layer."""
         inputs = [self.tensor]
         for name, array in (constants or {}).items():
+            dtype = np.float32 if array.dtype.kind == "f" else np.int64  # int64 for shapes
             inputs.append(f"{self.layer}.{name}")
-            self.constants[inputs[-1]] = array
+            self.constants[inputs[-1]] = np.ascontiguousarray(array, dtype).reshape(array.shape)
         self.tensor = f"{self.layer}.{operator}_{len(self.nodes)}"
         self.nodes.append((operator, inputs, self.tensor, attributes))
 
-    def turn_channels_first(self) -> None:
+    def to_channels_first(self) -> None:
         if self.rank > 1 and not self.channels_first:
             self.add("Transpose", perm=[0, self.rank, *range(1, self.rank)])
         self.channels_first = True
 
-    def turn_channels_last(self) -> None:
+    def to_channels_last(self) -> None:
         if self.rank > 1 and self.channels_first:
             self.add("Transpose", perm=[0, *range(2, self.rank + 1), 1])
         self.channels_first = False
 
 
-# --- from layers to operators ---------------------------------------------------------------------
-# Each takes the graph, the layer's description and its arrays, and adds what the layer does when it
-# predicts.  An operator knows its inputs by their order: `arrays` come in it already, W before b,
-# and gamma, beta, mean, variance.
+def _graph_of(layers: list[LayerArrays]) -> Graph:
+    size = 4 * sum(array.size for layer in layers for array in layer.arrays.values())
+    limit = f"weights of at most {MAX_SIZE:,} bytes in float32, as an ONNX file can hold"
+    check(size <= MAX_SIZE, limit, f"{size:,}", "use a smaller network")
+    graph = Graph(len(layers[0].input_shape))
+    for layer in layers:
+        graph.layer = layer.name
+        _add_layer(graph, layer.config, layer.arrays)
+    graph.layer = "network"
+    _add_activation(graph, "softmax")
+    operator, inputs, _, attributes = graph.nodes.pop()
+    graph.nodes.append((operator, inputs, "probabilities", attributes))
+    return graph
 
 
-def activate(graph: Graph, name: str) -> None:
+def _add_layer(  # noqa: PLR0912, PLR0915  a table with an entry for each layer
+    graph: Graph, config: Mapping[str, Any], arrays: Mapping[str, Array]
+) -> None:
+    """What a layer does when it predicts.  An operator knows its inputs by their order: `arrays`
+    come in it already, W before b, and gamma, beta, mean, variance.
+    """
+    match config["class"]:
+        case "Dropout":
+            pass  # active in training only
+        case "Activation":
+            _add_activation(graph, config["activation"])
+        case "Dense":
+            graph.add("Gemm", arrays)  # x W + b
+            _add_activation(graph, config["activation"])
+        case "Maxout":
+            graph.add("Gemm", arrays)
+            graph.add("Reshape", {"shape": np.array([0, config["units"], config["pieces"]])})
+            graph.add("ReduceMax", axes=[2], keepdims=0)
+        case "Conv2D":
+            W = arrays["W"]
+            if config["connections"] is not None:  # zeros for the weights that do not exist
+                table = np.array(config["connections"], bool)
+                W = np.zeros((*W.shape[:2], *table.shape), W.dtype)
+                W[:, :, table] = arrays["W"]
+            graph.to_channels_first()
+            graph.add("Conv", {**arrays, "W": W.transpose(3, 2, 0, 1)}, **_strides(config))
+            _add_activation(graph, config["activation"])
+        case "MaxPooling2D" | "AveragePooling2D" as kind:
+            graph.to_channels_first()
+            operator = {"MaxPooling2D": "MaxPool", "AveragePooling2D": "AveragePool"}[kind]
+            graph.add(operator, kernel_shape=config["pool_size"], **_strides(config))
+        case "Subsampling2D":
+            graph.to_channels_first()
+            pool = config["pool_size"]
+            graph.add("AveragePool", kernel_shape=pool, strides=pool, auto_pad="VALID")
+            for operator, name in (("Mul", "coefficient"), ("Add", "b")):
+                graph.add(operator, {name: arrays[name].reshape(-1, 1, 1)})  # one per channel
+            _add_activation(graph, config["activation"])
+        case "ZeroPadding2D":
+            graph.to_channels_first()
+            padding = [0, 0, *config["padding"]]  # of n, channels, height, width, on both sides
+            graph.add("Pad", {"padding": np.array([*padding, *padding])})
+        case "BatchNormalization":
+            graph.to_channels_first()
+            graph.add("BatchNormalization", arrays, epsilon=config["epsilon"])
+        case "Normalization":
+            graph.to_channels_last()
+            graph.add("Sub", {"mean": np.array(config["mean"])})
+            graph.add("Div", {"deviation": np.sqrt(config["variance"])})
+        case "Rescaling":
+            graph.add("Mul", {"scale": np.array(config["scale"])})
+            graph.add("Add", {"offset": np.array(config["offset"])})
+        case "Reshape" | "Flatten":
+            graph.to_channels_last()  # numbers are counted in this library's order
+            shape = config.get("target_shape", [-1])
+            graph.add("Reshape", {"shape": np.array([0, *shape])})  # 0: the number of samples
+            graph.rank = len(shape)
+        case other:
+            known = "layers that have ONNX operators here"
+            check(False, known, other, "use layers of this library for a network to export")
+
+
+def _add_activation(graph: Graph, name: str) -> None:
     match name:
         case "linear":
             pass
@@ -83,198 +198,11 @@ def activate(graph: Graph, name: str) -> None:
             graph.add("Elu", alpha=1.0)
         case "softmax":
             graph.add("Softmax", axis=1 if graph.channels_first else -1)
-        case _:
-            raise ValueError(
-                f"expected an activation that has ONNX operators; received {name!r}: "
-                "give it some in `activate` in digits/files/onnx.py"
-            )
+        case other:
+            check(False, "an activation that has ONNX operators here", other)
 
 
-def activation(graph: Graph, layer: Description, arrays: Mapping[str, Array]) -> None:
-    activate(graph, layer["activation"])
-
-
-def dense(graph: Graph, layer: Description, arrays: Mapping[str, Array]) -> None:
-    graph.add("Gemm", arrays)  # x W + b
-    activate(graph, layer["activation"])
-
-
-def maxout(graph: Graph, layer: Description, arrays: Mapping[str, Array]) -> None:
-    graph.add("Gemm", arrays)
-    graph.add("Reshape", {"shape": np.array([0, layer["units"], layer["pieces"]])})
-    graph.add("ReduceMax", axes=[2], keepdims=0)
-
-
-def conv2d(graph: Graph, layer: Description, arrays: Mapping[str, Array]) -> None:
-    W = arrays["W"]
-    if layer["connections"] is not None:  # zeros for the weights that do not exist
-        table = np.array(layer["connections"], bool)
-        W = np.zeros((*W.shape[:2], *table.shape), W.dtype)
-        W[:, :, table] = arrays["W"]
-    graph.turn_channels_first()
-    graph.add("Conv", {**arrays, "W": W.transpose(3, 2, 0, 1)}, **steps(layer))
-    activate(graph, layer["activation"])
-
-
-def max_pooling2d(graph: Graph, layer: Description, arrays: Mapping[str, Array]) -> None:
-    graph.turn_channels_first()
-    graph.add("MaxPool", kernel_shape=layer["pool_size"], **steps(layer))
-
-
-def average_pooling2d(graph: Graph, layer: Description, arrays: Mapping[str, Array]) -> None:
-    graph.turn_channels_first()
-    graph.add("AveragePool", kernel_shape=layer["pool_size"], **steps(layer))
-
-
-def subsampling2d(graph: Graph, layer: Description, arrays: Mapping[str, Array]) -> None:
-    average_pooling2d(graph, {**layer, "strides": layer["pool_size"], "padding": "valid"}, {})
-    for operator, name in (("Mul", "coefficient"), ("Add", "b")):
-        graph.add(operator, {name: arrays[name].reshape(-1, 1, 1)})  # one for each channel
-    activate(graph, layer["activation"])
-
-
-def steps(layer: Description) -> dict[str, Any]:
-    """How a window goes over the images; with SAME_UPPER an odd pixel of border is the last one."""
-    border = {"same": "SAME_UPPER", "valid": "VALID"}[layer["padding"]]
-    return {"strides": layer["strides"], "auto_pad": border}
-
-
-def zero_padding2d(graph: Graph, layer: Description, arrays: Mapping[str, Array]) -> None:
-    graph.turn_channels_first()
-    border = [0, 0, *layer["padding"]]  # along n, channels, height, width; before and after alike
-    graph.add("Pad", {"border": np.array([*border, *border])})
-
-
-def batch_normalization(graph: Graph, layer: Description, arrays: Mapping[str, Array]) -> None:
-    graph.turn_channels_first()
-    graph.add("BatchNormalization", arrays, epsilon=layer["epsilon"])
-
-
-def normalization(graph: Graph, layer: Description, arrays: Mapping[str, Array]) -> None:
-    graph.turn_channels_last()
-    graph.add("Sub", {"mean": np.array(layer["mean"])})
-    graph.add("Div", {"deviation": np.sqrt(layer["variance"])})
-
-
-def rescaling(graph: Graph, layer: Description, arrays: Mapping[str, Array]) -> None:
-    graph.add("Mul", {"scale": np.array(layer["scale"])})
-    graph.add("Add", {"offset": np.array(layer["offset"])})
-
-
-def reshape(graph: Graph, layer: Description, arrays: Mapping[str, Array]) -> None:
-    graph.turn_channels_last()  # numbers are counted in this library's order
-    shape = layer["target_shape"]
-    graph.add("Reshape", {"shape": np.array([0, *shape])})  # 0: as many samples as there are
-    graph.rank = len(shape)
-
-
-def flatten(graph: Graph, layer: Description, arrays: Mapping[str, Array]) -> None:
-    reshape(graph, {**layer, "target_shape": [-1]}, arrays)
-
-
-def dropout(graph: Graph, layer: Description, arrays: Mapping[str, Array]) -> None:
-    """Nothing: it is awake in training only."""
-
-
-OPERATORS: dict[str, Callable[[Graph, Description, Mapping[str, Array]], None]] = {
-    "Activation": activation,
-    "AveragePooling2D": average_pooling2d,
-    "BatchNormalization": batch_normalization,
-    "Conv2D": conv2d,
-    "Dense": dense,
-    "Dropout": dropout,
-    "Flatten": flatten,
-    "MaxPooling2D": max_pooling2d,
-    "Maxout": maxout,
-    "Normalization": normalization,
-    "Rescaling": rescaling,
-    "Reshape": reshape,
-    "Subsampling2D": subsampling2d,
-    "ZeroPadding2D": zero_padding2d,
-}
-
-
-# --- the file -------------------------------------------------------------------------------------
-
-
-def export_onnx(
-    path: str | Path,
-    layers: Iterable[tuple[Description, Mapping[str, Array]]],
-    input_shape: tuple[int, ...],
-    classes: int,
-    about: Mapping[str, Any],
-) -> None:
-    """Write layers and a softmax after them as an ONNX file, checked by `onnx` itself; `about`
-    becomes its metadata.
-
-    layers: for each its description and its arrays under their short names ("W", "b"), which are
-    written as float32.
-
-    Raises ImportError without the package `onnx`; ValueError for a layer that has no operators
-    here, or for 2 GB of weights; OSError if the file cannot be written, and the old one is kept.
-    """
-    graph = _graph_of(layers, len(input_shape))
-    try:
-        import onnx  # noqa: PLC0415 -- optional
-    except ImportError as error:
-        raise ImportError(
-            "expected the package onnx, which writes ONNX files; it is not installed: "
-            "pip install onnx, or this library with its extra: pip install -e '.[onnx]'"
-        ) from error
-    model = onnx.helper.make_model(
-        onnx.helper.make_graph(
-            [
-                onnx.helper.make_node(operator, inputs, [output], output, **attributes)
-                for operator, inputs, output, attributes in graph.nodes
-            ],
-            about.get("recipe", "network"),
-            [_tensor(onnx, "images", ("n", *input_shape))],
-            [_tensor(onnx, "probabilities", ("n", classes))],
-            [
-                onnx.numpy_helper.from_array(_as_onnx_counts(array), name)
-                for name, array in graph.constants.items()
-            ],
-        ),
-        producer_name="digits-from-scratch",
-        opset_imports=[onnx.helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
-        doc_string="Pixels from 0 (paper) to 1 (ink), a row for each image; probabilities of the "
-        "classes, a column for each.",
-    )
-    onnx.helper.set_model_props(model, {name: str(value) for name, value in about.items()})
-    onnx.checker.check_model(model, full_check=True)
-    write_file(path, model.SerializeToString())
-
-
-def _graph_of(layers: Iterable[tuple[Description, Mapping[str, Array]]], rank: int) -> Graph:
-    graph = Graph(rank)
-    for layer, arrays in layers:
-        if layer["class"] not in OPERATORS:
-            raise ValueError(
-                f"expected layers among {', '.join(OPERATORS)}; received {layer['class']}: "
-                "give it operators in the table of digits/files/onnx.py"
-            )
-        graph.layer = layer["name"]
-        OPERATORS[layer["class"]](graph, layer, arrays)
-    graph.layer = "network"
-    activate(graph, "softmax")  # what it gives is what the file promises, so it gets that name
-    operator, inputs, _, attributes = graph.nodes.pop()
-    graph.nodes.append((operator, inputs, "probabilities", attributes))
-
-    size = sum(array.size * 4 for array in graph.constants.values())
-    if size > LARGEST:
-        raise ValueError(
-            f"expected weights of at most {LARGEST:,} bytes in float32, as an ONNX file cannot be "
-            f"larger; received {size:,}: use a smaller network"
-        )
-    return graph
-
-
-def _tensor(onnx: Any, name: str, shape: tuple[int | str, ...]) -> Any:
-    return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
-
-
-def _as_onnx_counts(array: Array) -> Array:
-    """float32 for numbers that are computed with, int64 for shapes."""
-    dtype = np.float32 if array.dtype.kind == "f" else np.int64
-    return np.ascontiguousarray(array, dtype).reshape(array.shape)
+def _strides(config: Mapping[str, Any]) -> dict[str, Any]:
+    """How a kernel moves over the images; with SAME_UPPER an odd pixel of padding is the last."""
+    padding = {"same": "SAME_UPPER", "valid": "VALID"}[config["padding"]]
+    return {"strides": config["strides"], "auto_pad": padding}

@@ -278,6 +278,7 @@ def _built(entries: Sequence[Layer | Input]) -> tuple[Shape, list[Layer]]:
     for layer in layers:
         layer.build(shape)
         shape = layer.output_shape
+        check(len(shape) < 64, "outputs of at most 63 dimensions, NumPy's limit", len(shape))
         if math.prod(shape) > MOST_OUTPUTS:
             raise ValueError(
                 f"expected layers of at most {MOST_OUTPUTS:,} outputs; received a "

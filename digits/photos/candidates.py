@@ -8,6 +8,9 @@ from digits.photos.components import Component, InkMap
 from digits.types import Box
 
 MAX_MERGES = 400
+MAX_CANDIDATES = 1500
+MAX_AREA = 40
+"""Of the boxes of all candidates together, in areas of the picture."""
 
 # What is more or less likely than a network that sees one normalized digit can know, as
 # log-probabilities:
@@ -29,6 +32,8 @@ class Candidate(NamedTuple):
 def propose(page: InkMap) -> list[Candidate]:
     """What may be a digit: every component; runs of the pieces of a component that may be digits
     which touch; two or three components beside each other, such as a 5 and its bar.
+
+    Where they are too many, or too large all together, those of many pieces are left out.
     """
     candidates = []
     for component in page.components:
@@ -47,7 +52,11 @@ def propose(page: InkMap) -> list[Candidate]:
         box = members[0].box.union(*(member.box for member in members[1:]))
         darkness = max(member.darkness for member in members)
         candidates.append(Candidate(pieces, box, _merge_prior(*members[:2]), darkness))
-    return candidates
+    whole = {component.pieces for component in page.components}
+    candidates.sort(key=lambda candidate: (candidate.pieces not in whole, len(candidate.pieces)))
+    areas = np.cumsum([candidate.box.area for candidate in candidates])
+    few = int(np.searchsorted(areas, MAX_AREA * page.labels.size, side="right"))
+    return candidates[: min(few, MAX_CANDIDATES)]
 
 
 def _merge_prior(one: Component, other: Component) -> float:

@@ -12,6 +12,9 @@ from digits.photos.ink import stroke_width
 from digits.types import Array, Box
 
 MAX_COMPONENTS = 300
+MAX_AREA = 10
+"""Of the boxes of all components together, in areas of the picture: rings around rings."""
+
 MAX_PIECES = 12
 """Of one component: a row of more touching digits is no longer cut everywhere."""
 
@@ -33,6 +36,7 @@ class InkMap:
     labels: Array  # int32 (height, width): the number of a piece, 0 for paper
     density: Array  # float32 (height, width) in [0, 1]
     components: list[Component]  # the longest first
+    skipped: list[Box]  # of components that are too many, or too large all together
     boxes: dict[int, Box] = field(default_factory=dict)  # of each piece
 
     def box(self, pieces: tuple[int, ...]) -> Box:
@@ -78,11 +82,16 @@ def find_components(ink: Array, density: Array, flat: Array) -> InkMap:
     good &= 2 * deepest <= np.maximum(0.4 * longest, 4)
     good[0] = False  # the paper
     order = np.argsort(-longest, kind="stable")
-    kept = order[good[order]][:MAX_COMPONENTS]
-    page = InkMap(np.where(np.isin(labels, kept), labels, 0), density, [])
+    order = order[good[order]]
+    total = np.cumsum(boxes[order, 2].astype(float) * boxes[order, 3])
+    most = min(MAX_COMPONENTS, int(np.searchsorted(total, MAX_AREA * ink.size)))
+    kept, skipped = order[:most], [Box(*map(int, boxes[label, :4])) for label in order[most:]]
+    is_kept = np.zeros(count, bool)
+    is_kept[kept] = True
+    page = InkMap(np.where(is_kept[labels], labels, 0), density, [], skipped)
     unused = count
     for label in kept:
-        box = Box(*(int(side) for side in boxes[label, :4]))
+        box = Box(*map(int, boxes[label, :4]))
         pieces = split_touching(page, int(label), box, unused)
         unused += len(pieces)
         darkness = 255 - float(shade[label] / area[label])

@@ -250,7 +250,7 @@ def unread_boxes(chosen: list[int], page: InkMap, candidates: Sequence[Candidate
     line.
     """
     used = {piece for index in chosen for piece in candidates[index].pieces}
-    runs = [
+    runs = page.skipped + [
         page.box(tuple(run))
         for component in page.components
         for free, run in groupby(component.pieces, key=lambda piece: piece not in used)

@@ -1,11 +1,7 @@
-"""Random changes that leave a digit readable, applied to a batch of images while it is trained on.
-
-A network that has seen every image turned, stretched, bent, thickened and badly lit learns what a
-digit is instead of learning the training images by heart (Simard, Steinkraus and Platt, "Best
-practices for convolutional neural networks applied to visual document analysis", 2003).
-
-`Augmentation` says how much of each change there is and applies it; `tta_views` moves images a
-little when they are to be classified.
+"""Random changes that leave a digit readable, applied to the images of a batch during training, so
+that a network learns what a digit is instead of the training images by heart (Simard, Steinkraus
+and Platt, "Best practices for convolutional neural networks applied to visual document analysis",
+2003). `tta_views` shifts and turns images when they are to be classified.
 """
 
 from collections.abc import Iterator
@@ -21,14 +17,16 @@ Images = NDArray[np.float32]
 
 SIDE = 28
 PIXELS = SIDE * SIDE
+MIDDLE = (SIDE - 1) / 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
     """How strongly images are changed; 0, the default of every option, leaves that change out.
 
-    Each image draws its own amounts.  "Up to" means uniformly from minus to plus that amount,
-    or from 0 where a negative amount has no meaning.
+    Each image draws its own amounts. "Up to" means uniformly from minus to plus that amount, or
+    from 0 where a negative amount has no meaning. Raises ValueError for an option that is negative,
+    not finite or above its limit.
 
     Parameters
     ----------
@@ -38,19 +36,13 @@ class Augmentation:
     shift : up to so many pixels, in x and in y.
     elastic : standard deviation, in pixels, of a smooth random field by which ink is displaced.
     thickness : the pen becomes up to so many pixels wider or narrower on each side; at most 1.
-    noise : up to this standard deviation of grey-level noise, the same for all pixels of an image.
+    noise : up to this standard deviation of gray-level noise, the same for all pixels of an image.
     blur : up to this standard deviation, in pixels, of a Gaussian blur; at most 2.
-    contrast : grey levels are raised to a power, whose logarithm is up to this: the grey edges of
-        strokes become fainter or darker.
-    flaws : share of the images that get a piece of a ruling line, of those whose strokes get a gap,
+    contrast : gray levels are raised to a power, whose logarithm is up to this.
+    flaws : ratio of the images that get a piece of a ruling line, of those whose strokes get a gap,
         and of those that get a speck, each drawn on its own; at most 1.
     lighting : paper up to so much brighter, unevenly across the image, and ink up to so much
         fainter; below 1.
-
-    Raises
-    ------
-    ValueError
-        An option is negative, not finite or above its limit.
     """
 
     rotation: float = 0.0
@@ -69,22 +61,34 @@ class Augmentation:
         limits = {"scale": 0.9, "lighting": 0.9, "thickness": 1.0, "blur": 2.0, "flaws": 1.0}
         for option in fields(self):
             amount, limit = getattr(self, option.name), limits.get(option.name, np.inf)
-            if not (0 <= amount <= limit and amount < np.inf):
-                raise ValueError(
-                    f"expected {option.name} from 0 to {limit}, received {amount!r}; "
-                    "0 leaves this change out"
-                )
+            check(
+                0 <= amount <= limit and amount < np.inf,
+                f"{option.name} from 0 to {limit}",
+                amount,
+                "0 leaves this change out",
+            )
 
     def __call__(self, x: Images, rng: np.random.Generator) -> Images:
-        """Return a changed copy of the images `x`, float32 (n, 784) in [0, 1], 0 the paper.
+        """A changed copy of images `x`, float32 (n, 784) in [0, 1], 0 the paper.
 
-        The same images and the same state of `rng` give the same result.  Raises TypeError if
-        `x` is not float32 or `rng` is not a Generator, ValueError if the shape is another.
+        Raises TypeError if `x` is not float32 or `rng` is not a Generator, ValueError for another
+        shape.
         """
-        _check(x, rng)
+        if getattr(x, "dtype", None) != np.float32:
+            received = getattr(x, "dtype", type(x).__name__)
+            raise TypeError(
+                f"expected images as a float32 array; received {received}: "
+                "convert them with .astype(np.float32)"
+            )
+        check(x.shape[1:] == (PIXELS,), f"images of shape (n, {PIXELS})", x.shape)
+        if not isinstance(rng, np.random.Generator):
+            raise TypeError(
+                f"expected rng as a numpy.random.Generator; received {type(rng).__name__}: "
+                "pass numpy.random.default_rng(seed)"
+            )
         images: Images = x.reshape(-1, SIDE, SIDE)
         if self.rotation or self.scale or self.shear or self.shift or self.elastic:
-            images = self._moved(images, rng)
+            images = self._affine_elastic(images, rng)
         if self.thickness:
             images = _thickened(images, _around(0, self.thickness, len(images), rng))
         if self.blur:
@@ -93,9 +97,9 @@ class Augmentation:
             power = np.exp(_around(0, self.contrast, len(images), rng))[:, None, None]
             images = np.clip(images, 0, 1) ** power
         if self.flaws:
-            images = _flawed(images, self.flaws, rng)
+            images = _add_flaws(images, self.flaws, rng)
         if self.lighting:
-            images = _lit(images, self.lighting, rng)
+            images = _relight(images, self.lighting, rng)
         if self.noise:
             amount = _up_to(self.noise, len(images), rng)[:, None, None]
             noise: Images = rng.standard_normal(images.shape, dtype=np.float32)
@@ -103,52 +107,31 @@ class Augmentation:
         changed = images.reshape(x.shape)
         return changed.copy() if np.may_share_memory(changed, x) else changed
 
-    def _moved(self, images: Images, rng: np.random.Generator) -> Images:
-        """Turn, stretch, slant, shift and bend.
+    def _affine_elastic(self, images: Images, rng: np.random.Generator) -> Images:
+        """Rotate, scale, shear, shift and bend.
 
-        Every pixel (x, y) of the new image, measured from the middle, asks where its ink comes
-        from in the old one: A (x, y) + t + d(x, y), with a random matrix A and vector t for each
-        image and a random field d of small displacements.
+        Pixel (x, y) of the new image, measured from the middle, takes its ink from
+        A (x, y) + t + d(x, y) in the old one, with a random matrix A and vector t for each image
+        and a random field d of small displacements.
         """
         n = len(images)
-        middle = (SIDE - 1) / 2
         angle = _around(0, np.deg2rad(self.rotation), n, rng)
         stretch_x, stretch_y = _around(1, self.scale, n, rng), _around(1, self.scale, n, rng)
         slant = _around(0, self.shear, n, rng)
-        t_x, t_y = _around(middle, self.shift, n, rng), _around(middle, self.shift, n, rng)
+        t_x, t_y = _around(MIDDLE, self.shift, n, rng), _around(MIDDLE, self.shift, n, rng)
         cosine: Images = np.cos(angle)
         sine: Images = np.sin(angle)
         # A = [[cosine, -sine], [sine, cosine]] @ [[stretch_x, slant], [0, stretch_y]]
         a_xx, a_xy = cosine * stretch_x, cosine * slant - sine * stretch_y
         a_yx, a_yy = sine * stretch_x, sine * slant + cosine * stretch_y
-        across = np.arange(SIDE, dtype=np.float32) - np.float32(
-            middle
-        )  # (28,), an image's x and its y
+        across = np.arange(SIDE, dtype=np.float32) - np.float32(MIDDLE)  # (28,), x as well as y
         from_x = _plane(a_xx, a_xy, t_x, across)
         from_y = _plane(a_yx, a_yy, t_y, across)
         if self.elastic:
             field = _smooth_fields(2 * n, np.float32(self.elastic), rng)
             from_x += field[:n]
             from_y += field[n:]
-        return _interpolated(images, from_x, from_y)
-
-
-def _check(x: Images, rng: np.random.Generator) -> None:
-    if not isinstance(x, np.ndarray) or x.dtype != np.float32:
-        received = x.dtype if isinstance(x, np.ndarray) else type(x).__name__
-        raise TypeError(
-            f"expected images as a float32 array, received {received}; "
-            "convert them with .astype(np.float32)"
-        )
-    if x.shape[1:] != (PIXELS,):
-        raise ValueError(
-            f"expected images of shape (n, {PIXELS}), received {x.shape}; reshape them first"
-        )
-    if not isinstance(rng, np.random.Generator):
-        raise TypeError(
-            f"expected rng as a numpy.random.Generator, received {type(rng).__name__}; "
-            "pass numpy.random.default_rng(seed) or step_generator(seed, step)"
-        )
+        return _bilinear(images, from_x, from_y)
 
 
 def _around(middle: float, amount: float, n: int, rng: np.random.Generator) -> Images:
@@ -161,7 +144,7 @@ def _up_to(amount: float, n: int, rng: np.random.Generator) -> Images:
     return rng.random(n, dtype=np.float32) * np.float32(amount)
 
 
-# --- Geometry -----------------------------------------------------------------------------------
+# --- geometry -------------------------------------------------------------------------------------
 
 GRID = 7  # the elastic field is drawn on a grid of 7x7 points, 5 pixels apart ...
 SMOOTHNESS = 4.0  # ... and smoothed by a Gaussian of this standard deviation in pixels
@@ -171,10 +154,9 @@ SMOOTHNESS = 4.0  # ... and smoothed by a Gaussian of this standard deviation in
 def _smoothing() -> Images:
     """The matrix (28, 7) that carries a row of the coarse grid to the pixels.
 
-    Simard et al. draw a random displacement for every pixel and blur the field with a Gaussian of
-    4 pixels.  Blurred that much, nothing finer than the grid survives, so drawing 49 numbers
-    instead of 784 gives the same kind of field for a small part of the work.  Rows have unit
-    length: the displacement keeps its standard deviation everywhere.
+    Simard et al. blur one random displacement per pixel by a Gaussian of 4 pixels. Nothing finer
+    than the grid survives that, so 49 numbers instead of 784 give the same kind of field. Rows have
+    unit length, which keeps the standard deviation of the displacement.
     """
     points = np.linspace(-1.5, SIDE + 0.5, GRID)
     distance = np.arange(SIDE)[:, None] - points
@@ -196,10 +178,9 @@ def _plane(slope_x: Images, slope_y: Images, offset: Images, across: Images) -> 
     return along_row[:, None, :] + down_column[:, :, None]
 
 
-def _interpolated(images: Images, x: Images, y: Images) -> Images:
-    """Images (n, 28, 28) read at the places x, y (n, 28, 28), bilinearly; paper (0) around them.
-
-    Overwrites `x` and `y`: a batch passes through here every few milliseconds.
+def _bilinear(images: Images, x: Images, y: Images) -> Images:
+    """Images (n, 28, 28) at positions x, y (n, 28, 28), bilinearly, with paper (0) around them; x
+    and y are overwritten, to save time.
     """
     n, wide = len(images), SIDE + 3  # one pixel of paper before, two behind
     paper = np.zeros((n, wide, wide), dtype=np.float32)
@@ -225,7 +206,7 @@ def _interpolated(images: Images, x: Images, y: Images) -> Images:
 
 
 def _between(flat: Images, index: NDArray[np.intp], fraction: Images) -> Images:
-    """Values between flat[index] and its right neighbour."""
+    """Values between flat[index] and its right neighbor."""
     here = flat.take(index)
     step = flat[1:].take(index)
     step -= here
@@ -234,14 +215,12 @@ def _between(flat: Images, index: NDArray[np.intp], fraction: Images) -> Images:
     return step
 
 
-# --- Pen and light ------------------------------------------------------------------------------
+# --- pen and light --------------------------------------------------------------------------------
 
 
 def _thickened(images: Images, amount: Images) -> Images:
-    """Widen the pen by `amount` (n,) pixels, or narrow it where the amount is negative.
-
-    A pixel moves towards the darkest ink among itself and its eight neighbours, or towards the
-    lightest: grey-level dilation and erosion, in part.
+    """Widen the pen by `amount` (n,) pixels, or narrow it where the amount is negative: a pixel
+    moves towards the darkest of its 3x3 neighborhood (dilation), or the lightest (erosion).
     """
     framed = np.pad(images, ((0, 0), (1, 1), (1, 1)))
     changed = images.copy()
@@ -254,10 +233,8 @@ def _thickened(images: Images, amount: Images) -> Images:
 
 
 def _blurred(images: Images, deviation: Images) -> Images:
-    """Blur each image by a Gaussian of its own standard deviation (n,), in pixels.
-
-    The kernel (w, 1 - 2w, w) has variance 2w; passing it often enough keeps w at most 1/4, and
-    several passes approach a Gaussian.
+    """Blur each image by a Gaussian of its own standard deviation (n,), in pixels: by passes of the
+    kernel (w, 1 - 2w, w), which has variance 2w, so many that w is at most 1/4.
     """
     passes = max(1, int(np.ceil(2 * float(deviation.max(initial=0)) ** 2)))
     w = (deviation**2 / np.float32(2 * passes))[:, None, None]
@@ -269,15 +246,13 @@ def _blurred(images: Images, deviation: Images) -> Images:
     return images
 
 
-def _flawed(images: Images, share: float, rng: np.random.Generator) -> Images:
-    """What goes wrong where ink is found in a photograph: a piece of a ruling line is left, a faint
-    stroke is broken, a speck is taken for ink.
-    """
+def _add_flaws(images: Images, share: float, rng: np.random.Generator) -> Images:
+    """What goes wrong in photographs: pieces of ruling lines, gaps in strokes, specks."""
     n = len(images)
     level = rng.random(n, dtype=np.float32) < 0.75  # the other lines are upright
-    length, width = _whole(4, 22, n, rng), _whole(1, 2, n, rng)
+    length, width = _integers(4, 22, n, rng), _integers(1, 2, n, rng)
     height, breadth = np.where(level, width, length), np.where(level, length, width)
-    speck, gap = _whole(1, 2, n, rng), _whole(1, 3, n, rng)
+    speck, gap = _integers(1, 2, n, rng), _integers(1, 3, n, rng)
     flawed = images.copy()
     for high, wide, ink in ((height, breadth, True), (gap, gap, False), (speck, speck, True)):
         struck = rng.random(n, dtype=np.float32) < share
@@ -299,16 +274,14 @@ def _rectangles(
     return inside[0][:, :, None] & inside[1][:, None, :]
 
 
-def _whole(least: int, most: int, n: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Whole numbers (n,) from `least` to `most`."""
+def _integers(least: int, most: int, n: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Random integers (n,) from `least` to `most`."""
     return least + (rng.random(n, dtype=np.float32) * (most + 1 - least)).astype(np.intp)
 
 
-def _lit(images: Images, lighting: float, rng: np.random.Generator) -> Images:
-    """Paper that is not quite empty, brighter at one side, under ink that is not quite black.
-
-    Paper takes up `lighting` of the range from 0 to 1 at most, and of what remains above it the
-    ink keeps at least 1 - `lighting`: grey levels stay in [0, 1], and no digit disappears.
+def _relight(images: Images, lighting: float, rng: np.random.Generator) -> Images:
+    """Gray paper, brighter at one side, and fainter ink: paper takes at most `lighting` of the
+    range [0, 1], and ink keeps at least 1 - `lighting` of the rest, so no digit disappears.
     """
     n = len(images)
     level = _up_to(lighting / 2, n, rng)
@@ -326,23 +299,21 @@ TTA_SHIFTS = ((0, 0, 0), (1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 8)
 
 
 def tta_views(x: Images, views: int) -> Iterator[Images]:
-    """The images `x`, float32 (n, 784), as they are and then moved a little, `views` times in all:
-    by a pixel to each side from the second view on, by 8 degrees either way from the sixth on.
+    """The images `x`, float32 (n, 784), as they are, then shifted by a pixel to each side, then
+    turned by 8 degrees either way: the first `views` of these 7.
 
     The mean of a network's predictions for several views is right more often than one prediction
-    (test-time augmentation; Krizhevsky, Sutskever and Hinton, "ImageNet classification with deep
-    convolutional neural networks", 2012).
-
-    Raises ValueError if `views` is not 1 to 7 or the shape is another.
+    (Krizhevsky, Sutskever and Hinton, "ImageNet classification with deep convolutional neural
+    networks", 2012). Raises ValueError if `views` is not 1 to 7 or the shape is another.
     """
     check(1 <= views <= len(TTA_SHIFTS), f"1 to {len(TTA_SHIFTS)} views of an image", views)
     check(np.shape(x)[1:] == (PIXELS,), f"images of shape (n, {PIXELS})", np.shape(x))
     images = x.reshape(-1, SIDE, SIDE)
-    middle = np.float32((SIDE - 1) / 2)
+    middle = np.float32(MIDDLE)
     down_column, along_row = np.mgrid[:SIDE, :SIDE].astype(np.float32) - middle
     for right, down, degrees in TTA_SHIFTS[:views]:
         cosine, sine = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
         from_x = cosine * along_row - sine * down_column + (middle - right)
         from_y = sine * along_row + cosine * down_column + (middle - down)
         from_x, from_y = (np.tile(plane, (len(x), 1, 1)) for plane in (from_x, from_y))
-        yield _interpolated(images, from_x, from_y).reshape(x.shape)
+        yield _bilinear(images, from_x, from_y).reshape(x.shape)

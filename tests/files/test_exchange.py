@@ -165,17 +165,16 @@ def keras_weights(**changed: Any) -> list[Array]:
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ([], r"expected 8 arrays, conv2d.kernel, conv2d.bias, .*; received 0: "),
-        (keras_weights()[:-1], r"expected 8 arrays.*dense.bias; received 7: number 0, number 1"),
+        ([], r"expected 8 arrays, conv2d.kernel, conv2d.bias, .*; received \[\]"),
+        (keras_weights()[:-1], r"expected 8 arrays.*dense.bias; received \['number 0', 'number 1'"),
         (
             keras_weights(k=np.zeros((3, 1, 2, 2))),
-            r"expected conv2d.kernel of shape \(2, 2, 1, 3\); "
-            r"received number 0 of shape \(3, 1, 2, 2\)",
+            r"number 0 of shape \(2, 2, 1, 3\) for conv2d.kernel; received \(3, 1, 2, 2\)",
         ),
-        (keras_weights(c=np.zeros(1)), r"dense.bias of shape \(2,\).*number 7 of shape \(1,\)"),
+        (keras_weights(c=np.zeros(1)), r"of shape \(2,\) for dense.bias; received \(1,\)"),
         (keras_weights(b=[0, np.nan, 0]), r"expected finite numbers for conv2d.bias"),
         (keras_weights(b=["a", "b", "c"]), r"expected finite numbers for conv2d.bias"),
-        (keras_weights(v=[1, -1, 1]), r"expected variances .*moving_variance; .* below 0"),
+        (keras_weights(v=[1, -1, 1]), r"expected variances of at least 0 for .*moving_variance"),
     ],
 )
 def test_weights_that_are_not_its_own_change_nothing(weights: list[Array], message: str) -> None:
@@ -190,50 +189,41 @@ def test_weights_that_are_not_its_own_change_nothing(weights: list[Array], messa
 def test_a_pytorch_model_of_another_order() -> None:
     network = TwoLayerNet(3, 3, 3)
     names = ["a.weight", "a.bias", "b.weight", "b.bias"]
-    with pytest.raises(ValueError, match=r"a bias for dense.bias; received b.weight: define the"):
+    with pytest.raises(ValueError, match=r"a bias for dense.bias; received 'b.weight': define the"):
         to_torch(network, ["a.weight", "b.weight", "a.bias", "b.bias"])
-    with pytest.raises(ValueError, match=r"expected 4 arrays, .*; received 3: a.weight, a.bias"):
+    with pytest.raises(ValueError, match="expected 4 arrays"):
         to_torch(network, names[:-1])
     state = dict(zip(names, to_torch(network).values(), strict=True))
-    with pytest.raises(ValueError, match=r"expected a weight for dense.weight; received a.bias"):
+    with pytest.raises(ValueError, match=r"expected a weight for dense\.weight"):
         from_torch(network, dict(sorted(state.items())))
-    with pytest.raises(ValueError, match=r"dense_1.weight of shape \(3, 3\); received b.weight of"):
+    with pytest.raises(ValueError, match=r"b.weight of shape \(3, 3\) for dense_1.weight"):
         from_torch(network, state | {"b.weight": np.zeros((3, 4))})
 
 
 @pytest.mark.parametrize(
-    ("layers", "message"),
+    ("layers", "name"),
     [
-        ([Maxout(3)], "received maxout, a Maxout: use export_onnx"),
-        ([Reshape((28, 28, 1)), Subsampling2D(2), Flatten()], "subsampling2d, a Subsampling2D"),
+        ([Maxout(3)], "maxout"),
+        ([Reshape((28, 28, 1)), Subsampling2D(2), Flatten()], "subsampling2d"),
         (
             [Reshape((28, 28, 1)), Conv2D(2, 9, strides=9, connections=[[1, 1]]), Flatten()],
-            "received conv2d, a Conv2D with a connection table",
+            "conv2d",
         ),
     ],
 )
-def test_layers_that_only_we_have(layers: list[Layer], message: str) -> None:
+def test_layers_that_only_we_have(layers: list[Layer], name: str) -> None:
     network = Sequential([*layers, Dense(10)])
-    with pytest.raises(ValueError, match=f"Keras has as well; .*{message}"):
+    with pytest.raises(ValueError, match=f"Keras has as well.*received '{name}': use export_onnx"):
         to_keras(network)
-    with pytest.raises(ValueError, match=f"PyTorch has as well; .*{message}"):
+    with pytest.raises(ValueError, match="PyTorch has as well"):
         to_torch(network)
 
 
 def test_a_row_that_becomes_images_of_several_channels() -> None:
     network = Sequential([Reshape((14, 14, 4)), Conv2D(2, 3), Flatten(), Dense(10)])
     assert len(to_keras(network)) == 4
-    with pytest.raises(ValueError, match=r"one channel.*received reshape, to \(14, 14, 4\)"):
+    with pytest.raises(ValueError, match=r"one channel.*by reshape; received \(14, 14, 4\)"):
         to_torch(network)
-
-
-def test_a_network_of_another_kind() -> None:
-    class Strange:
-        pass
-
-    strange: Any = Strange()
-    with pytest.raises(TypeError, match="expected a Sequential or a TwoLayerNet; received Strange"):
-        to_keras(strange)
 
 
 # --- the page -------------------------------------------------------------------------------------

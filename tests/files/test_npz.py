@@ -2,13 +2,10 @@
 harm: whatever is read is either exactly what was written or refused in one sentence.
 """
 
-import importlib.util
 import io
 import json
 import os
 import pickle
-import subprocess
-import sys
 import time
 import tracemalloc
 import zipfile
@@ -20,7 +17,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from digits.files.atomic import write_file
 from digits.files.npz import FORMAT, VERSION, StorageError, check_arrays, load_arrays, save_arrays
 from digits.types import Array
 
@@ -81,12 +77,6 @@ def test_numbers_of_every_type_and_shape_come_back(
     np.testing.assert_array_equal(loaded, array)
 
 
-def test_values_that_are_no_numbers_come_back_and_are_refused_by_the_check(tmp_path: Path) -> None:
-    array = np.array([np.nan, np.inf, -np.inf, -0.0, 5e-324])
-    save_arrays(tmp_path / "a.npz", "model", {}, {"a": array})
-    assert load_arrays(tmp_path / "a.npz", "model")[1]["a"].tobytes() == array.tobytes()
-
-
 def test_columns_and_strides_come_back_in_rows(tmp_path: Path, rng: np.random.Generator) -> None:
     whole = rng.normal(size=(6, 8))
     views = {"columns": np.asfortranarray(whole), "part": whole[::2, ::-3], "turned": whole.T}
@@ -124,17 +114,6 @@ def test_numpy_reads_the_file_by_itself(path: Path, arrays: dict[str, Array]) ->
 # --- writing is all or nothing --------------------------------------------------------------------
 
 
-def test_missing_folders_are_made(tmp_path: Path) -> None:
-    write_file(tmp_path / "runs" / "første" / "a.bin", b"abc")
-    assert (tmp_path / "runs" / "første" / "a.bin").read_bytes() == b"abc"
-
-
-def test_an_old_file_is_replaced_whole(path: Path) -> None:
-    write_file(path, b"short")
-    assert path.read_bytes() == b"short"
-    assert names_in(path.parent) == ["model.npz"]
-
-
 @pytest.mark.parametrize("step", ["fsync", "replace"])
 def test_when_writing_fails_the_old_file_is_untouched(
     step: str, path: Path, arrays: dict[str, Array], monkeypatch: pytest.MonkeyPatch
@@ -145,37 +124,6 @@ def test_when_writing_fails_the_old_file_is_untouched(
     monkeypatch.setattr({"fsync": os, "replace": Path}[step], step, fails)
     with pytest.raises(OSError, match="No space left"):
         save_arrays(path, "model", {}, {"W1": np.zeros((100, 100))})
-    assert is_what_was_written(path, arrays)
-    assert names_in(path.parent) == ["model.npz"]
-
-
-FULL_DISK = """
-import resource, sys
-import numpy as np
-from digits.files.npz import save_arrays
-
-resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, 5_000))  # no file may grow beyond this
-try:
-    save_arrays(sys.argv[1], "model", {}, {"W1": np.zeros(100_000)})
-except OSError as error:
-    sys.exit(f"refused: {error.strerror}")
-"""
-
-
-@pytest.mark.skipif(importlib.util.find_spec("resource") is None, reason="no such limits here")
-def test_a_full_disk_leaves_the_old_file_and_nothing_else(
-    path: Path, arrays: dict[str, Array], root: Path
-) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
-    result = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, path],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-    )
-    assert result.returncode == 1
-    assert result.stderr.startswith("refused: ")
     assert is_what_was_written(path, arrays)
     assert names_in(path.parent) == ["model.npz"]
 
@@ -197,56 +145,45 @@ def test_what_cannot_be_stored_is_refused_before_anything_is_written(
     assert names_in(path.parent) == ["model.npz"]
 
 
-@pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() == 0,
-    reason="nothing is forbidden to the superuser, and Windows has other rules",
-)
-def test_a_folder_that_cannot_be_written_is_an_oserror(
-    path: Path, arrays: dict[str, Array]
-) -> None:
-    path.parent.chmod(0o500)
-    try:
-        with pytest.raises(PermissionError):
-            save_arrays(path, "model", {}, arrays)
-        assert is_what_was_written(path, arrays)
-    finally:
-        path.parent.chmod(0o700)
-
-
-def test_a_file_in_the_place_of_a_folder_is_an_oserror(
-    path: Path, arrays: dict[str, Array]
-) -> None:
-    with pytest.raises(OSError, match=r"model\.npz"):
-        save_arrays(path / "model.npz", "model", {}, arrays)
-    assert is_what_was_written(path, arrays)
-
-
 # --- not the right file ---------------------------------------------------------------------------
 
 
 def test_no_file_is_said_so(tmp_path: Path) -> None:
-    for missing in (tmp_path / "none.npz", tmp_path):
-        with pytest.raises(FileNotFoundError, match=r"expected a model file at .*check the path"):
-            load_arrays(missing, "model")
+    with pytest.raises(FileNotFoundError, match=r"none\.npz; there is none: check the path"):
+        load_arrays(tmp_path / "none.npz", "model")
+
+
+def test_what_is_no_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="found a folder: name the file in it"):
+        load_arrays(tmp_path, "model")
+    (tmp_path / "digits.whl").touch()
+    with pytest.raises(FileNotFoundError, match=r"digits\.whl is a file, not a folder.*unpack it"):
+        load_arrays(tmp_path / "digits.whl" / "models" / "photo.npz", "model")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs")
+def test_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "model.npz")
+    for path in (tmp_path / "model.npz", Path("/dev/zero")):
+        with pytest.raises(StorageError, match="found a pipe or a device"):
+            load_arrays(path, "model")
 
 
 def test_a_file_of_another_kind_is_named(path: Path) -> None:
-    with pytest.raises(StorageError, match=r"expected a checkpoint file; .* is a model file"):
+    with pytest.raises(StorageError, match="expected a checkpoint file; found a model file"):
         load_arrays(path, "checkpoint")
 
 
 @pytest.mark.parametrize("content", [b"", b"Dear professor,", b"PK\x03\x04", b"\0" * 1000])
 def test_a_file_of_something_else_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "model.npz").write_bytes(content)
-    with pytest.raises(
-        StorageError, match=r"model\.npz is not a readable model file.*another copy"
-    ):
+    with pytest.raises(StorageError, match=r"model\.npz.*damaged.*another copy"):
         load_arrays(tmp_path / "model.npz", "model")
 
 
 def test_a_zip_of_something_else_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "model.npz", W1=np.zeros(3))
-    with pytest.raises(StorageError, match=r"not a file of this library: it holds no header\.json"):
+    with pytest.raises(StorageError, match=r"found one without header\.json"):
         load_arrays(tmp_path / "model.npz", "model")
 
 
@@ -288,21 +225,6 @@ def test_a_byte_changed_anywhere_is_noticed_or_does_no_harm(
         except StorageError:
             noticed += 1
     assert noticed > len(whole) / 2 or damage == "zero"
-
-
-def test_a_block_lost_anywhere_is_noticed(path: Path, arrays: dict[str, Array]) -> None:
-    whole = path.read_bytes()
-    for start in range(0, len(whole) - 64, 13):
-        for content in (
-            whole[:start] + bytes(64) + whole[start + 64 :],  # a sector of zeros
-            whole[:start] + whole[start + 64 :],
-            whole[:start] + whole[start : start + 64] + whole[start:],
-        ):
-            path.write_bytes(content)
-            try:
-                assert is_what_was_written(path, arrays), f"block at {start}"
-            except StorageError:
-                pass
 
 
 # --- malice ---------------------------------------------------------------------------------------
@@ -407,15 +329,6 @@ def test_a_compressed_bomb_is_refused_unopened(tmp_path: Path) -> None:
     assert peak_memory(path, "compressed") < 1_000_000
 
 
-def test_what_is_compressed_is_refused_even_if_it_is_small(
-    tmp_path: Path, arrays: dict[str, Array]
-) -> None:
-    path = tmp_path / "model.npz"
-    write_zip(path, {"W1.npy": npy_of(arrays["W1"])}, compression=zipfile.ZIP_DEFLATED)
-    with pytest.raises(StorageError, match="compressed"):
-        load_arrays(path, "model")
-
-
 def write_nested_arrays(path: Path, members: int, core: int) -> None:
     """A zip of uncompressed arrays that lie within each other, like Russian dolls: `core` bytes in
     the innermost, and around it one after the other, as its numbers, all that is inside it.
@@ -454,7 +367,7 @@ def test_a_promise_of_a_million_million_numbers_costs_nothing(shape: str, tmp_pa
     path = tmp_path / "model.npz"
     header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}}}"
     write_zip(path, {"W1.npy": npy(header, bytes(16))})
-    assert peak_memory(path, "promises 8796093022208 bytes of numbers; found 16") < 1_000_000
+    assert peak_memory(path, "expected 8796093022208 bytes") < 1_000_000
 
 
 def test_a_member_that_is_larger_packed_than_unpacked_costs_nothing(path: Path) -> None:
@@ -462,7 +375,7 @@ def test_a_member_that_is_larger_packed_than_unpacked_costs_nothing(path: Path) 
     entry = content.rindex(b"PK\x01\x02")  # of the last member, in the table at the end
     content[entry + 20 : entry + 24] = (2**31 - 1).to_bytes(4, "little")
     path.write_bytes(content)
-    assert peak_memory(path, "is not a plain .npz") < 1_000_000
+    assert peak_memory(path, "without compression") < 1_000_000
 
 
 def test_a_header_in_another_alphabet_is_refused(tmp_path: Path) -> None:
@@ -471,7 +384,7 @@ def test_a_header_in_another_alphabet_is_refused(tmp_path: Path) -> None:
     for encoding in ("utf-16", "utf-32-le"):
         with zipfile.ZipFile(tmp_path / "model.npz", "w") as archive:
             archive.writestr("header.json", content.encode(encoding))
-        with pytest.raises(StorageError, match="is not a readable model file"):
+        with pytest.raises(StorageError, match="damaged"):
             load_arrays(tmp_path / "model.npz", "model")
 
 
@@ -534,20 +447,20 @@ def good(**changes: Any) -> dict[str, Any]:
 
 
 HEADERS: dict[str, tuple[Any, str]] = {
-    "another format": (good(format="keras"), "not a file of this library"),
-    "no format": ({"kind": "model", "version": VERSION}, "not a file of this library"),
-    "a list": ([good()], "not a file of this library"),
-    "a future version": (good(version=VERSION + 1), f"format version {VERSION + 1}.*update"),
-    "version 0": (good(version=0), "format version 0"),
+    "another format": (good(format="keras"), "expected a file of this library"),
+    "no format": ({"kind": "model", "version": VERSION}, "expected a file of this library"),
+    "a list": ([good()], "expected a file of this library"),
+    "a future version": (good(version=VERSION + 1), f"found {VERSION + 1}: update the library"),
+    "version 0": (good(version=0), "format version 1 to 1; found 0"),
     "a version in words": (good(version="1"), "format version 1"),
-    "no version": (good(version=None), "format version None"),
-    "another kind": (good(kind="checkpoint"), "is a checkpoint file"),
+    "no version": (good(version=None), "found None"),
+    "another kind": (good(kind="checkpoint"), "found a checkpoint file"),
     "no kind": (good(kind=None), "expected a model file"),
-    "not JSON": (b"{'format': 1}", "not a readable model file"),
-    "not text": (b"\xff\xfe\x00\xd8", "not a readable model file"),
-    "empty": (b"", "not a readable model file"),
-    "a tower of brackets": (b"[" * 200_000, "not a readable model file"),
-    "a number of a million digits": (b"1" * 1_000_000, "not a readable model file"),
+    "not JSON": (b"{'format': 1}", "damaged"),
+    "not text": (b"\xff\xfe\x00\xd8", "damaged"),
+    "empty": (b"", "damaged"),
+    "a tower of brackets": (b"[" * 200_000, "damaged"),
+    "a number of a million digits": (b"1" * 1_000_000, "damaged"),
 }
 
 
@@ -572,15 +485,15 @@ def test_arrays_that_fit_pass(arrays: dict[str, Array]) -> None:
 
 
 MISFITS: dict[str, dict[str, Array | None]] = {
-    "arrays missing: b1; arrays not expected: none": {"b1": None},
-    "arrays missing: W1, b1; ": {"b1": None, "W1": None},
-    "arrays missing: none; arrays not expected: W3": {"W3": np.zeros(1, np.float32)},
+    "expected arrays W1, b1; found W1": {"b1": None},
+    "expected arrays W1, b1; found none": {"b1": None, "W1": None},
+    "expected arrays W1, b1; found W1, W3, b1": {"W3": np.zeros(1, np.float32)},
     r"array W1 of shape \(3, 4\); found shape \(4, 3\)": {"W1": np.zeros((4, 3), np.float32)},
     r"array b1 of shape \(4,\); found shape \(1, 4\)": {"b1": np.zeros((1, 4), np.float32)},
-    "array b1 of type float32 or float64; found int64": {"b1": np.zeros(4, np.int64)},
-    "array b1 of type float32 or float64; found float16": {"b1": np.zeros(4, np.float16)},
-    "array b1 holds values that are not finite": {"b1": np.array([0, np.nan, 0, 0])},
-    "array W1 holds values that are not finite": {"W1": np.full((3, 4), -np.inf)},
+    "array b1 of dtype float32 or float64; found int64": {"b1": np.zeros(4, np.int64)},
+    "array b1 of dtype float32 or float64; found float16": {"b1": np.zeros(4, np.float16)},
+    "finite numbers in array b1": {"b1": np.array([0, np.nan, 0, 0])},
+    "finite numbers in array W1": {"W1": np.full((3, 4), -np.inf)},
 }
 
 
@@ -590,7 +503,3 @@ def test_arrays_that_do_not_fit_are_named(message: str, arrays: dict[str, Array]
     with pytest.raises(StorageError, match=message) as error:
         check_arrays("runs/model.npz", changed, SHAPES)
     assert "runs/model.npz" in str(error.value)
-
-
-def test_storage_errors_are_value_errors() -> None:
-    assert issubclass(StorageError, ValueError)

@@ -6,9 +6,11 @@ import doctest
 import itertools
 import math
 import re
-from collections.abc import Iterator
+import runpy
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -159,3 +161,98 @@ def test_what_is_not_in_a_file_is_missed(quotation: str, whole: bool) -> None:
 )
 def test_outputs_are_compared(want: str, got: str, equal: bool) -> None:
     assert AboutEqual().check_output(want, got, 0) == equal
+
+
+# --- in Chinese -----------------------------------------------------------------------------------
+
+
+@every_chapter
+def test_the_chinese_chapter_has_the_same_structure(chapter: Path) -> None:
+    """The same headings, links and blocks; `python docs/chinese.py` copies the blocks."""
+    fence = re.compile(r"^```\w*\n.*?^```$", re.MULTILINE | re.DOTALL)
+    parts = []
+    for path in (chapter, GUIDE.parent / "zh" / chapter.name):
+        text = path.read_text("utf-8")
+        prose = fence.sub("", text)
+        links = [link.removeprefix("../guide/") for link in re.findall(r"\]\(([^)]+)\)", prose)]
+        parts.append((fence.findall(text), re.findall(r"^#+ ", prose, re.MULTILINE), links))
+    assert parts[0] == parts[1]
+
+
+# --- exercises ------------------------------------------------------------------------------------
+
+SKELETON = re.compile(r"^```py\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def load_check() -> Callable[[str, object, object], str]:
+    """`check` of docs/guide/checks.py."""
+    check: Callable[[str, object, object], str] = runpy.run_path(str(GUIDE / "checks.py"))["check"]
+    return check
+
+
+@every_chapter
+def test_the_solutions_pass_the_checks(
+    chapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    text = chapter.read_text("utf-8")
+    exercises, answers = SKELETON.findall(text.partition("## Exercises")[2]), []
+    assert exercises
+    if "load_mnist" in text:
+        monkeypatch.setenv("MNIST_DATASET_DIR", str(request.getfixturevalue("real_data")))
+    monkeypatch.chdir(tmp_path)
+    check = load_check()
+    names: dict[str, object] = {"check": lambda *words: answers.append(check(*words))}
+    for example in doctest.DocTestParser().get_examples(sessions(text)):
+        if not example.exc_msg:
+            exec(compile(example.source, chapter.name, "single"), names)
+    section = (GUIDE / "solutions.md").read_text("utf-8").partition(f"\n## {heading(chapter)}\n")[2]
+    exec(SKELETON.findall(section)[0], names)
+    for exercise in exercises:
+        exec(re.sub(r"^(def .*|\w+ = )\.\.\..*\n", "", exercise, flags=re.MULTILINE), names)
+    assert len(answers) == "".join(exercises).count("check(")
+    assert all(answer.endswith(" is correct") for answer in answers), answers
+
+
+def heading(chapter: Path) -> str:
+    return chapter.read_text("utf-8").splitlines()[0].removeprefix("# ")
+
+
+GRADIENT = np.array([[0.5, -1.0], [2.0, 0.25]])
+
+
+@pytest.mark.parametrize(
+    ("yours", "answer"),
+    [
+        (GRADIENT.astype(np.float32), "dW is correct"),
+        (-GRADIENT, "dW has the right size and the wrong sign"),
+        (GRADIENT.T, "dW is transposed"),
+        (100 * GRADIENT, "dW is 100 times the expected array: look for a missing factor"),
+        (GRADIENT + 1, "dW is off by the constant 1"),
+        (GRADIENT[0], r"dW has the wrong shape: expected \(2, 2\), received \(2,\)"),
+        (GRADIENT * np.nan, "dW contains nan or infinity"),
+        (
+            GRADIENT * [[1, 1], [1, 3]],
+            r"wrong in 1 of 4 numbers: dW.* is 0.75, expected 0.25",
+        ),
+        (None, "dW: expected numbers; received NoneType"),
+    ],
+)
+def test_a_learner_is_told_what_is_wrong(yours: object, answer: str) -> None:
+    assert re.search(answer, load_check()("dW", yours, GRADIENT))
+
+
+@pytest.mark.slow
+@every_chapter
+def test_a_notebook_runs(
+    chapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real_data: Path
+) -> None:
+    nbclient = pytest.importorskip("nbclient", reason="needs the extra docs")
+    nbformat = pytest.importorskip("nbformat")
+    monkeypatch.setenv("MNIST_DATASET_DIR", str(real_data))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    make = runpy.run_path(str(ROOT / "docs" / "notebooks.py"))["notebook"]
+    notebook = nbformat.from_dict(make(chapter))
+    nbformat.validate(notebook)
+    resources = {"metadata": {"path": str(tmp_path)}}
+    nbclient.NotebookClient(notebook, timeout=120, resources=resources).execute()
+    assert any(cell.get("outputs") for cell in notebook.cells)

@@ -1,18 +1,13 @@
-"""Augmented images are what the options promise, reproducible, and prepared ahead of time."""
+"""Augmented images are what the options promise, and reproducible."""
 
-import itertools
-import threading
-from collections.abc import Iterator
-from dataclasses import FrozenInstanceError, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from digits.training import augmentation
 from digits.training.augmentation import Augmentation, tta_views
-from digits.training.prefetch import prefetch
 
 Images = NDArray[np.float32]
 
@@ -55,29 +50,28 @@ def only(option: str) -> Augmentation:
     return replace(Augmentation(), **{option: getattr(EVERYTHING, option)})
 
 
-# --- What every option keeps --------------------------------------------------------------------
+# --- what every option keeps ----------------------------------------------------------------------
 
 
 def test_no_option_no_change(x: Images) -> None:
-    rng = np.random.default_rng(0)
-    state = rng.bit_generator.state
-    unchanged = Augmentation()(x, rng)
+    unchanged = Augmentation()(x, np.random.default_rng(0))
     assert np.array_equal(unchanged, x)
     assert not np.may_share_memory(unchanged, x)
-    assert rng.bit_generator.state == state
 
 
 @each_option
-def test_every_option_changes_the_images_and_keeps_their_form(x: Images, option: str) -> None:
+def test_option_changes_each_image_on_its_own_and_reproducibly(x: Images, option: str) -> None:
     before = x.copy()
-    changed = only(option)(x, np.random.default_rng(0))
+    first, again, other = (only(option)(x, np.random.default_rng(seed)) for seed in (0, 0, 1))
     assert np.array_equal(x, before)
-    assert not np.may_share_memory(changed, x)
-    assert not np.allclose(changed, x, atol=1e-3)
-    assert changed.dtype == np.float32
-    assert changed.shape == x.shape
-    assert 0 <= changed.min()
-    assert changed.max() <= 1
+    assert not np.allclose(first, x, atol=1e-3)
+    assert first.dtype == np.float32
+    assert first.shape == x.shape
+    assert 0 <= first.min() <= first.max() <= 1
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    alike = only(option)(np.tile(x[:1], (20, 1)), np.random.default_rng(0))
+    assert len(np.unique(alike, axis=0)) == 20
 
 
 @pytest.mark.parametrize("n", [0, 1, 7])
@@ -95,21 +89,7 @@ def test_images_need_not_lie_side_by_side_in_memory(x: Images) -> None:
     )
 
 
-@each_option
-def test_same_generator_state_same_images(x: Images, option: str) -> None:
-    first, second, other = (only(option)(x, np.random.default_rng(seed)) for seed in (1, 1, 2))
-    assert np.array_equal(first, second)
-    assert not np.array_equal(first, other)
-
-
-@each_option
-def test_every_image_has_an_amount_of_its_own(x: Images, option: str) -> None:
-    same = np.tile(x[:1], (20, 1))
-    changed = only(option)(same, np.random.default_rng(0))
-    assert len(np.unique(changed, axis=0)) == 20
-
-
-# --- Geometry -----------------------------------------------------------------------------------
+# --- geometry -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("uniform", "pixels"), [(1, -2), (0, 2), (0.5, 0)])
@@ -152,44 +132,31 @@ def test_turning_comes_before_slanting_and_stretching(x: Images) -> None:
     assert at_once == pytest.approx(one_by_one, abs=1e-3)
 
 
-def test_interpolation_against_its_definition(x: Images) -> None:
-    rng = np.random.default_rng(0)
-    places = rng.uniform(-4, 32, (2, 20, 28, 28)).astype(np.float32)
-    read = augmentation._interpolated(x.reshape(-1, 28, 28), *places.copy())
-    framed = np.pad(x.reshape(-1, 28, 28), ((0, 0), (5, 6), (5, 6))).astype(np.float64)
-    for image, row, column in itertools.product((0, 19), range(0, 28, 3), range(0, 28, 3)):
-        p_x, p_y = places[:, image, row, column].astype(np.float64) + 5
-        i, j = int(p_y), int(p_x)
-        (a, b), (c, d) = framed[image, i : i + 2, j : j + 2]
-        upper, lower = a + (b - a) * (p_x - j), c + (d - c) * (p_x - j)
-        expected = upper + (lower - upper) * (p_y - i)
-        assert read[image, row, column] == pytest.approx(expected, abs=1e-5)
+def test_shift_by_a_fraction_interpolates_between_neighbors(x: Images) -> None:
+    moved = Augmentation(shift=0.25)(x, Extreme(1)).reshape(-1, 28, 28)  # looks down and right
+    framed = np.pad(x.reshape(-1, 28, 28), ((0, 0), (0, 1), (0, 1)))
+    across = 0.75 * framed[:, :, :-1] + 0.25 * framed[:, :, 1:]
+    expected = 0.75 * across[:, :-1] + 0.25 * across[:, 1:]
+    assert moved == pytest.approx(expected, abs=1e-5)
 
 
 def test_elastic_field_is_smooth_and_as_strong_as_asked() -> None:
-    field = augmentation._smooth_fields(6000, np.float32(1.5), np.random.default_rng(0))
-    assert field.dtype == np.float32
-    assert field.std(axis=0) == pytest.approx(1.5, rel=0.06)
-    assert field.mean(axis=0) == pytest.approx(0, abs=0.1)
-    centre = field[:, 14, 14]
-    near, far = np.corrcoef(centre, field[:, 14, 15])[0, 1], np.corrcoef(centre, field[:, 14, 27])
-    assert near > 0.95
-    assert abs(far[0, 1]) < 0.2
+    """A ramp of ink shows by how much each of its pixels was displaced."""
+    ramp = np.arange(28, dtype=np.float32) / 27
+    fields = []
+    for image in (np.tile(ramp, (28, 1)), np.tile(ramp[:, None], (1, 28))):
+        images = np.tile(image.reshape(1, 784), (3000, 1))
+        bent = Augmentation(elastic=1)(images, np.random.default_rng(0)) - images
+        fields.append(27 * bent.reshape(-1, 28, 28)[:, 8:20, 8:20])
+    for field in fields:
+        assert field.std(axis=0) == pytest.approx(1, rel=0.06)
+        assert field.mean(axis=0) == pytest.approx(0, abs=0.1)
+    dx, dy = fields
+    assert np.corrcoef(dx[:, 6, 6], dx[:, 6, 7])[0, 1] > 0.95  # neighbors move together
+    assert abs(np.corrcoef(dx[:, 6, 6], dy[:, 6, 6])[0, 1]) < 0.1  # x and y do not
 
 
-def test_x_and_y_are_bent_independently(x: Images) -> None:
-    still = x[:1]
-    bent = Augmentation(elastic=1)(np.tile(still, (400, 1)), np.random.default_rng(0))
-    images = bent.reshape(-1, 28, 28)
-    mass = images.sum(axis=(1, 2))
-    shift_x = (images.sum(axis=1) * np.arange(28)).sum(axis=1) / mass
-    shift_y = (images.sum(axis=2) * np.arange(28)).sum(axis=1) / mass
-    assert abs(np.corrcoef(shift_x, shift_y)[0, 1]) < 0.2
-    assert shift_x.std() > 0.1
-    assert shift_y.std() > 0.1
-
-
-# --- Pen and light ------------------------------------------------------------------------------
+# --- pen and light --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("uniform", [0, 1])
@@ -225,22 +192,14 @@ def test_contrast_raises_grey_levels_to_a_power(x: Images, uniform: float, power
     assert changed == pytest.approx(x**power, rel=1e-5)
 
 
-def test_flaws_are_rectangles_of_ink_or_paper() -> None:
-    for paper, most in ((0.0, 22 * 2 + 4), (1.0, 9)):
-        images = np.full((500, 784), paper, dtype=np.float32)
-        changed = Augmentation(flaws=1)(images, np.random.default_rng(0)).reshape(-1, 28, 28)
-        different = changed != paper
-        assert 1 <= different.sum(axis=(1, 2)).min()
-        assert different.sum(axis=(1, 2)).max() <= most
-        assert not different[:, :3].any()  # nothing at the edge
-        assert not different[:, -2:].any()
-        drawn = changed[different]
-        assert drawn.min() >= (0.3 if paper == 0 else 0)
-    empty = np.zeros((500, 784), dtype=np.float32)
-    rules = Augmentation(flaws=1)(empty, np.random.default_rng(1)).reshape(-1, 28, 28)
-    along, down = ((rules > 0).sum(axis=axis).max(axis=1) for axis in (2, 1))
-    assert np.mean(along > 4) == pytest.approx(0.75 * 18 / 19, abs=0.08)  # most lines are level
-    assert np.mean(down > 4) == pytest.approx(0.25 * 18 / 19, abs=0.08)
+@pytest.mark.parametrize(("paper", "most"), [(0.0, 22 * 2 + 4), (1.0, 9)])
+def test_flaws_are_rectangles_of_ink_or_paper(paper: float, most: int) -> None:
+    images = np.full((500, 784), paper, dtype=np.float32)
+    changed = Augmentation(flaws=1)(images, np.random.default_rng(0)).reshape(-1, 28, 28)
+    different = changed != paper
+    assert 1 <= different.sum(axis=(1, 2)).min()
+    assert different.sum(axis=(1, 2)).max() <= most
+    assert not different[:, [0, 1, 2, -2, -1]].any()  # nothing at the edge
 
 
 def test_as_many_images_are_flawed_as_asked(x: Images) -> None:
@@ -263,13 +222,13 @@ def test_lighting_leaves_ink_darker_than_paper() -> None:
     assert (np.ptp(paper, axis=(1, 2)) > 0.01).mean() > 0.8
 
 
-# --- Wrong arguments ----------------------------------------------------------------------------
+# --- wrong arguments ------------------------------------------------------------------------------
 
 
 @each_option
 @pytest.mark.parametrize("amount", [-0.1, float("nan"), float("inf")])
 def test_amounts_are_not_negative_and_finite(option: str, amount: float) -> None:
-    with pytest.raises(ValueError, match=f"expected {option} from 0 to .*received {amount}; "):
+    with pytest.raises(ValueError, match=f"expected {option} from 0 to .*received {amount}"):
         Augmentation(**{option: amount})
 
 
@@ -277,11 +236,6 @@ def test_amounts_are_not_negative_and_finite(option: str, amount: float) -> None
 def test_amounts_are_limited(option: str) -> None:
     with pytest.raises(ValueError, match=f"expected {option} from 0 to"):
         Augmentation(**{option: 2.5})
-
-
-def test_augmentation_is_frozen() -> None:
-    with pytest.raises(FrozenInstanceError):
-        EVERYTHING.noise = 0.5  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
@@ -296,160 +250,43 @@ def test_augmentation_is_frozen() -> None:
     ],
 )
 def test_images_must_be_a_float32_batch(images: Any, error: type[Exception]) -> None:
-    with pytest.raises(error, match=r"expected images .*received .*; "):
+    with pytest.raises(error, match=r"expected images .*received"):
         EVERYTHING(images, np.random.default_rng(0))
 
 
 def test_rng_must_be_a_generator(x: Images) -> None:
-    with pytest.raises(TypeError, match=r"received int; pass numpy\.random\.default_rng"):
+    with pytest.raises(TypeError, match="received int"):
         EVERYTHING(x, 0)  # type: ignore[arg-type]
 
 
-# --- Looking more than once -----------------------------------------------------------------------
+# --- test-time augmentation -----------------------------------------------------------------------
 
 
-def test_five_looks_are_the_images_and_a_pixel_to_each_side(x: Images) -> None:
-    seen = [look.reshape(-1, 28, 28) for look in tta_views(x, 5)]
+def test_first_five_views_are_the_images_and_shifts_by_a_pixel(x: Images) -> None:
     images = x.reshape(-1, 28, 28)
-    assert np.array_equal(seen[0], images)
-    assert np.array_equal(seen[1][:, :, 1:], images[:, :, :-1])
-    assert np.array_equal(seen[2][:, :, :-1], images[:, :, 1:])
-    assert np.array_equal(seen[3][:, 1:], images[:, :-1])
-    assert np.array_equal(seen[4][:, :-1], images[:, 1:])
+    shifts = [(0, 0), (0, 1), (0, -1), (1, 0), (-1, 0)]
+    for view, shift in zip(tta_views(x, 5), shifts, strict=True):
+        assert np.array_equal(view.reshape(-1, 28, 28), np.roll(images, shift, axis=(1, 2)))
 
 
-def test_the_last_two_looks_are_turned_to_either_side() -> None:
+def test_last_two_views_are_turned_to_either_side() -> None:
     bar = np.zeros((1, 28, 28), dtype=np.float32)
     bar[:, 13:15, 4:24] = 1
-    _, _, _, _, _, left, right = (
-        look.reshape(28, 28) for look in tta_views(bar.reshape(1, 784), 7)
-    )
-    for turned, degrees in ((left, 8), (right, -8)):
+    views = [view.reshape(28, 28) for view in tta_views(bar.reshape(1, 784), 7)]
+    for turned, degrees in ((views[5], 8), (views[6], -8)):
         heights = 13.5 - np.arange(28) @ turned[:, 4:24] / turned[:, 4:24].sum(axis=0)
-        slope = np.polyfit(np.arange(4, 24), heights, 1)[0]
-        assert np.rad2deg(np.arctan(slope)) == pytest.approx(degrees, abs=0.2)
-    assert right == pytest.approx(left[:, ::-1], abs=1e-6)
+        steepness = np.polyfit(np.arange(4, 24), heights, 1)[0]
+        assert np.rad2deg(np.arctan(steepness)) == pytest.approx(degrees, abs=0.2)
 
 
 @pytest.mark.parametrize("n", [0, 1, 7])
-def test_looks_keep_the_form_of_the_images(x: Images, n: int) -> None:
-    before = x.copy()
-    seen = list(tta_views(x[:n], 7))
-    assert [look.shape for look in seen] == [(n, 784)] * 7
-    assert {look.dtype for look in seen} == {np.dtype(np.float32)}
-    assert np.array_equal(x, before)
-    assert len(list(tta_views(x, 3))) == 3
+def test_views_keep_shape_and_dtype(x: Images, n: int) -> None:
+    views = list(tta_views(x[:n], 7))
+    assert [view.shape for view in views] == [(n, 784)] * 7
+    assert {view.dtype for view in views} == {np.dtype(np.float32)}
 
 
 @pytest.mark.parametrize("count", [-1, 0, 8])
 def test_one_to_seven_views(x: Images, count: int) -> None:
-    with pytest.raises(ValueError, match="expected 1 to 7 views of an image; received"):
+    with pytest.raises(ValueError, match="1 to 7 views"):
         next(tta_views(x, count))
-
-
-# --- Prefetching --------------------------------------------------------------------------------
-
-
-def running() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "prefetch"]
-
-
-@pytest.fixture(autouse=True)
-def no_thread_is_left() -> Iterator[None]:
-    yield
-    assert running() == []
-
-
-@pytest.mark.parametrize("depth", [1, 2, 5])
-@pytest.mark.parametrize("n", [0, 1, 2, 3, 50])
-def test_prefetch_keeps_items_and_order(n: int, depth: int) -> None:
-    assert list(prefetch(range(n), depth)) == list(range(n))
-
-
-def test_items_are_prepared_in_another_thread() -> None:
-    def names() -> Iterator[str]:
-        for _ in range(3):
-            yield threading.current_thread().name
-
-    assert list(prefetch(names())) == ["prefetch"] * 3
-
-
-@pytest.mark.parametrize("depth", [1, 3])
-def test_prefetch_runs_ahead_by_depth_and_not_further(depth: int) -> None:
-    prepared = 0
-    full = threading.Event()
-
-    def items() -> Iterator[int]:
-        nonlocal prepared
-        for item in range(100):
-            prepared += 1
-            if prepared == depth + 2:  # one taken, depth waiting, one in hand
-                full.set()
-            yield item
-
-    ahead = prefetch(items(), depth)
-    assert next(ahead) == 0
-    assert full.wait(10)
-    for taken in range(2, 20):
-        assert next(ahead) == taken - 1
-        assert prepared <= taken + depth + 1
-    ahead.close()
-
-
-def test_an_error_of_the_thread_is_raised_in_its_place() -> None:
-    def items() -> Iterator[int]:
-        yield 1
-        yield 2
-        raise OSError("disk on fire")
-
-    ahead = prefetch(items())
-    assert next(ahead) == 1
-    assert next(ahead) == 2
-    with pytest.raises(OSError, match="disk on fire") as caught:
-        next(ahead)
-    assert any(entry.name == "items" for entry in caught.traceback)
-    with pytest.raises(StopIteration):
-        next(ahead)
-
-
-@pytest.mark.parametrize("depth", [1, 2, 5])
-@pytest.mark.parametrize("taken", [1, 2, 10])
-def test_stopping_early_ends_the_thread(depth: int, taken: int) -> None:
-    ahead = prefetch(itertools.count(), depth)
-    assert list(itertools.islice(ahead, taken)) == list(range(taken))
-    assert len(running()) == 1
-    ahead.close()
-    assert running() == []
-
-
-def test_leaving_the_loop_ends_the_thread() -> None:
-    def first_above(limit: int) -> int | None:
-        for item in prefetch(itertools.count()):
-            if item > limit:
-                return item
-        return None
-
-    assert first_above(5) == 6
-    assert running() == []
-
-
-def test_an_error_of_the_consumer_ends_the_thread() -> None:
-    with pytest.raises(KeyboardInterrupt):
-        for _ in prefetch(itertools.count()):
-            raise KeyboardInterrupt
-    assert running() == []
-
-
-def test_nothing_starts_before_the_first_item_is_asked_for() -> None:
-    def items() -> Iterator[int]:
-        raise AssertionError("asked for")
-        yield
-
-    prefetch(items())
-    assert running() == []
-
-
-@pytest.mark.parametrize("depth", [0, -1])
-def test_depth_is_at_least_one(depth: int) -> None:
-    with pytest.raises(ValueError, match="number of items to prepare ahead"):
-        prefetch(range(3), depth)

@@ -1,0 +1,101 @@
+"""Files appear all at once or not at all, whatever stops the writing, and whatever their names."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from digits.files.atomic import WriteError, remove_unfinished, replacing, write_file
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_missing_folders_are_made(tmp_path: Path) -> None:
+    write_file(tmp_path / "runs" / "første" / "a.bin", b"abc")
+    assert (tmp_path / "runs" / "første" / "a.bin").read_bytes() == b"abc"
+
+
+def test_an_old_file_is_replaced_whole(tmp_path: Path) -> None:
+    for content in (b"a long content", b"short"):
+        write_file(str(tmp_path / "a.bin"), content)
+        assert (tmp_path / "a.bin").read_bytes() == content
+    assert names_in(tmp_path) == ["a.bin"]
+
+
+def test_an_interrupted_block_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    with pytest.raises(KeyboardInterrupt), replacing(path) as temporary:
+        temporary.write_bytes(b"half")
+        raise KeyboardInterrupt
+    assert path.read_bytes() == b"old"
+    assert names_in(tmp_path) == ["a.bin"]
+
+
+@pytest.mark.parametrize("name", ["n" * 251 + ".png", "数" * 80 + ".png", "[*?].png", "\udcff.png"])
+def test_any_name_that_a_file_may_have(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    try:
+        path.touch()
+    except OSError:
+        pytest.skip("not a name here")
+    write_file(path, b"abc")
+    assert path.read_bytes() == b"abc"
+    with replacing(path) as temporary:
+        unfinished = temporary.with_name(temporary.name)
+        os.link(temporary, temporary.with_name("kept"))
+    os.rename(tmp_path / "kept", unfinished)  # as a kill leaves it
+    remove_unfinished(path, min_age=60)
+    assert unfinished.exists()
+    remove_unfinished(path)
+    assert names_in(tmp_path) == [name]
+
+
+def test_only_what_was_left_of_this_file_is_removed(tmp_path: Path) -> None:
+    for name in (".a.npz.77-0123abcd.part", ".mine.part", ".b.npz.77-0123abcd.part", "a.npz"):
+        (tmp_path / name).touch()
+    remove_unfinished(tmp_path / "a.npz")
+    assert names_in(tmp_path) == [".b.npz.77-0123abcd.part", ".mine.part", "a.npz"]
+
+
+FULL_DISK = """
+import resource, sys
+from digits.files.atomic import write_file
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, 5_000))  # no file may grow beyond this
+try:
+    write_file(sys.argv[1], bytes(100_000))
+except OSError as error:
+    sys.exit(f"refused: {error}")
+"""
+
+
+@pytest.mark.skipif(importlib.util.find_spec("resource") is None, reason="no such limits here")
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path, root: Path) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    result = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, path],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"},
+        check=False,
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"refused: {path} cannot be written: File too large")
+    assert path.read_bytes() == b"old"
+    assert names_in(tmp_path) == ["a.bin"]
+
+
+def test_where_no_file_can_be(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "file" / "a.bin", tmp_path / "folder"):
+        with pytest.raises(WriteError, match=r"cannot be written.*choose another folder"):
+            write_file(path, b"abc")
+    assert names_in(tmp_path) == ["file", "folder"]

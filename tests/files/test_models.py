@@ -1,0 +1,345 @@
+"""Networks that come back from a file to the last bit, and files that describe no network: refused
+in one sentence, before any memory is asked for.
+"""
+
+import json
+import tracemalloc
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import DTypeLike
+
+from digits.files import models
+from digits.files.models import load_model, register_layer, save_model
+from digits.files.npz import StorageError, save_arrays
+from digits.nn.layers import BatchNormalization, Dense, Layer
+from digits.nn.sequential import Input, Sequential
+from digits.types import Array
+from two_layer_net import TwoLayerNet
+
+
+def small(*layers: Layer, dtype: DTypeLike = np.float32, **options: Any) -> Sequential:
+    stack: list[Layer | Input] = [Input((6,)), *layers, BatchNormalization(), Dense(3)]
+    return Sequential(stack, rng=np.random.default_rng(0), dtype=dtype, **options)
+
+
+# --- there and back -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["model.npz", "model", "деление 模型.npz"])
+def test_the_network_of_formulas_comes_back(
+    dtype: DTypeLike, name: str, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    network = TwoLayerNet(6, 5, 4, rng=rng, dtype=dtype)
+    network.metadata = {"recipe": "two-layer", "seed": 7, "test_accuracy": 0.9471, "note": "é"}
+    network.save(str(tmp_path / name))
+    loaded = TwoLayerNet.load(tmp_path / name)
+    assert type(loaded) is TwoLayerNet
+    assert loaded.params.flat.tobytes() == network.params.flat.tobytes()
+    assert loaded.metadata == network.metadata
+    x = rng.random((5, 6))
+    assert loaded.predict(x).tobytes() == network.predict(x).tobytes()
+    assert loaded.gradient(x, [0, 1, 2, 3, 0]).dtype == dtype  # it can be trained further
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_stack_comes_back(dtype: DTypeLike, tmp_path: Path, rng: np.random.Generator) -> None:
+    network = small(Dense(5, activation="tanh"), dtype=dtype, loss="squared_error")
+    x, t = rng.random((9, 6)), rng.integers(0, 3, 9)
+    for _ in range(3):  # moves the averages of batch normalization
+        network.loss_and_gradient(x, t)
+    network.metadata = {"recipe": "mine", "accuracy": 0.25}
+    network.save(tmp_path / "model.npz")
+    loaded = Sequential.load(tmp_path / "model.npz")
+    assert loaded.metadata == network.metadata
+    assert loaded.get_config() == network.get_config()
+    np.testing.assert_array_equal(loaded.buffers.flat, network.buffers.flat)
+    np.testing.assert_array_equal(loaded.predict(x), network.predict(x))
+    assert loaded.loss(x, t) == network.loss(x, t)
+    before = loaded.params.flat.copy()
+    loaded.params.flat[...] -= 0.1 * loaded.loss_and_gradient(x, t)[1].flat
+    assert not np.array_equal(loaded.params.flat, before)  # it can be trained further
+
+
+def test_loading_draws_no_initial_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small().save(tmp_path / "model.npz")
+
+    def never(self: Layer) -> None:
+        raise AssertionError("weights that will be overwritten")
+
+    monkeypatch.setattr(Dense, "initialize", never)
+    load_model(tmp_path / "model.npz")
+
+
+def test_the_file_is_plain_numpy_and_plain_text(tmp_path: Path) -> None:
+    """Whoever has NumPy and no copy of this library can still read the weights."""
+    network = TwoLayerNet(6, 5, 4)
+    network.save(tmp_path / "model.npz")
+    with np.load(tmp_path / "model.npz", allow_pickle=False) as arrays:
+        for name, array in network.params.items():
+            np.testing.assert_array_equal(arrays[name], array)
+    with zipfile.ZipFile(tmp_path / "model.npz") as archive:
+        header = json.loads(archive.read("header.json"))
+    assert header["network"] == {"class": "TwoLayerNet", "sizes": [6, 5, 4]}
+
+
+def test_a_network_of_another_class_is_named(tmp_path: Path) -> None:
+    TwoLayerNet(6, 5, 4).save(tmp_path / "two.npz")
+    small().save(tmp_path / "stack.npz")
+    assert isinstance(load_model(tmp_path / "two.npz"), TwoLayerNet)
+    with pytest.raises(StorageError, match=r"expected a Sequential.* a TwoLayerNet.*load_model"):
+        Sequential.load(tmp_path / "two.npz")
+    with pytest.raises(StorageError, match=r"expected a TwoLayerNet.* a Sequential.*load_model"):
+        TwoLayerNet.load(tmp_path / "stack.npz")
+
+
+@pytest.mark.parametrize("name", ["m.h5", "m.hdf5", "m.keras", "m.KERAS", "m.onnx", "m.pt"])
+def test_a_name_of_another_format_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"ending in \.npz.*export_onnx.*to_keras"):
+        small().save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_network_that_cannot_be_saved_harms_no_file(tmp_path: Path) -> None:
+    network, path = small(), tmp_path / "model.npz"
+    network.save(path)
+    before = path.read_bytes()
+    network.metadata = {"accuracy": float("nan")}
+    with pytest.raises(ValueError, match="nan"):
+        network.save(path)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["model.npz"]
+
+
+# --- layers of one's own --------------------------------------------------------------------------
+
+
+class Power(Layer):
+    """y = x ** exponent"""
+
+    def __init__(self, exponent: int) -> None:
+        super().__init__()
+        self.exponent = exponent
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        return x**self.exponent
+
+    def get_config(self) -> dict[str, Any]:
+        return {"exponent": self.exponent}
+
+
+@pytest.fixture(autouse=True)
+def same_layers_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "LAYERS", dict(models.LAYERS))
+
+
+def test_a_layer_of_ones_own_is_loaded_once_it_is_registered(tmp_path: Path) -> None:
+    network, x = small(Power(3)), np.random.default_rng(0).random((4, 6))
+    save_model(network, tmp_path / "model.npz")
+    with pytest.raises(StorageError, match=r"received 'Power': .*register_layer") as caught:
+        load_model(tmp_path / "model.npz")
+    assert "another copy" not in str(caught.value)  # there is nothing wrong with this one
+    assert register_layer(Power) is Power
+    register_layer(Power)  # a cell of a notebook that is run again
+    np.testing.assert_array_equal(load_model(tmp_path / "model.npz").predict(x), network.predict(x))
+
+
+def test_what_cannot_be_registered() -> None:
+    for no_layer in (Dense(3), dict, "Dense"):
+        with pytest.raises(ValueError, match="expected a class derived from Layer"):
+            register_layer(no_layer)  # type: ignore[type-var]
+    with pytest.raises(ValueError, match="received 'Dense': rename"):
+        register_layer(type("Dense", (Layer,), {}))
+    register_layer(Dense)
+    assert models.LAYERS["Dense"] is Dense
+
+
+# --- files that describe no network ---------------------------------------------------------------
+
+DENSE: dict[str, Any] = {"class": "Dense", "units": 3}
+GOOD: dict[str, Any] = {
+    "class": "Sequential",
+    "input_shape": [6],
+    "loss": "cross_entropy",
+    "layers": [DENSE],
+}
+
+
+def arrays(**changes: Array) -> dict[str, Array]:
+    return {"W1": np.zeros((6, 3), np.float32), "b1": np.zeros(3, np.float32), **changes}
+
+
+def written(
+    folder: Path,
+    network: Any = GOOD,
+    numbers: Mapping[str, Array] | None = None,
+    **header: Any,
+) -> Path:
+    """A model file of which anything may be wrong."""
+    path = folder / "model.npz"
+    numbers = arrays() if numbers is None else numbers
+    save_arrays(path, "model", {"network": network, "about": {}, **header}, numbers)
+    return path
+
+
+def refused(path: Path, message: str) -> None:
+    """The file is refused in one sentence that names it, with little memory."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(StorageError, match=message) as caught:
+            load_model(path)
+        assert tracemalloc.get_traced_memory()[1] < 5e6
+    finally:
+        tracemalloc.stop()
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_good_file_is_taken(tmp_path: Path) -> None:
+    assert load_model(written(tmp_path)).predict(np.zeros((1, 6))).shape == (1, 3)
+
+
+def test_the_smallest_network_without_metadata_is_loaded(tmp_path: Path) -> None:
+    sizes, network = {"class": "TwoLayerNet", "sizes": [1, 1, 1]}, TwoLayerNet(1, 1, 1)
+    save_arrays(tmp_path / "model.npz", "model", {"network": sizes}, dict(network.params))
+    loaded = load_model(tmp_path / "model.npz")
+    np.testing.assert_array_equal(loaded.params.flat, network.params.flat)
+    assert loaded.metadata == {}
+
+
+def test_arrays_that_do_not_fit_the_description(tmp_path: Path) -> None:
+    refused(written(tmp_path, numbers={}), "expected arrays W1, b1; found none")
+    refused(written(tmp_path, numbers=arrays(W2=np.zeros((3, 3)))), "found W1, W2, b1")
+    network = {"class": "TwoLayerNet", "sizes": [6, 5, 4]}
+    refused(written(tmp_path, network), "expected arrays W1, W2, b1, b2; found W1, b1")
+
+
+def layered(*layers: Any, shape: Any = (6,)) -> dict[str, Any]:
+    return {**GOOD, "layers": [*layers, {"class": "Flatten"}, DENSE], "input_shape": shape}
+
+
+BAD_DESCRIPTIONS: dict[str, Any] = {
+    "two sizes": {"class": "TwoLayerNet", "sizes": [6, 5]},
+    "sizes in words": {"class": "TwoLayerNet", "sizes": ["6", "5", "4"]},
+    "sizes with fractions": {"class": "TwoLayerNet", "sizes": [6.0, 5.0, 4.0]},
+    "size below 0": {"class": "TwoLayerNet", "sizes": [-6, -5, 4]},
+    "no units": {"class": "TwoLayerNet", "sizes": [6, 0, 4]},
+    "huge sizes": {"class": "TwoLayerNet", "sizes": [10**9, 10**9, 10]},
+    "none": None,
+    "a list": [],
+    "empty": {},
+    "another class": {**GOOD, "class": "Network"},
+    "class of another kind": {**GOOD, "class": ["Sequential"]},
+    "no loss": {key: value for key, value in GOOD.items() if key != "loss"},
+    "unknown loss": {**GOOD, "loss": "mse"},
+    "loss of another kind": {**GOOD, "loss": ["cross_entropy"]},
+    "no layers": {**GOOD, "layers": []},
+    "layers missing": {key: value for key, value in GOOD.items() if key != "layers"},
+    "layers of another kind": {**GOOD, "layers": "Dense"},
+    "layer of another kind": {**GOOD, "layers": ["Dense"]},
+    "layer without class": {**GOOD, "layers": [{"units": 3}]},
+    "no input shape": {key: value for key, value in GOOD.items() if key != "input_shape"},
+    "input shape of floats": {**GOOD, "input_shape": [6.0]},
+    "input shape below 0": {**GOOD, "input_shape": [-6]},
+    "input shape of letters": {**GOOD, "input_shape": "6"},
+    "input shape of another kind": {**GOOD, "input_shape": {"6": 6}},
+    "unknown layer": layered({"class": "Lambda", "function": "os.system('true')"}),
+    "base class": layered({"class": "Layer"}),
+    "class of builtins": layered({"class": "eval"}),
+    "class that cannot be a name": layered({"class": {"a": 1}}),
+    "unknown argument": layered({**DENSE, "hidden": 1}),
+    "argument of another kind": layered({**DENSE, "units": "3"}),
+    "fractional units": layered({**DENSE, "units": 3.0}),
+    "units missing": layered({"class": "Dense"}),
+    "units below 0": layered({**DENSE, "units": -3}),
+    "unknown activation": layered({**DENSE, "activation": "__import__"}),
+    "activation of another kind": layered({**DENSE, "activation": ["relu"]}),
+    "unknown initializer": layered({**DENSE, "kernel_initializer": "x"}),
+    "initializer of another kind": layered({**DENSE, "kernel_initializer": 3}),
+    "rate": layered({"class": "Dropout", "rate": 2}),
+    "rate of another kind": layered({"class": "Dropout", "rate": None}),
+    "scale too large": layered({"class": "Rescaling", "scale": 10**400}),
+    "mean too large": layered({"class": "Normalization", "mean": 10**400}),
+    "mean for other features": layered({"class": "Normalization", "mean": [0, 0]}),
+    "mean of another kind": layered({"class": "Normalization", "mean": {"a": 1}}),
+    "variance": layered({"class": "Normalization", "variance": -1}),
+    "target": layered({"class": "Reshape", "target_shape": [-2, -3]}),
+    "target of floats": layered({"class": "Reshape", "target_shape": [2, 3.0]}),
+    "images from rows": layered({"class": "Conv2D", "filters": 3, "kernel_size": 3}),
+    "connections": layered(
+        {"class": "Conv2D", "filters": 2, "kernel_size": 1, "connections": [[1], [2]]},
+        shape=(4, 4, 1),
+    ),
+    "ragged connections": layered(
+        {"class": "Conv2D", "filters": 2, "kernel_size": 1, "connections": [[1], [1, 0]]},
+        shape=(4, 4, 1),
+    ),
+    "huge input": {**GOOD, "input_shape": [10**12]},
+    "huge units": layered({**DENSE, "units": 10**12}),
+    "huge pieces": layered({"class": "Maxout", "units": 10**6, "pieces": 10**6}),
+    "huge images": layered(
+        {"class": "AveragePooling2D", "pool_size": [2, 20_000], "padding": "same"},
+        shape=(20_000, 20_000, 1),
+    ),
+    "huge window": layered(
+        {"class": "AveragePooling2D", "pool_size": 10_000, "padding": "same"}, shape=(28, 28, 1)
+    ),
+    "huge kernel": layered(
+        {"class": "Conv2D", "filters": 3, "kernel_size": 10**5, "padding": "same"},
+        shape=(28, 28, 1),
+    ),
+    "huge padding": layered({"class": "ZeroPadding2D", "padding": 10**6}, shape=(28, 28, 1)),
+    "huge normalization": layered({"class": "BatchNormalization"}, shape=(2, 10**12)),
+    "larger than a float": layered(
+        {"class": "MaxPooling2D", "padding": "same"}, shape=(10**400, 2, 1)
+    ),
+    "71 dimensions": layered({"class": "Reshape", "target_shape": [1] * 70 + [6]}),
+    "larger than a float, unpadded": layered({"class": "MaxPooling2D"}, shape=(10**400, 2, 1)),
+}
+
+
+@pytest.mark.parametrize("network", BAD_DESCRIPTIONS.values(), ids=BAD_DESCRIPTIONS)
+def test_descriptions_that_do_not_fit(network: Any, tmp_path: Path) -> None:
+    refused(written(tmp_path, network), "expected|cannot be built")
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        {"class": "Rescaling", "scale": float("nan")},
+        {"class": "Rescaling", "scale": 1, "offset": float("inf")},
+        {"class": "Normalization", "mean": float("nan")},
+        {"class": "BatchNormalization", "epsilon": float("inf")},
+        {"class": "Dropout", "rate": float("nan")},
+    ],
+    ids=lambda layer: layer["class"],
+)
+def test_numbers_in_a_description_that_are_not_finite(layer: Any, tmp_path: Path) -> None:
+    # What Python writes as JSON may hold NaN; `save_arrays` itself would refuse to.
+    path = written(tmp_path, layered({"class": "Flatten"}))
+    with zipfile.ZipFile(path) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    header = json.loads(contents["header.json"])
+    header["network"] = layered(layer)
+    contents["header.json"] = json.dumps(header).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+    refused(path, "expected")
+
+
+@pytest.mark.parametrize("about", [5, "mine", [1], None])
+def test_metadata_that_are_none(about: Any, tmp_path: Path) -> None:
+    refused(written(tmp_path, about=about), "expected .*header")
+
+
+def test_variances_below_0(tmp_path: Path) -> None:
+    names = ("gamma1", "beta1", "moving_mean1", "moving_variance1")
+    numbers = {**{name: -np.ones(6) for name in names}, "W2": np.zeros((6, 3)), "b2": np.zeros(3)}
+    network = {**GOOD, "layers": [{"class": "BatchNormalization"}, DENSE]}
+    refused(written(tmp_path, network, numbers), "moving_variance1 holds variances below 0")

@@ -1,0 +1,95 @@
+"""Batches are prepared by a thread of their own, in order, and the thread ends with its reader."""
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from digits.training.prefetch import prefetch
+
+
+def running() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "prefetch"]
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    yield
+    assert running() == []
+
+
+@pytest.mark.parametrize("depth", [1, 2, 5])
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 50])
+def test_prefetch_keeps_items_and_order(n: int, depth: int) -> None:
+    assert list(prefetch(range(n), depth)) == list(range(n))
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_prefetch_runs_ahead_by_depth_and_not_further(depth: int) -> None:
+    prepared = 0
+    full = threading.Event()
+
+    def items() -> Iterator[int]:
+        nonlocal prepared
+        assert threading.current_thread().name == "prefetch"
+        for item in range(100):
+            prepared += 1
+            if prepared == depth + 2:  # one taken, depth waiting, one in hand
+                full.set()
+            yield item
+
+    ahead = prefetch(items(), depth)
+    assert prepared == 0
+    assert next(ahead) == 0
+    assert full.wait(10)
+    for taken in range(2, 20):
+        assert next(ahead) == taken - 1
+        assert prepared <= taken + depth + 1
+    ahead.close()
+
+
+def test_an_error_of_the_thread_is_raised_in_its_place() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise OSError("disk on fire")
+
+    ahead = prefetch(items())
+    assert next(ahead) == 1
+    with pytest.raises(OSError, match="disk on fire"):
+        next(ahead)
+    with pytest.raises(StopIteration):
+        next(ahead)
+
+
+def break_off() -> None:
+    for item in prefetch(itertools.count()):
+        if item > 5:
+            break
+
+
+def fail() -> None:
+    for _ in prefetch(itertools.count()):
+        raise KeyboardInterrupt
+
+
+def close() -> None:
+    ahead = prefetch(itertools.count(), 5)
+    assert next(ahead) == 0
+    assert len(running()) == 1
+    ahead.close()
+
+
+@pytest.mark.parametrize("leave", [break_off, fail, close])
+def test_the_thread_ends_with_its_reader(leave: Callable[[], None]) -> None:
+    try:
+        leave()
+    except KeyboardInterrupt:
+        assert leave is fail
+    assert running() == []
+
+
+@pytest.mark.parametrize("depth", [0, -1])
+def test_depth_is_at_least_one(depth: int) -> None:
+    with pytest.raises(ValueError, match="number of items to prepare ahead"):
+        prefetch(range(3), depth)
