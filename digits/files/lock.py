@@ -39,7 +39,7 @@ class FolderInUseError(RuntimeError):
 
 @contextmanager
 def folder_lock(folder: Path) -> Iterator[bool]:
-    """Keep every other run out of `folder` until the block ends.  A missing folder is made, and
+    """Keep every other run out of `folder` until the block ends. A missing folder is made, and
     removed again if nothing has come into it.
 
     Yields whether there is a lock: on a file system without locks the run goes on without one, and
