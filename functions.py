@@ -1,15 +1,14 @@
-"""The formulas that every network in this library is made of: activations and their gradients,
-losses, label encodings and scalings, each a plain function of NumPy arrays.  Beside them stand the
-two ways to doubt a gradient: `numerical_gradient` measures every slope by hand, `gradient_check`
-measures a few random directions at once.
+"""The formulas that every network in this library is made of: activations, losses, label encodings
+and scalings, each a plain function of NumPy arrays; and two gradient checks: `numerical_gradient`
+(central differences, entry by entry) and `gradient_check` (a few random directions).
 
 Notation is that of Saito, *Deep Learning from Scratch*: `x` is an input, `y` an output, `t` the
-correct answer (the target), and the rows of a two-dimensional array are the samples of a batch.
+target, and the rows of a two-dimensional array are the samples of a batch.
 """
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -17,132 +16,102 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from digits.types import Array
 
 without_warnings = np.errstate(over="ignore", invalid="ignore")
-"""Decorates what may meet numbers too large for their type: inf and nan tell of it, no warning
-does, which would be an exception for those who run `python -W error`."""
+"""Decorator: silence NumPy's warnings of overflow; callers see inf or nan instead."""
 
 # --- activations ----------------------------------------------------------------------------------
 
+LEAKY_SLOPE = 0.2
+"""Of `leaky_relu` below 0; Keras' default."""
 
-def sigmoid(x: Array) -> Array:
+TANH_AMPLITUDE, TANH_STEEPNESS = 1.7159, 2 / 3
+"""Of `scaled_tanh` (LeCun et al. 1998, appendix A)."""
+
+
+def sigmoid(x: ArrayLike) -> Array:
     """1 / (1 + exp(-x)), element by element, in (0, 1).
 
-    Written with exp(-|x|), which can underflow but never overflow: for x < 0 numerator and
-    denominator of the textbook formula are multiplied by exp(x).  So the tails keep their relative
-    precision, without a warning.
+    Written with z = exp(-|x|), which can underflow but never overflow: for x < 0 numerator and
+    denominator of the textbook formula are multiplied by exp(x). So small results keep their
+    relative precision.
     """
+    x = np.asarray(x)
     z = np.exp(-np.abs(x))  # in [0, 1]
-    # True counts as 1, False as 0: the numerator is 1 where x >= 0, elsewhere z, which is exp(x).
-    return np.maximum(x >= 0, z) / (1 + z)
+    return np.maximum(x >= 0, z) / (1 + z)  # True counts as 1: the numerator is 1 or z
 
 
-def sigmoid_grad(x: Array) -> Array:
-    """Slope of the sigmoid: y (1 - y), with 1 - sigmoid(x) = sigmoid(-x), which loses no digits."""
-    return sigmoid(x) * sigmoid(-x)
+def sigmoid_grad(x: ArrayLike) -> Array:
+    """Derivative of the sigmoid: y (1 - y), where 1 - sigmoid(x) = sigmoid(-x) loses no digits."""
+    return sigmoid(x) * sigmoid(np.negative(x))
 
 
-def tanh(x: Array) -> Array:
+def tanh(x: ArrayLike) -> Array:
     """Hyperbolic tangent, in (-1, 1)."""
     return np.tanh(x)
 
 
-def tanh_grad(x: Array) -> Array:
-    """Slope of tanh: 1 - y^2 = 1 / cosh(x)^2, where 1 / cosh(x) = 2 z / (1 + z^2) with
-    z = exp(-|x|), which cannot overflow.
-    """
-    z = np.exp(-np.abs(x))
-    return (2 * z / (1 + z * z)) ** 2
+def scaled_tanh(x: ArrayLike) -> Array:
+    """1.7159 tanh(2x / 3), the activation of LeNet-5: 1 and -1 stay where they are."""
+    return TANH_AMPLITUDE * np.tanh(np.asarray(x) * TANH_STEEPNESS)
 
 
-def scaled_tanh(x: Array) -> Array:
-    """1.7159 tanh(2x / 3), the squashing function of LeNet-5: it leaves 1 and -1 where they are
-    (LeCun et al. 1998, appendix A).
-    """
-    return 1.7159 * np.tanh(x * (2 / 3))
-
-
-def scaled_tanh_grad(x: Array) -> Array:
-    """Slope of `scaled_tanh`, by the chain rule."""
-    return 1.7159 * (2 / 3) * tanh_grad(x * (2 / 3))
-
-
-def relu(x: Array) -> Array:
+def relu(x: ArrayLike) -> Array:
     """max(x, 0), the rectified linear unit (Nair and Hinton 2010)."""
     return np.maximum(x, np.zeros_like(x))  # NumPy compares two arrays twice as fast as array and 0
 
 
-def relu_grad(x: Array) -> Array:
-    """1 where x > 0, else 0; at the corner, x = 0, the slope from the left is taken: 0."""
+def relu_grad(x: ArrayLike) -> Array:
+    """Derivative of relu: 1 where x > 0, else 0; at x = 0 that of the left side is taken."""
     return np.greater(x, 0).astype(_float_dtype(x))
 
 
-def leaky_relu(x: Array, negative_slope: float = 0.2) -> Array:
-    """x where x > 0, else negative_slope * x (Maas et al. 2013; Keras' default slope)."""
+def leaky_relu(x: ArrayLike, negative_slope: float = LEAKY_SLOPE) -> Array:
+    """x where x > 0, else negative_slope * x (Maas et al. 2013)."""
+    x = np.asarray(x)
     return np.where(x > 0, x, negative_slope * x)
 
 
-def leaky_relu_grad(x: Array, negative_slope: float = 0.2) -> Array:
-    """1 where x > 0, else negative_slope."""
-    return np.where(x > 0, 1.0, negative_slope).astype(_float_dtype(x))
-
-
-def elu(x: Array, alpha: float = 1.0) -> Array:
+def elu(x: ArrayLike, alpha: float = 1.0) -> Array:
     """x where x > 0, else alpha (exp(x) - 1), in (-alpha, inf) (Clevert et al. 2015)."""
+    x = np.asarray(x)
     return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
 
 
-def elu_grad(x: Array, alpha: float = 1.0) -> Array:
-    """1 where x > 0, else alpha exp(x)."""
-    e = np.exp(np.minimum(x, 0))
-    return np.where(x > 0, np.ones_like(e), alpha * e)
+def softmax(x: ArrayLike) -> Array:
+    """exp(x) / sum(exp(x)) along the last axis: logits (..., k) become probabilities that sum to 1.
 
-
-def softmax(x: Array) -> Array:
-    """exp(x) / sum(exp(x)) along the last axis: scores (..., k) become probabilities that sum to 1.
-
-    Taking the largest score away first changes nothing, as numerator and denominator shrink by the
-    same factor, but now no exponent is above 0 and nothing can overflow.
+    Subtracting the largest logit changes nothing, as numerator and denominator shrink by the same
+    factor, but then no exponent is above 0 and nothing can overflow.
     """
     e = np.exp(x - np.max(x, axis=-1, keepdims=True))
     return e / np.sum(e, axis=-1, keepdims=True)
 
 
-def softmax_grad(x: Array, dy: Array) -> Array:
-    """Gradient with respect to x of any loss whose gradient with respect to y = softmax(x) is `dy`.
-
-    Every output depends on every input, so the slope is a matrix for each sample: that of y_i by
-    x_j is y_i ([i = j] - y_j), where [i = j] is 1 if i = j, else 0.  Its product with dy is all
-    that backpropagation needs: dx_j = sum over i of dy_i y_i ([i = j] - y_j), which is
-    dx = y * (dy - sum(dy * y)).
-    """
-    y = softmax(x)
-    return y * (dy - np.sum(dy * y, axis=-1, keepdims=True))
+# --- inputs and labels ----------------------------------------------------------------------------
 
 
-# --- what enters a network ------------------------------------------------------------------------
-
-
-@without_warnings  # what the type cannot hold becomes inf, and is refused as that
+@without_warnings  # what the dtype cannot hold becomes inf, and is refused as such
 def to_inputs(
     x: ArrayLike, input_size: int = 784, dtype: DTypeLike = np.float32, *, finite: bool = True
 ) -> Array:
-    """A batch of inputs as an array (n, input_size) of the given type: the one door by which images
-    enter a network.
+    """A batch of inputs as an array (n, input_size) of the given dtype: every network passes its
+    inputs through here.
 
     Raises TypeError for integers: raw pixels of 0 to 255 have to be divided by 255 first, or a
-    network trained on [0, 1] answers nonsense with great confidence.  Raises ValueError for another
-    shape, and for pixels that are NaN or infinite; with finite=False the caller promises to call
-    `require_finite` when the result is strange.
+    network trained on [0, 1] gives wrong answers with great confidence. Raises ValueError for
+    another shape, and for pixels that are NaN or infinite; with finite=False the caller promises to
+    call `require_finite` when the loss is not finite.
     """
-    x = np.asarray(x)
+    x = unmasked(x)
     if not np.issubdtype(x.dtype, np.floating):
         raise TypeError(
             f"expected inputs of a float type, scaled to [0, 1]; received {x.dtype}; "
             "load them with load_mnist(normalize=True) or divide raw pixels by 255"
         )
     if x.ndim != 2 or x.shape[1] != input_size:
+        single = "; for a single sample pass x[np.newaxis]" if x.shape == (input_size,) else ""
         raise ValueError(
             f"expected inputs of shape (n, {input_size}), a row for each sample; "
-            f"received shape {x.shape}"
+            f"received shape {x.shape}{single}"
         )
     x = x.astype(dtype, copy=False)
     if finite:
@@ -150,47 +119,51 @@ def to_inputs(
     return x
 
 
+def unmasked(x: ArrayLike) -> Array:
+    """x as an array. Raises ValueError for a masked array, whose mask arithmetic would ignore."""
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        masked = int(np.ma.getmaskarray(x).sum())
+        raise ValueError(
+            f"expected numbers everywhere; received a masked array with {masked:,} masked entries: "
+            "fill them, as in x.filled(0)"
+        )
+    return np.asarray(x)
+
+
 @without_warnings
 def require_finite(x: Array) -> None:
-    """Raise ValueError if inputs (n, ...) are not all finite numbers, saying which is the first
-    that is not.
-    """
-    # A nan or inf would make the sum of squares nan or inf: a quick glance at all of them at once.
-    # (So would enormous finite numbers, hence the closer look.)  Integers are always finite; other
-    # types are refused by `to_inputs`.
+    """Raise ValueError, naming the first bad pixel, if inputs (n, ...) are not all finite."""
+    # A nan or inf makes the sum of squares nan or inf: one quick test for all of them. (So do
+    # enormous finite numbers, hence the closer look.)
     if x.dtype.kind != "f" or math.isfinite(np.vdot(x, x)):
         return
     x = x.reshape(len(x), -1)
-    strange = np.argwhere(~np.isfinite(x))
-    if len(strange):
-        image, pixel = strange[0]
+    bad = np.argwhere(~np.isfinite(x))
+    if len(bad):
+        image, pixel = bad[0]
         raise ValueError(
             f"expected finite inputs; received {x[image, pixel]} in image {image}, pixel {pixel}, "
-            f"counted from 0, and {len(strange) - 1:,} more like it: mend or leave out such images"
+            f"counted from 0, and {len(bad) - 1:,} more like it: correct or leave out such images"
         )
 
 
 def to_one_hot(labels: ArrayLike, classes: int = 10, dtype: DTypeLike = np.float32) -> Array:
-    """Class indices (n,) become rows (n, classes) of zeros with a single 1.
+    """Class indices (n,) as rows (n, classes) of zeros with a single 1.
 
     Raises ValueError when a label is not an integer in 0 .. classes - 1.
     """
-    labels = to_labels(labels, classes)
-    return np.eye(classes, dtype=dtype)[labels]
+    return np.eye(classes, dtype=dtype)[to_labels(labels, classes)]
 
 
 def to_labels(t: ArrayLike, classes: int = 10) -> NDArray[np.intp]:
-    """The answers of a batch as class indices (n,), whether they came as indices (n,) or as one-hot
-    rows (n, classes).
+    """The targets of a batch as class indices (n,), from indices (n,) or one-hot rows (n, classes).
 
-    This is the one door by which labels enter a network; behind it there are only indices.
-
-    Raises ValueError for anything else: a wrong shape, fractions, labels out of range, rows that
-    are not one-hot.
+    Every network passes its targets through here. Raises ValueError for anything else: a wrong
+    shape, fractions, labels out of range, rows that are not one-hot.
     """
-    t = np.asarray(t)
+    t = unmasked(t)
     if t.dtype.kind not in "biuf":
-        raise ValueError(f"expected labels that are numbers; received type {t.dtype}")
+        raise ValueError(f"expected labels that are numbers; received dtype {t.dtype}")
     if t.ndim == 2 and t.shape[1] == classes:
         one_hot = np.isin(t, (0, 1)).all(axis=1) & (np.count_nonzero(t, axis=1) == 1)
         if not one_hot.all():
@@ -204,25 +177,25 @@ def to_labels(t: ArrayLike, classes: int = 10) -> NDArray[np.intp]:
             f"expected labels of shape (n,), class indices, or (n, {classes}), one-hot; "
             f"received shape {t.shape}"
         )
-    right = (t >= 0) & (t < classes)
+    valid = (t >= 0) & (t < classes)
     if t.dtype.kind == "f":
-        right &= t == np.floor(t)
-    if not right.all():
+        valid &= t == np.floor(t)
+    if not valid.all():
         raise ValueError(
-            f"expected labels that are integers 0 to {classes - 1}; received {t[~right][0]}"
+            f"expected labels that are integers 0 to {classes - 1}; received {t[~valid][0]}"
         )
-    return t.astype(np.intp)
+    return t.astype(np.intp, copy=False)
 
 
 # --- losses ---------------------------------------------------------------------------------------
 
 
-def cross_entropy_error(y: Array, t: ArrayLike) -> float:
-    """Mean of -log(probability given to the correct class): the loss as it is taught.
+def cross_entropy_error(y: ArrayLike, t: ArrayLike) -> float:
+    """Mean of -log(probability of the target class): the textbook form of the loss.
 
-    y: probabilities (n, k), or (k,) for a single sample.  t: class indices (n,) or one-hot (n, k);
-    for a single sample an index, or (k,).  A probability of 0 counts as the smallest number that
-    its type holds in full precision, so the loss is large but finite.
+    y: probabilities (n, k), or (k,) for a single sample. t: class indices (n,) or one-hot (n, k);
+    for a single sample an index, or (k,). A probability of 0 counts as the smallest normal number
+    of its dtype, so the loss is large but finite.
 
     Training uses `softmax_cross_entropy` instead: once softmax has rounded a probability to 0 or 1,
     what the gradient needs is lost.
@@ -236,68 +209,64 @@ def cross_entropy_error(y: Array, t: ArrayLike) -> float:
 
 
 def softmax_cross_entropy(x: Array, t: ArrayLike, label_smoothing: float = 0.0) -> float:
-    """Cross-entropy of softmax(x) against t, straight from the scores x (n, k), called logits.
+    """Cross-entropy of softmax(x) against t, computed from the logits x (n, k).
 
     -log(exp(x_t) / sum(exp(x))) = log(sum(exp(x))) - x_t: no probability is ever formed, so none
     can round to 0.
 
-    With label_smoothing s the answer is not all t's: every class gets s / k of it, and t the other
-    1 - s besides, which keeps a network from growing ever more certain (Szegedy et al. 2016,
-    section 7).  In the formula x_t becomes (1 - s) x_t + s mean(x).
+    With label_smoothing s every class gets s / k of the target, and t the other 1 - s besides,
+    which keeps a network from growing ever more certain (Szegedy et al. 2016, section 7). In the
+    formula x_t becomes (1 - s) x_t + s mean(x).
     """
     labels, n = _labels_for(x, t), len(x)
     x = x - np.max(x, axis=1, keepdims=True)
-    answer = x[np.arange(n), labels]
+    target = x[np.arange(n), labels]
     if label_smoothing:
-        answer = (1 - label_smoothing) * answer + label_smoothing * np.mean(x, axis=1)
-    return float(np.mean(np.log(np.sum(np.exp(x), axis=1)) - answer))
-
-
-def softmax_cross_entropy_grad(x: Array, t: ArrayLike, label_smoothing: float = 0.0) -> Array:
-    """Gradient of `softmax_cross_entropy` with respect to the scores: (y - t) / n, with t one-hot
-    (and smoothed).
-
-    Softmax and logarithm undo each other: the slope of log(sum(exp(x))) by x_j is
-    exp(x_j) / sum(exp(x)) = y_j, that of -x_t is -1 for j = t and 0 for the others.
-    """
-    return softmax_cross_entropy_with_grad(x, t, label_smoothing)[1]
+        target = (1 - label_smoothing) * target + label_smoothing * np.mean(x, axis=1)
+    return float(np.mean(np.log(np.sum(np.exp(x), axis=1)) - target))
 
 
 def softmax_cross_entropy_with_grad(
     x: Array, t: ArrayLike, label_smoothing: float = 0.0
 ) -> tuple[float, Array]:
-    """`softmax_cross_entropy` and its gradient, which have the exponentials in common."""
+    """`softmax_cross_entropy` and its gradient with respect to the logits x: (y - t) / n, with
+    y = softmax(x) and t one-hot (and smoothed). Both have the exponentials in common.
+
+    Softmax and logarithm cancel: the derivative of log(sum(exp(x))) with respect to x_j is
+    exp(x_j) / sum(exp(x)) = y_j, that of -x_t is -1 for j = t and 0 for the others.
+    """
     labels, n = _labels_for(x, t), len(x)
-    right = labels, np.arange(n)  # where the answers stand in an array (k, n)
+    at_target = labels, np.arange(n)  # the positions of the targets in an array (k, n)
     x = np.ascontiguousarray(x.T)  # (k, n): what follows goes over all samples of a class at once
     x = x - x.max(axis=0)
-    answer = x[right]  # (n,)
+    target = x[at_target]  # (n,)
     if label_smoothing:
-        answer = (1 - label_smoothing) * answer + label_smoothing * np.mean(x, axis=0)
+        target = (1 - label_smoothing) * target + label_smoothing * np.mean(x, axis=0)
     y = np.exp(x)
     total = y.sum(axis=0)
-    loss = float((np.log(total) - answer).sum() / n)
+    loss = float((np.log(total) - target).sum() / n)
     y /= n * total  # probabilities / n, from which t / n is taken away
     if label_smoothing:
         y -= label_smoothing / (n * len(y))  # len(y) is k, the number of classes
-    y[right] -= (1 - label_smoothing) / n
+    y[at_target] -= (1 - label_smoothing) / n
     return loss, y.T
 
 
-def squared_error(y: Array, t: Array) -> float:
+def squared_error(y: ArrayLike, t: ArrayLike) -> float:
     """Half the squared distance of outputs from targets, both (n, k), averaged over samples."""
-    _same_shape(y, t)
+    y, t = _same_shape(y, t)
     return float(0.5 * np.sum((y - t) ** 2) / len(y))
 
 
-def squared_error_grad(y: Array, t: Array) -> Array:
+def squared_error_grad(y: ArrayLike, t: ArrayLike) -> Array:
     """Gradient of `squared_error` with respect to y: (y - t) / n."""
-    _same_shape(y, t)
+    y, t = _same_shape(y, t)
     return (y - t) / len(y)
 
 
-def accuracy(y: Array, t: ArrayLike) -> float:
-    """Share of the samples, 0 to 1, whose largest output in y (n, k) is that of the right class."""
+def accuracy(y: ArrayLike, t: ArrayLike) -> float:
+    """Ratio of the samples, 0 to 1, whose largest output in y (n, k) is that of the target."""
+    y = np.asarray(y)
     labels = _labels_for(y, t)
     return float(np.mean(np.argmax(y, axis=1) == labels))
 
@@ -317,13 +286,15 @@ def _labels_for(y: Array, t: ArrayLike) -> NDArray[np.intp]:
     return labels
 
 
-def _same_shape(y: Array, t: Array) -> None:
+def _same_shape(y: ArrayLike, t: ArrayLike) -> tuple[Array, Array]:
+    y, t = np.asarray(y), np.asarray(t)
     real = y.dtype.kind in "iuf" and t.dtype.kind in "biuf"
     if y.shape != t.shape or y.ndim != 2 or len(y) == 0 or not real:
         raise ValueError(
             "expected outputs and targets that are real numbers of one shape (n, k), n >= 1; "
             f"received {y.dtype} {y.shape} and {t.dtype} {t.shape}"
         )
+    return y, t
 
 
 # --- scaling --------------------------------------------------------------------------------------
@@ -331,7 +302,7 @@ def _same_shape(y: Array, t: Array) -> None:
 
 @without_warnings
 def min_max_scale(x: ArrayLike) -> Array:
-    """Shift and stretch x to reach from 0 to 1; a constant x becomes zeros."""
+    """x shifted and scaled to the range 0 to 1; a constant x becomes zeros."""
     x = _to_scale(x)
     low, high = np.min(x), np.max(x)
     return np.zeros_like(x) if low == high else (x - low) / (high - low)
@@ -339,42 +310,43 @@ def min_max_scale(x: ArrayLike) -> Array:
 
 @without_warnings
 def z_score_scale(x: ArrayLike) -> Array:
-    """Shift and stretch x to mean 0 and standard deviation 1; a constant x becomes zeros."""
+    """x shifted and scaled to mean 0 and standard deviation 1; a constant x becomes zeros."""
     x = _to_scale(x)
     # A constant is recognized by its range, as rounding can give it a deviation that is not 0.
     return np.zeros_like(x) if np.min(x) == np.max(x) else (x - np.mean(x)) / np.std(x)
 
 
 def _to_scale(x: ArrayLike) -> Array:
-    x = np.asarray(x)
+    x = unmasked(x)
     if x.dtype.kind not in "biuf" or x.size == 0:
         raise ValueError(f"expected real numbers, at least one; received {x.dtype} {x.shape}")
     return x.astype(_float_dtype(x))
 
 
 def _float_dtype(x: ArrayLike) -> np.dtype[Any]:
-    """The type of x if it holds real numbers already, else float64: integers have no gradient."""
+    """The dtype of x if it is a float, else float64: integers have no gradient."""
     dtype = np.asarray(x).dtype
     return dtype if np.issubdtype(dtype, np.floating) else np.dtype(np.float64)
 
 
-# --- gradients, measured --------------------------------------------------------------------------
+# --- gradient checks ------------------------------------------------------------------------------
 
 
 def numerical_gradient(
     f: Callable[[Array], float], x: Array, h: float = 1e-4, entries: Iterable[int] | None = None
 ) -> Array:
-    """Slope of f at x along every entry of x, by central differences: (f(x + h) - f(x - h)) / (2h).
+    """Gradient of f at x by central differences, for every entry of x:
+    (f(x + h) - f(x - h)) / (2h).
 
-    x: float64 array of any shape; each entry is nudged in place and put back, also when f raises.
+    x: float64 array of any shape; each entry is changed in place and put back, also when f raises.
     `entries` restricts the work to some positions of x.ravel() (the others come back as nan),
     because the cost is two evaluations of f for every entry: right to learn from, hopeless for a
     million weights.
 
-    The error of a central difference is about h^2 f''' / 6 from the width of the step and
-    1e-16 f / h from rounding; h = 1e-4 makes these some 1e-9 and 1e-12.  In float32 rounding would
-    drown the slope, so anything but float64 is refused with a TypeError.  (*Deep Learning from
-    Scratch*, chapter 4.)
+    The error of a central difference is about h^2 f''' / 6 from the size of the step and 1e-16 f /
+    h from rounding; h = 1e-4 makes these some 1e-9 and 1e-12. In float32 the rounding would be
+    larger than the difference, so anything but float64 is refused with a TypeError. (*Deep Learning
+    from Scratch*, chapter 4.)
     """
     _require_float64(x)
     grad = np.full(x.shape, np.nan)
@@ -400,13 +372,12 @@ def directional_error(
     h: float = 1e-4,
     rng: np.random.Generator | None = None,
 ) -> float:
-    """How far a claimed gradient of f at x is from the truth: the largest relative error along
-    random directions.
+    """Largest relative error of an analytic gradient of f at x, along random directions.
 
-    Along a direction d of length 1 the slope of f is the inner product gradient . d, and it can be
-    measured with two evaluations of f whatever the size of x.  An error in any entry shows in
-    almost every direction.  The error is relative to the larger of both slopes, or, where they
-    happen to be small, to their typical size: |gradient| / sqrt(size), as the squares of d's
+    Along a direction d of length 1 the derivative of f is the inner product gradient . d, and its
+    numerical value takes two evaluations of f whatever the size of x. An error in any entry shows
+    in almost every direction. The error is relative to the larger of both derivatives, or, where
+    they happen to be small, to their typical size: |gradient| / sqrt(size), as the squares of d's
     entries are 1 / size on average.
     """
     _require_float64(x)
@@ -425,42 +396,29 @@ def directional_error(
             above = f(x)
             x[...] = start - h * d
             below = f(x)
-            measured, claimed = (above - below) / (2 * h), float(np.sum(gradient * d))
-            scale = max(abs(measured), abs(claimed), typical)
-            error = abs(measured - claimed) / scale if scale != 0 else 0.0
+            numerical, analytic = (above - below) / (2 * h), float(np.sum(gradient * d))
+            scale = max(abs(numerical), abs(analytic), typical)
+            error = abs(numerical - analytic) / scale if scale != 0 else 0.0
             worst = max(worst, error) if math.isfinite(error) else math.inf
     finally:
         x[...] = start
     return worst
 
 
-class Differentiable(Protocol):
-    """What `gradient_check` asks of a network; every network of this library has it."""
-
-    @property
-    def params(self) -> Any: ...
-
-    def astype(self, dtype: DTypeLike) -> "Differentiable": ...
-
-    def loss(self, x: Array, t: ArrayLike) -> float: ...
-
-    def gradient(self, x: Array, t: ArrayLike) -> Any: ...
-
-
 def gradient_check(
-    network: Differentiable,
+    network: Any,
     x: Array,
     t: ArrayLike,
     directions: int = 3,
     h: float = 1e-4,
     rng: np.random.Generator | None = None,
 ) -> float:
-    """Largest relative error of `network.gradient(x, t)` against the measured slope of
-    `network.loss(x, t)`.
+    """Largest relative error of `network.gradient(x, t)` against the numerical derivative of
+    `network.loss(x, t)`, for any `digits.nn.network.Network`.
 
     Works on a float64 copy of the network, over all its parameters as one vector: 2 * directions
-    forward passes for a network of any size.  A correct gradient gives about 1e-9, a formula that
-    is 1 % wrong somewhere 1e-4 to 1e-2.
+    forward passes for a network of any size. A correct gradient gives about 1e-9, a formula that is
+    1 % wrong somewhere 1e-4 to 1e-2.
     """
     network = network.astype(np.float64)
     gradient = network.gradient(x, t).flat
@@ -474,6 +432,6 @@ def _require_float64(x: Array) -> None:
     if not (isinstance(x, np.ndarray) and x.dtype == np.float64):
         received = x.dtype if isinstance(x, np.ndarray) else type(x).__name__
         raise TypeError(
-            "expected a float64 array, as differences drown in the rounding of any other type; "
+            "expected a float64 array, as differences are lost in the rounding of any other dtype; "
             f"received {received}; convert it with x.astype(numpy.float64)"
         )

@@ -1,9 +1,9 @@
 """A network of two layers with every formula written out: a hidden layer of sigmoids, an output
-layer of softmax, the gradient of the loss by backpropagation, and the same gradient measured one
-weight at a time.  It is the network of Saito, *Deep Learning from Scratch*, chapters 4 and 5, and
-the specimen for all others in this library.
+layer of softmax, the gradient of the loss by backpropagation, and the numerical gradient to compare
+it with. It is the network of Saito, *Deep Learning from Scratch*, chapters 4 and 5.
 """
 
+import copy
 import math
 from typing import Any, Self
 
@@ -29,10 +29,10 @@ from functions import (
 class TwoLayerNet(NetworkMixin):
     """x -> sigmoid(x W1 + b1) -> softmax(z1 W2 + b2) -> probabilities.
 
-    Inputs x are floats (n, input_size), in [0, 1] for images; answers t are class indices (n,) or
-    one-hot (n, output_size); both are accepted everywhere.  A wrong shape or label or a pixel that
-    is not finite raises ValueError, integer pixels TypeError.  Weights too large for their type
-    give a loss that is inf or nan, and no warning.
+    Inputs x are floats (n, input_size), in [0, 1] for images; targets t are class indices (n,) or
+    one-hot (n, output_size). A wrong shape or label or a pixel that is not finite raises
+    ValueError, integer pixels TypeError. Weights too large for their dtype give a loss that is inf
+    or nan, and no warning.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class TwoLayerNet(NetworkMixin):
         self.metadata: dict[str, Any] = {}
 
     def _forward(self, x: Array) -> tuple[Array, Array]:
-        """Hidden activations z1 and output scores a2, before softmax; shapes here for 784-50-10."""
+        """Hidden activations z1 and logits a2, before softmax; shapes here for 784-50-10."""
         params = self.params
         a1 = x @ params["W1"] + params["b1"]  # (n, 784) @ (784, 50) + (50,)
         z1 = sigmoid(a1)  # (n, 50)
@@ -82,12 +82,12 @@ class TwoLayerNet(NetworkMixin):
 
     @without_warnings
     def loss(self, x: ArrayLike, t: ArrayLike) -> float:
-        """Mean cross-entropy of the answers t under the predictions for x."""
+        """Mean cross-entropy of the predictions for x against the targets t."""
         _, a2 = self._forward(to_inputs(x, self.input_size, self.params.dtype))
         return softmax_cross_entropy(a2, t)
 
     def accuracy(self, x: ArrayLike, t: ArrayLike) -> float:
-        """Share of the samples, 0 to 1, whose most probable class is the right one."""
+        """Ratio of the samples, 0 to 1, whose most probable class is that of the target."""
         return accuracy(self.predict(x), t)
 
     def gradient(self, x: ArrayLike, t: ArrayLike) -> Parameters:
@@ -100,9 +100,9 @@ class TwoLayerNet(NetworkMixin):
         """The loss, and its gradient found by walking the forward pass backwards with the chain
         rule.
 
-        Write dv for the slope of the loss with respect to v.  Softmax and cross-entropy together
-        give da2 = (y - t) / n.  A layer a = z W + b passes on dW = z^T da, db = the sum of da over
-        the samples, dz = da W^T.  The sigmoid z = sigmoid(a) passes on da = dz z (1 - z).
+        Write dv for the gradient of the loss with respect to v. Softmax and cross-entropy together
+        give da2 = (y - t) / n. A layer a = z W + b passes on dW = z^T da, db = the sum of da over
+        the samples, dz = da W^T. The sigmoid z = sigmoid(a) passes on da = dz z (1 - z).
         """
         x, W2 = to_inputs(x, self.input_size, self.params.dtype, finite=False), self.params["W2"]
         n = len(x)
@@ -124,9 +124,9 @@ class TwoLayerNet(NetworkMixin):
         return loss, grads
 
     def activations(self, x: ArrayLike) -> list[tuple[str, Array]]:
-        """What each layer makes of x: the hidden activations, and the scores before softmax."""
+        """The outputs of each layer for x: the hidden activations, and the logits."""
         z1, a2 = self._forward(to_inputs(x, self.input_size, self.params.dtype))
-        return [("hidden", z1), ("scores", a2)]
+        return [("hidden", z1), ("logits", a2)]
 
     def numerical_gradient(self, x: ArrayLike, t: ArrayLike) -> Parameters:
         """The same gradient by central differences, in float64: the loss is evaluated twice for
@@ -142,11 +142,9 @@ class TwoLayerNet(NetworkMixin):
         return grads
 
     def astype(self, dtype: DTypeLike) -> Self:
-        """A copy with its parameters in another type: float32 trains, float64 checks."""
-        sizes = self.input_size, self.hidden_size, self.output_size
-        network = type(self)(*sizes, weight_init_std=0, dtype=dtype)
-        network.params.flat[...] = self.params.flat
-        network.metadata = dict(self.metadata)
+        """A copy with its parameters in another dtype: float32 trains, float64 checks."""
+        network = copy.deepcopy(self)
+        network.params, network.buffers = self.params.astype(dtype), self.buffers.astype(dtype)
         return network
 
     def get_config(self) -> dict[str, Any]:

@@ -10,26 +10,22 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from digits.data import synthetic_digits
-from digits.nn.convolution import (
-    AveragePooling2D,
-    Conv2D,
-    MaxPooling2D,
-    Subsampling2D,
-    ZeroPadding2D,
-)
+from digits.nn.convolution import Conv2D
+from digits.nn.layer import Layer
 from digits.nn.layers import (
     Activation,
     BatchNormalization,
     Dense,
     Dropout,
     Flatten,
-    Layer,
     Normalization,
     Rescaling,
     Reshape,
 )
 from digits.nn.network import Network
-from digits.nn.optimizers import SGD, Adam, CosineDecay, OneCycle, Optimizer
+from digits.nn.optimizers import SGD, Adam, Optimizer
+from digits.nn.pooling import AveragePooling2D, MaxPooling2D, Subsampling2D, ZeroPadding2D
+from digits.nn.schedules import CosineDecay, OneCycle
 from digits.nn.sequential import Sequential
 from digits.training.augmentation import Augmentation
 from digits.training.batches import Augment

@@ -49,7 +49,7 @@ def paper_photo(text: str, seed: int, tall: int = 110) -> Array:
         x += size * max(float((p[:, 0] + r).max()) for p, r in written) + tall * rng.uniform(
             0.3, 0.45
         )
-        base -= 0.012 * tall  # handwriting is never level
+        base -= 0.012 * tall  # nobody writes level
     height, width = round(2.2 * tall), round(x + 0.35 * tall)
     page = np.ones((height, width, 3)) * PAPER
     page *= 1 + 0.012 * _cloud(rng, height, width, 2.5)[..., None]
@@ -80,7 +80,7 @@ def _ink(paths: list[tuple[Array, Array]], height: int, width: int) -> Array:
 
 
 def _cloud(rng: np.random.Generator, height: int, width: int, blur: float) -> Array:
-    """Noise of standard deviation 1, blurred by so many pixels."""
+    """Noise of deviation 1 whose spots are so many pixels wide."""
     noise = cv2.GaussianBlur(rng.normal(size=(height, width)), (0, 0), blur)
     return noise / noise.std()
 

@@ -5,9 +5,10 @@ what the filters make of one image.  TensorFlow's tutorial "MNIST for experts".
 import numpy as np
 
 from digits import plots
-from digits.nn.convolution import Conv2D, MaxPooling2D
+from digits.nn.convolution import Conv2D
 from digits.nn.layers import Dense, Dropout, Flatten, Reshape
 from digits.nn.optimizers import Adam
+from digits.nn.pooling import MaxPooling2D
 from digits.nn.sequential import Sequential
 from train_net import load_data, train
 

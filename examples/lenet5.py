@@ -7,9 +7,10 @@ import math
 import numpy as np
 
 from digits import plots
-from digits.nn.convolution import AveragePooling2D, Conv2D, ZeroPadding2D
+from digits.nn.convolution import Conv2D
 from digits.nn.layers import Dense, Flatten, Reshape
 from digits.nn.optimizers import Adam
+from digits.nn.pooling import AveragePooling2D, ZeroPadding2D
 from digits.nn.sequential import Sequential
 from predict_image import read_digits
 from train_net import load_data, train

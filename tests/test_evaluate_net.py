@@ -15,9 +15,10 @@ from tiny_data import TEST, small_with_dropout
 from digits import evaluate as evaluate_net
 from digits import plots
 from digits.evaluate import evaluate
-from digits.nn.convolution import AveragePooling2D, Conv2D
+from digits.nn.convolution import Conv2D
 from digits.nn.layers import Dense, Flatten
 from digits.nn.network import Network
+from digits.nn.pooling import AveragePooling2D
 from digits.nn.sequential import Input, Sequential
 from digits.training.augmentation import tta_views
 from digits.types import Array

@@ -31,36 +31,21 @@ class Formula(NamedTuple):
 
     function: Callable[[Array], Array]
     exact: Callable[[Any], Any]
-    bends: float = 0.0
-    """Roundings the result may be off for each unit of |x|: where x is scaled before the formula
-    sees it, that one rounding is magnified by how steeply the logarithm of the result falls."""
 
 
 def exact_sigmoid(x: Any) -> Any:
     return 1 / (1 + mpmath.exp(-x))
 
 
-def exact_tanh_grad(x: Any) -> Any:
-    return mpmath.sech(x) ** 2
-
-
 FORMULAS = {
     "sigmoid": Formula(F.sigmoid, exact_sigmoid),
     "sigmoid_grad": Formula(F.sigmoid_grad, lambda x: exact_sigmoid(x) * exact_sigmoid(-x)),
     "tanh": Formula(F.tanh, mpmath.tanh),
-    "tanh_grad": Formula(F.tanh_grad, exact_tanh_grad),
     "scaled_tanh": Formula(F.scaled_tanh, lambda x: mpf("1.7159") * mpmath.tanh(2 * x / 3)),
-    "scaled_tanh_grad": Formula(
-        F.scaled_tanh_grad,
-        lambda x: mpf("1.7159") * 2 / 3 * exact_tanh_grad(2 * x / 3),
-        bends=2,
-    ),
     "relu": Formula(F.relu, lambda x: max(x, mpf(0))),
     "relu_grad": Formula(F.relu_grad, lambda x: mpf(x > 0)),
     "leaky_relu": Formula(F.leaky_relu, lambda x: x if x > 0 else x / 5),
-    "leaky_relu_grad": Formula(F.leaky_relu_grad, lambda x: mpf(1) if x > 0 else mpf(1) / 5),
     "elu": Formula(F.elu, lambda x: x if x > 0 else mpmath.expm1(x)),
-    "elu_grad": Formula(F.elu_grad, lambda x: mpf(1) if x > 0 else mpmath.exp(x)),
 }
 
 SMALL = np.logspace(-8, 0, 17)
@@ -71,7 +56,7 @@ POINTS = np.concatenate([-LARGE, -SMALL, [0.0], SMALL, LARGE, np.linspace(-3, 3,
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("name", FORMULAS)
 def test_activation_is_right_to_the_last_digits_from_tail_to_tail(name: str, dtype: Any) -> None:
-    function, exact, bends = FORMULAS[name]
+    function, exact = FORMULAS[name]
     x = POINTS.astype(dtype)
     y = function(x)
 
@@ -80,9 +65,8 @@ def test_activation_is_right_to_the_last_digits_from_tail_to_tail(name: str, dty
     limits = np.finfo(dtype)
     for x_i, y_i in zip(x.tolist(), y.tolist(), strict=True):
         right = exact(mpf(x_i))
-        roundings = 8 + bends * abs(x_i)
         # Below the smallest normal number there are fewer digits, and then none.
-        allowed = roundings * float(limits.eps) * abs(right) + float(limits.tiny)
+        allowed = 8 * float(limits.eps) * abs(right) + float(limits.tiny)
         assert abs(y_i - right) <= allowed, f"{name}({x_i!r}) is {mpmath.nstr(right)}, not {y_i!r}"
 
 
@@ -93,19 +77,16 @@ def test_activations_are_exact_at_the_ends(dtype: Any) -> None:
         F.sigmoid: [0, 1],
         F.sigmoid_grad: [0, 0],
         F.tanh: [-1, 1],
-        F.tanh_grad: [0, 0],
         F.relu: [0, 1e4],
         F.relu_grad: [0, 1],
         F.elu: [-1, 1e4],
-        F.elu_grad: [0, 1],
-        F.leaky_relu_grad: [dtype(0.2), 1],
     }
     for function, values in expected.items():
         assert function(ends).tolist() == values, function.__name__
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("function", [F.sigmoid, F.sigmoid_grad, F.tanh_grad])
+@pytest.mark.parametrize("function", [F.sigmoid, F.sigmoid_grad])
 def test_far_tails_keep_their_relative_accuracy(
     function: Callable[[Array], Array], dtype: Any
 ) -> None:
@@ -127,12 +108,10 @@ def test_scaled_tanh_passes_through_plus_and_minus_one() -> None:
     np.testing.assert_allclose(F.scaled_tanh(np.array([1.0, -1.0])), [1, -1], atol=2e-5)
 
 
-def test_slopes_of_leaky_relu_and_elu_can_be_chosen() -> None:
+def test_leaky_relu_and_elu_take_their_parameter() -> None:
     x = np.array([-2.0, 3.0])
     assert F.leaky_relu(x, 0.1).tolist() == [-0.2, 3]
-    assert F.leaky_relu_grad(x, 0.1).tolist() == [0.1, 1]
     np.testing.assert_allclose(F.elu(x, 0.5), [0.5 * np.expm1(-2), 3], rtol=1e-15)
-    np.testing.assert_allclose(F.elu_grad(x, 0.5), [0.5 * np.exp(-2), 1], rtol=1e-15)
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 3), (2, 3, 4, 5)])
@@ -148,51 +127,41 @@ def test_activations_keep_any_shape_and_leave_their_input_alone(
         np.testing.assert_array_equal(x, before, err_msg=name)
 
 
-@pytest.mark.parametrize("gradient", [F.relu_grad, F.leaky_relu_grad])
-def test_slopes_of_integers_are_no_integers(gradient: Callable[[Array], Array]) -> None:
-    assert gradient(np.array([-2, 3])).dtype == np.float64
+def test_derivative_of_integers_is_float() -> None:
+    assert F.relu_grad([-2, 3]).dtype == np.float64
 
 
-# --- gradients against measured slopes ------------------------------------------------------------
+@pytest.mark.parametrize("name", FORMULAS)
+def test_activations_take_lists(name: str) -> None:
+    function = FORMULAS[name].function
+    np.testing.assert_array_equal(function([1, -2.0]), function(np.array([1, -2.0])))  # type: ignore[arg-type]
 
-SLOPES: dict[str, tuple[Callable[..., Array], Callable[..., Array], dict[str, float]]] = {
-    "sigmoid": (F.sigmoid, F.sigmoid_grad, {}),
-    "tanh": (F.tanh, F.tanh_grad, {}),
-    "scaled_tanh": (F.scaled_tanh, F.scaled_tanh_grad, {}),
-    "relu": (F.relu, F.relu_grad, {}),
-    "leaky_relu": (F.leaky_relu, F.leaky_relu_grad, {}),
-    "leaky_relu, slope 0.01": (F.leaky_relu, F.leaky_relu_grad, {"negative_slope": 0.01}),
-    "elu": (F.elu, F.elu_grad, {}),
-    "elu, alpha 0.3": (F.elu, F.elu_grad, {"alpha": 0.3}),
+
+# --- derivatives against numerical ones -----------------------------------------------------------
+
+DERIVATIVES: dict[str, tuple[Callable[..., Array], Callable[..., Array]]] = {
+    "sigmoid": (F.sigmoid, F.sigmoid_grad),
+    "relu": (F.relu, F.relu_grad),
 }
 
 
-@pytest.mark.parametrize("name", SLOPES)
+@pytest.mark.parametrize("name", DERIVATIVES)
 def test_gradient_is_the_measured_slope(name: str, rng: np.random.Generator) -> None:
-    function, gradient, options = SLOPES[name]
+    function, gradient = DERIVATIVES[name]
     corners = np.array([-2e-3, -1e-3, -2e-4, 2e-4, 1e-3, 2e-3])  # no closer to 0 than h reaches
     x = np.concatenate([rng.normal(0, 2, 200), rng.uniform(-20, 20, 100), corners])
     x = x[np.abs(x) > 1.5e-4]
-    measured = F.numerical_gradient(lambda x: float(np.sum(function(x, **options))), x)
+    measured = F.numerical_gradient(lambda x: float(np.sum(function(x))), x)
     # The sum of some hundred numbers carries rounding of its own: 1e-16 * 1e3 / h.
-    np.testing.assert_allclose(gradient(x, **options), measured, rtol=1e-7, atol=1e-8)
+    np.testing.assert_allclose(gradient(x), measured, rtol=1e-7, atol=1e-8)
 
 
-@pytest.mark.parametrize("name", SLOPES)
+@pytest.mark.parametrize("name", DERIVATIVES)
 def test_gradient_at_zero_is_the_slope_from_the_left(name: str) -> None:
-    function, gradient, options = SLOPES[name]
+    function, gradient = DERIVATIVES[name]
     zero, left = np.zeros(1), np.full(1, -1e-7)
-    from_the_left = (function(zero, **options) - function(left, **options)) / 1e-7
-    np.testing.assert_allclose(gradient(zero, **options), from_the_left, atol=2e-7)
-
-
-@pytest.mark.parametrize("shape", [(5,), (4, 5), (2, 3, 4)])
-def test_softmax_gradient_is_the_measured_slope(
-    shape: tuple[int, ...], rng: np.random.Generator
-) -> None:
-    x, dy = rng.normal(0, 2, shape), rng.normal(size=shape)
-    measured = F.numerical_gradient(lambda x: float(np.sum(dy * F.softmax(x))), x)
-    np.testing.assert_allclose(F.softmax_grad(x, dy), measured, rtol=1e-7, atol=1e-9)
+    from_the_left = (function(zero) - function(left)) / 1e-7
+    np.testing.assert_allclose(gradient(zero), from_the_left, atol=2e-7)
 
 
 # --- softmax --------------------------------------------------------------------------------------
@@ -275,7 +244,7 @@ def test_the_first_pixel_that_is_no_number_is_named() -> None:
     x[8:] = np.nan
     message = (
         "^expected finite inputs; received -inf in image 7, pixel 3, counted from 0, and 5,168 more"
-        " like it: mend or leave out such images$"
+        " like it"
     )
     for refuse in (lambda: F.to_inputs(x, 4), lambda: F.require_finite(x.reshape(-1, 2, 2))):
         with pytest.raises(ValueError, match=message):
@@ -439,7 +408,6 @@ def test_smoothed_labels_are_what_they_are_taught_to_be(
     assert isinstance(together, float)
     assert abs(together - right) <= 20 * float(np.finfo(dtype).eps) * right
     assert slope.dtype == dtype
-    np.testing.assert_array_equal(slope, F.softmax_cross_entropy_grad(x, t, smoothing))
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -447,8 +415,8 @@ def test_cross_entropy_of_extreme_scores_is_exact(dtype: Any) -> None:
     x = np.array([[1e4, -1e4], [-1e4, 1e4]], dtype=dtype)
     assert F.softmax_cross_entropy(x, [0, 1]) == 0
     assert F.softmax_cross_entropy(x, [1, 0]) == 2e4
-    assert F.softmax_cross_entropy_grad(x, [1, 0]).tolist() == [[0.5, -0.5], [-0.5, 0.5]]
-    assert F.softmax_cross_entropy_grad(x, [0, 1]).tolist() == [[0, 0], [0, 0]]
+    assert F.softmax_cross_entropy_with_grad(x, [1, 0])[1].tolist() == [[0.5, -0.5], [-0.5, 0.5]]
+    assert F.softmax_cross_entropy_with_grad(x, [0, 1])[1].tolist() == [[0, 0], [0, 0]]
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -478,7 +446,7 @@ def test_probability_zero_costs_much_but_not_everything(dtype: Any) -> None:
 LOSSES: list[Callable[[Array, ArrayLike], Any]] = [
     lambda x, t: F.cross_entropy_error(F.softmax(x), t),
     F.softmax_cross_entropy,
-    F.softmax_cross_entropy_grad,
+    lambda x, t: F.softmax_cross_entropy_with_grad(x, t)[1],
     lambda x, t: F.softmax_cross_entropy_with_grad(x, t)[0],
     F.accuracy,
 ]
@@ -535,7 +503,7 @@ def test_cross_entropy_gradient_is_the_measured_slope(
 ) -> None:
     x, t = rng.normal(0, 2, (7, 10)), rng.integers(0, 10, 7)
     measured = F.numerical_gradient(lambda x: F.softmax_cross_entropy(x, t, smoothing), x)
-    claimed = F.softmax_cross_entropy_grad(x, t, smoothing)
+    claimed = F.softmax_cross_entropy_with_grad(x, t, smoothing)[1]
     np.testing.assert_allclose(claimed, measured, rtol=1e-7, atol=1e-10)
 
 
@@ -581,9 +549,8 @@ def test_squared_error_is_of_real_numbers(
 
 def test_losses_and_their_gradients_stay_in_float32(rng: np.random.Generator) -> None:
     x, t = rng.normal(size=(5, 10)).astype(np.float32), rng.integers(0, 10, 5)
-    assert F.softmax_cross_entropy_grad(x, t).dtype == np.float32
-    assert F.softmax_cross_entropy_grad(x, np.eye(10)[t]).dtype == np.float32
-    assert F.softmax_grad(x, x).dtype == np.float32
+    assert F.softmax_cross_entropy_with_grad(x, t)[1].dtype == np.float32
+    assert F.softmax_cross_entropy_with_grad(x, np.eye(10)[t])[1].dtype == np.float32
     assert F.squared_error_grad(x, F.to_one_hot(t)).dtype == np.float32
 
 
@@ -733,7 +700,7 @@ def test_only_the_entries_asked_for_are_measured() -> None:
     ],
 )
 def test_differences_are_taken_in_float64_alone(x: Any, received: str) -> None:
-    message = rf"^expected a float64 array, .* any other type; received {received}; convert it with"
+    message = rf"^expected a float64 array, .*; received {received}; convert it with"
     with pytest.raises(TypeError, match=message):
         F.numerical_gradient(lambda x: 0.0, x)
     with pytest.raises(TypeError, match=message):

@@ -12,21 +12,15 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from test_layers import CASES, noise, ready, title
 
 from digits.files.models import LAYERS
-from digits.nn.convolution import (
-    AveragePooling2D,
-    Conv2D,
-    MaxPooling2D,
-    Subsampling2D,
-    Window,
-    ZeroPadding2D,
-)
+from digits.nn.convolution import Conv2D
+from digits.nn.geometry import KernelLayer
+from digits.nn.layer import Layer
 from digits.nn.layers import (
     Activation,
     BatchNormalization,
     Dense,
     Dropout,
     Flatten,
-    Layer,
     Maxout,
     Normalization,
     Rescaling,
@@ -34,7 +28,9 @@ from digits.nn.layers import (
 )
 from digits.nn.network import Network
 from digits.nn.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from digits.nn.output import make_output
 from digits.nn.parameters import Parameters
+from digits.nn.pooling import AveragePooling2D, MaxPooling2D, Subsampling2D, ZeroPadding2D
 from digits.nn.sequential import Sequential
 from digits.recipes import RECIPES
 from digits.types import Array, Shape
@@ -84,14 +80,14 @@ def activated(name: str, x: Tensor) -> Tensor:
     return formulas[name](x)
 
 
-def bordered(layer: Window, x: Tensor, value: float = 0.0) -> Tensor:
+def bordered(layer: KernelLayer, x: Tensor, value: float = 0.0) -> Tensor:
     """x (n, channels, height, width) with the border of padding="same" as Keras defines it, the odd
     pixel last; PyTorch's own border is even.
     """
     if layer.padding == "valid":
         return x
     sides: list[int] = []
-    for size, window, stride in zip(x.shape[2:], layer.window, layer.strides, strict=True):
+    for size, window, stride in zip(x.shape[2:], layer.kernel, layer.strides, strict=True):
         missing = max((-(-size // stride) - 1) * stride + window - size, 0)
         sides = [missing // 2, missing - missing // 2, *sides]  # PyTorch begins with the last axis
     return torch.nn.functional.pad(x, sides, value=value)
@@ -100,18 +96,18 @@ def bordered(layer: Window, x: Tensor, value: float = 0.0) -> Tensor:
 def convolved(layer: Conv2D, w: Weights, x: Tensor) -> Tensor:
     W = w["W"]
     if layer.connections is not None:
-        full = torch.zeros((*layer.window, *layer.connections.shape), dtype=W.dtype)
+        full = torch.zeros((*layer.kernel, *layer.connections.shape), dtype=W.dtype)
         full[:, :, torch.tensor(layer.connections)] = W
         W = full
     x, W = bordered(layer, x.permute(0, 3, 1, 2)), W.permute(3, 2, 0, 1)
     a = torch.nn.functional.conv2d(x, W, w.get("b"), stride=layer.strides)
-    return activated(layer.activation, a.permute(0, 2, 3, 1))
+    return activated(layer.applied_activation.name, a.permute(0, 2, 3, 1))
 
 
 def averaged(layer: AveragePooling2D, x: Tensor) -> Tensor:
     def mean(x: Tensor) -> Tensor:
         x = bordered(layer, x.permute(0, 3, 1, 2))
-        return torch.nn.functional.avg_pool2d(x, layer.window, layer.strides).permute(0, 2, 3, 1)
+        return torch.nn.functional.avg_pool2d(x, layer.kernel, layer.strides).permute(0, 2, 3, 1)
 
     return mean(x) / mean(torch.ones_like(x))  # the border does not count
 
@@ -131,7 +127,7 @@ def normalized(layer: BatchNormalization, w: Weights, x: Tensor, training: bool)
 
 def pooled(layer: MaxPooling2D, x: Tensor) -> Tensor:
     x = bordered(layer, x.permute(0, 3, 1, 2), -np.inf)
-    return torch.nn.functional.max_pool2d(x, layer.window, layer.strides).permute(0, 2, 3, 1)
+    return torch.nn.functional.max_pool2d(x, layer.kernel, layer.strides).permute(0, 2, 3, 1)
 
 
 def standardised(layer: Normalization, x: Tensor) -> Tensor:
@@ -147,12 +143,12 @@ def framed(layer: ZeroPadding2D, x: Tensor) -> Tensor:
 # (our layer, its weights, inputs, training) -> outputs
 IN_TORCH: dict[type[Layer], Callable[[Any, Weights, Tensor, bool], Tensor]] = {
     Dense: lambda layer, w, x, _: activated(
-        layer.activation, torch.nn.functional.linear(x, w["W"].T, w.get("b"))
+        layer.applied_activation.name, torch.nn.functional.linear(x, w["W"].T, w.get("b"))
     ),
     Maxout: lambda layer, w, x, _: (
         (x @ w["W"] + w["b"]).reshape(len(x), layer.units, layer.pieces).max(dim=2).values
     ),
-    Activation: lambda layer, w, x, _: activated(layer.activation, x),
+    Activation: lambda layer, w, x, _: activated(layer.applied_activation.name, x),
     Flatten: lambda layer, w, x, _: torch.flatten(x, 1),
     Reshape: lambda layer, w, x, _: x.reshape(len(x), *layer.output_shape),
     Rescaling: lambda layer, w, x, _: layer.scale * x + layer.offset,
@@ -163,7 +159,7 @@ IN_TORCH: dict[type[Layer], Callable[[Any, Weights, Tensor, bool], Tensor]] = {
     MaxPooling2D: lambda layer, w, x, _: pooled(layer, x),
     AveragePooling2D: lambda layer, w, x, _: averaged(layer, x),
     Subsampling2D: lambda layer, w, x, _: activated(
-        layer.activation, w["coefficient"] * averaged(layer, x) + w["b"]
+        layer.applied_activation.name, w["coefficient"] * averaged(layer, x) + w["b"]
     ),
     ZeroPadding2D: lambda layer, w, x, _: framed(layer, x),
 }
@@ -257,7 +253,7 @@ def test_recipes(name: str, loss: str, dtype: DTypeLike, tolerance: float) -> No
     )
     if loss == "squared_error":
         assert isinstance(network, Sequential)
-        network.loss_name = loss
+        network.output = make_output(loss, 0.0, network.layers)
     x, t = digits(6, dtype)
     theirs = {name: tensor(array, slope=True) for name, array in network.params.items()}
     scores = scores_in_torch(network, theirs, tensor(x), training=False)

@@ -14,8 +14,9 @@ from digits.data.synthetic_digits import generate
 from digits.files.models import load_model
 from digits.nn.layers import Dropout
 from digits.nn.network import Network
-from digits.nn.optimizers import Adam, CosineDecay, OneCycle, Optimizer
+from digits.nn.optimizers import Adam, Optimizer
 from digits.nn.parameters import Parameters
+from digits.nn.schedules import CosineDecay, OneCycle
 from digits.nn.sequential import Sequential
 from digits.recipes import C3_SEES, MNIST_DEVIATION, MNIST_MEAN, RECIPES, Recipe
 from digits.types import Array

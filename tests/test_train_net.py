@@ -20,8 +20,9 @@ from tiny_data import TEST, TRAIN, digits, fit, without_mirrors, write_data_set
 import train_net
 from digits.nn.layers import Dense, Dropout
 from digits.nn.network import Network
-from digits.nn.optimizers import SGD, Adam, CosineDecay, Optimizer
+from digits.nn.optimizers import SGD, Adam, Optimizer
 from digits.nn.parameters import Parameters
+from digits.nn.schedules import CosineDecay
 from digits.nn.sequential import Sequential
 from digits.training.callbacks import EarlyStopping, Training
 from digits.training.checkpoints import Checkpoint

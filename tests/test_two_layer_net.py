@@ -257,8 +257,8 @@ def test_activations_lead_to_the_probabilities(
     network: TwoLayerNet, rng: np.random.Generator
 ) -> None:
     x = rng.random((7, network.input_size))
-    (hidden, z1), (scores, a2) = network.activations(x)
-    assert (hidden, scores) == ("hidden", "scores")
+    (hidden, z1), (last, a2) = network.activations(x)
+    assert (hidden, last) == ("hidden", "logits")
     assert z1.shape == (7, network.hidden_size)
     assert ((z1 > 0) & (z1 < 1)).all()
     np.testing.assert_allclose(z1 @ network.params["W2"] + network.params["b2"], a2)

@@ -1,5 +1,5 @@
-"""Stacks of matrix products of which one factor is thin, as convolutions ask for: few filters, many
-places.  They are cut into pieces of the size at which the library behind NumPy is quickest.
+"""Stacks of matrix products with one skinny factor, as in convolutions: few filters, many
+positions. They are cut into blocks of the size at which the library behind NumPy is fastest.
 """
 
 import numpy as np
@@ -7,34 +7,33 @@ import numpy as np
 from digits.types import Array
 
 SMALL = 600_000
-"""Multiplications.  OpenBLAS, the library behind NumPy, copies large factors into the order in
-which its innermost loop reads them.  That pays if each number is then read often, which those of a
-thin product are not.  Up to about this size it multiplies the numbers where they lie, and takes
-two thirds of the time.
+"""Multiplications. OpenBLAS, the library behind NumPy, copies large factors into the order in which
+its innermost loop reads them. That pays if each number is then read often, which those of a skinny
+product are not. Up to about this size it multiplies the numbers where they lie, and is 33 % faster.
 """
 
-THIN = 0.5
-"""How much a multiplication of `blocked_matmul` counts where `threads.parallel_for` asks how
-much there is to do: they are quicker than others, so more of them are worth a second thread."""
+SKINNY = 0.5
+"""How much a multiplication of `blocked_matmul` counts where `threads.parallel_for` asks how much
+there is to do: they are faster than others, so more of them are worth a second thread."""
 
 
-def blocked_matmul(a: Array, b: Array, out: Array, narrowest: int) -> None:
+def blocked_matmul(a: Array, b: Array, out: Array, min_width: int) -> None:
     """out = a @ b for stacks of matrices, (..., rows, inner) @ (..., inner, columns).
 
-    The columns are cut into equal pieces, as few as make each product at most SMALL; or not at all,
-    if those would be narrower than `narrowest`, as many little ones are no quicker.
+    The columns are cut into equal blocks, as few as make each product at most SMALL; or not at all,
+    if those would be narrower than `min_width`, as many small ones are no faster.
     """
     (rows, inner), columns = a.shape[-2:], b.shape[-1]
     fewest = max(1, -(-columns * rows * inner // SMALL))  # rounded up
-    divisors = (p for p in range(fewest, columns // narrowest + 1) if columns % p == 0)
-    pieces = next(divisors, 1)
-    # a meets every piece: (..., 1, rows, inner) @ (..., pieces, inner, columns / pieces).
-    np.matmul(a[..., np.newaxis, :, :], _cut(b, pieces), out=_cut(out, pieces))
+    divisors = (p for p in range(fewest, columns // min_width + 1) if columns % p == 0)
+    blocks = next(divisors, 1)
+    # a meets every block: (..., 1, rows, inner) @ (..., blocks, inner, columns / blocks).
+    np.matmul(a[..., np.newaxis, :, :], _cut(b, blocks), out=_cut(out, blocks))
 
 
-def _cut(x: Array, pieces: int) -> Array:
-    """(..., k, q) as (..., pieces, k, q / pieces): a view, as splitting one axis in two never takes
+def _cut(x: Array, blocks: int) -> Array:
+    """(..., k, q) as (..., blocks, k, q / blocks): a view, as splitting one axis in two never takes
     a copy.
     """
     *stack, k, q = x.shape
-    return x.reshape(*stack, k, pieces, q // pieces).swapaxes(-3, -2)
+    return x.reshape(*stack, k, blocks, q // blocks).swapaxes(-3, -2)

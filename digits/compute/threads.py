@@ -1,30 +1,32 @@
-"""Work shared between a few threads: NumPy lets go of Python's lock while it calculates, so two
-threads keep two processors busy.  There are as many as NumPy's matrix products would use by
-themselves, unless `set_threads` says otherwise; the first work worth sharing starts them.
+"""Work shared between a few threads: NumPy releases Python's lock while it calculates, so two
+threads keep two processors busy. There are as many as NumPy's matrix products use by themselves,
+unless `set_threads` says otherwise; the first work worth sharing starts them.
 
-Results for the same number of threads are the same to the last bit.  With another number sums may
+Results for the same number of threads are the same to the last bit. With another number sums may
 be taken in another order, and differ by a rounding.
 """
 
-import ctypes
+import functools
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
 from contextvars import copy_context
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
+from types import TracebackType
+from typing import Any
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from digits.types import Array
 
 WORTH_SHARING = 10_000_000
-"""Multiplications of a matrix product.  They take some 200 microseconds, several times as long as
+"""Multiplications of a matrix product. They take some 200 microseconds, several times as long as
 waking another thread."""
 
-MOST_THREADS = 1024
+MAX_THREADS = 1024
 """More than any machine has processors that share a memory so well."""
 
 ELEMENTWISE = 5
@@ -34,44 +36,43 @@ element, as in a * b: what `parallel_for` is told is counted in those of matrix 
 
 def get_threads() -> int:
     """How many threads share the work."""
-    return _team.size
+    return _pool.size
 
 
 def set_threads(count: int) -> None:
-    """Let so many threads share the work, here and in NumPy's matrix products; 1 means no helpers.
+    """Let so many threads share the work, here and in NumPy's matrix products, however busy the
+    machine is; 1 means no workers.
 
-    Raises ValueError for less than 1 or more than MOST_THREADS.
+    Raises ValueError for less than 1 or more than MAX_THREADS.
     """
-    if not 1 <= count <= MOST_THREADS:
-        raise ValueError(f"expected 1 to {MOST_THREADS:,} threads; received {count:,}")
-    _team.size = count
-    _team.count_single_threaded_blas(0)  # tells NumPy, too
+    if not 1 <= count <= MAX_THREADS:
+        raise ValueError(f"expected 1 to {MAX_THREADS:,} threads; received {count:,}")
+    _pool.set_size(count)
 
 
 def parallel_for(work: Callable[[slice], None], count: int, multiplications: float) -> None:
     """Call work(part) for slices that together are range(count), one in each thread.
 
-    `multiplications` says about how much there is to do: for a little nobody is woken.  What `work`
-    raises is raised here, after all have finished.  If the team is busy, as it is when shared work
-    calls `parallel_for` itself, the work is done here.
+    `multiplications` says about how much there is to do: for a little no thread is woken. What
+    `work` raises is raised here, after all have finished. If the pool is in use, as it is when work
+    calls `parallel_for` itself, all is done in the calling thread.
     """
-    alone = min(_team.size, count) < 2 or multiplications < WORTH_SHARING
-    if alone or not _team.free.acquire(blocking=False):
+    alone = min(_pool.size, count) < 2 or multiplications < WORTH_SHARING
+    if alone or not _pool.available.acquire(blocking=False):
         work(slice(0, count))
         return
     try:
-        _team.run(work, count)
+        _pool.run(work, count)
     finally:
-        _team.free.release()
+        _pool.available.release()
 
 
 def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
-    """The matrix product a @ b.  NumPy's own threads share a large one, or, inside
-    `single_threaded_blas`, ours do: its longer side is cut among them.
+    """The matrix product a @ b. A large one is shared by the threads of BLAS, the library behind
+    NumPy, or, inside `single_threaded_blas`, by ours: its longer side is cut among them.
     """
     (rows, inner), columns = a.shape, b.shape[1]
-    small = rows * inner * columns < WORTH_SHARING
-    if small or not _team.want_single_threaded_blas or _team.size == 1 or _BLAS is None:
+    if rows * inner * columns < WORTH_SHARING or not _pool.blas_limits or _pool.size == 1:
         return np.matmul(a, b, out=out)
     y = np.empty((rows, columns), np.result_type(a, b)) if out is None else out
 
@@ -88,25 +89,65 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
     return y
 
 
-@contextmanager
-def single_threaded_blas() -> Iterator[None]:
-    """Inside, NumPy's matrix products use one thread each, so that none waits for the others.
+class SingleThreadedBLAS:
+    """Inside `with`, NumPy's matrix products use one thread each.
 
-    Its own threads wait by asking again and again.  That is quick where nothing else runs, but on
+    The threads of BLAS wait by asking again and again. That is fast where nothing else runs, but on
     a busy machine they keep each other from working, and small products take a thousand times as
     long.
     """
-    _team.count_single_threaded_blas(+1)
-    try:
-        yield
-    finally:
-        _team.count_single_threaded_blas(-1)
+
+    def __enter__(self) -> None:
+        _pool.limit_blas(+1)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        _pool.limit_blas(-1)
 
 
-# --- helpers --------------------------------------------------------------------------------------
+class AdaptiveBLAS(SingleThreadedBLAS):
+    """Inside `with`, NumPy's matrix products use the threads of BLAS, unless other programs keep
+    the processors busy: then one thread each. Rounding may then differ; `set_threads` makes sure
+    that it does not.
+    """
+
+    def __init__(self) -> None:
+        self.calls = _Calls()
+
+    def __enter__(self) -> None:
+        limited = _pool.adaptive and _contention.found()
+        self.calls.limited.append(limited)
+        if limited:
+            super().__enter__()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.calls.limited.pop():
+            super().__exit__(kind, error, trace)
 
 
-class _Helper:
+class _Calls(threading.local):
+    """For each `with` that a thread is inside of, whether BLAS is limited there."""
+
+    def __init__(self) -> None:
+        self.limited: list[bool] = []
+
+
+single_threaded_blas = SingleThreadedBLAS()
+adaptive_blas = AdaptiveBLAS()
+
+# --- the pool -------------------------------------------------------------------------------------
+
+
+class _Worker:
     """A thread that waits for work, does it, and waits again.
 
     Its two locks are signals: closed from the start, one that is released lets one `acquire` pass
@@ -140,8 +181,8 @@ class _Helper:
         self.begin.release()
 
     def finish(self) -> BaseException | None:
-        """Wait for the end; what went wrong, if anything did.  If the thread has not even begun, as
-        the processors are busy with something else, the work is done here instead.
+        """Wait for the end; return the error, if there was one. If the worker has not started yet,
+        because the processors are busy with something else, run the work in the calling thread.
         """
         if self.begin.acquire(blocking=False):
             self._do()
@@ -151,80 +192,119 @@ class _Helper:
         return error
 
 
-class _Team:
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self.free, self.counting = threading.Lock(), threading.Lock()
-        self.helpers: list[_Helper] = []
-        self.want_single_threaded_blas = 0
+class _Pool:
+    """The workers, and how many threads BLAS uses."""
 
-    def count_single_threaded_blas(self, change: int) -> None:
-        """Note that so many more are inside `single_threaded_blas`, and tell NumPy how many threads
-        its products may use from now on.
-        """
+    def __init__(self) -> None:
+        self.adaptive = True  # until `set_threads` asks for a number
+        self.available, self.counting = threading.Lock(), threading.Lock()
+        self.workers: list[_Worker] = []
+        self.blas_limits = 0
+        """How many are inside `single_threaded_blas`."""
+
+    @functools.cached_property
+    def size(self) -> int:
+        counts = [library.num_threads for library in _blas_libraries()]
+        return max(counts) if counts else os.cpu_count() or 1
+
+    def set_size(self, count: int) -> None:
         with self.counting:
-            self.want_single_threaded_blas += change
-            _set_blas_threads(1 if self.want_single_threaded_blas else self.size)
+            self.size, self.adaptive = count, False
+            self._set_blas_threads()
+
+    def limit_blas(self, change: int) -> None:
+        """Count one more or one less inside `single_threaded_blas`, and tell BLAS."""
+        with self.counting:
+            before = self.blas_limits
+            self.blas_limits += change
+            if self.size > 1 and (before == 0 or self.blas_limits == 0):
+                self._set_blas_threads()
+
+    def _set_blas_threads(self) -> None:
+        for library in _blas_libraries():
+            library.set_num_threads(1 if self.blas_limits else self.size)
 
     def run(self, work: Callable[[slice], None], count: int) -> None:
-        """One share here, and one in each helper."""
-        shares = min(self.size, count)
-        bounds = [count * i // shares for i in range(shares + 1)]
+        """One part in the calling thread, and one in each worker."""
+        parts = min(self.size, count)
+        bounds = [count * i // parts for i in range(parts + 1)]
         own, *others = (slice(start, stop) for start, stop in pairwise(bounds))
-        while len(self.helpers) < len(others):
-            self.helpers.append(_Helper())
-        busy = self.helpers[: len(others)]
-        for helper, part in zip(busy, others, strict=True):
+        while len(self.workers) < len(others):
+            self.workers.append(_Worker())
+        busy = self.workers[: len(others)]
+        for worker, part in zip(busy, others, strict=True):
             context = copy_context()  # NumPy's errstate is the caller's there, too
-            helper.start(partial(context.run, work, part))
+            worker.start(partial(context.run, work, part))
         try:
             work(own)
         finally:
             try:
-                errors = [helper.finish() for helper in busy]
+                errors = [worker.finish() for worker in busy]
             except KeyboardInterrupt:
-                self.helpers = []  # they end what they do, and nobody asks them again
+                self.workers = []  # they finish what they do, and are never used again
                 raise
         for error in errors:
             if error is not None:
                 raise error
 
 
-# --- NumPy's own threads --------------------------------------------------------------------------
+_pool = _Pool()
 
 
-def _openblas() -> tuple[Callable[[], int], Callable[[int], None]] | None:
-    """How to ask the library behind NumPy's matrix products its number of threads, and how to tell
-    it another, if it is an OpenBLAS; any other is left alone.
-    """
-    # In the first file, a part of NumPy, a name is found if it is in any library that this file has
-    # loaded.  Not so on Windows: there OpenBLAS' own file has to be asked.
-    numpy = Path(np.__file__).parent
-    files = [*numpy.glob("_core/_multiarray_umath.*"), *numpy.parent.glob("numpy.libs/*openblas*")]
-    for file in files:
-        try:
-            library = ctypes.CDLL(str(file))
-        except OSError:
-            continue
-        for name in ("scipy_openblas_{}64_", "openblas_{}64_", "scipy_openblas_{}", "openblas_{}"):
-            if hasattr(library, name.format("set_num_threads")):
-                ask, tell = name.format("get_num_threads"), name.format("set_num_threads")
-                return getattr(library, ask), getattr(library, tell)
-    return None
+@functools.cache
+def _blas_libraries() -> list[Any]:
+    """Handles of the BLAS libraries in this process, found when first needed."""
+    np.ones((2, 2)) @ np.ones((2, 2))  # NumPy has loaded its own by now
+    return list(ThreadpoolController().select(user_api="blas").lib_controllers)
 
 
-_BLAS = _openblas()
-_team = _Team(_BLAS[0]() if _BLAS else os.cpu_count() or 1)
+# --- a busy machine -------------------------------------------------------------------------------
 
 
-def _set_blas_threads(count: int) -> None:
-    if _BLAS:
-        _BLAS[1](count)
+class _Contention:
+    """Whether other programs keep the threads of BLAS from working, measured now and then."""
+
+    INTERVAL = 0.25
+    """Seconds between measurements, which take less than a millisecond on an idle machine."""
+
+    def __init__(self) -> None:
+        self.measured_at, self.result = -1.0, False
+        self.measuring = threading.Lock()
+
+    def found(self) -> bool:
+        now = time.monotonic()
+        due = now - self.measured_at > self.INTERVAL or self.measured_at < 0
+        if due and _pool.size > 1 and self.measuring.acquire(blocking=False):
+            try:
+                self.result = self._measure()
+                self.measured_at = time.monotonic()
+            finally:
+                self.measuring.release()
+        return self.result
+
+    @staticmethod
+    def _measure() -> bool:
+        a = np.ones((128, 256), np.float32)
+
+        def seconds() -> float:
+            start = time.perf_counter()
+            for _ in range(3):
+                np.matmul(a, a.T)
+            return time.perf_counter() - start
+
+        shared = seconds()
+        with single_threaded_blas:
+            return shared > 1.5 * seconds()  # on an idle machine it is about half
+
+
+_contention = _Contention()
 
 
 def _after_fork() -> None:
-    """A forked process has none of its parent's threads."""
-    _team.helpers, _team.free, _team.counting = [], threading.Lock(), threading.Lock()
+    """A forked process has none of its parent's threads, and none that would open its locks."""
+    _pool.workers = []
+    _pool.available, _pool.counting, _pool.blas_limits = threading.Lock(), threading.Lock(), 0
+    _contention.measuring = threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):

@@ -36,7 +36,7 @@ def export_onnx(network: Network, path: str | Path) -> None:
     """
     layers = network.layer_arrays()
     input_shape, output_shape = layers[0].input_shape, layers[-1].output_shape
-    graph = _graph_of(layers)
+    graph = _graph_of(layers, network.output_activation)
     try:
         import onnx  # noqa: PLC0415  optional
     except ImportError as error:
@@ -71,7 +71,7 @@ def export_onnx(network: Network, path: str | Path) -> None:
 class Graph:
     """The operators so far; the next one takes `tensor`, what the latest of them gives.
 
-    Samples are rows of numbers (rank 1) or images (rank 3). Images are stored as in this library,
+    Samples are rows of numbers (rank 1) or images (rank 3).  Images are stored as in this library,
     (n, height, width, channels), or as ONNX's convolutions want them, (n, channels, height, width);
     they are transposed when a layer needs them otherwise than the layer before.
     """
@@ -105,7 +105,7 @@ class Graph:
         self.channels_first = False
 
 
-def _graph_of(layers: list[LayerArrays]) -> Graph:
+def _graph_of(layers: list[LayerArrays], activation: str) -> Graph:
     size = 4 * sum(array.size for layer in layers for array in layer.arrays.values())
     limit = f"weights of at most {MAX_SIZE:,} bytes in float32, as an ONNX file can hold"
     check(size <= MAX_SIZE, limit, f"{size:,}", "use a smaller network")
@@ -114,7 +114,7 @@ def _graph_of(layers: list[LayerArrays]) -> Graph:
         graph.layer = layer.name
         _add_layer(graph, layer.config, layer.arrays)
     graph.layer = "network"
-    _add_activation(graph, "softmax")
+    _add_activation(graph, activation)
     operator, inputs, _, attributes = graph.nodes.pop()
     graph.nodes.append((operator, inputs, "probabilities", attributes))
     return graph
@@ -123,7 +123,7 @@ def _graph_of(layers: list[LayerArrays]) -> Graph:
 def _add_layer(  # noqa: PLR0912, PLR0915  a table with an entry for each layer
     graph: Graph, config: Mapping[str, Any], arrays: Mapping[str, Array]
 ) -> None:
-    """What a layer does when it predicts. An operator knows its inputs by their order: `arrays`
+    """What a layer does when it predicts.  An operator knows its inputs by their order: `arrays`
     come in it already, W before b, and gamma, beta, mean, variance.
     """
     match config["class"]:

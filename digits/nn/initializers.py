@@ -1,5 +1,5 @@
-"""How the first weights are drawn: small enough not to saturate a layer, large enough that a signal
-survives many of them.  Names and arguments are those of Keras.
+"""How initial weights are drawn: small enough not to saturate a layer, large enough that a signal
+survives many of them. Names and arguments are those of Keras.
 """
 
 import math
@@ -11,7 +11,7 @@ import numpy as np
 from digits.types import Array
 
 Initializer = Callable[[tuple[int, ...], int, int, np.random.Generator], Array]
-"""(shape, fan_in, fan_out, noise) -> first weights, float64.  fan_in: how many inputs feed a unit;
+"""(shape, fan_in, fan_out, rng) -> initial weights, float64. fan_in: how many inputs feed a unit;
 fan_out: how many units an input feeds."""
 
 
@@ -42,7 +42,7 @@ class RandomNormal:
 
 @dataclass(frozen=True)
 class TruncatedNormal:
-    """A normal distribution without what lies beyond two standard deviations: those are redrawn."""
+    """A normal distribution without values beyond two standard deviations: those are redrawn."""
 
     mean: float = 0.0
     stddev: float = 0.05
@@ -76,7 +76,7 @@ def glorot_normal(
 def he_uniform(
     shape: tuple[int, ...], fan_in: int, _fan_out: int, rng: np.random.Generator
 ) -> Array:
-    """Uniform with variance 2 / fan_in: makes up for the half of the signal that relu cuts off
+    """Uniform with variance 2 / fan_in: makes up for the half of the signal that relu sets to 0
     (He et al. 2015).
     """
     limit = math.sqrt(6 / fan_in)
@@ -108,7 +108,7 @@ INITIALIZERS: dict[str, Initializer] = {
 
 
 def get_initializer(initializer: str | Initializer) -> Initializer:
-    """An initializer by its name; a function is one already, and is given back."""
+    """An initializer by its name; a function is one already."""
     if not isinstance(initializer, str):
         return initializer
     if initializer not in INITIALIZERS:

@@ -1,8 +1,9 @@
 """What every network promises, whether its formulas are written out by hand (`TwoLayerNet`) or
-stacked from layers (`Sequential`).  The training loop, the evaluation and the photo reader use
+stacked from layers (`Sequential`). The training loop, the evaluation and the photo reader use
 these members and no others, which is why one script trains everything.
 """
 
+import copy
 import html
 import sys
 from collections.abc import Callable, Sequence
@@ -39,7 +40,7 @@ class Score(NamedTuple):
 
 
 class Network(Protocol):
-    """Inputs x: float (n, 784) in [0, 1].  Answers t: class indices (n,), or one-hot (n, 10)."""
+    """Inputs x: float (n, 784) in [0, 1]. Targets t: class indices (n,), or one-hot (n, 10)."""
 
     params: Parameters
     """The trainable weights: named views of one flat vector."""
@@ -53,8 +54,11 @@ class Network(Protocol):
     """Source of the first weights and of whatever noise training needs; part of every checkpoint.
     """
 
+    output_activation: str
+    """The activation that makes predictions from the logits of the last layer: "softmax"."""
+
     metadata: dict[str, Any]
-    """Where the weights come from: recipe, data set, seed, accuracies.  Saved with them."""
+    """Where the weights come from: recipe, data set, seed, accuracies. Saved with them."""
 
     def predict(self, x: ArrayLike) -> Array:
         """Probabilities (n, 10)."""
@@ -113,18 +117,23 @@ class NetworkMixin:
     """What users call on every network: Keras' verbs, files, and how a network shows itself.
 
     The code for training and for files stands further up, as it knows every kind of network, while
-    a network knows neither.  So each function is looked up among the public names of the
+    a network knows neither. So each function is looked up among the public names of the
     package when it is called: an import at the head of this file would make the networks depend on
     what is built on top of them.
     """
 
     params: Parameters
     buffers: Parameters
+    output_activation: str = "softmax"
     loss: Callable[..., float]
     accuracy: Callable[..., float]
     layer_arrays: Callable[[], list[LayerArrays]]
     optimizer: Any = None
     """What `fit` trains with, once it has."""
+
+    def __copy__(self) -> Self:
+        """A copy shares nothing with the network: copy.copy and copy.deepcopy are the same."""
+        return copy.deepcopy(self)
 
     # --- training -----------------------------------------------------------------------------
 

@@ -1,24 +1,26 @@
-"""The rules by which a gradient changes the weights, and the schedules by which their learning rate
-falls: each a formula on one flat vector that knows nothing of layers.  Names, arguments and
-defaults are those of Keras; the papers are named with each rule.
+"""Optimizers: the rules by which a gradient changes the weights, each a formula on one flat vector
+that knows nothing of layers. Names, arguments and defaults are those of Keras; the papers are named
+with each rule.
 """
 
+import copy
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Self
 
 import numpy as np
 
 from digits.compute.threads import ELEMENTWISE, parallel_for
 from digits.nn.parameters import Parameters
+from digits.nn.schedules import check_rate
 from digits.types import Array
+from digits.validation import check
 
 Schedule = Callable[[int], float]
-"""Number of updates made so far -> learning rate of the next."""
+"""Number of updates made so far -> learning rate of the next: see `digits.nn.schedules`."""
 
 BLOCK = 131_072
-"""Vectors are updated in pieces of this many numbers: a rule reads a piece several times, and all
+"""Vectors are updated in blocks of this many numbers: a rule reads a block several times, and all
 its arrays together, some megabytes, should stay in the processor's cache while it does."""
 
 
@@ -36,8 +38,6 @@ class Optimizer:
     Raises ValueError for a number outside its range: a rate below 0, a momentum of 1, a nan.
     """
 
-    slot_names: tuple[str, ...] = ()
-
     def __init__(
         self,
         learning_rate: float | Schedule,
@@ -49,19 +49,24 @@ class Optimizer:
         ema_momentum: float = 0.99,
     ) -> None:
         if not callable(learning_rate):
-            _require_rate(learning_rate)
-        _require(0 <= weight_decay < math.inf, "a weight decay of 0 or more", weight_decay)
+            check_rate(learning_rate)
+        check(0 <= weight_decay < math.inf, "a weight decay of 0 or more", weight_decay)
         for norm in (clipnorm, global_clipnorm):
-            _require(norm is None or norm > 0, "a norm above 0 to clip at", norm)
-        _require(0 <= ema_momentum < 1, "an ema_momentum in [0, 1)", ema_momentum)
+            check(norm is None or norm > 0, "a norm above 0 to clip at", norm)
+        check(0 <= ema_momentum < 1, "an ema_momentum in [0, 1)", ema_momentum)
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.clipnorm, self.global_clipnorm = clipnorm, global_clipnorm
         self.use_ema, self.ema_momentum = use_ema, ema_momentum
         self.iterations = 0
+        self.slot_names: tuple[str, ...] = ()
+        """What the rule remembers of every weight."""
         self.slots: dict[str, Array] = {}
-        """What the rule remembers between updates, each as long as the weights: it and `iterations`
-        are all that a checkpoint has to keep."""
+        """These by name, and the average of the weights, each as long as the weights: they and
+        `iterations` are all that a checkpoint has to keep."""
+
+    def __copy__(self) -> Self:
+        return copy.deepcopy(self)  # a shallow copy would share the slots
 
     def current_learning_rate(self) -> float:
         """The learning rate that the next update will use."""
@@ -70,45 +75,46 @@ class Optimizer:
 
     @np.errstate(over="ignore", invalid="ignore")  # the next loss tells, if weights overflow
     def update(self, params: Parameters, grads: Parameters) -> None:
-        """Change `params` in place, one step down the slope.  `grads` may be scaled by clipping."""
+        """Change `params` in place, one step against the gradient, which clipping may scale."""
         self.slots = self.slots or self.empty_slots(params)
         rate = self.current_learning_rate()
         self.iterations += 1
         self._clip(grads)
-        names = (*self.slot_names, "average") if self.use_ema else self.slot_names
-        vectors = [params.flat, grads.flat, *(self.slots[name] for name in names)]
 
         def update_part(part: slice) -> None:
             scratch = np.empty(min(BLOCK, part.stop - part.start), params.dtype)
             for start in range(part.start, part.stop, BLOCK):
                 block = slice(start, min(start + BLOCK, part.stop))
-                p, g, *slots = (vector[block] for vector in vectors)
+                slots = {name: slot[block] for name, slot in self.slots.items()}
+                p, g = params.flat[block], grads.flat[block]
                 self._update_block(p, g, rate, slots, scratch[: p.size])
 
-        passes = 2 + 5 * len(self.slot_names)  # over the vectors, about
+        passes = 2 + 5 * len(self.slot_names)  # over the vectors
         parallel_for(update_part, params.flat.size, ELEMENTWISE * passes * params.flat.size)
 
     def _update_block(
-        self, p: Array, g: Array, rate: float, slots: list[Array], scratch: Array
+        self, p: Array, g: Array, rate: float, slots: dict[str, Array], scratch: Array
     ) -> None:
         if self.weight_decay:
             p *= 1 - rate * self.weight_decay
-        self._step(p, g, rate, scratch, *slots[: len(self.slot_names)])
-        if self.use_ema:  # then the average is the last slot, after those of the rule
-            # A young average would remember the first, random weights: let it forget faster.
+        self._step(p, g, rate, slots, scratch)
+        if self.use_ema:
+            # A young average would remember the initial, random weights: let it forget faster.
             keep = min(self.ema_momentum, (1 + self.iterations) / (10 + self.iterations))
-            _approach(slots[-1], p, 1 - keep, scratch)
+            _approach(slots["average"], p, 1 - keep, scratch)
 
     def empty_slots(self, params: Parameters) -> dict[str, Array]:
         """The slots as they are before the first update of `params`."""
-        slots = {name: self._first_slot(params.flat) for name in self.slot_names}
+        slots = {name: self._initial_slot(params.flat) for name in self.slot_names}
         return slots | {"average": params.flat.copy()} if self.use_ema else slots
 
-    def _first_slot(self, p: Array) -> Array:
+    def _initial_slot(self, p: Array) -> Array:
         return np.zeros_like(p)
 
-    def _step(self, p: Array, g: Array, rate: float, scratch: Array, *slots: Array) -> None:
-        """The rule itself, on one piece of the vectors: change p, and the slots, in place.
+    def _step(
+        self, p: Array, g: Array, rate: float, slots: dict[str, Array], scratch: Array
+    ) -> None:
+        """The rule itself, on one block of the vectors: change p, and the slots, in place.
 
         Formulas are taken apart so that what lies between two operations fits into `scratch`, an
         array as long as the others: making new ones would take as long as the arithmetic.
@@ -123,10 +129,10 @@ class Optimizer:
             _shorten(grads.flat, self.global_clipnorm)
 
 
-def _shorten(g: Array, longest: float) -> None:
+def _shorten(g: Array, limit: float) -> None:
     length = float(np.linalg.norm(g))
-    if length > longest:
-        g *= longest / length
+    if length > limit:
+        g *= limit / length
 
 
 def _approach(average: Array, x: Array, weight: float, scratch: Array) -> None:
@@ -145,22 +151,12 @@ def _over_root(g: Array, square: Array, rate: float, epsilon: float, scratch: Ar
     return scratch
 
 
-def _require(condition: bool, expected: str, received: object) -> None:
-    if not condition:  # a nan fails every comparison, so it ends here too
-        raise ValueError(f"expected {expected}; received {received}")
-
-
-def _require_rate(*rates: float) -> None:
-    for rate in rates:
-        _require(0 <= rate < math.inf, "a learning rate of 0 or more", rate)
-
-
 # --- rules, simplest first ------------------------------------------------------------------------
 
 
 class SGD(Optimizer):
-    """p -= rate * g.  With momentum, a velocity remembers former slopes (Polyak 1964):
-    velocity = momentum * velocity - rate * g, p += velocity.  With nesterov, the slope is felt as
+    """p -= rate * g. With momentum, a velocity remembers former gradients (Polyak 1964):
+    velocity = momentum * velocity - rate * g, p += velocity. With nesterov, the gradient acts as
     if a step ahead (Sutskever et al. 2013): p += momentum * velocity - rate * g.
     """
 
@@ -172,16 +168,18 @@ class SGD(Optimizer):
         **options: Any,
     ) -> None:
         super().__init__(learning_rate, **options)
-        _require(0 <= momentum < 1, "a momentum in [0, 1)", momentum)
+        check(0 <= momentum < 1, "a momentum in [0, 1)", momentum)
         self.momentum, self.nesterov = momentum, nesterov
         self.slot_names = ("velocity",) if momentum else ()
 
-    def _step(self, p: Array, g: Array, rate: float, scratch: Array, *slots: Array) -> None:
+    def _step(
+        self, p: Array, g: Array, rate: float, slots: dict[str, Array], scratch: Array
+    ) -> None:
         step = np.multiply(g, rate, out=scratch)
-        if not slots:
+        if not self.momentum:
             p -= step
             return
-        (velocity,) = slots
+        velocity = slots["velocity"]
         velocity *= self.momentum
         velocity -= step
         if self.nesterov:
@@ -193,11 +191,9 @@ class SGD(Optimizer):
 
 
 class Adagrad(Optimizer):
-    """Each weight has a rate of its own, which falls with the squared slopes it has seen
+    """Each weight has a rate of its own, which falls with its squared gradients so far
     (Duchi et al. 2011).
     """
-
-    slot_names = ("accumulator",)
 
     def __init__(
         self,
@@ -207,25 +203,28 @@ class Adagrad(Optimizer):
         **options: Any,
     ) -> None:
         super().__init__(learning_rate, **options)
-        _require(
+        check(
             0 <= initial_accumulator_value < math.inf,
             "a value of 0 or more to start with",
             initial_accumulator_value,
         )
-        _require(0 <= epsilon < math.inf, "an epsilon of 0 or more", epsilon)
+        check(0 <= epsilon < math.inf, "an epsilon of 0 or more", epsilon)
         self.initial_accumulator_value, self.epsilon = initial_accumulator_value, epsilon
+        self.slot_names = ("accumulator",)
 
-    def _first_slot(self, p: Array) -> Array:
+    def _initial_slot(self, p: Array) -> Array:
         return np.full_like(p, self.initial_accumulator_value)
 
-    def _step(self, p: Array, g: Array, rate: float, scratch: Array, *slots: Array) -> None:
-        (accumulator,) = slots
+    def _step(
+        self, p: Array, g: Array, rate: float, slots: dict[str, Array], scratch: Array
+    ) -> None:
+        accumulator = slots["accumulator"]
         accumulator += np.multiply(g, g, out=scratch)
         p -= _over_root(g, accumulator, rate, self.epsilon, scratch)
 
 
 class RMSprop(Optimizer):
-    """Adagrad that forgets: the squared slopes are averaged over the latest 1 / (1 - rho) updates
+    """Adagrad that forgets: it averages squared gradients over the latest 1 / (1 - rho) updates
     (Tieleman and Hinton 2012, lecture 6.5).
     """
 
@@ -238,19 +237,21 @@ class RMSprop(Optimizer):
         **options: Any,
     ) -> None:
         super().__init__(learning_rate, **options)
-        _require(0 <= rho < 1, "a rho in [0, 1)", rho)
-        _require(0 <= momentum < 1, "a momentum in [0, 1)", momentum)
-        _require(0 <= epsilon < math.inf, "an epsilon of 0 or more", epsilon)
+        check(0 <= rho < 1, "a rho in [0, 1)", rho)
+        check(0 <= momentum < 1, "a momentum in [0, 1)", momentum)
+        check(0 <= epsilon < math.inf, "an epsilon of 0 or more", epsilon)
         self.rho, self.momentum, self.epsilon = rho, momentum, epsilon
         self.slot_names = ("square", "velocity") if momentum else ("square",)
 
-    def _step(self, p: Array, g: Array, rate: float, scratch: Array, *slots: Array) -> None:
-        square = slots[0]
+    def _step(
+        self, p: Array, g: Array, rate: float, slots: dict[str, Array], scratch: Array
+    ) -> None:
+        square = slots["square"]
         np.multiply(g, g, out=scratch)
         _approach(square, scratch, 1 - self.rho, scratch)
         step = _over_root(g, square, rate, self.epsilon, scratch)
         if self.momentum:
-            velocity = slots[1]
+            velocity = slots["velocity"]
             velocity *= self.momentum
             velocity += step
             step = velocity
@@ -258,18 +259,16 @@ class RMSprop(Optimizer):
 
 
 class Adam(Optimizer):
-    """Averages m of the slopes and v of their squares, both corrected for having started at 0;
-    a weight moves by about the rate, wherever its slope is steady (Kingma and Ba 2015).  Update t:
+    """Averages m of the gradients and v of their squares, both corrected for having started at 0;
+    a weight moves by about the rate, where its gradient is steady (Kingma and Ba 2015). Update t:
 
         m = beta_1 m + (1 - beta_1) g,    v = beta_2 v + (1 - beta_2) g^2,
         p -= rate sqrt(1 - beta_2^t) / (1 - beta_1^t) m / (sqrt(v) + epsilon)
 
-    where epsilon is the "epsilon hat" just before the paper's section 2.1, as in Keras.  The slots
+    where epsilon is the "epsilon hat" just before the paper's section 2.1, as in Keras. The slots
     keep m / (1 - beta_1) and v / (1 - beta_2), to which g and g^2 are added as they are: what is
     missing is the same for all weights, so it goes into the rate and epsilon, once.
     """
-
-    slot_names = ("m", "v")
 
     def __init__(
         self,
@@ -280,13 +279,16 @@ class Adam(Optimizer):
         **options: Any,
     ) -> None:
         super().__init__(learning_rate, **options)
-        _require(0 <= beta_1 < 1, "a beta_1 in [0, 1)", beta_1)
-        _require(0 <= beta_2 < 1, "a beta_2 in [0, 1)", beta_2)
-        _require(0 <= epsilon < math.inf, "an epsilon of 0 or more", epsilon)
+        check(0 <= beta_1 < 1, "a beta_1 in [0, 1)", beta_1)
+        check(0 <= beta_2 < 1, "a beta_2 in [0, 1)", beta_2)
+        check(0 <= epsilon < math.inf, "an epsilon of 0 or more", epsilon)
         self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
+        self.slot_names = ("m", "v")
 
-    def _step(self, p: Array, g: Array, rate: float, scratch: Array, *slots: Array) -> None:
-        m, v = slots
+    def _step(
+        self, p: Array, g: Array, rate: float, slots: dict[str, Array], scratch: Array
+    ) -> None:
+        m, v = slots["m"], slots["v"]
         m *= self.beta_1
         m += g
         v *= self.beta_2
@@ -311,103 +313,3 @@ class AdamW(Adam):
         **options: Any,
     ) -> None:
         super().__init__(learning_rate, weight_decay=weight_decay, **options)
-
-
-# --- schedules ------------------------------------------------------------------------------------
-# A constant rate needs none: a plain number is one.
-
-
-@dataclass(frozen=True)
-class PiecewiseConstantDecay:
-    """A rate that falls in steps: values[i] until update boundaries[i], then the next."""
-
-    boundaries: Sequence[int]
-    values: Sequence[float]
-
-    def __post_init__(self) -> None:
-        _require(
-            len(self.values) == len(self.boundaries) + 1,
-            f"{len(self.boundaries) + 1} values for {len(self.boundaries)} boundaries",
-            len(self.values),
-        )
-        _require_rate(*self.values)
-
-    def __call__(self, step: int) -> float:
-        return self.values[sum(step > boundary for boundary in self.boundaries)]
-
-
-@dataclass(frozen=True)
-class ExponentialDecay:
-    """initial_learning_rate * decay_rate ^ (step / decay_steps); in whole steps with staircase."""
-
-    initial_learning_rate: float
-    decay_steps: int
-    decay_rate: float
-    staircase: bool = False
-
-    def __post_init__(self) -> None:
-        _require_rate(self.initial_learning_rate)
-        _require(self.decay_steps > 0, "decay_steps above 0", self.decay_steps)
-        _require(0 < self.decay_rate <= 1, "a decay_rate above 0 and at most 1", self.decay_rate)
-
-    def __call__(self, step: int) -> float:
-        power = step / self.decay_steps
-        return self.initial_learning_rate * self.decay_rate ** (
-            math.floor(power) if self.staircase else power
-        )
-
-
-@dataclass(frozen=True)
-class CosineDecay:
-    """Half a cosine wave from initial_learning_rate down to alpha times it (Loshchilov and Hutter
-    2017); with warmup_target, first a straight line up to it, and the wave falls from there.
-    """
-
-    initial_learning_rate: float
-    decay_steps: int
-    alpha: float = 0.0
-    warmup_target: float | None = None
-    warmup_steps: int = 0
-
-    def __post_init__(self) -> None:
-        _require_rate(self.initial_learning_rate, self.warmup_target or 0)
-        _require(self.decay_steps > 0, "decay_steps above 0", self.decay_steps)
-        _require(0 <= self.alpha <= 1, "an alpha in [0, 1]", self.alpha)
-
-    def __call__(self, step: int) -> float:
-        top = self.initial_learning_rate if self.warmup_target is None else self.warmup_target
-        if self.warmup_target is not None:
-            if step < self.warmup_steps:
-                start = self.initial_learning_rate
-                return start + (top - start) * step / self.warmup_steps
-            step -= self.warmup_steps
-        wave = 0.5 * (1 + math.cos(math.pi * min(step, self.decay_steps) / self.decay_steps))
-        return top * (self.alpha + (1 - self.alpha) * wave)
-
-
-@dataclass(frozen=True)
-class OneCycle:
-    """One wave up and one down (Smith 2018), both along half a cosine: up from
-    start * max_learning_rate to max_learning_rate in the share `warmup` of all steps, then to 0.
-    """
-
-    max_learning_rate: float
-    total_steps: int
-    warmup: float = 0.2
-    start: float = 0.04
-
-    def __post_init__(self) -> None:
-        _require_rate(self.max_learning_rate, self.start)
-        _require(self.total_steps > 0, "total_steps above 0", self.total_steps)
-        _require(0 <= self.warmup < 1, "a warm-up in [0, 1), a share of all steps", self.warmup)
-
-    def __call__(self, step: int) -> float:
-        done = min(step / self.total_steps, 1.0)
-        if done < self.warmup:
-            wave = 0.5 * (1 - math.cos(math.pi * done / self.warmup))
-            return self.max_learning_rate * (self.start + (1 - self.start) * wave)
-        return (
-            self.max_learning_rate
-            * 0.5
-            * (1 + math.cos(math.pi * (done - self.warmup) / (1 - self.warmup)))
-        )

@@ -1,4 +1,4 @@
-"""All the weights of a network as one flat vector, with a named and shaped view of each part.  The
+"""All the weights of a network as one flat vector, with a named and shaped view of each part. The
 views are what the formulas read (`params["W1"]`), the vector is what optimizers, checkpoints and
 gradient checks work on (`params.flat`): the same memory, so there is nothing to keep in step.
 """
@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from digits.types import Array
+from digits.types import Array, Shape
 
-MOST = 2**28
-"""Numbers in one vector, 1 GB in float32.  Training takes several such vectors."""
+MAX_SIZE = 2**28
+"""Numbers in one vector, 1 GB in float32. Training takes several such vectors."""
 
 
 class Parameters(Mapping[str, Array]):
@@ -24,39 +24,41 @@ class Parameters(Mapping[str, Array]):
     ((784, 50), (39250,))
 
     The arrays can be written, in place or by assignment: `params["W1"] -= 0.1 * grads["W1"]` and
-    `params["W1"] = W` both copy into the view, and never cut its tie to the vector.
+    `params["W1"] = W` both copy into the view, so it stays a part of the vector.
 
-    Raises ValueError for a type other than float32 and float64, for sizes that are not whole
-    numbers above 0, and, before any memory is asked for, for more than MOST numbers.
+    Raises ValueError for a dtype other than float32 and float64, for sizes that are not integers
+    above 0, and, before any memory is asked for, for more than MAX_SIZE numbers.
     """
 
-    def __init__(
-        self, shapes: Mapping[str, tuple[int, ...]], dtype: DTypeLike = np.float32
-    ) -> None:
+    def __init__(self, shapes: Mapping[str, Shape], dtype: DTypeLike = np.float32) -> None:
         if np.dtype(dtype) not in (np.float32, np.float64):
-            raise ValueError(f"expected parameters of type float32 or float64; received {dtype}")
+            raise ValueError(f"expected parameters of dtype float32 or float64; received {dtype}")
         for name, shape in shapes.items():
             if not all(isinstance(size, int | np.integer) and size > 0 for size in shape):
                 raise ValueError(
-                    f"expected {name} of a shape of whole numbers above 0; received {shape}"
+                    f"expected {name} of a shape of integers above 0; received {shape}"
                 )
         size = sum(math.prod(map(int, shape)) for shape in shapes.values())
-        if size > MOST:
+        if size > MAX_SIZE:
             raise ValueError(
-                f"expected at most {MOST:,} parameters; received {size:,}, which would take "
+                f"expected at most {MAX_SIZE:,} parameters; received {size:,}, which would take "
                 f"{size * np.dtype(dtype).itemsize / 1e9:,.1f} GB, and several times that while "
                 "they are trained: use fewer units"
             )
-        self.__setstate__((dict(shapes), np.zeros(size, dtype)))  # from here on as if unpickled
+        self._make_views(dict(shapes), np.zeros(size, dtype))
 
-    def __getstate__(self) -> tuple[dict[str, tuple[int, ...]], Array]:
-        """What copying and pickling take along: not the views, which would come back as arrays of
-        their own.
-        """
+    def __getstate__(self) -> tuple[dict[str, Shape], Array]:
+        """What pickling takes along: not the views, which would become arrays of their own."""
         return self.shapes, self.flat
 
-    def __setstate__(self, state: tuple[dict[str, tuple[int, ...]], Array]) -> None:
-        self.shapes, self.flat = state
+    def __setstate__(self, state: tuple[dict[str, Shape], Array]) -> None:
+        self._make_views(*state)
+
+    def __copy__(self) -> "Parameters":
+        return self.copy()
+
+    def _make_views(self, shapes: dict[str, Shape], flat: Array) -> None:
+        self.shapes, self.flat = shapes, flat
         self._views: dict[str, Array] = {}
         start = 0
         for name, shape in self.shapes.items():
@@ -86,7 +88,7 @@ class Parameters(Mapping[str, Array]):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Type of the vector, and of every view."""
+        """That of the vector, and of every view."""
         return self.flat.dtype
 
     def zeros_like(self) -> "Parameters":
@@ -94,7 +96,7 @@ class Parameters(Mapping[str, Array]):
         return Parameters(self.shapes, self.dtype)
 
     def astype(self, dtype: DTypeLike) -> "Parameters":
-        """A copy in another type."""
+        """A copy in another dtype."""
         other = Parameters(self.shapes, dtype)
         other.flat[...] = self.flat
         return other

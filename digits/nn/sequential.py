@@ -1,5 +1,5 @@
-"""A network as a stack of layers: what one gives, the next one takes, and the slopes go back the
-same way.  It keeps the contract of `digits.nn.network.Network`, as `TwoLayerNet` does.
+"""A network as a stack of layers: the outputs of one are the inputs of the next, and gradients go
+back the same way. It keeps the contract of `digits.nn.network.Network`, as `TwoLayerNet` does.
 
 >>> from digits.nn.layers import Dense
 >>> network = Sequential([Dense(300, activation="relu"), Dense(100, activation="relu"), Dense(10)])
@@ -9,45 +9,33 @@ same way.  It keeps the contract of `digits.nn.network.Network`, as `TwoLayerNet
 
 import copy
 import math
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from digits.compute.memory import keep_freed_memory
-from digits.compute.threads import single_threaded_blas
-from digits.nn.layers import Activation, Dense, Layer
+from digits.compute.threads import adaptive_blas, single_threaded_blas
+from digits.nn.layer import Layer
+from digits.nn.losses import Loss
 from digits.nn.network import LayerArrays, NetworkMixin
+from digits.nn.output import loss_config, make_output
 from digits.nn.parameters import Parameters
 from digits.types import Array, Shape
 from digits.validation import check, positive_int
-from functions import (
-    accuracy,
-    numerical_gradient,
-    require_finite,
-    softmax,
-    softmax_cross_entropy,
-    softmax_cross_entropy_with_grad,
-    softmax_grad,
-    squared_error,
-    squared_error_grad,
-    to_inputs,
-    to_one_hot,
-    without_warnings,
-)
+from functions import numerical_gradient, require_finite, to_inputs, unmasked, without_warnings
 
-keep_freed_memory()  # once, for all the networks to come
-
-LOSSES = ("cross_entropy", "squared_error")
-
-PIECE = 250
+PREDICT_BATCH_SIZE = 250
 """Images that `predict` takes at a time, so that the memory it needs does not grow with their
 number."""
 
-MOST_OUTPUTS = 2**22
-"""Numbers that a layer may make of one image.  More is a mistake, or a file that means harm."""
+MAX_OUTPUTS = 2**22
+"""Numbers that a layer may make of one image. More is a mistake, or a file that means harm."""
+
+MAX_RANK = 16
+"""Dimensions of one input or output. NumPy's arrays have 64, some of which a layer adds."""
 
 
 class Input:
@@ -60,49 +48,59 @@ class Input:
 
 
 class Sequential(NetworkMixin):
-    """A stack of layers that ends in probabilities.
+    """A stack of layers.
 
-    Inputs are floats (n, 784), or (n, *shape) after `Input(shape)`; answers t are class indices
-    (n,) or one-hot (n, classes).  The last layer gives a score for each class and the network
-    itself takes their softmax; a softmax at the end of `layers` is understood as that one.
+    Inputs are floats (n, 784), or (n, *shape) after `Input(shape)`; targets t are class indices
+    (n,) or one-hot (n, classes). The last layer gives a logit for each class and the network itself
+    takes their softmax; a softmax at the end of `layers` is understood as that one. Two classes
+    need only one output, `Dense(1, activation="sigmoid")`: then predictions are (n, 1).
 
-    loss: "cross_entropy", or "squared_error" of the probabilities.
-    label_smoothing: share of the cross-entropy's answer that is spread over all classes.
+    loss: "cross_entropy"; "squared_error" of the probabilities; or a loss of `digits.nn.losses` (or
+        its name), with which predictions are the outputs of the last layer as they are, and targets
+        whatever it takes.
+    label_smoothing: fraction of the cross-entropy's target that is spread over all classes.
 
     Raises ValueError if a layer cannot take what the one before it gives, for a wrong shape or
-    label or a pixel that is not finite; TypeError for integer pixels.  Weights too large for their
-    type give a loss that is inf or nan, and no warning.
+    label or a pixel that is not finite; TypeError for integer pixels. Weights too large for their
+    dtype give a loss that is inf or nan, and no warning.
+
+    Several threads may call `predict`, `loss`, `accuracy` and `gradient` at once. Training, with
+    `loss_and_gradient`, is for one thread at a time.
     """
 
     def __init__(
         self,
         layers: Sequence[Layer | Input],
         *,
-        loss: str = "cross_entropy",
+        loss: str | Loss = "cross_entropy",
         label_smoothing: float = 0.0,
         rng: np.random.Generator | None = None,
         dtype: DTypeLike = np.float32,
         initialize: bool = True,
     ) -> None:
-        if loss not in LOSSES:
-            raise ValueError(f"expected a loss among {', '.join(LOSSES)}; received {loss!r}")
-        check(0 <= label_smoothing < 1, "a label_smoothing in [0, 1)", label_smoothing)
+        keep_freed_memory()
         self.loss_name, self.label_smoothing = loss, label_smoothing
         self.rng = np.random.default_rng() if rng is None else rng
         self.input_shape, self.layers = _built(layers)
-        self.classes = self.layers[-1].output_shape[0]
-        names = _names(self.layers)
+        self.output = make_output(loss, label_smoothing, self.layers)
+        self.output_activation = self.output.activation.name
+        self.classes = self.layers[-1].output_shape[-1]
+        names = _array_names(self.layers)
         self.params = Parameters(_shapes(names, "weight_shapes"), dtype)
         self.buffers = Parameters(_shapes(names, "buffer_shapes"), dtype)
-        self.grads = self.params.zeros_like()
         self.metadata: dict[str, Any] = {}
-        # Threads of ours and NumPy's own would stand in each other's way.
-        shared = any(layer.shares_work for layer in self.layers)
-        self._products = single_threaded_blas if shared else nullcontext
-
         # The first layer with weights, where `backward` may end.
         self.first = next((i for i, layer in enumerate(self.layers) if layer.weight_shapes), 0)
-        for i, (layer, own) in enumerate(names):
+        self._bind()
+        if initialize:
+            for layer in self.layers:
+                layer.initialize()
+
+    def _bind(self) -> None:
+        """Give the layers their views of `params`, of `buffers`, and of new gradients."""
+        self.grads = self.params.zeros_like()
+        self._gradient_lock = threading.Lock()
+        for i, (layer, own) in enumerate(_array_names(self.layers)):
             layer.needs_dx = i > self.first
             layer.bind(
                 {name: self.params[own[name]] for name in layer.weight_shapes},
@@ -111,49 +109,58 @@ class Sequential(NetworkMixin):
                 self.rng,
                 self.params.dtype,
             )
-            if initialize:
-                layer.initialize()
+        # Threads of ours and those of BLAS would stand in each other's way.
+        shared = any(layer.shares_work for layer in self.layers)
+        self._blas = single_threaded_blas if shared else adaptive_blas
 
     # --- the contract -----------------------------------------------------------------------------
 
     @without_warnings
     def predict(self, x: ArrayLike) -> Array:
-        """Probabilities (n, classes); each row sums to 1."""
-        return softmax(self._all_scores(x))
+        """Probabilities (n, classes), whose rows sum to 1; the outputs themselves with a Loss."""
+        return self.output.predictions(self._all_logits(x))
 
     def predict_classes(self, x: ArrayLike) -> NDArray[np.intp]:
         """The most probable class of each sample, (n,)."""
-        return np.argmax(self._all_scores(x), axis=1)
+        return self.output.classes(self._all_logits(x))
 
     @without_warnings
     def loss(self, x: ArrayLike, t: ArrayLike, training: bool = False) -> float:
-        """Mean loss over the samples; with `training`, dropout and batch statistics are at work."""
-        scores = self._scores(self._inputs(x), training) if training else self._all_scores(x)
-        return self._loss(scores, t)
+        """Mean loss over the samples; `training` turns on dropout and batch statistics."""
+        logits = self._logits(self._inputs(x), training) if training else self._all_logits(x)
+        return self.output.loss(logits, t)
 
     def accuracy(self, x: ArrayLike, t: ArrayLike) -> float:
-        """Share of the samples, 0 to 1, whose most probable class is the right one."""
-        return accuracy(self._all_scores(x), t)
+        """Ratio of the samples, 0 to 1, whose most probable class is that of the target."""
+        return self.output.accuracy(self._all_logits(x), t)
 
     def gradient(self, x: ArrayLike, t: ArrayLike, training: bool = False) -> Parameters:
         """Gradient of `loss` by backpropagation, under the names of `params`."""
-        return self.loss_and_gradient(self._inputs(x), t, training)[1].copy()
+        with self._gradient_lock:
+            return self.loss_and_gradient(self._inputs(x), t, training)[1].copy()
 
     @without_warnings
     def loss_and_gradient(
-        self, x: ArrayLike, t: ArrayLike, training: bool = True
+        self,
+        x: ArrayLike,
+        t: ArrayLike,
+        training: bool = True,
+        sample_weight: ArrayLike | None = None,
     ) -> tuple[float, Parameters]:
-        """Both from one forward pass; the next call overwrites the gradient."""
+        """Both from one forward pass; the next call overwrites the gradient. sample_weight (n,) is
+        for a network with a Loss.
+        """
         x = self._inputs(x, finite=False)
-        with self._products():
-            scores = self._scores(x, training)
-            loss, dy = self._loss_and_slope(scores, t)
+        weights = () if sample_weight is None else (sample_weight,)
+        with self._blas:
+            logits = self._logits(x, training)
+            loss, dy = self.output.loss_and_grad(logits, t, *weights)
             if not math.isfinite(loss):
                 require_finite(x)  # only now that something is wrong, as it takes time
             for layer in reversed(self.layers[self.first :]):
-                slope = layer.backward(dy)
-                if slope is not None:  # as it may be for the last of them, self.first
-                    dy = slope
+                dx = layer.backward(dy)
+                if dx is not None:  # as it may be for the last of them, self.first
+                    dy = dx
         return loss, self.grads
 
     def numerical_gradient(self, x: ArrayLike, t: ArrayLike) -> Parameters:
@@ -165,53 +172,48 @@ class Sequential(NetworkMixin):
         return grads
 
     def _inputs(self, x: ArrayLike, finite: bool = True) -> Array:
-        """Inputs in the shape that the first layer takes; rows of as many numbers are welcome."""
-        x, size = np.asarray(x), math.prod(self.input_shape)
-        if x.shape[1:] == self.input_shape:
-            x = x.reshape(len(x), size)
-        elif len(self.input_shape) > 1 and x.shape[1:] != (size,):
-            raise ValueError(
-                f"expected inputs of shape {('n', *self.input_shape)} or (n, {size}); "
-                f"received shape {x.shape}"
-            )
+        """Inputs in the shape that the first layer takes; rows of as many numbers will do, and
+        images with or without an axis for their only channel.
+        """
+        x, shape, size = unmasked(x), self.input_shape, math.prod(self.input_shape)
+        given = x.shape[1:]
+        if given != (size,):
+            same = given == shape or (len(given) > 1 and _squeezed(given) == _squeezed(shape))
+            images = len(shape) == 1 and len(_squeezed(given)) == 2 and math.prod(given) == size
+            if same or images:
+                x = x.reshape(len(x), size)
+            elif len(shape) > 1 and x.shape != (size,):
+                raise ValueError(
+                    f"expected inputs of shape {('n', *shape)} or (n, {size}); "
+                    f"received shape {x.shape}"
+                )
         x = to_inputs(x, size, self.params.dtype, finite=finite)
-        return x.reshape(len(x), *self.input_shape)
+        return x.reshape(len(x), *shape)
 
-    def _scores(self, x: Array, training: bool) -> Array:
+    def _logits(self, x: Array, training: bool) -> Array:
         for layer in self.layers:
             x = layer.forward(x, training)
         return x
 
     @without_warnings
-    def _all_scores(self, x: ArrayLike) -> Array:
+    def _all_logits(self, x: ArrayLike) -> Array:
         x = self._inputs(x)
-        scores = np.empty((len(x), self.classes), self.params.dtype)
-        with self._products():
-            for start in range(0, len(x), PIECE):
-                piece = slice(start, start + PIECE)
-                scores[piece] = self._scores(x[piece], training=False)
-        return scores
-
-    def _loss(self, scores: Array, t: ArrayLike) -> float:
-        if self.loss_name == "cross_entropy":
-            return softmax_cross_entropy(scores, t, self.label_smoothing)
-        return squared_error(softmax(scores), to_one_hot(t, self.classes, scores.dtype))
-
-    def _loss_and_slope(self, scores: Array, t: ArrayLike) -> tuple[float, Array]:
-        if self.loss_name == "cross_entropy":
-            return softmax_cross_entropy_with_grad(scores, t, self.label_smoothing)
-        dy = squared_error_grad(softmax(scores), to_one_hot(t, self.classes, scores.dtype))
-        return self._loss(scores, t), softmax_grad(scores, dy)
+        logits = np.empty((len(x), *self.layers[-1].output_shape), self.params.dtype)
+        with self._blas:
+            for start in range(0, len(x), PREDICT_BATCH_SIZE):
+                batch = slice(start, start + PREDICT_BATCH_SIZE)
+                logits[batch] = self._logits(x[batch], training=False)
+        return logits
 
     # --- looking inside ---------------------------------------------------------------------------
 
     @without_warnings
     def activations(self, x: ArrayLike) -> list[tuple[str, Array]]:
-        """What each layer makes of x: pairs of its name in `summary` and its outputs."""
+        """The outputs of each layer for x, with its name in `summary`; the last gives logits."""
         y, outputs = self._inputs(x), []
         for name, layer in zip(layer_names(self.layers), self.layers, strict=True):
             y = layer.forward(y)
-            outputs.append((name, y))
+            outputs.append((name, y.copy()))
         return outputs
 
     # --- copies and files -------------------------------------------------------------------------
@@ -222,38 +224,45 @@ class Sequential(NetworkMixin):
         return {
             "class": "Sequential",
             "input_shape": list(self.input_shape),
-            "loss": self.loss_name,
+            "loss": loss_config(self.loss_name),
             "label_smoothing": self.label_smoothing,
             "layers": layers,
         }
 
     def astype(self, dtype: DTypeLike) -> Self:
-        """A copy with weights and arithmetic in another type: float32 trains, float64 checks."""
-        layers = [type(layer)(**layer.get_config()) for layer in self.layers]
-        network = type(self)(
-            [Input(self.input_shape), *layers],
-            loss=self.loss_name,
-            label_smoothing=self.label_smoothing,
-            rng=copy.deepcopy(self.rng),
-            dtype=dtype,
-            initialize=False,
-        )
-        network.params.flat[...], network.buffers.flat[...] = self.params.flat, self.buffers.flat
-        network.metadata = dict(self.metadata)
+        """A copy with weights and arithmetic in another dtype: float32 trains, float64 checks."""
+        network = copy.deepcopy(self)
+        network.params = self.params.astype(dtype)
+        network.buffers = self.buffers.astype(dtype)
+        network._bind()
         return network
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What copying and pickling take along: the vectors, not the layers' views of them, which
+        would come back as arrays of their own.
+        """
+        layers = [layer.unbound() for layer in self.layers]
+        state = {**self.__dict__, "layers": layers}
+        for name in ("grads", "_gradient_lock", "_blas"):  # `_bind` makes new ones
+            del state[name]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._bind()
+
     def layer_arrays(self) -> list[LayerArrays]:
-        """Each layer with its configuration and its arrays, which are the network's own."""
-        return [
-            LayerArrays(
-                name,
-                {"class": type(layer).__name__, **layer.get_config()},
-                {**layer.weights, **layer.buffers},
-                layer.input_shape,
-                layer.output_shape,
-            )
-            for name, layer in zip(layer_names(self.layers), self.layers, strict=True)
-        ]
+        """Each layer with its configuration and its arrays, which are the network's own. A softmax
+        that the network computes itself is not part of the last layer here.
+        """
+        found = []
+        for name, layer in zip(layer_names(self.layers), self.layers, strict=True):
+            config = {"class": type(layer).__name__, **layer.get_config()}
+            if layer.gives_logits:
+                config["activation"] = "linear"
+            arrays = {**layer.weights, **layer.buffers}
+            found.append(LayerArrays(name, config, arrays, layer.input_shape, layer.output_shape))
+        return found
 
 
 # --- assembling -----------------------------------------------------------------------------------
@@ -268,41 +277,44 @@ def _built(entries: Sequence[Layer | Input]) -> tuple[Shape, list[Layer]]:
         entries = entries[1:]
     layers = [entry for entry in entries if isinstance(entry, Layer)]
     if not layers or len(layers) != len(entries):
-        strange = [entry for entry in entries if not isinstance(entry, Layer)]
-        raise ValueError(f"expected a list of layers, at least one; received {strange or entries}")
+        others = [entry for entry in entries if not isinstance(entry, Layer)]
+        raise ValueError(f"expected a list of layers, at least one; received {others or entries}")
     if len(set(map(id, layers))) != len(layers):
         raise ValueError("expected different layers; received the same one twice: make a second")
     input_shape = shape
+    _check_rank("inputs", shape)
     for layer in layers:
-        layer.require_free()
+        layer.check_unbound()
     for layer in layers:
         layer.build(shape)
         shape = layer.output_shape
-        check(len(shape) < 64, "outputs of at most 63 dimensions, NumPy's limit", len(shape))
-        if math.prod(shape) > MOST_OUTPUTS:
+        _check_rank(f"outputs of {type(layer).__name__}", shape)
+        if math.prod(shape) > MAX_OUTPUTS:
             raise ValueError(
-                f"expected layers of at most {MOST_OUTPUTS:,} outputs; received a "
+                f"expected layers of at most {MAX_OUTPUTS:,} outputs; received a "
                 f"{type(layer).__name__} of {shape}, which would take "
-                f"{4 * PIECE * math.prod(shape) / 1e9:,.1f} GB for {PIECE} images: make it smaller"
+                f"{4 * PREDICT_BATCH_SIZE * math.prod(shape) / 1e9:,.1f} GB for "
+                f"{PREDICT_BATCH_SIZE} images: make it smaller"
             )
-    if len(shape) != 1:
-        raise ValueError(
-            f"expected a last layer that gives one score for each class; received {shape}: "
-            "end with Flatten() and Dense(10)"
-        )
-    last = layers[-1]
-    if isinstance(last, Dense | Activation) and last.activation == "softmax":
-        last.activation = "linear"  # the network takes the softmax itself, together with the loss
     return input_shape, layers
+
+
+def _check_rank(meaning: str, shape: Shape) -> None:
+    check(len(shape) <= MAX_RANK, f"{meaning} of at most {MAX_RANK} dimensions", len(shape))
+
+
+def _squeezed(shape: Shape) -> Shape:
+    """A shape without its axes of length 1."""
+    return tuple(size for size in shape if size != 1)
 
 
 def array_shapes(entries: Sequence[Layer | Input]) -> dict[str, Shape]:
     """The full names and shapes of the arrays that a stack would have; no array is made."""
-    names = _names(_built(entries)[1])
+    names = _array_names(_built(entries)[1])
     return _shapes(names, "weight_shapes") | _shapes(names, "buffer_shapes")
 
 
-def _names(layers: Sequence[Layer]) -> list[tuple[Layer, dict[str, str]]]:
+def _array_names(layers: Sequence[Layer]) -> list[tuple[Layer, dict[str, str]]]:
     """Each layer with the full names of its arrays, {"W": "W1", "b": "b1"}: only layers that have
     arrays are counted.
     """

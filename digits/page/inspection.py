@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from digits.nn.layers import Dense, Layer
+from digits.nn.layer import Layer
+from digits.nn.layers import Dense
 from digits.nn.network import Network
 from digits.nn.sequential import Sequential
 from digits.types import Array

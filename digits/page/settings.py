@@ -9,19 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from digits.nn.convolution import AveragePooling2D, Conv2D, MaxPooling2D
+from digits.nn.convolution import Conv2D
+from digits.nn.layer import Layer
 from digits.nn.layers import (
     Activation,
     BatchNormalization,
     Dense,
     Dropout,
     Flatten,
-    Layer,
     Normalization,
     Reshape,
 )
 from digits.nn.network import Network
 from digits.nn.optimizers import SGD, Adam, Optimizer, RMSprop
+from digits.nn.pooling import AveragePooling2D, MaxPooling2D
 from digits.nn.sequential import Sequential
 from digits.recipes import MNIST_DEVIATION, MNIST_MEAN, RECIPES
 from digits.types import Array

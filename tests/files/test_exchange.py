@@ -1,5 +1,5 @@
 """Weights for Keras and PyTorch without either of them: the order of axes in examples small enough
-to be written out, what is refused and how, and the examples in docs/exchange.md. That the others
+to be written out, what is refused and how, and the examples in docs/exchange.md.  That the others
 answer the same with these weights is tested in test_parity_exchange.py.
 """
 
@@ -12,18 +12,19 @@ import pytest
 from numpy.typing import DTypeLike
 
 from digits.files.exchange import from_keras, from_torch, to_keras, to_torch
-from digits.nn.convolution import Conv2D, MaxPooling2D, Subsampling2D
+from digits.nn.convolution import Conv2D
+from digits.nn.layer import Layer
 from digits.nn.layers import (
     Activation,
     BatchNormalization,
     Dense,
     Dropout,
     Flatten,
-    Layer,
     Maxout,
     Reshape,
 )
 from digits.nn.network import Network
+from digits.nn.pooling import MaxPooling2D, Subsampling2D
 from digits.nn.sequential import Input, Sequential
 from digits.recipes import RECIPES
 from digits.types import Array

@@ -16,7 +16,8 @@ from numpy.typing import DTypeLike
 from digits.files import models
 from digits.files.models import load_model, register_layer, save_model
 from digits.files.npz import StorageError, save_arrays
-from digits.nn.layers import BatchNormalization, Dense, Layer
+from digits.nn.layer import Layer
+from digits.nn.layers import BatchNormalization, Dense
 from digits.nn.sequential import Input, Sequential
 from digits.types import Array
 from two_layer_net import TwoLayerNet

@@ -1,5 +1,5 @@
 """Networks as ONNX files: another runtime gives the same probabilities, for every layer, every
-recipe and any number of images. What needs the extra `onnx` is skipped without it.
+recipe and any number of images.  What needs the extra `onnx` is skipped without it.
 """
 
 import copy
@@ -15,20 +15,21 @@ from test_layers import CASES, title
 from digits import evaluate as evaluate_net
 from digits.data.synthetic_digits import generate
 from digits.files.models import LAYERS, load_model
-from digits.nn.convolution import AveragePooling2D, Conv2D, MaxPooling2D, ZeroPadding2D
+from digits.nn.activations import ACTIVATIONS
+from digits.nn.convolution import Conv2D
+from digits.nn.layer import Layer
 from digits.nn.layers import (
-    ACTIVATIONS,
     Activation,
     BatchNormalization,
     Dense,
     Dropout,
     Flatten,
-    Layer,
     Normalization,
     Rescaling,
     Reshape,
 )
 from digits.nn.network import LayerArrays, Network
+from digits.nn.pooling import AveragePooling2D, MaxPooling2D, ZeroPadding2D
 from digits.nn.sequential import Input, Sequential
 from digits.recipes import RECIPES
 from digits.types import Array, Shape

@@ -13,13 +13,7 @@ import numpy as np
 from tiny_data import digits, small_with_dropout
 
 from digits.files.npz import VERSION
-from digits.nn.convolution import (
-    AveragePooling2D,
-    Conv2D,
-    MaxPooling2D,
-    Subsampling2D,
-    ZeroPadding2D,
-)
+from digits.nn.convolution import Conv2D
 from digits.nn.layers import (
     Activation,
     BatchNormalization,
@@ -32,6 +26,7 @@ from digits.nn.layers import (
     Reshape,
 )
 from digits.nn.optimizers import Adam
+from digits.nn.pooling import AveragePooling2D, MaxPooling2D, Subsampling2D, ZeroPadding2D
 from digits.nn.sequential import Input, Sequential
 from digits.training.checkpoints import Checkpoint
 from digits.types import Array

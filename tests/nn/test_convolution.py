@@ -14,18 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike
 
-from digits.nn import convolution
-from digits.nn.convolution import (
-    AveragePooling2D,
-    Conv2D,
-    MaxPooling2D,
-    Subsampling2D,
-    Window,
-    ZeroPadding2D,
-    rows_seen,
-)
-from digits.nn.layers import Layer
+from digits.nn.convolution import Conv2D
+from digits.nn.geometry import KernelLayer
+from digits.nn.layer import Layer
 from digits.nn.parameters import Parameters
+from digits.nn.patches import overlapping_rows
+from digits.nn.pooling import AveragePooling2D, MaxPooling2D, Subsampling2D, ZeroPadding2D
 from digits.types import Array, Shape
 
 
@@ -209,10 +203,10 @@ def test_subsampling_begins_as_a_plain_average() -> None:
     np.testing.assert_array_equal(layer.forward(x), average.forward(x))
 
 
-def test_rows_seen_are_concatenated_without_a_copy() -> None:
+def test_overlapping_rows_are_concatenated_without_a_copy() -> None:
     x = np.arange(5 * 3 * 2).reshape(5, 3, 2)
     for high in (1, 2, 5):
-        seen = rows_seen(x, high)
+        seen = overlapping_rows(x, high)
         expected = [np.concatenate(x[r : r + high]) for r in range(5 - high + 1)]
         np.testing.assert_array_equal(seen, expected)
         assert np.shares_memory(seen, x)
@@ -227,12 +221,14 @@ def test_softmax_is_taken_over_the_filters() -> None:
 # --- against plain loops --------------------------------------------------------------------------
 
 
-def slow_places(layer: Window, shape: Shape) -> Iterator[tuple[int, int, list[tuple[int, int]]]]:
+def slow_places(
+    layer: KernelLayer, shape: Shape
+) -> Iterator[tuple[int, int, list[tuple[int, int]]]]:
     """For each output pixel, the input pixels under its window, as (row, column, i, j) would be
     read from Keras' documentation: what lies on the border is told by a place outside the image.
     """
     first, steps = [], []
-    for size, window, stride in zip(shape, layer.window, layer.strides, strict=False):
+    for size, window, stride in zip(shape, layer.kernel, layer.strides, strict=False):
         if layer.padding == "same":
             steps.append(math.ceil(size / stride))
             missing = window - (stride if size % stride == 0 else size % stride)
@@ -242,7 +238,7 @@ def slow_places(layer: Window, shape: Shape) -> Iterator[tuple[int, int, list[tu
             first.append(0)
     for row, column in itertools.product(range(steps[0]), range(steps[1])):
         top, left = first[0] + row * layer.strides[0], first[1] + column * layer.strides[1]
-        under = itertools.product(range(layer.window[0]), range(layer.window[1]))
+        under = itertools.product(range(layer.kernel[0]), range(layer.kernel[1]))
         yield row, column, [(top + i, left + j) for i, j in under]
 
 
@@ -252,7 +248,7 @@ def slow_convolution(layer: Conv2D, x: Array, W: Array, b: Array) -> Array:
     for row, column, under in slow_places(layer, (height, width)):
         for place, (r, c) in enumerate(under):
             if 0 <= r < height and 0 <= c < width:
-                i, j = divmod(place, layer.window[1])
+                i, j = divmod(place, layer.kernel[1])
                 for sample, channel, f in itertools.product(
                     range(n), range(channels), range(layer.filters)
                 ):
@@ -260,7 +256,7 @@ def slow_convolution(layer: Conv2D, x: Array, W: Array, b: Array) -> Array:
     return y + b
 
 
-def slow_pooling(layer: Window, x: Array, summary: Callable[[Array], Any]) -> Array:
+def slow_pooling(layer: KernelLayer, x: Array, summary: Callable[[Array], Any]) -> Array:
     n, height, width, channels = x.shape
     y = np.full((n, *layer.output_shape), np.nan)
     for row, column, under in slow_places(layer, (height, width)):
@@ -411,42 +407,6 @@ def test_a_table_for_other_maps() -> None:
 # --- shared work ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "layer",
-    [
-        Conv2D(3, 3, strides=2, activation="relu"),
-        Conv2D(64, 7, padding="same", activation="relu"),  # in waves
-        MaxPooling2D(2),
-        MaxPooling2D(3, strides=2),
-        AveragePooling2D(2),
-    ],
-)
-def test_helpers_are_told_how_much_there_is_to_do(
-    layer: Window, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It grows with the number of images, and is no less than one multiplication an output."""
-    told: list[tuple[int, float]] = []
-
-    def parallel_for(work: Callable[[slice], None], count: int, multiplications: float) -> None:
-        told.append((count, multiplications))
-        work(slice(0, count))
-
-    monkeypatch.setattr(convolution, "parallel_for", parallel_for)
-    layer = copy.deepcopy(layer)
-    ready(layer, (9, 12, 16))
-
-    def forward_and_backward(n: int) -> list[tuple[int, float]]:
-        told.clear()
-        layer.backward(np.ones_like(layer.forward(np.ones((n, 9, 12, 16)))))
-        return told.copy()
-
-    few, many = forward_and_backward(5), forward_and_backward(35)
-    assert len(few) >= 1
-    assert many == [(count, 7 * multiplications) for count, multiplications in few]
-    assert {count for count, _ in few} <= {9, layer.output_shape[0]}
-    assert min(work for _, work in few) >= 5 * math.prod(layer.output_shape)
-
-
 # --- memory and messages --------------------------------------------------------------------------
 
 
@@ -468,7 +428,7 @@ def test_a_description_of_huge_images_costs_nothing_until_they_come() -> None:
 @pytest.mark.parametrize(
     ("kind", "arguments", "message"),
     [
-        (Conv2D, (3, (2, 257)), r"window .* at most 256 .*; received \(\(2, 257\), \(1, 1\)\)"),
+        (Conv2D, (3, (2, 257)), r"kernel .* at most 256 .*; received \(\(2, 257\), \(1, 1\)\)"),
         (MaxPooling2D, (2, 257), r"strides of at most 256 .*; received \(.*, \(257, 257\)\)"),
         (Conv2D, (0, 3), "expected filters .*; received 0"),
         (Conv2D, (2.5, 3), "expected filters .*; received 2.5"),

@@ -11,10 +11,22 @@ from hypothesis import strategies as st
 
 from digits.nn.convolution import Conv2D
 from digits.nn.fourier import FourierConvolution
+from digits.nn.geometry import Geometry
 from digits.nn.layers import Dense, Flatten, Reshape
 from digits.nn.sequential import Sequential
-from digits.types import Array
+from digits.types import Array, Pair, Shape
 from functions import gradient_check
+
+
+def convolution_of(
+    image: Shape, kernel: Pair, padding: tuple[Pair, Pair], filters: int, dtype: Any
+) -> FourierConvolution:
+    rows, columns = (
+        size + sum(both) - length + 1
+        for size, both, length in zip(image[:2], padding, kernel, strict=True)
+    )
+    geometry = Geometry(image, kernel, (1, 1), padding, (rows, columns))
+    return FourierConvolution(geometry, filters, dtype)
 
 
 def by_definition(
@@ -64,7 +76,7 @@ def test_it_is_the_sum_it_stands_for(
     W = rng.standard_normal((*window, channels, filters)).astype(dtype)
     b = rng.standard_normal(filters).astype(dtype)
     dy = rng.standard_normal((n, *steps, filters)).astype(dtype)
-    convolution = FourierConvolution(size, window, steps, border, dtype)
+    convolution = convolution_of((*size, channels), window, border, filters, dtype)
     found = (convolution.forward(x, W, b), *convolution.backward(dy))
     exact = [array.astype(np.float64) for array in (x, W, b, dy)]
     expected = by_definition(exact[0], exact[1], exact[2], exact[3], border)
@@ -80,9 +92,9 @@ def test_it_is_the_sum_it_stands_for(
 
 def test_without_bias_and_without_dx() -> None:
     rng = np.random.default_rng(0)
-    convolution = FourierConvolution((6, 5), (3, 2), (4, 4), ((0, 0), (0, 0)), np.float64)
+    convolution = convolution_of((6, 5, 2), (3, 2), ((0, 0), (0, 0)), 4, np.float64)
     x, W = rng.standard_normal((3, 6, 5, 2)), rng.standard_normal((3, 2, 2, 4))
-    y = convolution.forward(x, W)
+    y = convolution.forward(x, W, None).copy()
     np.testing.assert_allclose(y, convolution.forward(x, W, np.zeros(4)))
     assert convolution.backward(y, needs_dx=False)[2] is None
 
@@ -90,12 +102,12 @@ def test_without_bias_and_without_dx() -> None:
 def test_images_that_travel_together_do_not_meet() -> None:
     """Two real images are one complex image; a wild partner changes nothing but roundings."""
     rng = np.random.default_rng(0)
-    convolution = FourierConvolution((7, 7), (5, 5), (7, 7), ((2, 2), (2, 2)), np.float64)
+    convolution = convolution_of((7, 7, 3), (5, 5), ((2, 2), (2, 2)), 2, np.float64)
     x, W = rng.standard_normal((2, 7, 7, 3)), rng.standard_normal((5, 5, 3, 2))
-    together = convolution.forward(x, W)
-    np.testing.assert_allclose(together[:1], convolution.forward(x[:1], W), atol=1e-12)
+    together = convolution.forward(x, W, None).copy()
+    np.testing.assert_allclose(together[:1], convolution.forward(x[:1], W, None), atol=1e-12)
     x[1] *= 1e3
-    np.testing.assert_allclose(together[:1], convolution.forward(x, W)[:1], atol=1e-9)
+    np.testing.assert_allclose(together[:1], convolution.forward(x, W, None)[:1], atol=1e-9)
 
 
 def built(layer: Conv2D, shape: tuple[int, int, int], dtype: Any, rng: np.random.Generator) -> None:
@@ -126,23 +138,24 @@ def test_both_ways_of_a_layer_agree(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     answers: list[list[Array]] = []
-    for waves in (False, True):
+    for fourier in (False, True):
         rng = np.random.default_rng(1)
         layer = Conv2D(4, window, padding=padding, activation=activation, connections=connections)
         built(layer, (*size, 3), dtype, rng)
-        monkeypatch.setattr(layer, "_waves_are_cheaper", lambda n, waves=waves: waves)
+        algorithm = layer.fourier if fourier else layer.patches
+        monkeypatch.setattr(layer, "algorithm", lambda n, algorithm=algorithm: algorithm)
         y = layer.forward(rng.standard_normal((5, *size, 3)).astype(dtype))
         dx = layer.backward(rng.standard_normal(y.shape).astype(dtype))
         assert dx is not None
         answers.append([y, dx, *layer.grads.values()])
-    for plain, through_waves in zip(*answers, strict=True):
-        assert plain.dtype == through_waves.dtype == dtype
+    for plain, in_frequencies in zip(*answers, strict=True):
+        assert plain.dtype == in_frequencies.dtype == dtype
         tolerance = (2e-5 if dtype == np.float32 else 1e-12) * (1 + np.abs(plain).max())
-        np.testing.assert_allclose(plain, through_waves, atol=tolerance)
+        np.testing.assert_allclose(plain, in_frequencies, atol=tolerance)
 
 
 @pytest.mark.parametrize(
-    ("layer", "shape", "n", "waves"),
+    ("layer", "shape", "n", "fourier"),
     [
         (Conv2D(64, 5, padding="same"), (14, 14, 32), 10, True),
         (
@@ -158,23 +171,22 @@ def test_both_ways_of_a_layer_agree(
     ],
 )
 def test_the_shorter_way_is_taken(
-    layer: Conv2D, shape: tuple[int, int, int], n: int, waves: bool
+    layer: Conv2D, shape: tuple[int, int, int], n: int, fourier: bool
 ) -> None:
     built(layer, shape, np.float32, np.random.default_rng(0))
-    layer.forward(np.zeros((n, *shape), np.float32))
-    assert layer.in_waves is waves
+    assert (layer.algorithm(n) is layer.fourier) == fourier or layer.fourier is None
 
 
-def test_waves_do_not_go_back_to_pixels_that_nobody_asks_for() -> None:
+def test_the_input_gradient_is_left_out_where_it_is_unused() -> None:
     layer = Conv2D(64, 5, padding="same")
     built(layer, (14, 14, 32), np.float32, np.random.default_rng(0))
     y = layer.forward(np.ones((10, 14, 14, 32), np.float32))
-    assert layer.in_waves and layer.backward(y) is not None
+    assert layer.backward(y) is not None
     layer.needs_dx = False
     assert layer.backward(y) is None
 
 
-def test_the_gradient_of_a_network_through_waves() -> None:
+def test_the_gradient_of_a_network_in_frequencies() -> None:
     rng = np.random.default_rng(0)
     network = Sequential(
         [
@@ -188,5 +200,4 @@ def test_the_gradient_of_a_network_through_waves() -> None:
     )
     x, t = rng.random((12, 784)), rng.integers(0, 10, 12)
     network.loss(x, t)
-    assert [getattr(layer, "in_waves", None) for layer in network.layers[1:3]] == [False, True]
     assert gradient_check(network, x, t) < 1e-6

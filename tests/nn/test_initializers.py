@@ -17,7 +17,8 @@ from digits.nn.initializers import (
     TruncatedNormal,
     get_initializer,
 )
-from digits.nn.layers import Dense, Flatten, Layer, Maxout
+from digits.nn.layer import Layer
+from digits.nn.layers import Dense, Flatten, Maxout
 from digits.nn.sequential import Input, Sequential
 from digits.types import Array, Shape
 

@@ -17,19 +17,9 @@ from numpy.typing import ArrayLike
 
 from digits.compute.threads import ELEMENTWISE
 from digits.nn import optimizers
-from digits.nn.optimizers import (
-    SGD,
-    Adagrad,
-    Adam,
-    AdamW,
-    CosineDecay,
-    ExponentialDecay,
-    OneCycle,
-    Optimizer,
-    PiecewiseConstantDecay,
-    RMSprop,
-)
+from digits.nn.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from digits.nn.parameters import Parameters
+from digits.nn.schedules import CosineDecay, ExponentialDecay, OneCycle, PiecewiseConstantDecay
 from digits.types import Array
 
 RULES: dict[str, Callable[..., Optimizer]] = {
@@ -525,7 +515,7 @@ def test_a_schedule_is_asked_for_the_updates_made_so_far() -> None:
 
 NAN, INF = float("nan"), float("inf")
 RATE, FALL = "a learning rate of 0 or more", "a decay_rate above 0 and at most 1"
-WARMUP = "a warm-up in [0, 1), a share of all steps"
+WARMUP = "a warm-up in [0, 1), a fraction of all steps"
 
 
 def refused(make: Callable[[], object], expected: str, received: object) -> None:

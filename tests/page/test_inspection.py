@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from digits.nn.convolution import AveragePooling2D, Conv2D, MaxPooling2D, ZeroPadding2D
+from digits.nn.convolution import Conv2D
 from digits.nn.layers import Activation, BatchNormalization, Dense, Flatten, Reshape
 from digits.nn.network import Network
+from digits.nn.pooling import AveragePooling2D, MaxPooling2D, ZeroPadding2D
 from digits.nn.sequential import Sequential
 from digits.page.inspection import Inspector
 from digits.recipes import RECIPES

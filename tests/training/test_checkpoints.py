@@ -19,11 +19,13 @@ from numpy.typing import ArrayLike, DTypeLike
 from tiny_data import digits, fit
 
 from digits.files.npz import StorageError, load_arrays, save_arrays
-from digits.nn.convolution import Conv2D, MaxPooling2D
+from digits.nn.convolution import Conv2D
 from digits.nn.layers import Activation, BatchNormalization, Dense, Dropout, Flatten, Reshape
 from digits.nn.network import Network
-from digits.nn.optimizers import SGD, Adam, AdamW, OneCycle, Optimizer, RMSprop
+from digits.nn.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
 from digits.nn.parameters import Parameters
+from digits.nn.pooling import MaxPooling2D
+from digits.nn.schedules import OneCycle
 from digits.nn.sequential import Sequential
 from digits.recipes import RECIPES, Recipe
 from digits.training.augmentation import Augmentation

@@ -46,8 +46,6 @@ export async function read() {
   $("reading").ariaBusy = "false";
 }
 
-const tell = () => Promise.all(watchers.map((watcher) => watcher())).catch((error) => complain(error.message));
-
 async function readOnce() {
   const [since, sheet, { photo, strokes }] = [touched, paper.sheet, paper.sheet];
   const isCurrent = () => photo === paper.sheet.photo && (strokes.length === 0) === (paper.sheet.strokes.length === 0);
@@ -60,12 +58,12 @@ async function readOnce() {
     reading = answer;
     chosen = nearest(sheet.strokes.at(-1)?.at(-1));
     show(performance.now() - since);
-    await tell(); // before the next question: the browser and the server share the processors
+    await Promise.all(watchers.map((watcher) => watcher()));
   } catch (error) {
     if (!isCurrent()) return;
     reading = null;
     show(0);
-    await tell();
+    await Promise.all(watchers.map((watcher) => watcher()));
     complain(error.message);
   }
 }
@@ -100,7 +98,7 @@ export function choose(index) {
   if (!count) return;
   chosen = (index + count) % count;
   showChosen();
-  tell();
+  Promise.all(watchers.map((watcher) => watcher())).catch((error) => complain(error.message));
 }
 
 export const chooseNext = (step) => choose(chosen + step);

@@ -17,7 +17,7 @@ from tiny_data import digits
 import mnist_loader
 from digits.files.models import load_model
 from digits.files.npz import StorageError
-from digits.nn.convolution import AveragePooling2D, Conv2D, MaxPooling2D, ZeroPadding2D
+from digits.nn.convolution import Conv2D
 from digits.nn.layers import (
     BatchNormalization,
     Dense,
@@ -30,6 +30,7 @@ from digits.nn.layers import (
 )
 from digits.nn.network import Network
 from digits.nn.optimizers import Adam
+from digits.nn.pooling import AveragePooling2D, MaxPooling2D, ZeroPadding2D
 from digits.nn.sequential import Sequential
 from digits.training.callbacks import EarlyStopping
 from digits.training.checkpoints import load_checkpoint, save_checkpoint

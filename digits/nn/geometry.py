@@ -1,0 +1,139 @@
+"""Where a kernel stands on an image: how far apart its positions are (strides), how much padding
+lies around the image, and how many positions there are along a row and a column.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from digits.nn.layer import ActivatedLayer
+from digits.types import Array, Pair, Shape
+from digits.validation import check, positive_int
+
+MAX_KERNEL = 256
+"""Pixels along a side. Pooling has no weights, so a model file of a few bytes could ask for a
+kernel of any size, and for work without end."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """image: (height, width, channels) of an input; padding: ((top, bottom), (left, right)), pixels
+    around it; output: rows and columns of positions.
+    """
+
+    image: Shape
+    kernel: Pair
+    strides: Pair
+    padding: tuple[Pair, Pair]
+    output: Pair
+
+    @property
+    def padded(self) -> Shape:
+        """(height, width, channels) with the padding."""
+        (top, bottom), (left, right) = self.padding
+        height, width, channels = self.image
+        return top + height + bottom, left + width + right, channels
+
+    @property
+    def has_padding(self) -> bool:
+        return self.padded != self.image
+
+    def inside(self, padded: Array) -> Array:
+        """The image in padded ones (n, height, width, channels): a view."""
+        (top, _), (left, _) = self.padding
+        height, width, _ = self.image
+        return padded[:, top : top + height, left : left + width]
+
+    def taps(self, padded: Array) -> Iterator[Array]:
+        """For each pixel (i, j) of the kernel, in reading order, the pixels (n, rows, columns,
+        channels) that it meets at all positions: a view, so that writing to it writes to them.
+        """
+        (rows, columns), (down, right) = self.output, self.strides
+        for i in range(self.kernel[0]):
+            for j in range(self.kernel[1]):
+                yield padded[:, i : i + rows * down : down, j : j + columns * right : right]
+
+
+def kernel_geometry(
+    image: Shape, kernel: Pair, strides: Pair, padding: str, owner: str
+) -> Geometry:
+    """padding="valid": the kernel stays inside, (size - kernel) // stride + 1 positions.
+    padding="same": ceil(size / stride) positions; the padding that this takes is split evenly
+    between both sides, and an odd pixel goes to the right or bottom, as in Keras.
+
+    Raises ValueError, in the name of the owner, if the kernel does not fit into the image.
+    """
+    output, around = [], []
+    for size, length, stride in zip(image[:2], kernel, strides, strict=True):
+        positions = (size - length) // stride + 1
+        before = after = 0
+        if padding == "same":
+            positions = -(-size // stride)  # rounded up
+            missing = max((positions - 1) * stride + length - size, 0)
+            before, after = missing // 2, missing - missing // 2
+        if positions < 1:
+            raise ValueError(
+                f"{owner} expected images of at least {kernel}; "
+                f"received {image[:2]}: use padding='same', or fewer layers before it"
+            )
+        output.append(positions)
+        around.append((before, after))
+    return Geometry(image, kernel, strides, (around[0], around[1]), (output[0], output[1]))
+
+
+def pair(value: Any, meaning: str) -> Pair:
+    """One number for both directions, or one each for height and width; integers above 0."""
+    both = tuple(value) if isinstance(value, tuple | list) else (value, value)
+    check(len(both) == 2, f"{meaning} as one number, or one each for height and width", value)
+    return positive_int(both[0], meaning), positive_int(both[1], meaning)
+
+
+def images(memory: Array) -> Array:
+    """Images (n, height, width, channels) in an array (height, channels, width, n): a view.
+
+    That is how the layers for images keep their numbers. A row of pixels, of all images, is one
+    long run of numbers, and so is what one pixel of a kernel meets at all positions along a row. It
+    matters for speed only, and NumPy's arithmetic keeps the order in memory of what it is given, so
+    the layers between need not know.
+    """
+    return memory.transpose(3, 0, 2, 1)
+
+
+class KernelLayer(ActivatedLayer):
+    """A layer that moves a kernel over images (n, height, width, channels)."""
+
+    shares_work = True
+
+    def __init__(self, kernel: Pair, strides: Pair, padding: str, activation: Any = None) -> None:
+        super().__init__(activation)
+        check(padding in ("valid", "same"), "padding 'valid' or 'same'", padding)
+        limit = f"a kernel and strides of at most {MAX_KERNEL} pixels"
+        check(max(*kernel, *strides) <= MAX_KERNEL, limit, (kernel, strides))
+        self.kernel, self.strides, self.padding = kernel, strides, padding
+        self.geometry = Geometry((), kernel, strides, ((0, 0), (0, 0)), (0, 0))
+
+    def build(self, input_shape: Shape) -> None:
+        super().build(input_shape)
+        self.expect_images()
+        self.geometry = kernel_geometry(
+            input_shape, self.kernel, self.strides, self.padding, type(self).__name__
+        )
+        self.output_shape = (*self.geometry.output, input_shape[2])
+
+    def image_workspace(
+        self, name: str, n: int, shape: Shape, dtype: Any, fill: float | None = None
+    ) -> Array:
+        """Workspace for n images of shape (height, width, channels); see `images`."""
+        height, width, channels = shape
+        return images(self.workspace(name, (height, channels, width, n), dtype, fill))
+
+    def padded(self, x: Array, fill: float = 0.0) -> Array:
+        """x with its padding; x itself if there is none."""
+        if not self.geometry.has_padding:
+            return x
+        padded = self.image_workspace("padded", len(x), self.geometry.padded, x.dtype, fill)
+        self.geometry.inside(padded)[...] = x  # the padding keeps what it was filled with
+        return padded
+
+    def _geometry_config(self) -> dict[str, Any]:
+        return {"strides": list(self.strides), "padding": self.padding}

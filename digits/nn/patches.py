@@ -1,0 +1,153 @@
+"""Convolution as matrix products: the pixels under the kernel at each position are copied into a
+column of a matrix (im2col), which is multiplied by the matrix of all filters (Chellapilla et al.
+2006). Positions overlap, so memory is the price for doing the arithmetic in fast products; but
+pixels are copied for the columns j of the kernel only, not for its rows i (see `overlapping_rows`).
+"""
+
+import numpy as np
+
+from digits.compute.matmul import SKINNY, blocked_matmul
+from digits.compute.threads import parallel_for
+from digits.nn.activations import LINEAR, ActivationFunction
+from digits.nn.geometry import Geometry, images
+from digits.nn.workspace import ThreadCache
+from digits.types import Array
+
+
+def overlapping_rows(x: Array, height: int) -> Array:
+    """What a kernel of `height` rows covers at each position along a stack x of rows, which are
+    matrices themselves: the rows under it, one below the other in one larger matrix.
+
+    (rows, k, q) makes (rows - height + 1, height * k, q), whose r-th matrix is
+    np.concatenate(x[r : r + height]); but nothing is copied. In x, which has to be contiguous, the
+    first line of a row follows the last line of the row before, as lines within a row follow each
+    other: going on for height * k lines, where a row has k, leads through `height` rows.
+    """
+    rows, k, q = x.shape
+    shape = (rows - height + 1, height * k, q)
+    return np.lib.stride_tricks.as_strided(x, shape, x.strides, writeable=False)
+
+
+class PatchConvolution:
+    """The convolution of `digits.nn.convolution` for any geometry, with its activation."""
+
+    def __init__(self, geometry: Geometry, filters: int) -> None:
+        self.geometry, self.filters = geometry, filters
+        self.cache = ThreadCache()
+
+    def multiplications(self, n: int) -> int:
+        """Of a `forward` of n images."""
+        rows, columns = self.geometry.output
+        return n * rows * columns * self._patch_size() * self.filters
+
+    def _patch_size(self) -> int:
+        return self.geometry.kernel[0] * self.geometry.kernel[1] * self.geometry.image[2]
+
+    def forward(self, x: Array, W: Array, b: Array | None, activation: ActivationFunction) -> Array:
+        """A matrix product for each row of positions p: every filter f is a row of weights, and
+        every position q in that row, in every image, a column of the pixels under the kernel:
+
+            a[p][f, (q n)] = sum over (i j c) of kernel[f, (i j c)] patches[p][(i j c), (q n)]
+
+        where (i j c) is one axis that goes through all i, j and c, the last one fastest.
+        """
+        cache, n, filters = self.cache, len(x), self.filters
+        (rows, columns), (high, wide) = self.geometry.output, self.geometry.kernel
+        down, right = self.geometry.strides
+        padded = self._padded(x).transpose(1, 3, 2, 0)  # (height, channels, width, n)
+        taps = np.lib.stride_tricks.sliding_window_view(padded, wide, axis=2)[:, :, ::right]
+        taps = taps.transpose(0, 4, 1, 2, 3)  # (height, j, channels, columns, n), a view
+        height, _, channels, _, _ = taps.shape
+        copies = cache.array("copies", taps.shape, x.dtype)  # filled below, part by part
+        patches = overlapping_rows(copies.reshape(height, wide * channels, columns * n), high)
+        patches = patches[::down]  # (rows, (i j c), (columns n)), a view of the copies
+        kernel = np.ascontiguousarray(W.reshape(-1, filters).T)  # (filters, (i j c))
+        a = cache.array("a", (rows, filters, columns * n), x.dtype)
+
+        def outputs_of_rows(part: slice) -> None:
+            # Rows of pixels under two parts are copied by both threads: the same numbers to the
+            # same place, and neither has to wait for the other.
+            pixels = slice(part.start * down, (part.stop - 1) * down + high)
+            copies[pixels] = taps[pixels]
+            blocked_matmul(kernel, patches[part], a[part], min_width=100)
+            if b is not None:
+                a[part] += b[:, np.newaxis]
+            activation.apply(y[:, part] if activation.name == "softmax" else a[part])
+
+        y = images(a.reshape(rows, filters, columns, n))
+        parallel_for(outputs_of_rows, rows, SKINNY * self.multiplications(n))
+        cache.patches, cache.W, cache.y = patches, W, y
+        return y
+
+    def backward(
+        self, dy: Array, activation: ActivationFunction, needs_dx: bool
+    ) -> tuple[Array, Array, Array | None]:
+        """dW, db, and dx unless it is not needed, for the latest `forward`.
+
+        a[p] = kernel patches[p] + b is a Dense layer with its factors in the other order. So dW, as
+        the transpose of dkernel, is the sum of patches[p] da[p]^T over all rows of positions p, and
+        db that of da[p].
+
+        A row of pixels r was under the row i of the kernel at the row of positions r - i (strides
+        of one pixel), so with W[i] as a matrix of all (j c) by all f, its copies have the gradient
+
+            dcopies[r] = sum over i of W[i] da[r - i],    da being 0 where there are no positions
+
+        Again `high` rows are used together, r - high + 1 to r of da, of which the first meets W's
+        last. So it is one product of the flipped kernel and the `overlapping_rows` of `dilated`,
+        which is da with high - 1 rows of zeros above, zeros below, and zeros for the rows that
+        strides leave out. A pixel was copied for several columns j, and its gradient is the sum of
+        theirs.
+        """
+        cache, n, filters, dtype = self.cache, len(dy), self.filters, dy.dtype
+        (rows, columns), (high, wide) = self.geometry.output, self.geometry.kernel
+        (down, right), (height, width, channels) = self.geometry.strides, self.geometry.padded
+        patches, W, y = cache.patches, cache.W, cache.y
+        dilated = cache.array("dilated", (height + high - 1, filters, columns * n), dtype, fill=0)
+        da = dilated[high - 1 : high - 1 + rows * down : down]  # a view; the zeros around it stay
+        da_of_images = images(da.reshape(rows, filters, columns, n))
+        # One for each row of positions, added up at the end: threads must not add to the same.
+        dW = cache.array("dW", (rows, patches.shape[1], filters), dtype)
+        db = cache.array("db", (rows, filters), dtype)
+        ones = cache.array("ones", (columns * n,), dtype, fill=1)  # sums the rows, in a product
+
+        def weight_gradients_of_rows(part: slice) -> None:
+            if activation is LINEAR:
+                da_of_images[:, part] = dy[:, part]
+            else:
+                activation.apply_backward(dy[:, part], y[:, part], out=da_of_images[:, part])
+            # ((i j c), (columns n)) @ ((columns n), filters), of which the last are few:
+            blocked_matmul(patches[part], da[part].swapaxes(1, 2), dW[part], min_width=4)
+            np.matmul(da[part], ones, out=db[part])
+
+        work = SKINNY * self.multiplications(n)
+        parallel_for(weight_gradients_of_rows, rows, work)
+        total_dW, total_db = np.sum(dW, axis=0).reshape(W.shape), np.sum(db, axis=0)
+        if not needs_dx:
+            return total_dW, total_db, None
+
+        dx = cache.array("dx", (height, channels, width, n), dtype)
+        da_rows = overlapping_rows(dilated, high)  # (height, (i f), (columns n)), last i first
+        # From (i, j, c, f) to ((j c), (i f)), with the rows i in the same order:
+        flipped = W[::-1].transpose(1, 2, 0, 3).reshape(wide * channels, high * filters)
+        dcopies = cache.array("dcopies", (height, wide * channels, columns * n), dtype)
+
+        def pixel_gradients_of_rows(part: slice) -> None:
+            blocked_matmul(flipped, da_rows[part], dcopies[part], min_width=100)
+            dx[part] = 0
+            for j, dcopy in enumerate(np.split(dcopies[part], wide, axis=1)):
+                # (rows of this part, channels, columns, n), the pixels under column j: a view
+                tap = dx[part, :, j : j + columns * right : right]
+                tap += dcopy.reshape(tap.shape)
+
+        parallel_for(pixel_gradients_of_rows, height, work)
+        return total_dW, total_db, self.geometry.inside(images(dx))
+
+    def _padded(self, x: Array) -> Array:
+        if not self.geometry.has_padding:
+            return x
+        height, width, channels = self.geometry.padded
+        shape = (height, channels, width, len(x))
+        padded = images(self.cache.array("padded", shape, x.dtype, fill=0))
+        self.geometry.inside(padded)[...] = x  # the zeros around it stay
+        return padded
