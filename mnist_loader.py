@@ -23,7 +23,6 @@ from digits.data.download import (
     DATASETS,
     DatasetError,
     fetch_dataset,
-    remote_paths,
     require_writable,
 )
 from digits.files.atomic import remove_unfinished, replacing
@@ -37,8 +36,8 @@ __all__ = ["DatasetError", "load_mnist", "read_idx"]
 logger = logging.getLogger(__name__)
 
 CACHE_VERSION = 2
-MAX_CACHE_SIZE = 2**27  # bytes; that of MNIST takes 55 million
 STALE_AFTER = 3600.0  # seconds after which the process of a temporary file is taken for dead
+MAX_CACHE_SIZE = 2**27  # bytes; that of MNIST takes 55 million
 
 
 def load_mnist(
@@ -110,8 +109,7 @@ def _dataset_dir(dataset_dir: str | os.PathLike[str] | None) -> Path:
 def _load_arrays(dataset: str, folder: Path) -> list[Array]:
     """Training images (n, 28, 28), training labels (n,), test images, test labels; all uint8."""
     cache, key = folder / f"{dataset}.pkl", _cache_key(dataset)
-    for path in (cache, *remote_paths(dataset, folder)):
-        remove_unfinished(path, STALE_AFTER)
+    remove_unfinished(folder, STALE_AFTER)
     arrays = _read_cache(cache, key)
     if arrays is None:
         if dataset == "synthetic":
@@ -151,7 +149,7 @@ def read_idx(path: str | os.PathLike[str]) -> Array:
 
     The format (LeCun, Cortes and Burges, *The MNIST database*): two zero bytes, one byte for the
     dtype, one for the number of dimensions, each dimension in four bytes, then the items; all big
-    endian.  Memory is taken only for bytes that are really there.
+    endian. Memory is taken only for bytes that are really there.
 
     Raises
     ------
@@ -244,7 +242,7 @@ def _read_cache(path: Path, key: str) -> list[Array] | None:
 def _parse_cache(data: bytes) -> list[Any]:
     """The texts and byte strings in the pickle that `_write_cache` writes.
 
-    A pickle is a program for a small machine.  This one is never run: its instructions are read,
+    A pickle is a program for a small machine. This one is never run: its instructions are read,
     and must be those of LAYOUT, in this order.
     """
     names, values = [], []

@@ -197,13 +197,15 @@ def main(arguments: list[str] | None = None) -> int:
         if options.threads or group.size > 1:
             set_threads(options.threads or min(get_threads(), group.cores()))
         out = options.out or options.resume or Path("runs", options.recipe or DEFAULT)
+        # Before the folder is locked: a run that cannot start leaves nothing behind.
+        config, data = group.broadcast(lambda: _load(_config(parser, options), parser, options))
         if options.dry_run or options.show_samples or group.rank:  # writes nothing into the folder
-            return _run(out, parser, options, group)
+            return _run(out, config, data, parser, options, group)
         with folder_lock(out) as locked:
             if locked:
                 for name in RESULTS:
                     remove_unfinished(out / name)
-            return _run(out, parser, options, group)
+            return _run(out, config, data, parser, options, group)
     except KeyboardInterrupt:
         why = "stopped; --resume goes on with a run that had begun"
         return group.abort(f"{parser.prog}: {why}", 130)
@@ -227,10 +229,16 @@ def _list_recipes() -> None:
         cli.say(f"{name}\n{textwrap.indent(recipe.description(), '    ')}\n")
 
 
-def _run(out: Path, parser: Parser, options: argparse.Namespace, group: ProcessGroup) -> int:
-    """One run, from the choice of the recipe to the last file."""
+def _run(
+    out: Path,
+    config: RunConfig,
+    data: Data,
+    parser: Parser,
+    options: argparse.Namespace,
+    group: ProcessGroup,
+) -> int:
+    """One run, from the new network to the last file."""
     say = _say if group.rank == 0 and not options.quiet else lambda _: None
-    config, data = group.broadcast(lambda: _load(_config(parser, options), parser, options))
     if options.show_samples:
         title = f"{config.dataset}: the first images to train on"
         picture = plots.samples(data.x_train[:100], data.t_train[:100], title)

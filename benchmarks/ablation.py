@@ -1,6 +1,5 @@
-"""What each ingredient of a recipe is worth: the recipe is trained as it is, and again with one
-thing left out or exchanged, and measured on images held out of the training set.  The test images
-are not looked at.
+"""An ablation study of a recipe: it is trained unchanged, and again with one ingredient removed or
+changed, and measured on validation images. The test images are not used.
 
     python benchmarks/ablation.py fast                        3 seeds; some minutes
     python benchmarks/ablation.py best --epochs 3 --seeds 1   some more
@@ -27,10 +26,10 @@ from mnist_loader import DatasetError
 from train_net import Data, load_data, train
 
 VARIANTS = (
-    "as it is",
-    "images as they are",
+    "nothing changed",
+    "no augmentation",
     "no label smoothing",
-    "no batch normalisation, a tenth of the rate",
+    "no batch normalization, a tenth of the rate",
     "a constant rate, a tenth",
     "batches of twice the size",
     "half the rate",
@@ -45,11 +44,11 @@ def changed(
     """What to train: the recipe, its fresh network and optimizer with one thing changed."""
     rate = recipe.learning_rate
     match variant:
-        case "images as they are":
+        case "no augmentation":
             recipe = replace(recipe, augment=None)
         case "no label smoothing":
             network.label_smoothing = 0.0
-        case "no batch normalisation, a tenth of the rate":
+        case "no batch normalization, a tenth of the rate":
             kept = [layer for layer in network.layers if not isinstance(layer, BatchNormalization)]
             copies = [type(layer)(**layer.get_config()) for layer in kept]
             network = Sequential(copies, label_smoothing=network.label_smoothing, rng=network.rng)
@@ -66,7 +65,7 @@ def changed(
 
 
 def measure(recipe: Recipe, variant: str, data: Data, epochs: int, seed: int) -> dict[int, float]:
-    """Validation accuracy after the last epoch, by the number of tta_views at each image."""
+    """Validation accuracy after the last epoch, by the number of augmented views of each image."""
     size = recipe.batch_size * (2 if variant == "batches of twice the size" else 1)
     iterations = epochs * math.ceil(len(data.x_train) / size)
     network = recipe.build(np.random.default_rng(seed))
@@ -86,7 +85,7 @@ def measure(recipe: Recipe, variant: str, data: Data, epochs: int, seed: int) ->
         verbose=0,
     )
     x, t = data.x_validation, data.t_validation
-    answers: list[Array] = [network.predict(look) for look in tta_views(x, 7)]
+    answers: list[Array] = [network.predict(view) for view in tta_views(x, 7)]
     return {count: accuracy(np.mean(answers[:count], axis=0), t) for count in (1, 5, 7)}
 
 
@@ -104,7 +103,7 @@ def main() -> int:
         set_threads(options.threads)
     recipe = RECIPES[options.recipe]
     epochs = options.epochs or recipe.epochs or 1
-    print(f"| {options.recipe}, {epochs} epochs | one look | five | seven | each, one look |")
+    print(f"| {options.recipe}, {epochs} epochs | one view | five | seven | each seed, one view |")
     print("|---|---|---|---|---|", flush=True)
     for variant in options.variants:
         try:

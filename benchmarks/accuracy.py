@@ -1,5 +1,5 @@
-"""Accuracy on the test images, the mean and spread over several seeds, of the tutorials' networks
-and of ours.  Each row is trained by the command line that it shows, and its report is what counts.
+"""Measures the test accuracy of every recipe, mean and spread over several seeds. Each row is
+trained by the command that it shows.
 
     python benchmarks/accuracy.py                     all rows, 5 seeds (conv, best: 3); some hours
     python benchmarks/accuracy.py --rows mlp --seeds 2

@@ -1,11 +1,10 @@
-"""Whether the confidence of a network that reads photographs means something: how far it is from
-its accuracy, and how much that is no digit falls below the confidence that all but 1 % of the
-digits reach.
+"""Measures the confidence of a network for photographs: its calibration error, and how many
+non-digits fall below the confidence that 99 % of the digits reach.
 
     python benchmarks/confidence.py [MODEL] [--dataset-dir DIR]
 
 The threshold is found on validation images; everything else is measured on test images, on things
-cut from them, and on letters of fonts that the network was not trained on.
+cut from them, and on letters of fonts that the network did not see.
 """
 
 import argparse
@@ -31,8 +30,8 @@ LETTERS = "ACEFGHJKMNPQRTUVWXYacdefhijkmnpruvwx#%&?=+*@$"
 
 
 def calibration_error(y: Array, t: Array, bins: int = 15) -> float:
-    """Expected calibration error: the distance between confidence and accuracy, averaged over bins
-    of confidence as the images y (n, k) fill them (Guo et al., "On calibration of modern neural
+    """Expected calibration error: the difference between confidence and accuracy, averaged over
+    bins of confidence, for probabilities y (n, k) (Guo et al., "On calibration of modern neural
     networks", 2017).
     """
     confidence, right = y.max(axis=1), y.argmax(axis=1) == t
@@ -59,7 +58,7 @@ def typeset() -> Array:
 
 
 def others(x: Array, t: Array, rng: np.random.Generator, n: int = 1000) -> dict[str, Array]:
-    """Things that are no digit, by kind: images (n, 784)."""
+    """Non-digits by kind: images (n, 784)."""
     drawn: dict[str, Callable[[], list[Array]]] = {
         "parts of digits": partial(non_digits.parts, n, x, t, rng),
         "touching digits": partial(non_digits.pairs, n, x, t, rng),
@@ -76,7 +75,7 @@ def others(x: Array, t: Array, rng: np.random.Generator, n: int = 1000) -> dict[
 def main() -> int:
     """Print the calibration error, the threshold, and a table of what falls below it."""
     shipped = Path(__file__).parent.parent / "digits" / "models" / "photo.npz"
-    parser = argparse.ArgumentParser(prog="confidence", description="Does confidence mean much?")
+    parser = argparse.ArgumentParser(prog="confidence", description="Measure confidence.")
     parser.add_argument("model", type=Path, nargs="?", default=shipped)
     parser.add_argument("--dataset-dir", type=Path)
     options = parser.parse_args()

@@ -20,7 +20,7 @@ Run = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Workload:
-    """A network of recipes.py with a batch size; trained, or only asked."""
+    """A network of recipes.py with a batch size, for training or for prediction."""
 
     network: str
     batch_size: int
@@ -39,7 +39,7 @@ SIZES = {
     "deep-mlp": [784, *[100] * 20, 10],
     "mlp-adam": [784, 128, 10],
 }
-"""Of the networks that have dense layers alone; the others are `conv` and `lenet5`."""
+"""Layer widths of the dense networks; the others are `conv` and `lenet5`."""
 
 LEARNING_RATES = {
     "two-layer": 0.1,
@@ -52,12 +52,12 @@ LEARNING_RATES = {
 
 
 def uses_adam(workload: Workload) -> bool:
-    """The other networks are trained by plain gradient descent."""
+    """The other networks use plain gradient descent."""
     return workload.network in ("mlp-adam", "conv", "lenet5")
 
 
 def batches(size: int, count: int) -> Iterator[Array]:
-    """Row numbers of one batch after the other, without end, in the order of one shuffle."""
+    """Endless batches of row numbers, in the order of one shuffle."""
     order = np.random.default_rng(0).permutation(count)
     start = 0
     while True:
@@ -105,7 +105,7 @@ def ours(workload: Workload, x: Array, t: Array) -> Run:
 
 
 def matrix_products(workload: Workload, x: Array, t: Array) -> Run:
-    """The floor: the products of the textbook formulas with nothing between them.
+    """The floor: the matrix products of the textbook formulas and nothing else.
 
     A layer y = x W needs dW = x^T dy and, unless it is the first, dx = dy W^T; a convolution is
     the same with a row of x for each place of its window.
@@ -127,14 +127,14 @@ def matrix_products(workload: Workload, x: Array, t: Array) -> Run:
             )
         )
 
-    pieces = 1 if workload.training else -(-workload.batch_size // 100)  # to fit into memory
+    parts = 1 if workload.training else -(-workload.batch_size // 100)  # to fit into memory
     network = build(workload.network)
     for i, layer in enumerate(network.layers):
         if not isinstance(layer, Dense | Conv2D):
             continue
         *window, units = layer.weight_shapes["W"]
         inputs = int(np.prod(window))
-        rows = workload.batch_size // pieces * int(np.prod(layer.output_shape[:-1]))
+        rows = workload.batch_size // parts * int(np.prod(layer.output_shape[:-1]))
         add(rows, inputs, units)
         if workload.training:
             add(inputs, rows, units, "first")
@@ -142,7 +142,7 @@ def matrix_products(workload: Workload, x: Array, t: Array) -> Run:
                 add(rows, units, inputs, "second")
 
     def run(steps: int) -> None:
-        for _ in range(steps * pieces):
+        for _ in range(steps * parts):
             for a, b, out in products:
                 np.matmul(a, b, out=out)
 

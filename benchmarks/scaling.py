@@ -1,7 +1,6 @@
-"""How the time of a step grows with the batch and with the width of the network: on both axes of a
-logarithmic plot in proportion, once there is enough to do to hide the calls of NumPy.
+"""Plots the time of a training step against the batch size and the width of the network.
 
-    python -m benchmarks.scaling docs/scaling.png
+python -m benchmarks.scaling docs/scaling.png
 """
 
 import statistics
@@ -37,7 +36,7 @@ def step(width: int, batch_size: int) -> Callable[[], None]:
 
 
 def milliseconds(take: Callable[[], None]) -> float:
-    """Median over at least 7 calls and half a second, after as many to get warm."""
+    """Median over at least 7 calls and half a second, after a warm-up of the same length."""
     for _ in range(2):
         seconds: list[float] = []
         while len(seconds) < 7 or sum(seconds) < 0.5:

@@ -1,12 +1,12 @@
-"""How long a step of training takes, here and in the frameworks, side by side: each system in a
-process of its own, one at a time, round after round, on the same images of MNIST.
+"""Measures training steps and predictions of this library and of other frameworks side by side:
+each system in a process of its own, one at a time, in turn, on the same images of MNIST.
 
     python benchmarks/speed.py                          all workloads, some minutes
-    python benchmarks/speed.py --workloads mlp-adam     those whose name begins like that
+    python benchmarks/speed.py --workloads mlp-adam     those whose name starts with this
     python benchmarks/speed.py --systems "this library" PyTorch --rounds 21
 
-A machine that is busy with something else measures nothing: how much of the processors went to
-other programs meanwhile is measured too, and a table made in a crowd says that it is none.
+On a busy machine the results are not valid. So the benchmark also measures how much of the
+processors other programs used, and says if it was too much.
 """
 
 import argparse
@@ -35,32 +35,32 @@ TRAINING = [
     Workload("lenet5", 64),
 ]
 NETWORKS = ("two-layer", "mlp", "deep-mlp", "mlp-adam", "conv", "lenet5")
-ASKING = [Workload(name, n, training=False) for name in NETWORKS for n in (1, 1000)]
-WORKLOADS = {str(workload): workload for workload in [*TRAINING, *ASKING]}
+PREDICTION = [Workload(name, n, training=False) for name in NETWORKS for n in (1, 1000)]
+WORKLOADS = {str(workload): workload for workload in [*TRAINING, *PREDICTION]}
 
 REFERENCE, LIBRARY, FLOOR = "PyTorch", "this library", "matrix products"
 CHUNK = 0.15
-"""Seconds that a system works before the next one's turn."""
+"""Seconds of work in one turn of a system."""
 ROUNDS_OF_A_PROCESS = 3
-"""Then all are started anew: which addresses its memory got can make a process slow for its whole
-life (PyTorch's LeNet-5 takes 3.9 or 8.2 ms a step), and no single one may stand for its system."""
+"""Then all processes are restarted: memory addresses can make a process slow for its whole life
+(PyTorch's LeNet-5 takes 3.9 or 8.2 ms a step)."""
 REST = 0.1
-"""Seconds before each turn: threads of the system before go on asking for work for a while."""
+"""Seconds before each turn: threads of the previous system keep spinning for a while."""
 TOLERATED = 0.03
-"""Share of the processors that others may take in a run that counts."""
+"""Fraction of the processors that other programs may use in a valid run."""
 
 
-# --- one system: a process that takes so many steps when it is told to ----------------------------
+# --- one system, in a process of its own ----------------------------------------------------------
 
 
 def serve(system: str, workload: Workload, images: str) -> None:
-    """Answer every line of stdin with the seconds that a step took, of those of the chunk, and the
-    processor time that others took meanwhile.
+    """Answer every line of stdin with the seconds of a step and of the chunk, and the processor
+    time of other programs.
 
-    The first answer says how many steps fill a chunk, or why the system cannot be measured.
+    The first answer is the number of steps in a chunk, or why the system cannot be measured.
     """
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a framework has to say is no answer
+    os.dup2(2, 1)  # what a framework prints is not an answer
 
     def answer(**figures: Any) -> None:
         print(json.dumps(figures), file=answers, flush=True)
@@ -90,8 +90,8 @@ def serve(system: str, workload: Workload, images: str) -> None:
 
 
 def taken_by_others() -> float:
-    """Seconds of all processors, so far, that other processes worked, or other machines on the same
-    host; 0 on systems other than Linux, where nobody tells.
+    """Processor seconds used so far by other processes, or stolen by other virtual machines; 0 on
+    systems other than Linux.
     """
     if not Path("/proc/stat").exists():
         return 0.0
@@ -102,7 +102,7 @@ def taken_by_others() -> float:
     return ticks / os.sysconf("SC_CLK_TCK") - time.process_time()
 
 
-# --- all of them, in turn -------------------------------------------------------------------------
+# --- all systems, in turn -------------------------------------------------------------------------
 
 
 def measure(
@@ -114,7 +114,7 @@ def measure(
         processes = _start(systems, workload, images)
         systems = list(processes)  # without those that cannot be measured
         for i in range(first, min(first + ROUNDS_OF_A_PROCESS, rounds)):
-            start = i % len(systems)  # every round begins with another one
+            start = i % len(systems)  # every round starts with another system
             for system in systems[start:] + systems[:start]:
                 stdin = processes[system].stdin
                 assert stdin is not None
@@ -127,7 +127,7 @@ def measure(
 
 
 def _start(systems: list[str], workload: Workload, images: str) -> dict[str, subprocess.Popen[str]]:
-    """A process of each system that is there, warmed up and waiting."""
+    """A process for each available system, warmed up and waiting."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     processes: dict[str, subprocess.Popen[str]] = {}
     for system in systems:
@@ -163,7 +163,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def row(workload: str, system: str, results: dict[str, list[dict[str, float]]]) -> str:
-    """A line of the table.  Ratios are taken within each round, where both met the same weather."""
+    """A row of the table. Ratios are taken within each round, under the same conditions."""
     own = [chunk["seconds"] for chunk in results[system]]
     cells = [workload, system, f"{1e6 * statistics.median(own):,.0f}"]
     cells.append(f"{1e6 * min(own):,.0f} to {1e6 * max(own):,.0f}")
@@ -178,12 +178,12 @@ def row(workload: str, system: str, results: dict[str, list[dict[str, float]]]) 
 
 
 def disturbance(chunks: list[dict[str, float]]) -> float:
-    """Share of the processors that others took."""
+    """Fraction of the processors that other programs used."""
     seconds = sum(chunk["chunk"] for chunk in chunks) * (os.cpu_count() or 1)
     return max(0.0, sum(chunk["others"] for chunk in chunks) / seconds)
 
 
-# --- from nothing to an answer --------------------------------------------------------------------
+# --- cold start -----------------------------------------------------------------------------------
 
 COLD_START = {
     LIBRARY: """
@@ -215,8 +215,8 @@ if status.exists():
 
 
 def cold_start(folder: Path, x: Any, rounds: int) -> dict[str, tuple[float, float]]:
-    """Median seconds, and megabytes at the most, of a process that loads a LeNet-5, reads one image
-    and ends.
+    """Median seconds and peak megabytes of a process that loads a LeNet-5, classifies one image and
+    exits.
     """
     image, models = folder / "image.npy", {LIBRARY: folder / "model.npz"}
     np.save(image, x[:1])
@@ -295,7 +295,7 @@ def main() -> int:
     print(f"load {os.getloadavg()[0]:.2f}")
     if busy:
         print(
-            "NOT A RESULT: the machine was busy with something else, which took its share of the "
+            "NOT VALID: other programs used too much of the "
             f"processors ({'; '.join(busy)}); try again when it is idle",
             file=sys.stderr,
         )

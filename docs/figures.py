@@ -29,7 +29,7 @@ from train_net import load_data, train
 from two_layer_net import TwoLayerNet
 
 FIGURES = Path(__file__).resolve().parent / "guide" / "figures"
-BLUE, ORANGE, GREEN, GREY = plots.TRAIN, plots.VALIDATION, plots.TEST, "#777777"
+BLUE, ORANGE, GREEN, GRAY = plots.TRAIN, plots.VALIDATION, plots.TEST, "#777777"
 PURPLE = "#7b4fa3"
 
 
@@ -72,31 +72,31 @@ def trained() -> TwoLayerNet:
 
 
 def pixels() -> Figure:
-    """The 5, and the gray levels of a piece of it."""
+    """The 5, and the gray levels of a part of it."""
     image = np.rint(255 * digits()[0][0].reshape(28, 28)).astype(int)
     top, bottom, left, right = 5, 12, 10, 24  # as chapter 1 prints them
     figure = canvas(9, 3.5)
-    whole, piece = figure.subplots(1, 2, width_ratios=[1, 1.75])
-    show(whole, image)
-    whole.set_xlabel("28 x 28 pixels", fontsize=9)
-    whole.spines[:].set(visible=True, color=plots.FAINT)
+    image_axes, detail = figure.subplots(1, 2, width_ratios=[1, 1.75])
+    show(image_axes, image)
+    image_axes.set_xlabel("28 x 28 pixels", fontsize=9)
+    image_axes.spines[:].set(visible=True, color=plots.FAINT)
     box = (left - 0.5, top - 0.5)
-    whole.add_patch(
+    image_axes.add_patch(
         Rectangle(box, right - left, bottom - top, fill=False, color=ORANGE, linewidth=1.6)
     )
-    show(piece, image[top:bottom, left:right], vmin=0, vmax=330)
-    piece.set_xlabel("0 is paper, 255 is ink", fontsize=9)
+    show(detail, image[top:bottom, left:right], vmin=0, vmax=330)
+    detail.set_xlabel("0 is paper, 255 is ink", fontsize=9)
     for (row, column), level in np.ndenumerate(image[top:bottom, left:right]):
         color = "white" if level > 140 else "black"
-        piece.text(column, row, str(level), ha="center", va="center", fontsize=7.5, color=color)
+        detail.text(column, row, str(level), ha="center", va="center", fontsize=7.5, color=color)
     for corner in (0, 1):
         line = ConnectionPatch(
             (right - 0.5, (top, bottom)[corner] - 0.5),
             (0, 1 - corner),
             "data",
             "axes fraction",
-            axesA=whole,
-            axesB=piece,
+            axesA=image_axes,
+            axesB=detail,
             color=ORANGE,
             linewidth=0.8,
         )
@@ -131,7 +131,7 @@ def forward() -> Figure:
         axes.barh(range(10), values, color=colors)
         axes.set_yticks(range(10), [str(digit) for digit in range(10)], fontsize=8)
         axes.invert_yaxis()
-        axes.axvline(0, color=GREY, linewidth=0.8)
+        axes.axvline(0, color=GRAY, linewidth=0.8)
         axes.tick_params(axis="x", labelsize=7)
         axes.set_title(title, fontsize=9)
         axes.spines[["top", "right"]].set_visible(False)
@@ -180,7 +180,7 @@ def backward() -> Figure:
         box = Rectangle((3 * i - 0.62, -0.32), 1.24, 0.64, color=plots.FAINT, ec=BLUE)
         axes.add_patch(box)
         axes.text(3 * i, 0.08, name, ha="center", va="center", fontsize=12, family="monospace")
-        axes.text(3 * i, -0.18, shape, ha="center", va="center", fontsize=8, color=GREY)
+        axes.text(3 * i, -0.18, shape, ha="center", va="center", fontsize=8, color=GRAY)
     for i, (operation, gradient) in enumerate(zip(operations, gradients, strict=True)):
         left, right = 3 * i + 0.66, 3 * i + 2.34
         end = left + 0.55 if i == 0 else left  # dx is not needed
@@ -237,10 +237,10 @@ def differences() -> Figure:
         reachable = steps if network is exact_network else steps[steps > 1e-7]
         errors = [abs(numerical(network, h, central) - exact) / abs(exact) for h in reachable]
         axes.loglog(reachable, np.maximum(errors, 1e-13), color=color, linewidth=1.6, label=name)
-    axes.axvline(1e-4, color=GREY, linewidth=0.8, linestyle=":")
-    axes.text(1.2e-4, 3e-13, "h of the library", fontsize=8, color=GREY)
-    axes.text(0.9, 1e-7, "h too large:\ntruncation error", fontsize=8, color=GREY, ha="right")
-    axes.text(3e-13, 3e-7, "h too small:\nrounding error", fontsize=8, color=GREY, ha="left")
+    axes.axvline(1e-4, color=GRAY, linewidth=0.8, linestyle=":")
+    axes.text(1.2e-4, 3e-13, "h of the library", fontsize=8, color=GRAY)
+    axes.text(0.9, 1e-7, "h too large:\ntruncation error", fontsize=8, color=GRAY, ha="right")
+    axes.text(3e-13, 3e-7, "h too small:\nrounding error", fontsize=8, color=GRAY, ha="left")
     axes.set_xlabel("h")
     axes.set_ylabel("relative error")
     axes.set_ylim(1e-13, 30)

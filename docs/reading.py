@@ -1,10 +1,9 @@
-"""Draws the pictures of the README: a photograph of a handwritten number (docs/photo.jpg), and how
-it is read, digit by digit (docs/reading.webp).  The photograph is rendered: it belongs to nobody.
+"""Draws the two pictures of the README: a photograph of a handwritten number (docs/photo.jpg), and
+how it is read (docs/reading.png).  The photograph is rendered, so it belongs to nobody.
 
     python docs/reading.py
 """
 
-import io
 import sys
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from digits.types import Array
 from predict_image import read_digits
 
 PHOTO = Path(__file__).with_name("photo.jpg")
-MOVING = Path(__file__).with_name("reading.webp")
+PICTURE = Path(__file__).with_name("reading.png")
 NUMBER, HAND = "31415926", 7
 
 # Reflectance, in OpenCV's order blue, green, red:
@@ -50,7 +49,7 @@ def paper_photo(text: str, seed: int, tall: int = 110) -> Array:
         x += size * max(float((p[:, 0] + r).max()) for p, r in written) + tall * rng.uniform(
             0.3, 0.45
         )
-        base -= 0.012 * tall  # nobody writes level
+        base -= 0.012 * tall  # handwriting is never level
     height, width = round(2.2 * tall), round(x + 0.35 * tall)
     page = np.ones((height, width, 3)) * PAPER
     page *= 1 + 0.012 * _cloud(rng, height, width, 2.5)[..., None]
@@ -81,7 +80,7 @@ def _ink(paths: list[tuple[Array, Array]], height: int, width: int) -> Array:
 
 
 def _cloud(rng: np.random.Generator, height: int, width: int, blur: float) -> Array:
-    """Noise of deviation 1 whose spots are so many pixels wide."""
+    """Noise of standard deviation 1, blurred by so many pixels."""
     noise = cv2.GaussianBlur(rng.normal(size=(height, width)), (0, 0), blur)
     return noise / noise.std()
 
@@ -89,10 +88,8 @@ def _cloud(rng: np.random.Generator, height: int, width: int, blur: float) -> Ar
 # --- the picture ----------------------------------------------------------------------------------
 
 
-def compose(reading: Reading, shown: int) -> Figure:
-    """The photograph with the boxes of the first digits, what the network saw of each, and the ten
-    probabilities.
-    """
+def compose(reading: Reading) -> Figure:
+    """The photograph with its boxes; below each box what the network saw, and its ten answers."""
     digits = reading.digits
     height, width = reading.picture.shape[:2]
     figure = Figure(figsize=(10, 2.55 + 10 * height / width), dpi=100)
@@ -101,7 +98,7 @@ def compose(reading: Reading, shown: int) -> Figure:
     photo.imshow(reading.picture[..., ::-1], aspect="auto", interpolation="antialiased")
     photo.set_axis_off()
     wide = 0.96 / len(digits)
-    for i, digit in enumerate(digits[:shown]):
+    for i, digit in enumerate(digits):
         left = 0.02 + i * wide
         _box(photo, digit)
         seen = figure.add_axes((left + 0.1 * wide, 0.95 * inch, 0.8 * wide, 8 * wide * inch))
@@ -124,14 +121,6 @@ def compose(reading: Reading, shown: int) -> Figure:
             color=plots.TEST,
         )
     return figure
-
-
-def frame(figure: Figure) -> Array:
-    """The figure as pixels, in OpenCV's order."""
-    png = io.BytesIO()
-    figure.savefig(png, format="png")
-    pixels = cv2.imdecode(np.frombuffer(png.getvalue(), np.uint8), cv2.IMREAD_COLOR)
-    return np.asarray(pixels)
 
 
 def _box(axes: Axes, digit: Digit) -> None:
@@ -164,12 +153,8 @@ def main() -> int:
     if reading.rows != [NUMBER]:
         print(f"read {reading.rows}, not {NUMBER}: choose another HAND", file=sys.stderr)
         return 1
-    animation = cv2.Animation()
-    animation.frames = [frame(compose(reading, shown)) for shown in range(len(NUMBER) + 1)]
-    animation.durations = [1200, *[500] * (len(NUMBER) - 1), 3500]  # milliseconds
-    cv2.imwriteanimation(str(MOVING), animation, [cv2.IMWRITE_WEBP_QUALITY, 75])
-    for path in (PHOTO, MOVING):
-        print(f"{path}: {path.stat().st_size:,} bytes")
+    plots.save(compose(reading), PICTURE)
+    print(f"{PICTURE}: {PICTURE.stat().st_size:,} bytes")
     return 0
 
 

@@ -16,9 +16,9 @@ from train_net import load_data, train
 
 def main(epochs: int = 10, dataset: str = "mnist", validation: int = 5_000) -> None:
     data = load_data(dataset, None, validation, seed=0)
-    standardised = Normalization(np.mean(data.x_train), np.var(data.x_train))
+    standardize = Normalization(np.mean(data.x_train), np.var(data.x_train))
     hidden = [Dense(100, activation="relu") for _ in range(20)]
-    layers = [standardised, *hidden, Dense(10, activation="softmax")]
+    layers = [standardize, *hidden, Dense(10, activation="softmax")]
     network = Sequential(layers, rng=np.random.default_rng(0))
     print(f"{network.params.flat.size:,} parameters")
 

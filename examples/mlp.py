@@ -17,9 +17,9 @@ def main(epochs: int = 10, dataset: str = "mnist", validation: int = 5_000) -> N
     data = load_data(dataset, None, validation, seed=0)
     plots.save(plots.samples(data.x_train[:40], data.t_train[:40]), "runs/mlp/samples.png")
 
-    standardised = Normalization(np.mean(data.x_train), np.var(data.x_train))
+    standardize = Normalization(np.mean(data.x_train), np.var(data.x_train))
     hidden = [Dense(300, activation="relu"), Dense(100, activation="relu")]
-    layers = [standardised, *hidden, Dense(10, activation="softmax")]
+    layers = [standardize, *hidden, Dense(10, activation="softmax")]
     network = Sequential(layers, rng=np.random.default_rng(0))
     network.summary()
 

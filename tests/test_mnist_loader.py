@@ -159,7 +159,7 @@ FAILURES: dict[str, tuple[Answer, str]] = {
     "503": (lambda h, _: h.send_error(503), "HTTP 503 Service Unavailable"),
     "silent": (lambda _, __: time.sleep(1), "timed out"),
     "stalls": (send_and_stall, "timed out"),
-    "hangs-up": (lambda h, body: send(h, body[:33], len(body)), "truncated: 33 of "),
+    "hangs-up": (lambda h, body: send(h, body[:33], len(body)), "33 bytes read"),
     "truncated": (lambda h, body: send(h, body[:33]), "truncated: 33 of "),
     "wrong-bytes": (lambda h, body: send(h, body[:-1] + b"?"), "wrong contents: expected SHA-256"),
     "html": (lambda h, _: send(h, b"\n<!DOCTYPE html><p>Sign in"), "found an HTML page"),

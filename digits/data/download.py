@@ -1,5 +1,5 @@
 """Published data sets, downloaded and verified: where they are, and what size and SHA-256 each of
-their files has, stands in `datasets.json`.  A file is verified before it is unpacked.
+their files has, stands in `datasets.json`. A file is verified before it is unpacked.
 """
 
 import errno
@@ -27,7 +27,7 @@ USER_AGENT = "digits-from-scratch"
 
 
 class DatasetError(RuntimeError):
-    """A data set is unavailable.  The text says what was tried, what came back, and how to put the
+    """A data set is unavailable. The text says what was tried, what came back, and how to put the
     files in place by hand; its first line alone says what happened.
     """
 
@@ -101,12 +101,6 @@ def fetch_dataset(dataset: str, folder: Path) -> list[Path]:
     return [path for path in found.values() if path is not None]
 
 
-def remote_paths(dataset: str, folder: Path) -> list[Path]:
-    """Where the files of a data set go when they are downloaded; none for other data sets."""
-    files = DATASETS[dataset].files if dataset in DATASETS else ()
-    return [folder / f"{file.name}.gz" for file in files]
-
-
 def require_writable(folder: Path) -> None:
     """Raise PermissionError if a folder is marked read-only; the system lets root write there."""
     existing = next(path for path in (folder, *folder.parents) if path.exists())
@@ -173,7 +167,7 @@ def _unavailable(dataset: str, folder: Path, problems: list[str]) -> DatasetErro
 
 
 def _download(file: RemoteFile, mirrors: list[str], problems: list[str], path: Path) -> bool:
-    """Fill `path` from the first mirror that delivers.  One that fails is taken off the list, so
+    """Fill `path` from the first mirror that delivers. One that fails is taken off the list, so
     that a dead host costs its time-out once, not once per file.
     """
     while mirrors:
@@ -183,7 +177,7 @@ def _download(file: RemoteFile, mirrors: list[str], problems: list[str], path: P
             verify(path, file)
             return True
         except (OSError, ValueError) as error:
-            problems.append(f"{url}: {_reason(error, file)}")
+            problems.append(f"{url}: {_reason(error)}")
             mirrors.pop(0)
             advice = f"trying {mirrors[0]}" if mirrors else "giving up"
             logger.warning("%s; %s", problems[-1], advice)
@@ -233,7 +227,7 @@ class LimitedWriter(io.FileIO):
 
 def _with_timeout(work: Callable[[], object], seconds: float) -> None:
     """Do the work in a thread, and raise TimeoutError if it takes longer: a server may send a byte
-    now and then for ever, each in time.  The thread ends when it finds its file closed.
+    now and then for ever, each in time. The thread ends when it finds its file closed.
     """
     errors: list[BaseException] = []
 
@@ -252,7 +246,7 @@ def _with_timeout(work: Callable[[], object], seconds: float) -> None:
         raise errors.pop()
 
 
-def _reason(error: Exception, file: RemoteFile) -> str:
+def _reason(error: Exception) -> str:
     """What went wrong with a download, in words."""
     if (response := getattr(error, "response", None)) is not None:
         return f"HTTP {response.status_code} {response.reason}"
@@ -261,8 +255,4 @@ def _reason(error: Exception, file: RemoteFile) -> str:
         inner := getattr(cause, "reason", None) or (cause.args or (None,))[-1], Exception
     ):
         cause = inner
-    if isinstance(received := getattr(cause, "partial", None), int):
-        return f"truncated: {received:,} of {file.packed.size:,} bytes"
-    if "timed out" in str(cause):
-        return "timed out ({:g} s for a connection, {:g} s of silence)".format(*TIMEOUT)
     return str(cause).rpartition("): ")[2] or type(cause).__name__

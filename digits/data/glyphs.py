@@ -1,4 +1,4 @@
-"""Templates of digits and letters: how a pen writes them, stroke by stroke.  They are kept in text
+"""Templates of digits and letters: how a pen writes them, stroke by stroke. They are kept in text
 files that a person can read and extend, `digits.txt`, `habits.txt` and `letters.txt`.
 """
 

@@ -1,5 +1,5 @@
 """Images of things that are no digit: parts of digits, touching digits, letters, scribbles, lines,
-blots.  A network that has only seen digits calls everything a digit; one that reads photographs
+blots. A network that has only seen digits calls everything a digit; one that reads photographs
 learns from these images, as an eleventh class, to say that something is none.
 
 They are cut from the images of digits that it is given, or drawn by a pen of its own, and prepared

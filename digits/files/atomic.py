@@ -28,7 +28,7 @@ class WriteError(OSError):
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary file that takes the place of `path` if the block ends well, and else is removed.
 
-    Every process has its own, so none waits for another.  Missing folders are made.
+    Every process has its own, so none waits for another. Missing folders are made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # Two machines that share the folder may have processes of the same number, hence the token.
@@ -59,17 +59,18 @@ def write_file(path: str | Path, content: bytes) -> None:
 
 
 def remove_unfinished(path: Path, min_age: float = 0.0) -> None:
-    """Remove the temporary files of `path` that killed processes left, if they are at least
-    `min_age` seconds old: 0 is for a process that alone writes there.
+    """Remove the temporary files that killed processes left of a file, or of all in a folder, if
+    they are at least `min_age` seconds old: 0 is for a process that alone writes there.
     """
-    for temporary in path.parent.glob(f"{escape(_prefix(path))}.*-????????.part"):
+    folder, name = (path, ".*") if path.is_dir() else (path.parent, escape(_prefix(path)))
+    for temporary in folder.glob(f"{name}.*-????????.part"):
         with suppress(OSError):
             if time.time() - temporary.stat().st_mtime >= min_age:
                 temporary.unlink()
 
 
 def _prefix(path: Path) -> str:
-    """How temporary names of `path` begin.  They are never longer than a file system allows, which
+    """How temporary names of `path` begin. They are never longer than a file system allows, which
     is 255 bytes on most: of a long name only the beginning is taken.
     """
     return "." + os.fsencode(path.name)[:100].decode(errors="ignore")

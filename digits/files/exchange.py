@@ -40,7 +40,7 @@ TORCH_COUNTER = "num_batches_tracked"
 
 
 class WeightView(NamedTuple):
-    """An array of the other library in our memory.  One view serves import and export, so the two
+    """An array of the other library in our memory. One view serves import and export, so the two
     cannot disagree.
     """
 
@@ -122,7 +122,7 @@ def _torch_views(network: Network) -> list[WeightView]:
 def _torch_axes(name: str, array: Array, row: Shape) -> tuple[Array, Shape]:
     """A view of the array with its axes in PyTorch's order, and the shape it has there.
 
-    A flattened image is a row of numbers: here pixel by pixel, there channel by channel.  So the
+    A flattened image is a row of numbers: here pixel by pixel, there channel by channel. So the
     weights of a layer that takes such rows are in another order, too.
     """
     if array.ndim == 4:  # of a convolution: (height, width, channels, filters)

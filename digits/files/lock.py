@@ -23,7 +23,7 @@ else:
 logger = logging.getLogger(__name__)
 
 LOCK_FILE = ".digits.lock"
-"""It stays in the folder: a lock file that is removed may be removed under another run."""
+"""It stays in the folder, unless nothing else has come into a folder that was made for it."""
 SIGNATURE = b"digits-from-scratch: "
 LOCK_OFFSET = 1 << 30
 """The byte that is locked on Windows, where nobody may read what is locked: far behind the text."""
@@ -39,7 +39,8 @@ class FolderInUseError(RuntimeError):
 
 @contextmanager
 def folder_lock(folder: Path) -> Iterator[bool]:
-    """Keep every other run out of `folder`, which is made if it is missing, until the block ends.
+    """Keep every other run out of `folder` until the block ends. A missing folder is made, and
+    removed again if nothing has come into it.
 
     Yields whether there is a lock: on a file system without locks the run goes on without one, and
     a warning says so.
@@ -49,11 +50,15 @@ def folder_lock(folder: Path) -> Iterator[bool]:
     FolderInUseError : another run is there, or a file of the user's has the name of the lock file.
     WriteError : nothing can be written there.
     """
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
     descriptor = _open_lock_file(folder)
     try:
         locked = _lock(descriptor, folder)
         _sign(descriptor, folder)
-        yield locked
+        try:
+            yield locked
+        finally:
+            _remove_empty(missing)
     finally:
         os.close(descriptor)
 
@@ -105,15 +110,26 @@ def _lock(descriptor: int, folder: Path) -> bool:
 
 def _sign(descriptor: int, folder: Path) -> None:
     """Write into the file who holds it, if it is empty or ours."""
-    text = _text(descriptor)
+    path, text = folder / LOCK_FILE, _text(descriptor)
     if text and not text.startswith(SIGNATURE):
-        raise _foreign(folder / LOCK_FILE)
+        raise _foreign(path)
+    if not path.exists() or not os.path.samestat(os.fstat(descriptor), path.stat()):
+        raise FolderInUseError(f"another run has just removed {folder}: start again")
     began = time.strftime("%Y-%m-%d %H:%M:%S")
     owner = f"process {os.getpid()} on {platform.node()} since {began}"
     with suppress(OSError):  # a full disk: the lock holds, though it cannot say whose it is
         os.ftruncate(descriptor, 0)
         os.lseek(descriptor, 0, os.SEEK_SET)
         os.write(descriptor, SIGNATURE + owner.encode())
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    """Remove folders, the innermost first, in which there is nothing but the lock file."""
+    with suppress(OSError):  # among others, that of a folder with something in it
+        if folders and os.listdir(folders[0]) == [LOCK_FILE]:
+            (folders[0] / LOCK_FILE).unlink()
+            for folder in folders:
+                folder.rmdir()
 
 
 def _text(descriptor: int) -> bytes:

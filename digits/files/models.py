@@ -1,6 +1,5 @@
-"""Networks as files: every kind of network is saved and loaded here.  A model file holds the
-architecture as plain values and the weights as arrays; nothing in it is executed, as it can only
-name layers of this library and those that were registered.
+"""Every kind of network as a file, which holds the architecture as plain values and the weights as
+arrays. Nothing in it is executed.
 """
 
 from collections.abc import Callable
@@ -11,22 +10,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from digits.files.npz import StorageError, check_arrays, load_arrays, save_arrays
-from digits.nn.convolution import Conv2D
+from digits.nn import convolution, layers, pooling
 from digits.nn.layer import Layer
-from digits.nn.layers import (
-    Activation,
-    BatchNormalization,
-    Dense,
-    Dropout,
-    Flatten,
-    Maxout,
-    Normalization,
-    Rescaling,
-    Reshape,
-)
 from digits.nn.network import Network
 from digits.nn.output import loss_from_config
-from digits.nn.pooling import AveragePooling2D, MaxPooling2D, Subsampling2D, ZeroPadding2D
 from digits.nn.sequential import Input, Sequential, array_shapes
 from digits.types import Shape
 from digits.validation import check
@@ -35,32 +22,19 @@ from two_layer_net import TwoLayerNet
 L = TypeVar("L", bound=type[Layer])
 
 LAYERS: dict[str, type[Layer]] = {
-    layer.__name__: layer
-    for layer in (
-        Activation,
-        AveragePooling2D,
-        BatchNormalization,
-        Conv2D,
-        Dense,
-        Dropout,
-        Flatten,
-        MaxPooling2D,
-        Maxout,
-        Normalization,
-        Rescaling,
-        Reshape,
-        Subsampling2D,
-        ZeroPadding2D,
-    )
+    name: value
+    for module in (convolution, layers, pooling)
+    for name, value in vars(module).items()
+    if isinstance(value, type) and issubclass(value, Layer) and value.__module__ == module.__name__
 }
-"""The layers that a model file may name."""
+"""The layers that a model file may name: those of this library, and those that were registered."""
 
 FOREIGN_SUFFIXES = (".h5", ".hdf5", ".keras", ".onnx", ".pt", ".pth")
 """Names under which other programs would take a file for one of their own."""
 
 
 def register_layer(layer: L) -> L:
-    """Let model files name a layer class of your own, so that networks with it can be loaded.  It
+    """Let model files name a layer class of your own, so that networks with it can be loaded. It
     can be used as a decorator; `get_config` of the class must give the arguments that build it.
 
     Raises ValueError if it is no layer, or if another layer of this library has its name.
@@ -129,8 +103,8 @@ def _described(config: Any) -> tuple[Callable[..., Network], dict[str, Shape]]:
         case {"class": "TwoLayerNet", "sizes": [int(i), int(h), int(o)]} if min(i, h, o) > 0:
             shapes: dict[str, Shape] = {"W1": (i, h), "b1": (h,), "W2": (h, o), "b2": (o,)}
             return partial(TwoLayerNet, i, h, o, weight_init_std=0), shapes
-        case {"class": "Sequential", "input_shape": shape, "layers": [*layers], "loss": loss}:
-            stack: list[Layer | Input] = [Input(shape), *map(_layer, layers)]
+        case {"class": "Sequential", "input_shape": shape, "layers": [*configs], "loss": loss}:
+            stack: list[Layer | Input] = [Input(shape), *map(_layer, configs)]
             smoothing = config.get("label_smoothing", 0.0)
             build = partial(
                 Sequential,

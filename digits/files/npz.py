@@ -1,5 +1,5 @@
 """Arrays on disk as `.npz` files: a zip of plain `.npy` arrays and one readable `header.json`,
-never a pickle.  Nothing in them is trusted when read.
+never a pickle. Nothing in them is trusted when read.
 """
 
 import io
@@ -73,7 +73,7 @@ def check_arrays(
     path: str | Path, arrays: Mapping[str, Array], shapes: Mapping[str, Shape]
 ) -> None:
     """Raise StorageError unless `arrays` are exactly the ones named in `shapes`: real, finite and
-    of those shapes.  It is called before a network is built, so that a header that promises a
+    of those shapes. It is called before a network is built, so that a header that promises a
     billion weights costs nothing.
     """
     try:

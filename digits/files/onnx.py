@@ -71,7 +71,7 @@ def export_onnx(network: Network, path: str | Path) -> None:
 class Graph:
     """The operators so far; the next one takes `tensor`, what the latest of them gives.
 
-    Samples are rows of numbers (rank 1) or images (rank 3).  Images are stored as in this library,
+    Samples are rows of numbers (rank 1) or images (rank 3). Images are stored as in this library,
     (n, height, width, channels), or as ONNX's convolutions want them, (n, channels, height, width);
     they are transposed when a layer needs them otherwise than the layer before.
     """
@@ -123,7 +123,7 @@ def _graph_of(layers: list[LayerArrays], activation: str) -> Graph:
 def _add_layer(  # noqa: PLR0912, PLR0915  a table with an entry for each layer
     graph: Graph, config: Mapping[str, Any], arrays: Mapping[str, Array]
 ) -> None:
-    """What a layer does when it predicts.  An operator knows its inputs by their order: `arrays`
+    """What a layer does when it predicts. An operator knows its inputs by their order: `arrays`
     come in it already, W before b, and gamma, beta, mean, variance.
     """
     match config["class"]:

@@ -85,7 +85,7 @@ while turns < 40:
             os.close(os.open(claim, os.O_CREAT | os.O_EXCL))  # fails if another one is inside
             claim.unlink()
             turns += 1
-    except FolderInUseError:
+    except (FolderInUseError, OSError):  # the folder may go while it is being made
         pass
 """
 
@@ -96,6 +96,40 @@ def test_never_two_inside(tmp_path: Path, root: Path) -> None:
     told = [process.communicate(timeout=60) for process in processes]
     for process, (out, err) in zip(processes, told, strict=True):
         assert (process.returncode, out, err) == (0, "", "")
+
+
+def test_a_folder_is_made_and_removed_if_nothing_comes_of_it(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "b"
+    with folder_lock(folder):
+        assert folder.is_dir()
+    assert not (tmp_path / "a").exists()
+    with pytest.raises(KeyError), folder_lock(folder):
+        raise KeyError
+    assert not (tmp_path / "a").exists()
+    with folder_lock(folder):
+        (folder / "model.npz").touch()
+    assert {path.name for path in folder.iterdir()} == {"model.npz", LOCK_FILE}
+    (tmp_path / "mine").mkdir()
+    for _ in range(2):
+        with folder_lock(tmp_path / "mine"):
+            pass
+        assert (tmp_path / "mine").is_dir()
+
+
+def test_a_folder_that_is_removed_at_this_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the opening of the lock file and the lock: nobody is in a folder that is gone."""
+    fcntl = pytest.importorskip("fcntl")
+    flock = fcntl.flock
+
+    def flock_late(descriptor: int, operation: int) -> None:
+        (tmp_path / "a" / LOCK_FILE).unlink()
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock_late)
+    with pytest.raises(FolderInUseError, match="start again"), folder_lock(tmp_path / "a"):
+        pass
 
 
 # --- what is not ours -----------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 """Networks as ONNX files: another runtime gives the same probabilities, for every layer, every
-recipe and any number of images.  What needs the extra `onnx` is skipped without it.
+recipe and any number of images. What needs the extra `onnx` is skipped without it.
 """
 
 import copy

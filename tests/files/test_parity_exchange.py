@@ -1,5 +1,5 @@
 """The tutorials' networks in Keras and PyTorch, as the tutorials write them, give the same answers
-as ours once they have the same weights, whichever way these went.  Optional: it needs the extra
+as ours once they have the same weights, whichever way these went. Optional: it needs the extra
 `parity`, and is skipped without.
 """
 

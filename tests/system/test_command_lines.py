@@ -1,5 +1,5 @@
-"""`train_net.py` as people use it: every option of its help, every mistake one can make on its
-command line, Ctrl-C and the kill signal at any moment.
+"""`train_net.py` as people use it: its options, mistakes on its command line, Ctrl-C and the kill
+signal at any moment.
 """
 
 import csv
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,6 @@ from digits.files.lock import LOCK_FILE
 from digits.files.models import load_model
 from digits.files.npz import load_arrays, save_arrays
 from digits.nn.layers import Dropout
-from digits.nn.optimizers import Adam
 from digits.nn.parameters import Parameters
 from digits.nn.sequential import Sequential
 from digits.recipes import RECIPES, Recipe
@@ -168,34 +168,24 @@ def test_a_run_leaves_a_model_a_checkpoint_a_history_a_picture_and_a_report(
     outcome = run.train("--recipe", "mlp-adam", "--epochs", "3", "--seed", "7")
     assert outcome.err == ""
     assert names_in(run.out) == FILES
+    assert (run.out / "curves.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
-    report = run.report()
+    report, rows = run.report(), run.rows()
     assert report.keys() >= REPORT
-    assert (report["recipe"], report["dataset"], report["seed"]) == ("mlp-adam", "synthetic", 7)
     assert (report["epochs"], report["parameters"]) == (3, 101_770)
-    assert report["seconds"] > 0
-
-    rows = run.rows()
     assert [int(row["epoch"]) for row in rows] == [1, 2, 3]
     best = rows[report["best_epoch"] - 1]
     for name in ("train_accuracy", "validation_accuracy", "test_accuracy", "test_loss"):
         assert report[name] == float(best[name])
     assert report["validation_accuracy"] == max(float(row["validation_accuracy"]) for row in rows)
+    assert report["test_accuracy"] > 0.5
 
     model = load_model(run.out / "model.npz")
     test = train_net.load_data("synthetic", run.data, 100, seed=7)
     assert model.accuracy(test.x_test, test.t_test) == report["test_accuracy"]
     assert model.accuracy(test.x_validation, test.t_validation) == report["validation_accuracy"]
-    assert report["test_accuracy"] > 0.5
-    assert model.metadata["recipe"] == "mlp-adam"
-    assert model.metadata["dataset"] == "synthetic"
-    assert model.metadata["seed"] == 7
-
-    content = (run.out / "curves.png").read_bytes()
-    assert content[:8] == b"\x89PNG\r\n\x1a\n"
-    width, height = struct.unpack(">II", content[16:24])
-    assert 600 < width < 3000
-    assert 300 < height < 2000
+    for name, value in (("recipe", "mlp-adam"), ("dataset", "synthetic"), ("seed", 7)):
+        assert model.metadata[name] == report[name] == value
 
 
 def test_what_is_printed(run: Workshop) -> None:
@@ -206,15 +196,6 @@ def test_what_is_printed(run: Workshop) -> None:
     assert [line.split(":")[0] for line in lines[1:4]] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
     assert f"{report['test_accuracy']:.4f}" in lines[-1]
     assert str(run.out) in lines[-1]
-
-
-def test_speed_counts_the_images_that_were_seen(run: Workshop) -> None:
-    """600 images in batches of 550 are not 1,100."""
-    for batch_size in (550, 10**6):
-        run.train("--batch-size", batch_size, "--epochs", "4")
-        report = run.report()
-        seen = report["seconds"] * report["images_per_second"]
-        assert seen == pytest.approx(4 * 600, rel=0.05)
 
 
 def test_the_same_seed_gives_the_same_bytes(run: Workshop) -> None:
@@ -254,38 +235,51 @@ def test_nothing_is_set_aside_for_a_run_that_cannot_start(run: Workshop) -> None
     assert results(run.out) == before
 
 
-# --- every option ---------------------------------------------------------------------------------
-
-TESTED: set[str] = {"--help"}
+# --- options --------------------------------------------------------------------------------------
 
 
-def option(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Marks the test that shows what an option does."""
-    TESTED.add(name)
-    return lambda test: test
-
-
-def test_every_option_of_the_help_has_a_test(run: Workshop) -> None:
-    outcome = run("--help")
-    assert outcome.status == 0
-    assert set(re.findall(r"--[a-z-]*[a-z]", outcome.out)) == TESTED
-
-
-@option("--list")
 def test_list(run: Workshop) -> None:
     outcome = run("--list")
     assert (outcome.status, outcome.err) == (0, "")
-    lines = outcome.out.splitlines()
-    assert [line for line in lines if line in RECIPES] == list(RECIPES)
-    for name, count in (("mlp", "266,610"), ("deep-mlp", "271,410"), ("lenet5", "61,706")):
-        at = lines.index(name)
-        following = [i for i, line in enumerate(lines) if line in RECIPES and i > at]
-        assert count in "".join(lines[at : min(following)])
+    assert [line for line in outcome.out.splitlines() if line in RECIPES] == list(RECIPES)
     assert not list(run.folder.iterdir())
 
 
+def test_version(run: Workshop) -> None:
+    assert run("--version").out == f"train_net {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ((), {"seed": 0, "dtype": "float32", "learning_rate": 0.1, "patience": None}),
+        (("--epochs", "4"), {"iterations": 4 * EPOCH}),
+        (("--epochs", "4", "--batch-size", "7"), {"batch_size": 7, "iterations": 4 * 86}),
+        (("--batch-size", 10**18, "--epochs", "1"), {"iterations": 1}),
+        (("--seed", 2**70), {"seed": 2**70}),
+        (("--learning-rate", "0.25"), {"learning_rate": 0.25}),
+        (("--recipe", "conv"), {"dropout": 0.5}),
+        (("--recipe", "conv", "--dropout", "0.3"), {"dropout": 0.3}),
+        (("--recipe", "conv", "--keep-prob", "0.75"), {"dropout": 0.25}),
+        (("--recipe", "mlp-adam", "--dtype", "float64"), {"dtype": "float64"}),
+        (("--patience", "3", "--validation", "50"), {"patience": 3, "validation": 50}),
+    ],
+)
+def test_options_reach_the_run(
+    options: tuple[str, ...], expected: dict[str, Any], run: Workshop, dropout: Recipe
+) -> None:
+    run.train(*options)
+    header, arrays = load_arrays(run.out / "checkpoint.npz", "checkpoint")
+    assert header["run"].items() >= expected.items()
+    assert arrays["params"].dtype == header["run"]["dtype"]
+    assert len(arrays["losses"]) == header["run"]["iterations"]
+    model = load_model(run.out / "model.npz")
+    layers = model.layers if isinstance(model, Sequential) else []
+    rates = [layer.rate for layer in layers if isinstance(layer, Dropout)]
+    assert rates == [rate for rate in [header["run"]["dropout"]] if rate is not None]
+
+
 @pytest.mark.parametrize("name", [name for name in RECIPES if not name.startswith("conv")])
-@option("--recipe")
 def test_recipe(name: str, run: Workshop) -> None:
     # Ten images are enough, unless a recipe learns from them what digits of all kinds look like.
     held_out = "690" if RECIPES[name].extend is None else "550"
@@ -296,9 +290,7 @@ def test_recipe(name: str, run: Workshop) -> None:
     assert f"{report['parameters']:,} parameters" in RECIPES[name].description()
 
 
-@pytest.mark.parametrize("dataset", ["mnist", "fashion", "synthetic"])
-@option("--dataset")
-def test_dataset(dataset: str, run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dataset(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     asked, load = list[str](), mnist_loader.load_mnist
 
     def load_mnist(*_: object, dataset: str, **options: Any) -> Any:
@@ -306,13 +298,15 @@ def test_dataset(dataset: str, run: Workshop, monkeypatch: pytest.MonkeyPatch) -
         return load(dataset="synthetic", **options)
 
     monkeypatch.setattr(train_net, "load_mnist", load_mnist)
-    run.train("--dataset", dataset, "--iterations", "1")
-    assert set(asked) == {dataset}
-    assert run.report()["dataset"] == dataset
-    assert load_model(run.out / "model.npz").metadata["dataset"] == dataset
+    for option, dataset in (("fashion", "fashion"), ("auto", "mnist")):
+        outcome = run.train("--dataset", option, "--iterations", "1")
+        assert set(asked) == {dataset}
+        assert run.report()["dataset"] == dataset
+        assert load_model(run.out / "model.npz").metadata["dataset"] == dataset
+        assert "SYNTHETIC" not in outcome.err
+        asked.clear()
 
 
-@option("--dataset-dir")
 def test_dataset_dir(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = ("--dataset", "synthetic", "--validation", "100", "--dry-run")
     assert "600" in run(*arguments, "--dataset-dir", run.data).out
@@ -322,53 +316,10 @@ def test_dataset_dir(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "600" in run(*arguments, "--dataset-dir", run.data).out
 
 
-@option("--epochs")
-def test_epochs(run: Workshop) -> None:
-    run.train("--epochs", "4")
-    assert [int(row["iteration"]) for row in run.rows()] == [EPOCH * i for i in (1, 2, 3, 4)]
-
-
-@option("--iterations")
 def test_iterations(run: Workshop) -> None:
     for recipe in ("two-layer", "mlp-adam"):
         run.train("--recipe", recipe, "--batch-size", "100", "--iterations", EPOCH + 2)
         assert [int(row["iteration"]) for row in run.rows()] == [EPOCH, EPOCH + 2]
-
-
-@option("--batch-size")
-def test_batch_size(run: Workshop) -> None:
-    for batch_size, batches in ((1, 600), (7, 86), (600, 1), (10**18, 1)):
-        run.train("--batch-size", batch_size, "--epochs", "1")
-        assert [int(row["iteration"]) for row in run.rows()] == [batches]
-
-
-@option("--learning-rate")
-def test_learning_rate(run: Workshop) -> None:
-    run.train("--learning-rate", "0.25")
-    assert {float(row["learning_rate"]) for row in run.rows()} == {0.25}
-    slow = results(run.out)
-    run.train("--learning-rate", "0.5")
-    assert results(run.out)["params"] != slow["params"]
-
-
-@option("--version")
-def test_version(run: Workshop) -> None:
-    assert run("--version").out == f"train_net {__version__}\n"
-
-
-@option("--dropout")
-@option("--keep-prob")
-def test_dropout(run: Workshop, dropout: Recipe) -> None:
-    for arguments, rate in (
-        ((), 0.5),
-        (("--dropout", "0.3"), 0.3),
-        (("--keep-prob", "0.75"), 0.25),
-        (("--keep-prob", "1"), 0),
-    ):
-        run.train("--recipe", "conv", *arguments)
-        model = load_model(run.out / "model.npz")
-        assert isinstance(model, Sequential)
-        assert [layer.rate for layer in model.layers if isinstance(layer, Dropout)] == [rate]
 
 
 @pytest.mark.parametrize("name", [name for name in RECIPES if RECIPES[name].extend])
@@ -376,19 +327,14 @@ def test_recipes_with_images_of_their_own_need_no_validation(name: str, run: Wor
     run.train("--recipe", name, "--validation", "0", "--dry-run")
 
 
-@option("--validation")
 def test_validation(run: Workshop) -> None:
     run.train("--validation", "0")
     assert run.report()["validation_accuracy"] is None
     assert {row["validation_accuracy"] for row in run.rows()} == {""}
     assert run.report()["best_epoch"] == 2
-    outcome = run.train("--validation", "699", "--iterations", "1")
-    assert "1 images to train on, 699" in outcome.out
-    accuracy = run.report()["validation_accuracy"] * 699
-    assert accuracy == pytest.approx(round(accuracy))
+    assert "1 images to train on, 699" in run.train("--validation", "699", "--iterations", "1").out
 
 
-@option("--patience")
 def test_patience(run: Workshop) -> None:
     run.train("--learning-rate", "1e-30", "--patience", "2", "--epochs", "9")
     assert len(run.rows()) == 3
@@ -398,30 +344,6 @@ def test_patience(run: Workshop) -> None:
     assert results(run.out) == ended
 
 
-@option("--seed")
-def test_seed(run: Workshop) -> None:
-    models = set()
-    for seed in (0, 1, 2**70):
-        run.train("--seed", seed, "--iterations", "1")
-        assert run.report()["seed"] == seed
-        models.add((run.out / "model.npz").read_bytes())
-    run.train("--iterations", "1")
-    assert (run.out / "model.npz").read_bytes() in models  # 0 is the default
-    assert len(models) == 3
-
-
-@option("--dtype")
-def test_dtype(run: Workshop) -> None:
-    for arguments, dtype in (((), "float32"), (("--dtype", "float64"), "float64")):
-        run.train("--recipe", "mlp-adam", *arguments)
-        assert load_model(run.out / "model.npz").params.dtype == dtype
-        arrays = load_arrays(run.out / "checkpoint.npz", "checkpoint")[1]
-        assert {a.dtype.name for name, a in arrays.items() if name != "losses"} == {dtype}
-        outcome = run.resume("--epochs", "3")
-        assert outcome.status == 0
-
-
-@option("--out")
 def test_out(run: Workshop) -> None:
     deep = run.folder / "new" / "ünï 字"
     run.train("--out", deep, "--iterations", "1")
@@ -431,7 +353,6 @@ def test_out(run: Workshop) -> None:
     assert names_in(Path("runs", "mlp-adam")) == FILES
 
 
-@option("--resume")
 def test_resume_for_longer(run: Workshop) -> None:
     """As if it had been told so at once."""
     whole = run.folder / "whole"
@@ -451,13 +372,6 @@ def test_resume_into_another_folder(run: Workshop) -> None:
     assert results(run.out) == before
     assert len(run.rows(other)) == 3
     assert names_in(other) == FILES
-
-
-def test_resume_where_the_folder_is_spelled_in_two_ways(run: Workshop) -> None:
-    run.train("--epochs", "2")
-    run.resume("--epochs", "3", "--out", "out", folder=run.folder / "." / "out")
-    run.resume("--epochs", "4", "--out", run.out, folder=Path("out"))
-    assert names_in(run.out) == FILES
 
 
 def test_resume_of_a_finished_run_changes_nothing(run: Workshop) -> None:
@@ -484,36 +398,20 @@ def test_resume_with_images_of_our_own(run: Workshop, monkeypatch: pytest.Monkey
     assert results(run.out) == results(whole)
 
 
-def test_resume_with_what_the_run_had_anyway(run: Workshop) -> None:
-    run.train("--seed", "3", "--batch-size", "50")
-    outcome = run.resume(
-        *("--recipe", "two-layer", "--seed", "3", "--batch-size", "50"),
-        *("--dataset", "synthetic", "--validation", "100", "--dtype", "float32", "--epochs", "3"),
-    )
-    assert outcome.status == 0
-    assert len(run.rows()) == 3
-
-
 def test_resume_may_change_the_learning_rate(run: Workshop) -> None:
     run.train()
     assert run.resume("--epochs", "3", "--learning-rate", "0.01").status == 0
     assert [float(row["learning_rate"]) for row in run.rows()] == [0.1, 0.1, 0.01]
 
 
-@option("--show-samples")
 def test_show_samples(run: Workshop) -> None:
     picture = run.folder / "pictures" / "samples.png"
     outcome = run.train("--show-samples", picture)
-    content = picture.read_bytes()
-    assert content[:8] == b"\x89PNG\r\n\x1a\n"
-    width, height = struct.unpack(">II", content[16:24])
-    assert 600 < width < 3000
-    assert 600 < height < 3000
+    assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     assert str(picture) in outcome.out
     assert not run.out.exists()  # it drew, and trained nothing
 
 
-@option("--dry-run")
 def test_dry_run(run: Workshop) -> None:
     outcome = run.train("--dry-run", "--epochs", "3")
     assert f"{3 * EPOCH}" in outcome.out
@@ -527,7 +425,6 @@ def test_dry_run(run: Workshop) -> None:
     assert names_in(run.out) == FILES
 
 
-@option("--threads")
 def test_threads(run: Workshop) -> None:
     before = parallel.get_threads()
     try:
@@ -541,7 +438,6 @@ def test_threads(run: Workshop) -> None:
         parallel.set_threads(before)
 
 
-@option("--quiet")
 def test_quiet(run: Workshop) -> None:
     for arguments in (
         ("--dry-run",),
@@ -564,33 +460,20 @@ WRONG_USAGE: list[tuple[tuple[str, ...], str]] = [
     (("--recipe",), "--recipe"),
     (("--dataset", "cifar"), "mnist"),
     (("--epochs", "0"), "received 0"),
-    (("--epochs", "-3"), "received -3"),
     (("--epochs", "1.5"), "received 1.5"),
-    (("--epochs", "many"), "received many"),
     (("--epochs", "2", "--iterations", "5"), "not allowed with"),
-    (("--iterations", "0"), "received 0"),
+    (("--iterations", "1" + "0" * 400), "at most"),
     (("--batch-size", "-1"), "received -1"),
-    (("--batch-size", "0"), "received 0"),
-    (("--batch-size", "1e3"), "received 1e3"),
     (("--learning-rate", "nan"), "received nan"),
-    (("--learning-rate", "inf"), "received inf"),
     (("--learning-rate", "0"), "received 0"),
-    (("--learning-rate", "-0.1"), "received -0.1"),
-    (("--learning-rate", "fast"), "received fast"),
     (("--keep-prob", "0"), "received 0"),
-    (("--keep-prob", "1.1"), "received 1.1"),
-    (("--keep-prob", "nan"), "received nan"),
     (("--keep-prob", "0.5"), "no dropout, as two-layer"),
     (("--dropout", "1"), "received 1"),
-    (("--iterations", "1" + "0" * 400), "at most"),
-    (("--recipe", "mlp", "--keep-prob", "0.5"), "no dropout, as mlp"),
     (("--validation", "-1"), "received -1"),
     (("--patience", "0"), "received 0"),
     (("--patience", "2", "--validation", "0"), "validation images"),
     (("--seed", "-1"), "received -1"),
-    (("--seed", "1.5"), "received 1.5"),
     (("--dtype", "float16"), "float32"),
-    (("--dtype", "int8"), "float64"),
     (("--unknown",), "--unknown"),
     (("surplus",), "surplus"),
 ]
@@ -607,13 +490,11 @@ def test_wrong_usage(arguments: tuple[str, ...], expected: str, run: Workshop) -
     assert not run.out.exists()
 
 
-@pytest.mark.parametrize("validation", ["700", "60000", "1" + "0" * 30])
+@pytest.mark.parametrize("validation", ["700", "1" + "0" * 30])
 def test_no_image_left_to_train_on(validation: str, run: Workshop) -> None:
     outcome = run.start("--validation", validation)
     assert outcome.status == 1
-    assert outcome.why == (
-        f"train_net: expected a validation set of 0 to 699 images; received {int(validation):,}"
-    )
+    assert f"received {int(validation):,}" in outcome.why
     assert not run.out.exists()
 
 
@@ -672,18 +553,14 @@ def test_resume_of_a_checkpoint_that_does_not_know_its_run(run: Workshop) -> Non
     path = run.out / "checkpoint.npz"
     header, arrays = load_arrays(path, "checkpoint")
     header = {k: v for k, v in header.items() if k not in ("format", "kind", "version")}
-    fields = header["run"]
-    strange = [
-        {k: v for k, v in fields.items() if k != name} for name in fields if name != "epochs"
-    ]
-    strange += [fields | {name: "strange"} for name in fields if name not in ("epochs", "dataset")]
-    no_names: list[Any] = [None, [], 3, {}]
-    strange += [fields | {"recipe": value} for value in no_names]
-    strange += [fields | {name: 0} for name in ("batch_size", "iterations")]
-    for fields in [*strange, {}]:
-        save_arrays(path, "checkpoint", header | {"run": fields}, arrays)
+    known = header["run"]
+    runs: list[dict[str, Any]] = [{}, known | {"batch_size": 0}, known | {"recipe": None}]
+    for name in known.keys() - {"epochs"}:
+        runs += [{k: v for k, v in known.items() if k != name}, known | {name: [7]}]
+    for wrong in runs:
+        save_arrays(path, "checkpoint", header | {"run": wrong}, arrays)
         outcome = run.resume("--iterations", "2")
-        assert outcome.status == 1, fields
+        assert outcome.status == 1, wrong
         assert len(outcome.err.splitlines()) == 1
         assert outcome.why.startswith("train_net: ")
 
@@ -725,18 +602,6 @@ def test_out_that_is_a_file(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> N
     assert run.out.read_text() == "mine"
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write all")
-def test_out_that_is_not_writable(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    run.out.mkdir(mode=0o500)
-    steps = list[int]()
-    before_each_step(monkeypatch, lambda: steps.append(1))
-    outcome = run.start()
-    assert outcome.status == 1
-    assert len(outcome.err.splitlines()) == 1
-    assert str(run.out) in outcome.why
-    assert not steps
-
-
 def before_each_step(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
     """Have `act` called before each batch that the two-layer network is trained on."""
 
@@ -771,13 +636,6 @@ def test_a_full_disk(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     assert names_in(run.out) == FILES
 
 
-def test_show_samples_where_nothing_can_be_written(run: Workshop) -> None:
-    (run.folder / "file").write_text("")
-    outcome = run.start("--show-samples", run.folder / "file" / "samples.png")
-    assert outcome.status == 1
-    assert len(outcome.err.splitlines()) == 1
-
-
 @pytest.mark.parametrize("recipe", ["two-layer", "mlp", "lenet5-1998"])
 def test_a_training_that_diverges(recipe: str, run: Workshop) -> None:
     """One line, without NumPy's warnings; and the last good checkpoint is there."""
@@ -799,19 +657,6 @@ def test_a_training_that_diverges_later_keeps_what_it_had(run: Workshop) -> None
 
 
 # --- synthetic digits in MNIST's place ------------------------------------------------------------
-
-
-def test_auto_takes_mnist_where_it_is(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    load = mnist_loader.load_mnist
-
-    def load_mnist(*_: object, dataset: str, **options: Any) -> Any:
-        assert dataset == "mnist"
-        return load(dataset="synthetic", **options)
-
-    monkeypatch.setattr(train_net, "load_mnist", load_mnist)
-    outcome = run.train("--dataset", "auto", "--iterations", "1")
-    assert run.report()["dataset"] == "mnist"
-    assert "SYNTHETIC" not in outcome.err
 
 
 def test_auto_falls_back_to_synthetic_digits_loudly(
@@ -844,7 +689,7 @@ def test_auto_falls_back_to_synthetic_digits_loudly(
 # --- Ctrl-C and kill ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("batch", [1, EPOCH - 1, EPOCH, EPOCH + 1, 2 * EPOCH + 3])
+@pytest.mark.parametrize("batch", [1, EPOCH, 2 * EPOCH + 3])
 def test_ctrl_c_saves_and_resume_ends_equal(
     batch: int, run: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1014,24 +859,7 @@ def test_from_another_folder_with_warnings_as_errors(
     assert names_in(tmp_path / "out") == FILES
 
 
-def test_help_and_list_need_neither_opencv_nor_matplotlib(root: Path) -> None:
-    script = """
-import sys
-import train_net
-train_net.main(["--list"])
-try:
-    train_net.main(["--help"])
-except SystemExit as end:
-    assert end.code == 0
-assert not {"cv2", "matplotlib", "pooch", "requests"} & set(sys.modules)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=root, check=False, capture_output=True, text=True
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-@pytest.mark.parametrize("encoding", ["ascii", "cp932", "cp1252", "utf-8"])
+@pytest.mark.parametrize("encoding", ["ascii", "cp932"])
 def test_list_under_any_code_page(encoding: str, root: Path) -> None:
     """Japanese readers of the book have cp932, in which there is no e with an accent."""
     done = subprocess.run(
@@ -1078,6 +906,7 @@ def test_a_bar_on_a_terminal(root: Path, tmp_path: Path, data: Path) -> None:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 150, 0, 0))
     words = ("--dataset", "synthetic", "--dataset-dir", data, "--validation", "100", "--out", "out")
+    shown = b""
     with subprocess.Popen(
         command(root, *words, "--batch-size", "2", "--epochs", "6"),
         cwd=tmp_path,
@@ -1085,18 +914,9 @@ def test_a_bar_on_a_terminal(root: Path, tmp_path: Path, data: Path) -> None:
         stderr=theirs,
     ) as process:
         os.close(theirs)
-        shown = b""
-        end = time.monotonic() + 60
-        while time.monotonic() < end:
-            if not select.select([ours], [], [], 60)[0]:
-                break
-            try:
-                chunk = os.read(ours, 4096)
-            except OSError:  # how Linux says that the other side has closed
-                break
-            if not chunk:
-                break
-            shown += chunk
+        with suppress(OSError):  # how Linux says that the other side has closed
+            while select.select([ours], [], [], 60)[0]:
+                shown += os.read(ours, 4096)
         process.wait(60)
     os.close(ours)
     text = shown.decode()
@@ -1122,8 +942,3 @@ def test_real_mnist(run: Workshop, real_data: Path) -> None:
     assert report["epochs"] == 2
     assert 0.70 < report["test_accuracy"] < 0.999
     assert 0.70 < report["train_accuracy"] < 0.999
-
-
-def test_the_optimizer_of_the_stand_in_remembers() -> None:
-    """Or the tests above would say little about checkpoints."""
-    assert isinstance(RECIPES["conv"].optimizer(0.001, 10), Adam)

@@ -3,14 +3,17 @@
 python -m pytest tests/system/test_page_in_browser.py --log-cli-level=INFO   tells how fast it was
 """
 
+import json
 import logging
 import re
 import statistics
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -65,7 +68,28 @@ def page(browser: Page) -> Iterator[Page]:
     assert all(request.startswith(browser.address) for request in requests)
 
 
-def test_twenty_digits(page: Page) -> None:
+def post(address: str, path: str, sent: dict[str, Any]) -> None:
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(address + path, json.dumps(sent).encode(), headers)
+    with urllib.request.urlopen(request) as answer:
+        assert answer.status == 200
+
+
+@pytest.fixture(params=["nothing", "a training"])
+def beside(request: pytest.FixtureRequest, address: str) -> Iterator[str]:
+    """What else runs on the server."""
+    if request.param == "a training":
+        lenet = {"data": "synthetic", "images": 20_000, "network": "lenet5", "optimizer": "adam"}
+        numbers = {"learning_rate": 0.001, "batch_size": 64, "epochs": 20, "seed": 0}
+        post(address, "training", {**lenet, **numbers})
+        time.sleep(3)
+    yield request.param
+    if request.param == "a training":
+        post(address, "training/command", {"command": "stop"})
+        time.sleep(1)
+
+
+def test_twenty_digits(page: Page, beside: str) -> None:
     """Two of each digit, in the hand of synthetic_digits from seed 0 on."""
     rng = np.random.default_rng(0)
     page.run(WATCH)
@@ -79,9 +103,9 @@ def test_twenty_digits(page: Page) -> None:
         assert page.rows() == []
     times = page.run("return window.times")
     logging.getLogger(__name__).info(
-        "20 digits, milliseconds from a stroke to its answer on the page: after the last point "
-        f"median {statistics.median(last)}, longest {max(last)}; while drawing, {len(times)} "
-        f"answers: median {statistics.median(times)}, longest {max(times)}"
+        f"20 digits beside {beside}, milliseconds from a stroke to its answer on the page: after "
+        f"the last point median {statistics.median(last)}, longest {max(last)}; while drawing, "
+        f"{len(times)} answers: median {statistics.median(times)}, longest {max(times)}"
     )
     assert wrong == []
     assert len(times) > 60  # it answers while one draws

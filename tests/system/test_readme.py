@@ -119,3 +119,13 @@ def test_the_library_does_what_its_lines_say() -> None:
     assert result.returncode == 0, result.stderr
     accuracies = [float(number) for number in re.findall(r"0\.\d+", result.stdout.splitlines()[-1])]
     assert max(accuracies) > 0.96, result.stdout
+
+
+def test_the_last_column_of_the_cheat_sheet_runs(tmp_path: Path, real_data: Path) -> None:
+    rows = re.findall(r"^\|.*\|$", (ROOT / "docs/cheat-sheet.md").read_text("utf-8"), re.MULTILINE)
+    lines = [line for row in rows for line in re.findall("`([^`]+)`", row.rsplit("|", 2)[1])]
+    assert len(lines) >= 20
+    program = "import numpy as np\n" + "\n".join(lines).replace("epochs=5", "epochs=1")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MNIST_DATASET_DIR": str(real_data)}
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment, check=True)
+    assert (tmp_path / "model.npz").exists()

@@ -53,7 +53,8 @@ export async function showLayers() {
     const canvas = $("layers").children[index].querySelector("canvas");
     const isLast = layer === layers.at(-1);
     const labels = isLast ? [...Array(layer.maps).keys()].map(className) : undefined;
-    const at = paintTiles(canvas, layer, { labels, largest: isLast ? 48 : 96 });
+    const rows = $("all-layers").checked ? Infinity : 2;
+    const at = paintTiles(canvas, layer, { labels, rows, largest: isLast ? 48 : 96 });
     canvas.onclick = (event) => {
       const found = at(event.offsetX, event.offsetY);
       if (found) showUnit({ layer: layer.layer, row: found[0], column: found[1], map: found[2] });

@@ -5,7 +5,7 @@ import * as paper from "./paper.js";
 import * as reader from "./reading.js";
 import { forgetTarget, showSteps, stop } from "./steps.js";
 import { language, setLanguage, text } from "./texts.js";
-import { $, ask, complain } from "./tools.js";
+import { $, ask, complain, forgetColors } from "./tools.js";
 import { listen, showExamples, showLayerList, showTraining } from "./training.js";
 
 const maxPhoto = Number(document.body.dataset.maxPhoto);
@@ -153,6 +153,7 @@ $("theme").addEventListener("change", () => {
 });
 
 function repaint() {
+  forgetColors();
   reader.show();
   showExamples();
   showPanel();

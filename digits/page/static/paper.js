@@ -245,11 +245,13 @@ export function png() {
 /** Write digits as a pen does, at once where motion is not wanted.  `digits` holds for each its
  * paths, in parts of its height. */
 export async function write(digits) {
-  const height = Math.min(unitsHigh() * 0.6, (UNITS * 0.8) / digits.length);
-  let left = (UNITS - digits.length * height * 0.8) / 2;
-  const paths = digits.flatMap((digit) => {
+  const widths = digits.map((digit) => 0.35 + Math.max(...digit.flat().map(([x]) => x)));
+  const wide = widths.reduce((sum, width) => sum + width, 0);
+  const height = Math.min(unitsHigh() * 0.6, (UNITS * 0.9) / wide);
+  let left = (UNITS - wide * height) / 2 + 0.17 * height;
+  const paths = digits.flatMap((digit, i) => {
     const path = digit.map((points) => points.map(([x, y]) => [left + x * height, y * height + (unitsHigh() - height) / 2]));
-    left += height * 0.8;
+    left += widths[i] * height;
     return path;
   });
   if (matchMedia("(prefers-reduced-motion: reduce)").matches) return replace({ strokes: paths, photo: null });

@@ -46,6 +46,8 @@ export async function read() {
   $("reading").ariaBusy = "false";
 }
 
+const tell = () => Promise.all(watchers.map((watcher) => watcher())).catch((error) => complain(error.message));
+
 async function readOnce() {
   const [since, sheet, { photo, strokes }] = [touched, paper.sheet, paper.sheet];
   const isCurrent = () => photo === paper.sheet.photo && (strokes.length === 0) === (paper.sheet.strokes.length === 0);
@@ -58,12 +60,12 @@ async function readOnce() {
     reading = answer;
     chosen = nearest(sheet.strokes.at(-1)?.at(-1));
     show(performance.now() - since);
-    await Promise.all(watchers.map((watcher) => watcher()));
+    await tell(); // before the next question: the browser and the server share the processors
   } catch (error) {
     if (!isCurrent()) return;
     reading = null;
     show(0);
-    await Promise.all(watchers.map((watcher) => watcher()));
+    await tell();
     complain(error.message);
   }
 }
@@ -98,7 +100,7 @@ export function choose(index) {
   if (!count) return;
   chosen = (index + count) % count;
   showChosen();
-  Promise.all(watchers.map((watcher) => watcher())).catch((error) => complain(error.message));
+  tell();
 }
 
 export const chooseNext = (step) => choose(chosen + step);

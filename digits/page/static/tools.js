@@ -12,7 +12,11 @@ export function element(name, properties = {}, ...children) {
   return made;
 }
 
-export const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+let colors = {}; // as asking the style sheet takes time
+
+/** A color of the style sheet, such as --ink. */
+export const color = (name) => (colors[name] ??= getComputedStyle(document.documentElement).getPropertyValue(name).trim());
+export const forgetColors = () => (colors = {});
 export const percent = (p) => (p > 0.995 && p < 1 ? "> 99 %" : `${Math.round(100 * p)} %`);
 export const bytes = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
 export const base64 = (array) => btoa(String.fromCharCode(...array));
@@ -78,22 +82,26 @@ function sideBySide({ maps, height, width, values }) {
   return canvas;
 }
 
-/** Paint all maps in rows, as many in each as stay large enough to be seen; `labels` stand below.
- * Returns [row, column, map] of the number at a point of the canvas. */
-export function paintTiles(canvas, tiles, { largest = 96, labels } = {}) {
-  const { maps, height, width } = tiles;
+/** Paint the maps in rows, at most `rows`, as many in each as stay large enough to be seen; `labels`
+ * stand below.  Returns what tells [row, column, map] of the number at a point of the canvas. */
+export function paintTiles(canvas, tiles, { largest = 96, labels, rows = Infinity } = {}) {
+  const { height, width } = tiles;
   const ratio = window.devicePixelRatio || 1;
   const wide = Math.max(1, Math.round(canvas.clientWidth * ratio));
   const smallest = (height === 1 ? 11 : 34) * ratio;
-  const columns = Math.max(1, Math.min(maps, Math.floor(wide / smallest), labels ? maps : 32));
+  const columns = Math.max(1, Math.min(tiles.maps, Math.floor(wide / smallest), labels ? tiles.maps : 32));
+  const maps = Math.min(tiles.maps, rows * columns);
   const pitch = Math.min(wide / columns, largest * ratio);
   const gap = Math.min(2 * ratio, pitch / 8);
   const tall = ((pitch - gap) * height) / width;
   const below = labels ? 18 * ratio : 0;
-  canvas.width = wide;
-  canvas.height = Math.ceil((tall + gap + below) * Math.ceil(maps / columns));
-  canvas.style.aspectRatio = `${canvas.width} / ${canvas.height}`;
+  const high = Math.ceil((tall + gap + below) * Math.ceil(maps / columns));
+  if (canvas.width !== wide || canvas.height !== high) {
+    Object.assign(canvas, { width: wide, height: high });
+    canvas.style.aspectRatio = `${wide} / ${high}`;
+  }
   const context = canvas.getContext("2d");
+  context.clearRect(0, 0, wide, high);
   context.imageSmoothingEnabled = false;
   Object.assign(context, { font: `${13 * ratio}px sans-serif`, textAlign: "center", textBaseline: "top" });
   const pictures = sideBySide(tiles);
@@ -128,11 +136,11 @@ export function paintDigit(canvas, pixels, faint = 1) {
   context.globalAlpha = 1;
 }
 
-/** A small picture of a digit. */
+/** A small picture of a digit; without a label it is one for the eye alone. */
 export function thumbnail(pixels, label) {
   const canvas = element("canvas", { width: 28, height: 28, className: "thumbnail" });
-  canvas.setAttribute("role", "img");
-  canvas.ariaLabel = label;
+  if (label) canvas.setAttribute("role", "img");
+  Object.assign(canvas, label ? { ariaLabel: label } : { ariaHidden: "true" });
   paintDigit(canvas, pixels);
   return canvas;
 }

@@ -1,0 +1,76 @@
+"""Keras' names and verbs on the networks of this library, in NumPy alone.
+
+    from digits import keras
+
+    model = keras.Sequential([keras.Input((784,)), keras.layers.Dense(10, "softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(x_train, y_train, epochs=5)
+
+`python -m digits.keras script.py` runs a script that imports `keras` or `tensorflow.keras`, as it
+is; `install()` serves these names within a running Python.
+"""
+
+from digits.keras import (
+    activations,
+    backend,
+    callbacks,
+    config,
+    datasets,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    models,
+    ops,
+    optimizers,
+    preprocessing,
+    random,
+    regularizers,
+    saving,
+    utils,
+)
+from digits.keras.graph import KerasTensor
+from digits.keras.initializers import Initializer
+from digits.keras.install import install, uninstall
+from digits.keras.layer import Layer, Variable
+from digits.keras.layers import Input
+from digits.keras.losses import Loss
+from digits.keras.metrics import Metric
+from digits.keras.model import Model, Sequential
+from digits.keras.optimizers import Optimizer
+from digits.keras.regularizers import Regularizer
+from digits.keras.saving import VERSION as __version__
+
+__all__ = [
+    "Initializer",
+    "Input",
+    "KerasTensor",
+    "Layer",
+    "Loss",
+    "Metric",
+    "Model",
+    "Optimizer",
+    "Regularizer",
+    "Sequential",
+    "Variable",
+    "__version__",
+    "activations",
+    "backend",
+    "callbacks",
+    "config",
+    "datasets",
+    "initializers",
+    "install",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "ops",
+    "optimizers",
+    "preprocessing",
+    "random",
+    "regularizers",
+    "saving",
+    "uninstall",
+    "utils",
+]

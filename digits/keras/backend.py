@@ -1,0 +1,131 @@
+"""The old `keras.backend`: settings, values of variables, functions of arrays and of models."""
+
+from typing import Any
+
+import numpy as np
+
+from digits.keras import ops
+from digits.keras.config import (
+    clear_session,
+    epsilon,
+    floatx,
+    image_data_format,
+    set_epsilon,
+    set_floatx,
+    set_image_data_format,
+)
+from digits.keras.graph import KerasTensor
+from digits.keras.legacy import note
+from digits.keras.lookup import look_up
+from digits.keras.tensor import Tensor, tensor
+from digits.types import Array
+
+__all__ = [
+    "clear_session",
+    "epsilon",
+    "floatx",
+    "image_data_format",
+    "set_epsilon",
+    "set_floatx",
+    "set_image_data_format",
+]
+
+
+def backend() -> str:
+    """The name of what computes."""
+    return "numpy"
+
+
+def image_dim_ordering() -> str:
+    """The order of axes in images, as Keras 1 called it: "tf" or "th"."""
+    note("image_dim_ordering() is called image_data_format() today")
+    return "tf" if image_data_format() == "channels_last" else "th"
+
+
+def set_image_dim_ordering(order: str) -> None:
+    """Change the order of axes, as Keras 1 called it: "tf" or "th"."""
+    note("set_image_dim_ordering is called set_image_data_format today")
+    set_image_data_format(order)
+
+
+def get_value(x: Any) -> Any:
+    """The number or array in a variable."""
+    note("backend.get_value(x) is written x.numpy() today")
+    return x.numpy() if hasattr(x, "numpy") else np.asarray(x)[()]
+
+
+def set_value(x: Any, value: Any) -> None:
+    """Put another number or array into a variable."""
+    note("backend.set_value(x, value) is written x.assign(value) today")
+    x.assign(value)
+
+
+def batch_get_value(variables: Any) -> list[Any]:
+    """The arrays in several variables."""
+    return [get_value(variable) for variable in variables]
+
+
+def variable(value: Any, dtype: Any = None, name: str | None = None, **_: Any) -> Tensor:
+    """An array that can be changed."""
+    return tensor(np.array(value), dtype)
+
+
+def eval(x: Any) -> Any:
+    """The number or array in x."""
+    return x.numpy() if hasattr(x, "numpy") else np.asarray(x)
+
+
+def int_shape(x: Any) -> tuple[int | None, ...]:
+    """The shape of x, with None for the number of samples."""
+    return tuple(x.shape)
+
+
+def ndim(x: Any) -> int:
+    """The number of axes of x."""
+    return len(x.shape)
+
+
+def learning_phase() -> int:
+    """0: functions of a model compute as it does when it is not trained."""
+    return 0
+
+
+def set_learning_phase(value: Any) -> None:
+    """Nothing to do: fit trains, predict does not."""
+    note("set_learning_phase has no effect: fit trains, predict does not")
+
+
+def get_uid(prefix: str = "") -> int:
+    """A number for a name."""
+    return 1
+
+
+def get_session() -> Any:
+    """Refused: there are no sessions."""
+    raise NotImplementedError("backend.get_session is not there: nothing runs in a session here")
+
+
+def set_session(_: Any) -> None:
+    """Nothing to do: there are no sessions."""
+    note("set_session has no effect: there are no sessions")
+
+
+def function(inputs: Any, outputs: Any, **_: Any) -> Any:
+    """The outputs of some tensors of a model as a function of its inputs."""
+    tensors = [t for t in _listed(inputs) if isinstance(t, KerasTensor)]
+    model = look_up("model.Model")(tensors, _listed(outputs))
+
+    def call(values: Any) -> Any:
+        arrays = [v for v in _listed(values) if np.ndim(v) > 0][: len(tensors)]
+        results: list[Array] = model.predict(arrays, verbose=0)
+        return results if isinstance(outputs, list | tuple) else results[0]
+
+    return call
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def __getattr__(name: str) -> Any:
+    return getattr(ops, name)

@@ -1,0 +1,238 @@
+"""What `fit`, `evaluate` and `predict` are given, as batches: arrays, generators, `Sequence` and
+`Dataset` objects, with targets and weights for samples.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from digits.keras.legacy import note
+from digits.keras.network import Targets
+from digits.types import Array, Shape
+
+Batch = tuple[list[Array], Targets]
+
+
+def as_inputs(x: Any, shapes: list[Shape], dtype: str) -> list[Array]:
+    """The inputs of a model as arrays of its dtype, one for each input, (n, *shape)."""
+    if isinstance(x, dict):
+        x = list(x.values())
+    several = isinstance(x, list | tuple) and (len(shapes) > 1 or _is_list_of_arrays(x, shapes))
+    arrays = [np.asarray(part) for part in (x if several else [x])]
+    if len(arrays) != len(shapes):
+        raise ValueError(f"expected {len(shapes)} inputs; received {len(arrays)}")
+    return [_fitted(array, shape, dtype) for array, shape in zip(arrays, shapes, strict=True)]
+
+
+def _is_list_of_arrays(x: Any, shapes: list[Shape]) -> bool:
+    return len(x) == 1 and np.ndim(x[0]) > len(shapes[0])
+
+
+def _fitted(array: Array, shape: Shape, dtype: str) -> Array:
+    """The array as (n, *shape), where it only lacks, or has, axes of size 1 at its end."""
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"expected numbers; received an array of type {array.dtype}")
+    got, want = array.shape[1:], tuple(shape)
+    if got != want:
+        while got and got[-1] == 1:
+            got = got[:-1]
+        while want and want[-1] == 1:
+            want = want[:-1]
+        if got != want or array.ndim == 0:
+            raise ValueError(
+                f"expected inputs of shape {(None, *shape)}; received shape {array.shape}: reshape "
+                f"them with x.reshape{(-1, *shape)}"
+            )
+    return array.astype(dtype, copy=False).reshape(len(array), *shape)
+
+
+def shapes_in(x: Any) -> list[Shape]:
+    """The shape of one sample of each input, for a model that is told none."""
+    parts = list(x.values()) if isinstance(x, dict) else x if isinstance(x, list | tuple) else [x]
+    if isinstance(x, list | tuple) and (not len(x) or np.ndim(x[0]) <= 1):
+        parts = [np.asarray(x)]
+    return [np.shape(part)[1:] for part in parts]
+
+
+def class_weights(class_weight: Any, t: Any) -> Array:
+    """A weight for each sample, by its class; a class that is not named weighs 1."""
+    t = np.asarray(t)
+    labels = t.argmax(axis=-1) if t.ndim > 1 and t.shape[-1] > 1 else t.reshape(len(t)).astype(int)
+    weights = np.ones(len(labels), np.float32)
+    for label, weight in class_weight.items():
+        weights[labels == label] = weight
+    return weights
+
+
+def parts_of(batch: Any) -> tuple[Any, Any, Any]:
+    """Inputs, targets and weights of what a generator gives."""
+    if not isinstance(batch, tuple | list) or len(batch) > 3:
+        return batch, None, None
+    x, y, weight = (*batch, None, None)[:3]
+    return x, y, weight
+
+
+class ArrayBatches:
+    """Arrays in batches, in another order every epoch if `shuffle`."""
+
+    def __init__(
+        self,
+        x: list[Array],
+        targets: Targets,
+        batch_size: int,
+        shuffle: bool,
+        rng: np.random.Generator,
+        steps: int | None = None,
+    ) -> None:
+        self.x, self.targets, self.batch_size, self.shuffle = x, targets, batch_size, shuffle
+        self.rng, self.n = rng, len(x[0])
+        if batch_size < 1:
+            raise ValueError(f"expected a batch_size of at least 1; received {batch_size}")
+        if self.n == 0:
+            raise ValueError("expected at least 1 sample; received none")
+        for name, part in (("targets", targets.t), ("weights", targets.weight)):
+            if part is not None and len(part) != self.n:
+                raise ValueError(
+                    f"expected {name} for each of {self.n:,} samples; received {len(part):,}"
+                )
+        self.steps = steps or math.ceil(self.n / batch_size)
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of one epoch."""
+        order = self.rng.permutation(self.n) if self.shuffle else np.arange(self.n)
+        for i in range(start, self.steps):
+            begin = i * self.batch_size % (math.ceil(self.n / self.batch_size) * self.batch_size)
+            rows: Any = order[begin : begin + self.batch_size]
+            if not self.shuffle:
+                rows = slice(begin, begin + self.batch_size)  # a view, not a copy
+            weight = self.targets.weight
+            yield (
+                [array[rows] for array in self.x],
+                Targets(self.targets.t[rows], None if weight is None else weight[rows]),
+            )
+
+
+class SourceBatches:
+    """Batches from a generator, a `Sequence`, or anything else that gives them one by one."""
+
+    def __init__(
+        self, source: Any, shapes: list[Shape], dtype: str, options: dict[str, Any]
+    ) -> None:
+        self.source, self.shapes, self.dtype = source, shapes, dtype
+        self.class_weight, self.steps = options.get("class_weight"), options.get("steps")
+        self.shuffle, self.rng = options.get("shuffle", False), options["rng"]
+        if self.steps is None:
+            try:
+                self.steps = len(source)
+            except TypeError:
+                raise ValueError(
+                    "expected steps_per_epoch, the number of batches in an epoch, for a generator; "
+                    "received None"
+                ) from None
+        self.running: Iterator[Any] | None = None
+
+    def __len__(self) -> int:
+        return int(self.steps or 0)
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of one epoch; a generator goes on where the epoch before has ended."""
+        by_number = hasattr(self.source, "__getitem__") and hasattr(self.source, "__len__")
+        if by_number:
+            order = (
+                self.rng.permutation(len(self.source)) if self.shuffle else range(len(self.source))
+            )
+            for number in (list(order) * math.ceil(len(self) / max(1, len(order))))[: len(self)]:
+                yield self._batch(self.source[int(number)])
+            if hasattr(self.source, "on_epoch_end"):
+                self.source.on_epoch_end()
+            return
+        for _ in range(start, len(self)):
+            yield self._batch(self._next())
+
+    def _next(self) -> Any:
+        if self.running is None:
+            self.running = iter(self.source)
+        batch = next(self.running, None)
+        if batch is None:  # at its end: it may begin again
+            self.running = iter(self.source)
+            batch = next(self.running, None)
+        if batch is None:
+            raise ValueError(
+                "expected more batches; the generator has ended: let it go on for ever, or make "
+                "steps_per_epoch times epochs as small as it is"
+            )
+        return batch
+
+    def _batch(self, batch: Any) -> Batch:
+        x, y, weight = parts_of(batch)
+        if self.class_weight is not None:
+            weight = class_weights(self.class_weight, y)
+        t = None if y is None else np.asarray(y)
+        return as_inputs(x, self.shapes, self.dtype), Targets(
+            t, None if weight is None else np.asarray(weight)
+        )
+
+
+def is_source(x: Any) -> bool:
+    """Whether x gives batches one by one, and is no array."""
+    if isinstance(x, list | tuple | dict | np.ndarray) or hasattr(x, "__array__"):
+        return False
+    return hasattr(x, "__iter__") or hasattr(x, "__getitem__")
+
+
+def first_batch(source: Any) -> tuple[Any, Any]:
+    """The first batch of a source, and the source as if nothing had been taken out of it."""
+    if hasattr(source, "__getitem__"):
+        return source[0], source
+    iterator = iter(source)
+    batch = next(iterator)
+    return batch, source if iterator is not source else _Again(batch, iterator)
+
+
+class _Again:
+    """A generator whose first batch has been looked at."""
+
+    def __init__(self, batch: Any, rest: Iterator[Any]) -> None:
+        self.batches, self.rest = [batch], rest
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        return self.batches.pop() if self.batches else next(self.rest)
+
+
+def split(x: list[Array], targets: Targets, share: float) -> tuple[Any, Any]:
+    """Training and validation: the latter is the last `share` of the samples."""
+    if not 0 < share < 1:
+        raise ValueError(f"expected a validation_split above 0 and below 1; received {share}")
+    cut = math.floor(len(x[0]) * (1 - share))
+    if cut == 0 or cut == len(x[0]):
+        raise ValueError(f"expected more than {len(x[0])} samples to split off {share:.0%} of them")
+
+    def part(rows: slice) -> Any:
+        weight = targets.weight
+        return [a[rows] for a in x], Targets(
+            targets.t[rows], None if weight is None else weight[rows]
+        )
+
+    return part(slice(cut)), part(slice(cut, None))
+
+
+def frame_to_array(x: Any) -> Any:
+    """A pandas table or column as an array; anything else as it is."""
+    if hasattr(x, "to_numpy"):
+        return x.to_numpy()
+    return x
+
+
+def note_shuffle(shuffle: Any) -> bool:
+    """Whether to shuffle; "batch" was for files that are read in order."""
+    if shuffle == "batch":
+        note("shuffle='batch' is taken for True")
+    return bool(shuffle)

@@ -1,0 +1,147 @@
+"""The few verbs of `tf.data.Dataset` that scripts for MNIST use, on arrays in memory."""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from digits.keras.random import new_generator
+from digits.keras.tensor import tensor
+
+
+class Dataset:
+    """Elements that can be gone through again and again: arrays, or tuples of arrays."""
+
+    def __init__(self, make: Callable[[], Iterator[Any]], length: float) -> None:
+        self._make, self._length = make, length
+
+    @classmethod
+    def from_tensor_slices(cls, tensors: Any) -> "Dataset":
+        """One element for each row of the arrays."""
+        parts = tensors if isinstance(tensors, tuple) else (tensors,)
+        arrays = [np.asarray(part) for part in parts]
+        single = not isinstance(tensors, tuple)
+
+        def rows() -> Iterator[Any]:
+            for i in range(len(arrays[0])):
+                yield arrays[0][i] if single else tuple(array[i] for array in arrays)
+
+        made = cls(rows, len(arrays[0]))
+        made._arrays, made._single = arrays, single
+        return made
+
+    @classmethod
+    def from_generator(cls, generator: Callable[[], Any], *_: Any, **__: Any) -> "Dataset":
+        """The elements that a generator gives."""
+        return cls(lambda: iter(generator()), math.nan)
+
+    _arrays: Any = None  # while elements are rows of arrays: they can be taken many at a time
+    _single = False
+    _order: Any = None
+
+    def shuffle(self, buffer_size: int = 0, seed: Any = None, **_: Any) -> "Dataset":
+        """The elements in another order each time."""
+        rng = new_generator(seed)
+
+        def shuffled() -> Iterator[Any]:
+            elements = list(self)
+            for i in rng.permutation(len(elements)):
+                yield elements[i]
+
+        made = Dataset(shuffled, self._length)
+        made._arrays, made._single, made._order = self._arrays, self._single, rng
+        return made
+
+    def batch(self, batch_size: int, drop_remainder: bool = False, **_: Any) -> "Dataset":
+        """Elements, so many at a time."""
+        count = self._length / batch_size
+        count = math.floor(count) if drop_remainder else math.ceil(count)
+        if self._arrays is None:
+            return Dataset(lambda: self._stacked(batch_size, drop_remainder), count)
+        arrays, single, rng = self._arrays, self._single, self._order
+
+        def batches() -> Iterator[Any]:
+            n = len(arrays[0])
+            order = np.arange(n) if rng is None else rng.permutation(n)
+            for i in range(int(count)):
+                rows = order[i * batch_size : (i + 1) * batch_size]
+                parts = tuple(tensor(array[rows]) for array in arrays)
+                yield parts[0] if single else parts
+
+        return Dataset(batches, count)
+
+    def _stacked(self, batch_size: int, drop_remainder: bool) -> Iterator[Any]:
+        waiting: list[Any] = []
+        for element in self:
+            waiting.append(element)
+            if len(waiting) == batch_size:
+                yield _stack(waiting)
+                waiting = []
+        if waiting and not drop_remainder:
+            yield _stack(waiting)
+
+    def map(self, function: Callable[..., Any], *_: Any, **__: Any) -> "Dataset":
+        """Every element changed by a function."""
+
+        def changed() -> Iterator[Any]:
+            for element in self:
+                yield function(*element) if isinstance(element, tuple) else function(element)
+
+        return Dataset(changed, self._length)
+
+    def repeat(self, count: int | None = None) -> "Dataset":
+        """The elements again and again."""
+
+        def again() -> Iterator[Any]:
+            rounds = 0
+            while count is None or count < 0 or rounds < count:
+                yield from self
+                rounds += 1
+
+        return Dataset(again, math.inf if count is None or count < 0 else self._length * count)
+
+    def take(self, count: int) -> "Dataset":
+        """The first elements."""
+        return Dataset(
+            lambda: (e for _, e in zip(range(count), self, strict=False)), min(count, self._length)
+        )
+
+    def skip(self, count: int) -> "Dataset":
+        """The elements after the first."""
+        return Dataset(
+            lambda: (e for i, e in enumerate(self) if i >= count), max(0, self._length - count)
+        )
+
+    def prefetch(self, *_: Any, **__: Any) -> "Dataset":
+        """The elements as they are: they are in memory."""
+        return self
+
+    cache = with_options = prefetch
+
+    def as_numpy_iterator(self) -> Iterator[Any]:
+        """The elements, as plain arrays."""
+        for element in self:
+            yield (
+                tuple(map(np.asarray, element))
+                if isinstance(element, tuple)
+                else np.asarray(element)
+            )
+
+    def cardinality(self) -> Any:
+        """The number of elements."""
+        return tensor(len(self))
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._make()
+
+    def __len__(self) -> int:
+        if not math.isfinite(self._length):
+            raise TypeError("expected a number of elements; it is not known, or without end")
+        return int(self._length)
+
+
+def _stack(elements: list[Any]) -> Any:
+    if isinstance(elements[0], tuple):
+        return tuple(tensor(np.stack(part)) for part in zip(*elements, strict=True))
+    return tensor(np.stack(elements))

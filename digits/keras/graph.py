@@ -1,0 +1,106 @@
+"""The tensors of a model before there are numbers: each knows its shape, the layer that will make
+it and the tensors which that layer will be given.
+"""
+
+from typing import Any
+
+from digits.keras import config
+from digits.keras.lookup import look_up
+from digits.types import Shape
+
+
+class KerasTensor:
+    """One output of one call of a layer; `sizes` is its shape without the batch."""
+
+    __array_priority__ = 100  # so that NumPy leaves `array + tensor` to this class
+
+    def __init__(
+        self, sizes: Shape, layer: Any, inputs: tuple["KerasTensor", ...] = (), index: int = 0
+    ) -> None:
+        self.sizes, self.layer, self.inputs, self.index = sizes, layer, inputs, index
+        self.name = f"{layer.name}/output" if inputs else layer.name
+        self.dtype = config.floatx()
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        """The shape, with None for the number of samples."""
+        return (None, *self.sizes)
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes, that of the samples included."""
+        return len(self.sizes) + 1
+
+    def get_shape(self) -> tuple[int | None, ...]:
+        """The shape, as it was called in TensorFlow 1."""
+        return self.shape
+
+    def __repr__(self) -> str:
+        return f"<KerasTensor shape={self.shape}, made by {self.layer.name}>"
+
+    def __add__(self, other: Any) -> "KerasTensor":
+        return combine("Add", self, other, offset=1)
+
+    def __sub__(self, other: Any) -> "KerasTensor":
+        return combine("Subtract", self, other, offset=-1)
+
+    def __mul__(self, other: Any) -> "KerasTensor":
+        return combine("Multiply", self, other, scale=True)
+
+    def __truediv__(self, other: Any) -> "KerasTensor":
+        return combine("Divide", self, 1 / other, scale=True)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def __rsub__(self, other: Any) -> "KerasTensor":
+        return self * -1 + other
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        raise TypeError(
+            f"expected numbers; received {self!r}, which has none yet: within a model use layers, "
+            "or functions of keras.activations"
+        )
+
+
+def combine(
+    kind: str, x: KerasTensor, other: Any, offset: int = 0, scale: bool = False
+) -> KerasTensor:
+    """Two tensors through a layer that merges them; a tensor and a number through Rescaling."""
+    if isinstance(other, KerasTensor):
+        result: KerasTensor = look_up(f"layers.{kind}")()([x, other])
+    elif scale:
+        result = look_up("layers.Rescaling")(float(other))(x)
+    else:
+        result = look_up("layers.Rescaling")(1.0, offset * float(other))(x)
+    return result
+
+
+def apply_activation(name: str, x: KerasTensor) -> KerasTensor:
+    """The tensor behind an Activation layer."""
+    result: KerasTensor = look_up("layers.Activation")(name)(x)
+    return result
+
+
+def in_order(outputs: list[KerasTensor], stop: list[KerasTensor]) -> list[KerasTensor]:
+    """All tensors that lead to `outputs`, each behind those it is made of; nothing before `stop`.
+
+    Raises ValueError if they depend on an Input that is not in `stop`.
+    """
+    order: list[KerasTensor] = []
+    seen = {id(tensor) for tensor in stop}
+    order += stop
+    waiting = [(tensor, False) for tensor in reversed(outputs)]
+    while waiting:
+        tensor, ready = waiting.pop()
+        if ready:
+            order.append(tensor)
+        elif id(tensor) not in seen:
+            seen.add(id(tensor))
+            if not tensor.inputs:
+                raise ValueError(
+                    f"expected outputs that depend on the inputs alone; they depend on {tensor!r} "
+                    "too: add it to the inputs"
+                )
+            waiting.append((tensor, True))
+            waiting += [(source, False) for source in reversed(tensor.inputs)]
+    return order

@@ -1,0 +1,205 @@
+"""How first weights are drawn, as objects: `HeNormal(seed=1)((784, 50))` gives an array. Each also
+goes by the names that Keras gave it over the years.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from digits.keras import config
+from digits.keras.random import new_generator
+from digits.keras.serialization import Configured, from_table
+from digits.nn.initializers import TruncatedNormal as _TruncatedNormal
+from digits.types import Array
+
+TRUNCATED_STDDEV = 0.87962566103423978
+"""What is left of a standard deviation of 1 when the tails beyond 2 are cut off."""
+
+
+class Initializer(Configured):
+    """An object that makes arrays; a subclass gives `draw`."""
+
+    module = "keras.initializers"
+    seed: Any = None
+
+    def __call__(self, shape: Any, dtype: Any = None, **_: Any) -> Array:
+        """First weights of that shape."""
+        rng = new_generator(self.seed)
+        return self.draw(tuple(shape), rng).astype(dtype or config.floatx())
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+        """The numbers, float64."""
+        raise NotImplementedError
+
+
+class Constant(Initializer):
+    """The same value everywhere."""
+
+    def __init__(self, value: float = 0.0) -> None:
+        self.value = value
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+        return np.full(shape, self.value, np.float64)
+
+
+class Zeros(Initializer):
+    """0 everywhere."""
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+        return np.zeros(shape)
+
+
+class Ones(Initializer):
+    """1 everywhere."""
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+        return np.ones(shape)
+
+
+class Identity(Initializer):
+    """1 on the diagonal of a matrix, else 0."""
+
+    def __init__(self, gain: float = 1.0) -> None:
+        self.gain = gain
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+        return self.gain * np.eye(shape[0], shape[1])
+
+
+class RandomNormal(Initializer):
+    """A normal distribution."""
+
+    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Any = None) -> None:
+        self.mean, self.stddev, self.seed = mean, stddev, seed
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+        return rng.normal(self.mean, self.stddev, shape)
+
+
+class TruncatedNormal(RandomNormal):
+    """A normal distribution whose values beyond two standard deviations are drawn again."""
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+        return _TruncatedNormal(self.mean, self.stddev)(shape, 0, 0, rng)
+
+
+class RandomUniform(Initializer):
+    """Evenly distributed between two numbers."""
+
+    def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: Any = None) -> None:
+        self.minval, self.maxval, self.seed = minval, maxval, seed
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+        return rng.uniform(self.minval, self.maxval, shape)
+
+
+class Orthogonal(Initializer):
+    """A matrix with orthogonal rows or columns, whichever are fewer (Saxe et al. 2014)."""
+
+    def __init__(self, gain: float = 1.0, seed: Any = None) -> None:
+        self.gain, self.seed = gain, seed
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+        rows, columns = math.prod(shape[:-1]), shape[-1]
+        q, r = np.linalg.qr(rng.normal(size=(max(rows, columns), min(rows, columns))))
+        q *= np.sign(np.diag(r))  # so that all such matrices are equally likely
+        return self.gain * (q if rows >= columns else q.T).reshape(shape)
+
+
+class VarianceScaling(Initializer):
+    """Variance scale / fan, where fan is how many inputs feed a unit (fan_in), how many units an
+    input feeds (fan_out), or the mean of both (fan_avg).
+    """
+
+    def __init__(
+        self,
+        scale: float = 1.0,
+        mode: str = "fan_in",
+        distribution: str = "truncated_normal",
+        seed: Any = None,
+    ) -> None:
+        self.scale, self.mode, self.distribution, self.seed = scale, mode, distribution, seed
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+        area = math.prod(shape[:-2]) if len(shape) > 1 else 1  # pixels under a kernel
+        fan_in, fan_out = area * shape[max(-2, -len(shape))], area * shape[-1]
+        fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
+        stddev = math.sqrt(self.scale / max(1.0, fan))
+        if self.distribution == "uniform":
+            return rng.uniform(-math.sqrt(3) * stddev, math.sqrt(3) * stddev, shape)
+        if self.distribution == "untruncated_normal":
+            return rng.normal(0, stddev, shape)
+        return _TruncatedNormal(0, stddev / TRUNCATED_STDDEV)(shape, 0, 0, rng)
+
+
+class _Named(VarianceScaling):
+    """A VarianceScaling with a name of its own."""
+
+    setting: tuple[float, str, str]
+
+    def __init__(self, seed: Any = None) -> None:
+        super().__init__(*self.setting, seed=seed)
+
+
+class GlorotUniform(_Named):
+    """Variance 2 / (fan_in + fan_out), uniform (Glorot and Bengio 2010)."""
+
+    setting = (1.0, "fan_avg", "uniform")
+
+
+class GlorotNormal(_Named):
+    """Variance 2 / (fan_in + fan_out), normal (Glorot and Bengio 2010)."""
+
+    setting = (1.0, "fan_avg", "truncated_normal")
+
+
+class HeUniform(_Named):
+    """Variance 2 / fan_in, uniform (He et al. 2015)."""
+
+    setting = (2.0, "fan_in", "uniform")
+
+
+class HeNormal(_Named):
+    """Variance 2 / fan_in, normal (He et al. 2015)."""
+
+    setting = (2.0, "fan_in", "truncated_normal")
+
+
+class LecunUniform(_Named):
+    """Variance 1 / fan_in, uniform (LeCun et al. 1998)."""
+
+    setting = (1.0, "fan_in", "uniform")
+
+
+class LecunNormal(_Named):
+    """Variance 1 / fan_in, normal (LeCun et al. 1998)."""
+
+    setting = (1.0, "fan_in", "truncated_normal")
+
+
+zeros, ones, constant, identity = Zeros, Ones, Constant, Identity
+normal = random_normal = RandomNormal
+uniform = random_uniform = RandomUniform
+truncated_normal, orthogonal, variance_scaling = TruncatedNormal, Orthogonal, VarianceScaling
+glorot_uniform, glorot_normal, he_uniform, he_normal = (
+    *(GlorotUniform, GlorotNormal),
+    *(HeUniform, HeNormal),
+)
+lecun_uniform, lecun_normal = LecunUniform, LecunNormal
+zero, one = Zeros, Ones  # Keras 1
+
+
+def get(identifier: Any) -> Any:
+    """An initializer by name, class, configuration, number or array; None for None."""
+    if isinstance(identifier, int | float | np.ndarray):
+        return Constant(identifier)  # type: ignore[arg-type]
+    return from_table(identifier, globals(), Initializer, "an initializer")
+
+
+def serialize(initializer: Initializer) -> dict[str, Any]:
+    """Plain values that make the initializer again."""
+    return initializer.serialize()
+
+
+deserialize = get

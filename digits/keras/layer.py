@@ -1,0 +1,399 @@
+"""What all layers of digits.keras share: a name, a place in a model, weights that can be read and
+written. The mathematics is done by layers of digits.nn, the `cores`.
+"""
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from digits.keras import activations, config, initializers, regularizers
+from digits.keras.graph import KerasTensor
+from digits.keras.legacy import ask_for
+from digits.keras.random import new_generator
+from digits.keras.serialization import argument_names, plain
+from digits.keras.tensor import Tensor, tensor
+from digits.nn.layer import Layer as Core
+from digits.types import Array, Shape
+
+ONLY_AT_DEFAULT = {
+    "kernel_constraint": "use a kernel_regularizer",
+    "bias_constraint": "use a bias_regularizer",
+    "gamma_constraint": "leave it out",
+    "beta_constraint": "leave it out",
+    "depthwise_constraint": "leave it out",
+    "activity_regularizer": "use a kernel_regularizer",
+    "noise_shape": "leave it out",
+    "groups": "use several layers and Concatenate",
+    "dilation_rate": "use strides or pooling",
+    "renorm": "leave it out",
+    "synchronized": "leave it out",
+    "renorm_clipping": "leave it out",
+    "quantization_config": "leave it out",
+    "lora_rank": "leave it out",
+    "lora_alpha": "leave it out",
+    "sparse": "give arrays",
+    "ragged": "give arrays of one shape",
+    "optional": "leave it out",
+    "fused": "leave it out",
+    "virtual_batch_size": "leave it out",
+    "adjustment": "leave it out",
+}
+"""Arguments that are taken at their default only, and what to do instead."""
+
+WITHOUT_EFFECT = ("implementation", "unroll", "renorm_momentum", "tensor", "type_spec", "autocast")
+KERAS_NAMES = {"W": "kernel", "b": "bias"}
+"""Names of the book, and Keras' names for the same weights."""
+
+
+class Variable:
+    """A weight of a layer: a window on an array that training may move elsewhere."""
+
+    def __init__(self, layer: "Layer", core: Core, key: str) -> None:
+        self.layer, self.core, self.key = layer, core, key
+        self.name = KERAS_NAMES.get(key, key)
+        self.path = f"{layer.name}/{self.name}"
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes it."""
+        return self.key in self.core.weights and self.layer.trainable
+
+    @property
+    def value(self) -> Array:
+        """The array itself."""
+        return {**self.core.weights, **self.core.buffers}[self.key]
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of the array."""
+        return self.value.shape
+
+    @property
+    def dtype(self) -> Any:
+        """The dtype of the array."""
+        return self.value.dtype
+
+    def numpy(self) -> Array:
+        """A copy of the array."""
+        return self.value.copy()
+
+    def assign(self, value: Any) -> None:
+        """Put other numbers into the array; ValueError for another shape."""
+        value = np.asarray(value)
+        if value.shape != self.shape:
+            raise ValueError(
+                f"expected {self.path} of shape {self.shape}; received shape {value.shape}"
+            )
+        self.value[...] = value
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
+        return np.array(self.value, dtype)
+
+    def __getitem__(self, key: Any) -> Array:
+        return self.numpy()[key]
+
+    def __repr__(self) -> str:
+        return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}>"
+
+
+class Layer:
+    """A layer: called on a tensor it becomes part of a model, called on an array it computes.
+
+    A subclass gives `make`, the layers of digits.nn that do its work; or `shape_of`, `forward` and
+    `backward`, if it has no weights.
+    """
+
+    module = "keras.layers"
+    merges = False  # whether it takes a list of inputs
+    unused: tuple[str, ...] = ()  # weights of cores that this layer does not have
+    declared_shape: Shape | None = None
+    activation: str  # of layers that have one
+    input_sizes: Any = ()  # the shape of an input without the batch; a list of them, if it merges
+    output_sizes: Shape = ()
+
+    def __init__(self, name: str | None = None, trainable: bool = True, **options: Any) -> None:
+        self.trainable = trainable
+        kind = config.snake_case(type(self).__name__)
+        self.name = name if name is not None else config.new_name(kind)
+        self.cores: list[Core] = []
+        self.built = False
+        self.calls: list[KerasTensor] = []
+        self._take(options)
+
+    def _take(self, options: dict[str, Any]) -> None:
+        """Read the arguments that every layer has; refuse those that none has."""
+        shape = options.pop("input_shape", None)
+        for batched in ("batch_input_shape", "batch_shape"):
+            if options.get(batched) is not None:
+                shape = options[batched][1:]
+            options.pop(batched, None)
+        if (size := options.pop("input_dim", None)) is not None:
+            length = options.get("input_length")
+            shape = (size,) if length is None else (length, size)
+        if shape is not None:
+            self.declared_shape = sizes_of(shape)
+        self.first_weights = options.pop("weights", None)
+        options.pop("input_length", None)
+        self.dtype = dtype_name(options.pop("dtype", None))
+        options.pop("batch_size", None)
+        for option, value in options.items():
+            if option in ONLY_AT_DEFAULT:
+                ask_for(value, f"{option}= of {type(self).__name__}", ONLY_AT_DEFAULT[option])
+            elif option not in WITHOUT_EFFECT:
+                names = ", ".join(argument_names(type(self)))
+                raise TypeError(
+                    f"{type(self).__name__} has no argument {option}={value!r}; it takes {names}"
+                )
+
+    # --- in a model -------------------------------------------------------------------------------
+
+    def __call__(self, inputs: Any, *_: Any, training: Any = None, **__: Any) -> Any:
+        """The tensor that the layer makes of a tensor; of an array, an array."""
+        if hasattr(self, "call"):  # a layer of one's own, made of other layers
+            return self.call(inputs)
+        several = isinstance(inputs, list | tuple)
+        sources = tuple(inputs) if several else (inputs,)
+        if any(isinstance(source, KerasTensor) for source in sources):
+            shapes = [source.sizes for source in sources]
+            self.set_up(shapes if self.merges else shapes[0])
+            result = KerasTensor(self.output_sizes, self, sources)
+            self.calls.append(result)
+            return result
+        arrays = [np.asarray(source, self.dtype) for source in sources]
+        self.set_up([a.shape[1:] for a in arrays] if self.merges else arrays[0].shape[1:])
+        return (
+            self.forward(arrays if self.merges else arrays[0], bool(training)).copy().view(Tensor)
+        )
+
+    def set_up(self, shape: Any) -> None:
+        """Learn the shape of one input (of each, if it merges several) and make the weights."""
+        if self.built and not self.cores:
+            self.built = False  # nothing in it depends on the shape
+        if self.built:
+            if shape != self.input_sizes:
+                raise ValueError(
+                    f"expected inputs of shape {(None, *self.input_sizes)} for {self.name}; "
+                    f"received {(None, *shape)}: make a second layer"
+                )
+            return
+        self.input_sizes = shape
+        self.cores = self.make(shape)
+        rng = new_generator(getattr(self, "seed", None))
+        for core in self.cores:
+            core.build(shape)
+            shape = core.output_shape
+            arrays: list[dict[str, Array]] = [
+                {key: np.zeros(size, self.dtype) for key, size in shapes.items()}
+                for shapes in (core.weight_shapes, core.weight_shapes, core.buffer_shapes)
+            ]
+            core.bind(arrays[0], arrays[1], arrays[2], rng, self.dtype)
+            core.initialize()
+        self.output_sizes = shape if self.cores else self.shape_of(shape)
+        self.built = True
+        for variable in self.weights:
+            draw = getattr(self, f"{variable.name}_initializer", None)
+            if draw is not None:
+                variable.assign(draw(variable.shape))
+        if self.first_weights is not None:
+            self.set_weights(self.first_weights)
+
+    def make(self, shape: Shape) -> list[Core]:
+        """The layers of digits.nn that do the work, for inputs of that shape; none by default."""
+        return []
+
+    def shape_of(self, shape: Any) -> Shape:
+        """The shape of one output, of a layer without cores."""
+        result: Shape = shape
+        return result
+
+    def build(self, input_shape: Any) -> None:
+        """Make the weights, for inputs (None, ...)."""
+        self.set_up(sizes_of(input_shape[1:]))
+
+    def add_weight(self, *_: Any, **__: Any) -> Any:
+        """Refused: the weights of a layer of one's own have no gradient here."""
+        raise NotImplementedError(
+            f"{type(self).__name__}.add_weight is not there: without automatic differentiation a "
+            "layer of one's own can only be made of layers that exist"
+        )
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
+        """The shape of outputs for inputs (None, ...)."""
+        other = copy.copy(self)
+        other.built, other.calls = False, []
+        other.set_up(sizes_of(input_shape[1:]))
+        return (None, *other.output_sizes)
+
+    # --- computing --------------------------------------------------------------------------------
+
+    def forward(self, x: Any, training: bool) -> Array:
+        """y from x; remembers what `backward` will need."""
+        for core in self.cores:
+            x = core.forward(x, training)
+        return x
+
+    def backward(self, dy: Array) -> Any:
+        """dx from dy, for the latest `forward`; a list of them, if the layer merges."""
+        dx: Array | None = dy
+        for core in reversed(self.cores):
+            if dx is None:
+                return None
+            dx = core.backward(dx)
+        return dx
+
+    def set_needs_dx(self, needed: bool) -> None:
+        """Whether somebody asks for the gradient with respect to the inputs."""
+        for core in self.cores:
+            core.needs_dx = needed
+            needed = needed or bool(core.weight_shapes)
+
+    def trained(self) -> list[tuple[Core, str]]:
+        """The weights that training changes, each as a core and the name in it."""
+        return [(v.core, v.key) for v in self.weights if v.trainable]
+
+    def penalties(self) -> list[tuple[Any, Core, str]]:
+        """The regularizers, each with the weight that it is for."""
+        found = [(getattr(self, f"{v.name}_regularizer", None), v) for v in self.weights]
+        return [(regularizer, v.core, v.key) for regularizer, v in found if regularizer]
+
+    # --- looking inside ---------------------------------------------------------------------------
+
+    @property
+    def weights(self) -> list[Variable]:
+        """All weights, those that training changes first."""
+        kinds = ("weight_shapes", "buffer_shapes")
+        return [
+            Variable(self, core, key)
+            for kind in kinds
+            for core in self.cores
+            for key in getattr(core, kind)
+            if key not in self.unused
+        ]
+
+    @property
+    def trainable_weights(self) -> list[Variable]:
+        """The weights that training changes."""
+        return [variable for variable in self.weights if variable.trainable]
+
+    @property
+    def non_trainable_weights(self) -> list[Variable]:
+        """The weights that training does not change."""
+        return [variable for variable in self.weights if not variable.trainable]
+
+    variables = weights
+    trainable_variables = trainable_weights
+
+    def get_weights(self) -> list[Array]:
+        """Copies of all weights."""
+        return [variable.numpy() for variable in self.weights]
+
+    def set_weights(self, weights: Any) -> None:
+        """Replace all weights; ValueError, before any is changed, if a shape is another."""
+        variables, arrays = self.weights, [np.asarray(array) for array in weights]
+        if [v.shape for v in variables] != [array.shape for array in arrays]:
+            raise ValueError(
+                f"expected weights of shapes {[v.shape for v in variables]} for {self.name}; "
+                f"received {[array.shape for array in arrays]}"
+            )
+        for variable, array in zip(variables, arrays, strict=True):
+            variable.assign(array)
+
+    def count_params(self) -> int:
+        """How many numbers the weights are."""
+        return sum(variable.value.size for variable in self.weights)
+
+    @property
+    def kernel(self) -> Variable:
+        """The weight that multiplies the inputs."""
+        return next(v for v in self.weights if v.name.endswith("kernel"))
+
+    @property
+    def bias(self) -> Variable:
+        """The weight that is added."""
+        return next(v for v in self.weights if v.name == "bias")
+
+    @property
+    def output(self) -> KerasTensor:
+        """What the layer made when it was first called."""
+        if not self.calls:
+            raise AttributeError(
+                f"layer {self.name} has no output yet: give the first layer an input_shape"
+            )
+        return self.calls[0]
+
+    @property
+    def input(self) -> Any:
+        """What the layer was first called on."""
+        sources = self.output.inputs
+        return sources[0] if len(sources) == 1 else list(sources)
+
+    @property
+    def output_shape(self) -> tuple[int | None, ...]:
+        """The shape of outputs, with None for the number of samples."""
+        return (None, *self.output_sizes)
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        """The shape of inputs, with None for the number of samples."""
+        return (None, *self.input_sizes)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make this layer again, as plain values."""
+        names = [n for n in argument_names(type(self)) if n not in ("name", "trainable")]
+        settings = {name: plain(getattr(self, name)) for name in names}
+        return {"name": self.name, "trainable": self.trainable, "dtype": self.dtype, **settings}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], **_: Any) -> Any:
+        """The layer that has this configuration."""
+        return cls(**config)
+
+    def serialize(self) -> dict[str, Any]:
+        """The configuration with the name of the class, in the form of Keras 3."""
+        entry = {
+            "module": self.module,
+            "class_name": type(self).__name__,
+            "config": self.get_config(),
+            "registered_name": None,
+        }
+        if self.built and self.cores:
+            entry["build_config"] = {"input_shape": [None, *self.input_sizes]}
+        return entry
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+
+def sizes_of(shape: Any) -> Shape:
+    """The shape of one sample, from a number, a list or a tuple."""
+    sizes = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
+    if not sizes or not all(isinstance(size, int | np.integer) and size > 0 for size in sizes):
+        raise ValueError(
+            f"expected a shape of whole numbers above 0, such as (28, 28, 1); received {shape!r}"
+        )
+    return tuple(map(int, sizes))
+
+
+def dtype_name(dtype: Any) -> str:
+    """The dtype of a layer's weights: float32, or float64 where that is asked for."""
+    if isinstance(dtype, dict):
+        dtype = dtype.get("config", {}).get("name")
+    name = getattr(dtype, "name", dtype) or config.floatx()
+    return "float64" if str(name) == "float64" else config.floatx()
+
+
+def resolve(layer: Any, **given: Any) -> None:
+    """Keep arguments of a layer as attributes, turning names into the objects they stand for."""
+    for name, value in given.items():
+        made = value
+        if name.endswith("_initializer"):
+            made = initializers.get(value)
+        elif name.endswith("_regularizer"):
+            made = regularizers.get(value)
+        elif name == "activation":
+            made = activations.name_of(value)
+        setattr(layer, name, made)
+
+
+__all__ = ["KerasTensor", "Layer", "Tensor", "Variable", "tensor"]

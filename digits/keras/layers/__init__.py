@@ -1,0 +1,67 @@
+"""Keras' layers, by the names that Keras has for them."""
+
+# fmt: off
+from digits.keras.layer import Layer
+from digits.keras.layers.basic import (
+    ELU,
+    Activation,
+    BatchNormalization,
+    Dense,
+    Dropout,
+    Flatten,
+    Input,
+    InputLayer,
+    Lambda,
+    LeakyReLU,
+    Permute,
+    ReLU,
+    Reshape,
+    Softmax,
+)
+from digits.keras.layers.images import (
+    AveragePooling2D,
+    Conv2D,
+    Convolution2D,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling2D,
+    MaxPooling2D,
+    UpSampling2D,
+    ZeroPadding2D,
+)
+from digits.keras.layers.merging import (
+    Add,
+    Average,
+    Concatenate,
+    Maximum,
+    Multiply,
+    Subtract,
+    add,
+    average,
+    concatenate,
+    maximum,
+    merge,
+    multiply,
+    subtract,
+)
+from digits.keras.layers.preprocessing import (
+    Normalization,
+    RandomFlip,
+    RandomRotation,
+    RandomTranslation,
+    RandomZoom,
+    Rescaling,
+)
+
+MaxPool2D, AvgPool2D = MaxPooling2D, AveragePooling2D
+GlobalAvgPool2D, GlobalMaxPool2D = GlobalAveragePooling2D, GlobalMaxPooling2D
+
+__all__ = [  # noqa: RUF022  in alphabetical order, letters of both sizes alike
+    "ELU", "Activation", "Add", "Average", "AveragePooling2D", "AvgPool2D", "BatchNormalization",
+    "Concatenate", "Conv2D", "Convolution2D", "Dense", "Dropout", "Flatten", "GlobalAvgPool2D",
+    "GlobalAveragePooling2D", "GlobalMaxPool2D", "GlobalMaxPooling2D", "Input", "InputLayer",
+    "Lambda", "Layer", "LeakyReLU", "MaxPool2D", "MaxPooling2D", "Maximum", "Multiply",
+    "Normalization", "Permute", "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom",
+    "ReLU", "Rescaling", "Reshape", "Softmax", "Subtract", "UpSampling2D", "ZeroPadding2D",
+    "add", "average", "concatenate", "maximum", "merge", "multiply", "subtract",
+]
+# fmt: on

@@ -1,0 +1,198 @@
+"""Losses under Keras' names: objects and functions that are called with (targets, outputs), where
+those of digits.nn.losses, which do the work, are called with (outputs, targets).
+"""
+
+from typing import Any
+
+import numpy as np
+
+from digits.keras.legacy import ask_for, note
+from digits.keras.serialization import from_table
+from digits.keras.tensor import Tensor, tensor
+from digits.nn import losses as nn
+from digits.types import Array
+
+
+class Loss(nn.Loss):
+    """Keras' side of a loss; the other base of every class here does the work."""
+
+    module = "keras.losses"
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        reduction = options.pop("reduction", "sum_over_batch_size")
+        self.name = options.pop("name", None) or nn_name(type(self))
+        for unused in ("dtype", "fn"):
+            options.pop(unused, None)
+        for option in ("axis", "ignore_class"):
+            value = options.pop(option, None)
+            ask_for(None if value == -1 else value, f"{option}= of a loss", "leave it out")
+        super().__init__(*args, **options)
+        self.reduction = {"auto": "sum_over_batch_size", None: "none"}.get(reduction, reduction)
+        if self.reduction not in ("sum_over_batch_size", "sum", "none", "mean_with_sample_weight"):
+            raise ValueError(f"expected a reduction such as 'sum'; received {reduction!r}")
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """The loss of outputs y_pred for targets y_true, as a tensor."""
+        y = np.asarray(y_pred)
+        losses, _ = self.per_sample(y if y.dtype.kind == "f" else y.astype(np.float32), y_true)
+        if sample_weight is not None:
+            losses = losses * np.asarray(sample_weight, losses.dtype).reshape(losses.shape)
+        if self.reduction == "none":
+            return losses.view(Tensor)
+        return tensor(losses.sum() if self.reduction == "sum" else losses.mean(), losses.dtype)
+
+    def loss_and_grad(self, y: Array, t: Any, sample_weight: Any = None) -> tuple[float, Array]:
+        """As in digits.nn.losses, with (outputs, targets); a sum where that is the reduction."""
+        loss, dy = super().loss_and_grad(y, t, sample_weight)
+        return (loss * len(y), dy * len(y)) if self.reduction == "sum" else (loss, dy)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """The loss that has this configuration."""
+        return cls(**config)
+
+    def serialize(self) -> dict[str, Any]:
+        """The configuration with the name of the class, in the form of Keras 3."""
+        return {
+            "module": self.module,
+            "class_name": type(self).__name__,
+            "config": self.get_config(),
+            "registered_name": None,
+        }
+
+
+class FunctionLoss(Loss):
+    """A function (targets, outputs) of one's own. Its gradient is taken by central differences, in
+    float64: two calls for each output, so there may be few of them.
+    """
+
+    MAX_OUTPUTS = 100
+
+    def __init__(self, function: Any) -> None:
+        self.function, self.reduction = function, "sum_over_batch_size"
+        self.name = getattr(function, "__name__", type(function).__name__)
+        note(f"the gradient of {self.name} is taken by central differences")
+
+    def get_config(self) -> dict[str, Any]:
+        raise ValueError(f"{self.name} cannot be written to a file: compile after loading")
+
+    def per_sample(self, y: Array, t: Any) -> tuple[Array, Array]:
+        if y.ndim != 2 or y.shape[1] > self.MAX_OUTPUTS:
+            raise ValueError(
+                f"expected at most {self.MAX_OUTPUTS} outputs for a loss of one's own; received "
+                f"{y.shape[1:]}: use a loss of keras.losses"
+            )
+        wide, target = y.astype(np.float64), np.asarray(t)
+        target = target.astype(np.float64) if target.shape == y.shape else target
+        dy = np.empty_like(wide)
+        for j in range(y.shape[1]):
+            step = np.zeros_like(wide)
+            step[:, j] = 1e-6 * np.maximum(1e-3, np.abs(wide[:, j]))
+            up, down = self._values(target, wide + step), self._values(target, wide - step)
+            dy[:, j] = (up - down) / (2 * step[:, j])
+        return self._values(target, wide).astype(y.dtype), dy.astype(y.dtype)
+
+    def _values(self, t: Array, y: Array) -> Array:
+        """The loss of each sample; one by one, if the function only gives their mean."""
+        values = np.asarray(self.function(tensor(t), tensor(y)))
+        if values.shape[:1] != (len(y),):
+            parts = (
+                self.function(tensor(t[i : i + 1]), tensor(y[i : i + 1])) for i in range(len(y))
+            )
+            values = np.array([float(np.asarray(part)) for part in parts])
+        return values.reshape(len(y), -1).mean(axis=1)
+
+
+def nn_name(kind: type) -> str:
+    """The name of a loss in digits.nn.losses, such as "huber"."""
+    return next(name for name, work in nn.LOSSES.items() if work.__name__ == kind.__name__)
+
+
+class CategoricalCrossentropy(Loss, nn.CategoricalCrossentropy):
+    """-sum of t log(p), for one-hot targets (n, classes)."""
+
+    def loss_and_grad(self, y: Array, t: Any, sample_weight: Any = None) -> tuple[float, Array]:
+        _require_one_hot(y, np.asarray(t))
+        return super().loss_and_grad(y, t, sample_weight)
+
+    def _target(self, y: Array, t: Array) -> Array:
+        _require_one_hot(y, t)
+        return super()._target(y, t)
+
+
+def _require_one_hot(y: Array, t: Array) -> None:
+    if t.shape != y.shape:
+        raise ValueError(
+            f"expected one-hot targets of shape {y.shape}; received shape {t.shape}: call "
+            "to_categorical(y), or use loss='sparse_categorical_crossentropy'"
+        )
+
+
+def _with_keras_side(kind: type[nn.Loss]) -> Any:
+    """A loss of digits.nn that is called as Keras calls it."""
+    return type(kind.__name__, (Loss, kind), {"__doc__": kind.__doc__, "__module__": __name__})
+
+
+SparseCategoricalCrossentropy = _with_keras_side(nn.SparseCategoricalCrossentropy)
+BinaryCrossentropy = _with_keras_side(nn.BinaryCrossentropy)
+MeanSquaredError = _with_keras_side(nn.MeanSquaredError)
+MeanAbsoluteError = _with_keras_side(nn.MeanAbsoluteError)
+MeanAbsolutePercentageError = _with_keras_side(nn.MeanAbsolutePercentageError)
+MeanSquaredLogarithmicError = _with_keras_side(nn.MeanSquaredLogarithmicError)
+Huber = _with_keras_side(nn.Huber)
+LogCosh = _with_keras_side(nn.LogCosh)
+Poisson = _with_keras_side(nn.Poisson)
+Hinge = _with_keras_side(nn.Hinge)
+SquaredHinge = _with_keras_side(nn.SquaredHinge)
+CategoricalHinge = _with_keras_side(nn.CategoricalHinge)
+KLDivergence = _with_keras_side(nn.KLDivergence)
+CosineSimilarity = _with_keras_side(nn.CosineSimilarity)
+
+
+def _per_sample(kind: Any) -> Any:
+    def function(y_true: Any, y_pred: Any, **options: Any) -> Any:
+        return kind(reduction="none", **options)(y_true, y_pred)
+
+    function.__name__ = function.__qualname__ = nn_name(kind)
+    function.__doc__ = f"The loss of each sample: {kind.__doc__}"
+    function.loss = kind  # type: ignore[attr-defined]
+    return function
+
+
+categorical_crossentropy = _per_sample(CategoricalCrossentropy)
+sparse_categorical_crossentropy = _per_sample(SparseCategoricalCrossentropy)
+binary_crossentropy = _per_sample(BinaryCrossentropy)
+mean_squared_error = mse = MSE = _per_sample(MeanSquaredError)
+mean_absolute_error = mae = MAE = _per_sample(MeanAbsoluteError)
+mean_absolute_percentage_error = mape = MAPE = _per_sample(MeanAbsolutePercentageError)
+mean_squared_logarithmic_error = msle = MSLE = _per_sample(MeanSquaredLogarithmicError)
+huber = _per_sample(Huber)
+log_cosh = logcosh = _per_sample(LogCosh)
+poisson = _per_sample(Poisson)
+hinge = _per_sample(Hinge)
+squared_hinge = _per_sample(SquaredHinge)
+categorical_hinge = _per_sample(CategoricalHinge)
+kl_divergence = kullback_leibler_divergence = kld = KLD = _per_sample(KLDivergence)
+cosine_similarity = cosine_proximity = _per_sample(CosineSimilarity)
+
+
+def get(identifier: Any) -> Any:
+    """A loss object by name, function, class or configuration."""
+    if identifier is None:
+        return None
+    if isinstance(identifier, str) and hasattr(globals().get(identifier), "loss"):
+        identifier = globals()[identifier]
+    if isinstance(identifier, dict) and identifier.get("class_name") == "function":
+        identifier = globals()[identifier["config"]]
+    if hasattr(identifier, "loss") and isinstance(identifier.loss, type):
+        return identifier.loss()
+    found = from_table(identifier, globals(), Loss, "a loss")
+    return found if isinstance(found, Loss) else FunctionLoss(found)
+
+
+def serialize(loss: Any) -> Any:
+    """Plain values that make the loss again."""
+    return loss.serialize()
+
+
+deserialize = get

@@ -1,0 +1,300 @@
+"""Metrics under Keras' names: objects that take batches of (targets, outputs) and keep a running
+result, and functions that give one number for each sample.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from digits.keras import losses
+from digits.keras.config import new_name, snake_case
+from digits.keras.serialization import Configured, from_table
+from digits.keras.tensor import Tensor, tensor
+from digits.types import Array
+
+# --- one number for each sample -------------------------------------------------------------------
+
+
+def _labels(y_true: Any, y_pred: Any) -> Array:
+    """Class indices, from indices (n,) or (n, 1)."""
+    t = np.asarray(y_true)
+    return t.reshape(np.asarray(y_pred).shape[:-1])
+
+
+def categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
+    """1 where the largest output is that of the class in one-hot targets, else 0."""
+    return tensor(np.argmax(y_true, axis=-1) == np.argmax(y_pred, axis=-1), np.float32)
+
+
+def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
+    """1 where the largest output is that of the class index, else 0."""
+    return tensor(_labels(y_true, y_pred) == np.argmax(y_pred, axis=-1), np.float32)
+
+
+def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Tensor:
+    """The share of outputs on the right side of the threshold."""
+    y = np.asarray(y_pred)
+    right = np.asarray(y_true).reshape(y.shape) == (y > threshold)
+    return tensor(right.reshape(len(y), -1).mean(axis=1), np.float32)
+
+
+def equal_accuracy(y_true: Any, y_pred: Any) -> Tensor:
+    """1 where output and target are the same, else 0."""
+    return tensor(np.asarray(y_true) == np.asarray(y_pred), np.float32)
+
+
+def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Tensor:
+    """1 where the right class is among the k largest outputs, else 0."""
+    return sparse_top_k_categorical_accuracy(np.argmax(y_true, axis=-1), y_pred, k)
+
+
+def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Tensor:
+    """1 where the class index is among the k largest outputs, else 0."""
+    y = np.asarray(y_pred)
+    of_class = np.take_along_axis(y, _labels(y_true, y)[..., np.newaxis].astype(int), -1)
+    return tensor((y > of_class).sum(axis=-1) < k, np.float32)
+
+
+# --- running results ------------------------------------------------------------------------------
+
+
+class Metric(Configured):
+    """A running result. A subclass gives `update_state`, `result` and `reset_state`."""
+
+    module = "keras.metrics"
+
+    def __init__(self, name: str | None = None, dtype: Any = None) -> None:
+        self.name = name or new_name(snake_case(type(self).__name__))
+        self.dtype = dtype
+        self.reset_state()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Take a batch in; the result with it."""
+        self.update_state(*args, **kwargs)
+        return self.result()
+
+    def update_state(self, *args: Any, **kwargs: Any) -> None:
+        """Take a batch in."""
+        raise NotImplementedError
+
+    def result(self) -> Any:
+        """The result so far."""
+        raise NotImplementedError
+
+    def reset_state(self) -> None:
+        """Forget all batches."""
+
+    def reset_states(self) -> None:
+        """`reset_state`, as it was called before."""
+        self.reset_state()
+
+
+class Mean(Metric):
+    """The mean of all values taken in, each as often as its weight says."""
+
+    def reset_state(self) -> None:
+        self.total = self.count = 0.0
+
+    def update_state(self, values: Any, sample_weight: Any = None) -> None:
+        values = np.asarray(values, np.float64)
+        weight = (
+            np.ones(len(values) if values.ndim else ()) if sample_weight is None else sample_weight
+        )
+        weight = np.asarray(weight, np.float64)
+        if values.ndim > 1:
+            values = values.reshape(len(values), -1).mean(axis=1)
+        self.total += float((values * weight).sum())
+        self.count += float(np.broadcast_to(weight, values.shape).sum())
+
+    def result(self) -> Tensor:
+        return tensor(self.total / self.count if self.count else 0.0)
+
+
+class MeanMetricWrapper(Mean):
+    """The mean of a function (targets, outputs) over the samples."""
+
+    def __init__(
+        self, fn: Any, name: str | None = None, dtype: Any = None, **arguments: Any
+    ) -> None:
+        self.fn, self.arguments = fn, arguments
+        super().__init__(name or getattr(fn, "__name__", None), dtype)
+
+    def update_state(  # type: ignore[override]
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+    ) -> None:
+        super().update_state(
+            self.fn(tensor(y_true), tensor(y_pred), **self.arguments), sample_weight
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, **self.arguments}
+
+
+def _mean_of(function: Any, class_name: str, first: str = "name") -> Any:
+    """A class whose metric is the mean of a function; `first` is its first argument."""
+
+    def __init__(self: Any, *args: Any, name: Any = None, dtype: Any = None, **given: Any) -> None:
+        given |= {first: args[0]} if args else {}
+        name = given.pop("name", name) or snake_case(class_name)
+        MeanMetricWrapper.__init__(self, function, name, dtype, **given)
+
+    doc = f"The mean of {function.__name__}."
+    return type(class_name, (MeanMetricWrapper,), {"__init__": __init__, "__doc__": doc})
+
+
+CategoricalAccuracy = _mean_of(categorical_accuracy, "CategoricalAccuracy")
+SparseCategoricalAccuracy = _mean_of(sparse_categorical_accuracy, "SparseCategoricalAccuracy")
+BinaryAccuracy = _mean_of(binary_accuracy, "BinaryAccuracy", "threshold")
+Accuracy = _mean_of(equal_accuracy, "Accuracy")
+TopKCategoricalAccuracy = _mean_of(top_k_categorical_accuracy, "TopKCategoricalAccuracy", "k")
+SparseTopKCategoricalAccuracy = _mean_of(
+    sparse_top_k_categorical_accuracy, "SparseTopKCategoricalAccuracy", "k"
+)
+CategoricalCrossentropy = _mean_of(losses.categorical_crossentropy, "CategoricalCrossentropy")
+SparseCategoricalCrossentropy = _mean_of(
+    losses.sparse_categorical_crossentropy, "SparseCategoricalCrossentropy"
+)
+BinaryCrossentropy = _mean_of(losses.binary_crossentropy, "BinaryCrossentropy")
+MeanSquaredError = _mean_of(losses.mean_squared_error, "MeanSquaredError")
+MeanAbsoluteError = _mean_of(losses.mean_absolute_error, "MeanAbsoluteError")
+
+
+class RootMeanSquaredError(MeanSquaredError):  # type: ignore[misc, valid-type]
+    """The root of the mean of (y - t)^2."""
+
+    def result(self) -> Tensor:
+        return tensor(np.sqrt(np.asarray(super().result())))
+
+
+class _Counts(Metric):
+    """Counts of right and wrong outputs above and below a threshold."""
+
+    def __init__(
+        self,
+        thresholds: float | None = None,
+        class_id: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        self.thresholds, self.class_id = thresholds, class_id
+        super().__init__(name, dtype)
+
+    def reset_state(self) -> None:
+        self.true_positives = self.false_positives = 0.0
+        self.true_negatives = self.false_negatives = 0.0
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        y = np.asarray(y_pred, np.float64)
+        y = y[:, np.newaxis] if y.ndim == 1 else y
+        t = np.asarray(y_true, np.float64).reshape(y.shape) > 0.5
+        if self.class_id is not None:
+            y, t = y[..., [self.class_id]], t[..., [self.class_id]]
+        weight = 1.0 if sample_weight is None else np.asarray(sample_weight).reshape(-1, 1)
+        above = y > (0.5 if self.thresholds is None else self.thresholds)
+        self.true_positives += float((weight * (above & t)).sum())
+        self.false_positives += float((weight * (above & ~t)).sum())
+        self.false_negatives += float((weight * (~above & t)).sum())
+        self.true_negatives += float((weight * (~above & ~t)).sum())
+
+    def result(self) -> Tensor:
+        """The count, or the ratio of counts, that the class is named after."""
+        return tensor(self.figure())
+
+    def figure(self) -> float:
+        """The result as a number."""
+        raise NotImplementedError
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole else 0.0
+
+
+class Precision(_Counts):
+    """The share of outputs above the threshold that are right to be there."""
+
+    def figure(self) -> float:
+        return _ratio(self.true_positives, self.true_positives + self.false_positives)
+
+
+class Recall(_Counts):
+    """The share of targets of 1 whose output is above the threshold."""
+
+    def figure(self) -> float:
+        return _ratio(self.true_positives, self.true_positives + self.false_negatives)
+
+
+class AUC(Metric):
+    """The area under the ROC curve: how probably an output for a target of 1 is larger than one for
+    a target of 0, equals counting half.
+    """
+
+    def __init__(
+        self, num_thresholds: int = 200, name: str | None = None, dtype: Any = None, **_: Any
+    ) -> None:
+        self.num_thresholds = num_thresholds
+        super().__init__(name, dtype)
+
+    def reset_state(self) -> None:
+        self.outputs: list[Array] = []
+        self.targets: list[Array] = []
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        self.outputs.append(np.asarray(y_pred, np.float64).ravel())
+        self.targets.append(np.asarray(y_true).ravel() > 0.5)
+
+    def result(self) -> Tensor:
+        y, t = np.concatenate(self.outputs), np.concatenate(self.targets)
+        _, rank, count = np.unique(y, return_inverse=True, return_counts=True)
+        ranks = (np.cumsum(count) - (count - 1) / 2)[rank]  # mean rank of equals
+        ones, zeros = int(t.sum()), int((~t).sum())
+        return tensor(_ratio(float(ranks[t].sum()) - ones * (ones + 1) / 2, ones * zeros))
+
+
+# --- by name --------------------------------------------------------------------------------------
+
+acc = ACC = accuracy = Accuracy
+mse = MSE = mean_squared_error = MeanSquaredError
+mae = MAE = mean_absolute_error = MeanAbsoluteError
+SHORT = ("acc", "accuracy", "mse", "mae")
+"""Names under which a metric is logged as it is asked for."""
+
+
+def get(identifier: Any, loss: Any = None, outputs: tuple[int, ...] = (1,)) -> Metric:
+    """A metric by name, function, class or configuration. "accuracy" is the one that goes with the
+    loss and the shape of the outputs.
+    """
+    name = getattr(identifier, "__name__", identifier)
+    if name in ("accuracy", "acc", "crossentropy", "ce"):
+        return _that_goes_with(name, loss, outputs)
+    if name in SHORT:
+        return globals()[name](name=name)
+    if (
+        isinstance(identifier, str)
+        and identifier in globals()
+        and not isinstance(globals()[identifier], type)
+    ):
+        return MeanMetricWrapper(globals()[identifier])
+    if isinstance(identifier, str) and hasattr(losses, identifier):
+        return MeanMetricWrapper(getattr(losses, identifier), identifier)
+    if isinstance(identifier, losses.Loss):
+        return MeanMetricWrapper(type(identifier)(reduction="none"), identifier.name)
+    found = from_table(identifier, globals(), Metric, "a metric")
+    return found if isinstance(found, Metric) else MeanMetricWrapper(found)
+
+
+def _that_goes_with(name: str, loss: Any, outputs: tuple[int, ...]) -> Metric:
+    accuracy_wanted = name in ("accuracy", "acc")
+    if isinstance(loss, losses.SparseCategoricalCrossentropy):
+        fn: Any = (
+            sparse_categorical_accuracy
+            if accuracy_wanted
+            else losses.sparse_categorical_crossentropy
+        )
+    elif isinstance(loss, losses.BinaryCrossentropy) or outputs[-1:] == (1,):
+        fn = binary_accuracy if accuracy_wanted else losses.binary_crossentropy
+    else:
+        fn = categorical_accuracy if accuracy_wanted else losses.categorical_crossentropy
+    return MeanMetricWrapper(fn, name)
+
+
+deserialize = get

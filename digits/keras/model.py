@@ -1,0 +1,330 @@
+"""Models: graphs of layers from inputs to outputs, with their weights; and stacks of layers, which
+may learn the shape of their inputs only from the first data.
+"""
+
+import json
+from typing import Any
+
+import numpy as np
+
+from digits.keras import config
+from digits.keras.graph import KerasTensor, in_order
+from digits.keras.layer import Layer, Variable, sizes_of
+from digits.keras.layers.basic import Input, InputLayer
+from digits.keras.legacy import note, renamed
+from digits.keras.lookup import look_up
+from digits.keras.network import Network
+from digits.keras.summary import print_summary
+from digits.keras.tensor import Tensor
+from digits.keras.training import Trainer
+from digits.types import Array
+
+
+class Model(Trainer, Layer):
+    """A graph of layers: `Model(inputs, outputs)`, or a subclass whose `call` applies layers.
+
+    Raises ValueError for outputs that depend on an Input that is not among the inputs.
+    """
+
+    module = "keras"
+    inputs: list[KerasTensor]
+    outputs: list[KerasTensor]
+
+    @renamed(input="inputs", output="outputs")
+    def __init__(
+        self, inputs: Any = None, outputs: Any = None, name: str | None = None, **options: Any
+    ) -> None:
+        kind = "functional" if type(self) is Model else config.snake_case(type(self).__name__)
+        self._trainable = True
+        Layer.__init__(self, name or config.new_name(kind), **options)
+        self._network: Network | None = None
+        self._single_output = not isinstance(outputs, list | tuple | dict)
+        if outputs is not None:
+            self._set_graph(_flat(inputs), _flat(outputs))
+
+    def _set_graph(self, inputs: list[KerasTensor], outputs: list[KerasTensor]) -> None:
+        for tensor in (*inputs, *outputs):
+            if not isinstance(tensor, KerasTensor):
+                raise ValueError(
+                    f"expected tensors made by Input and layers; received {tensor!r}: call the "
+                    "layers on Input(shape=...)"
+                )
+        self.inputs, self.outputs, self._network = inputs, outputs, None
+        tensors = in_order(outputs, inputs)
+        self._graph_layers = list(dict.fromkeys(tensor.layer for tensor in tensors))
+        names = [layer.name for layer in self._graph_layers]
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            raise ValueError(f"expected a name of its own for every layer; {twice} is there twice")
+        self.built = True
+        self.input_sizes, self.output_sizes = inputs[0].sizes, outputs[0].sizes
+
+    # --- the graph --------------------------------------------------------------------------------
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, in the order in which they compute."""
+        if hasattr(self, "outputs"):
+            return list(self._graph_layers)
+        found = [v for v in vars(self).values() if isinstance(v, Layer)]
+        for value in list(vars(self).values()):
+            if isinstance(value, list | tuple):
+                found += [item for item in value if isinstance(item, Layer)]
+        return list(dict.fromkeys(found))
+
+    _layers = layers
+
+    @property
+    def training_network(self) -> Network:
+        """The model as the training loop sees it."""
+        if self._network is None:
+            if not hasattr(self, "outputs"):
+                raise ValueError(
+                    f"model {self.name} does not know the shape of its inputs yet: begin with "
+                    "Input(shape=...), or call build((None, ...)) or fit first"
+                )
+            self._network = Network(self.inputs, self.outputs, self.dtype)
+        return self._network
+
+    def set_up(self, shape: Any) -> None:
+        """Find the graph for inputs of that shape; a list of shapes, if there are several."""
+        if hasattr(self, "outputs"):
+            return
+        shapes = shape if isinstance(shape, list) else [shape]
+        inputs = [Input(sizes) for sizes in shapes]
+        outputs = self._trace(inputs[0] if len(inputs) == 1 else inputs)
+        self._single_output = not isinstance(outputs, list | tuple)
+        self._set_graph(inputs, _flat(outputs))
+
+    def _trace(self, inputs: Any) -> Any:
+        """The outputs that the model's own `call` makes of tensors."""
+        if type(self).call is Model.call:
+            raise ValueError("expected Model(inputs, outputs), or a subclass of Model with a call")
+        return self.call(inputs)
+
+    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+        """What a subclass says: layers applied to the inputs."""
+        raise NotImplementedError
+
+    def build(self, input_shape: Any) -> None:
+        """Find the graph for inputs (None, ...)."""
+        several = isinstance(input_shape, list)
+        shapes = [sizes_of(s[1:]) for s in (input_shape if several else [input_shape])]
+        self.set_up(shapes if several else shapes[0])
+
+    def __call__(self, inputs: Any, *_: Any, training: Any = None, **__: Any) -> Any:
+        """The outputs for tensors, as part of another model; for arrays, arrays."""
+        parts: list[Any] = [inputs] if isinstance(inputs, np.ndarray) else _flat(inputs)
+        if any(isinstance(part, KerasTensor) for part in parts):
+            self.set_up([p.sizes for p in parts] if len(parts) > 1 else parts[0].sizes)
+            results: list[Any] = [
+                KerasTensor(output.sizes, self, tuple(parts), index)
+                for index, output in enumerate(self.outputs)
+            ]
+            self.calls.append(results[0])
+        else:
+            x = self._as_inputs(inputs)
+            results = [
+                y.copy().view(Tensor) for y in self.training_network.forward(x, bool(training))
+            ]
+        return results[0] if self._single_output else results
+
+    @property
+    def input(self) -> Any:
+        """The tensor that the model begins with; a list of them, if there are several."""
+        self._require_graph("input")
+        return self.inputs[0] if len(self.inputs) == 1 else self.inputs
+
+    @property
+    def output(self) -> Any:
+        """The tensor that the model ends with; a list of them, if there are several."""
+        self._require_graph("output")
+        return self.outputs[0] if len(self.outputs) == 1 else self.outputs
+
+    def _require_graph(self, what: str) -> None:
+        if not hasattr(self, "outputs"):
+            raise AttributeError(
+                f"model {self.name} has no {what} yet: begin with Input(shape=...)"
+            )
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """A layer by its name or number; ValueError if there is none."""
+        if index is not None:
+            return self.layers[index]
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        names = ", ".join(layer.name for layer in self.layers)
+        raise ValueError(f"expected a layer among {names}; received {name!r}")
+
+    # --- weights ----------------------------------------------------------------------------------
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes the weights."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = value
+        for layer in self.layers if hasattr(self, "calls") else []:
+            layer.trainable = value
+
+    @property
+    def weights(self) -> list[Variable]:
+        """All weights, layer by layer."""
+        return [variable for layer in self.layers for variable in layer.weights]
+
+    variables = weights
+
+    def trained(self) -> Any:
+        """The weights that training changes, each as a core and the name in it."""
+        return [pair for layer in self.layers for pair in layer.trained()]
+
+    def count_params(self) -> int:
+        """How many numbers the weights are."""
+        self._require_graph("number of parameters")
+        return super().count_params()
+
+    # --- looking inside, files --------------------------------------------------------------------
+
+    def summary(self, line_length: int | None = None, print_fn: Any = None, **_: Any) -> None:
+        """Print a table of the layers, their output shapes and numbers of parameters."""
+        print_summary(self, print_fn)
+
+    def get_config(self) -> dict[str, Any]:
+        """The architecture in plain values, in the form of Keras 3."""
+        config: dict[str, Any] = look_up("structure.functional_config")(self)
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], **_: Any) -> Any:
+        """The model that has this configuration, with new weights."""
+        return look_up("structure.model_from")(config)
+
+    def serialize(self) -> dict[str, Any]:
+        """The architecture with the name of the class."""
+        kind = "Sequential" if isinstance(self, Sequential) else "Functional"
+        module = "keras" if kind == "Sequential" else "keras.src.models.functional"
+        return {"module": module, "class_name": kind, "config": self.get_config()}
+
+    def to_json(self, **options: Any) -> str:
+        """The architecture as text, which `model_from_json` reads."""
+        return json.dumps(self.serialize() | {"registered_name": None}, **options)
+
+    def to_yaml(self, **_: Any) -> str:
+        """Refused, as Keras does."""
+        raise RuntimeError("to_yaml is not there: use to_json")
+
+    def save(self, filepath: Any, overwrite: bool = True, **_: Any) -> None:
+        """Write the model: .keras or .h5 as Keras does, .npz as digits.load_model reads it."""
+        look_up("saving.save_model")(self, filepath, overwrite)
+
+    def save_weights(self, filepath: Any, overwrite: bool = True, **_: Any) -> None:
+        """Write the weights alone, .weights.h5."""
+        look_up("saving.save_weights")(self, filepath, overwrite)
+
+    def load_weights(self, filepath: Any, by_name: bool = False, **_: Any) -> None:
+        """Read weights that `save_weights` or `save` wrote, here or in Keras."""
+        look_up("saving.load_weights")(self, filepath, by_name)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+
+def _flat(tensors: Any) -> list[Any]:
+    if isinstance(tensors, dict):
+        return list(tensors.values())
+    return list(tensors) if isinstance(tensors, list | tuple) else [tensors]
+
+
+class Sequential(Model):
+    """A stack of layers: what one gives, the next one takes."""
+
+    def __init__(
+        self, layers: Any = None, name: str | None = None, trainable: bool = True, **options: Any
+    ) -> None:
+        self._stack: list[Layer] = []
+        super().__init__(name=name, **options)
+        for layer in layers or []:
+            self.add(layer)
+        if not trainable:
+            self.trainable = False
+
+    def add(self, layer: Any, rebuild: bool = True) -> None:
+        """Put a layer at the end."""
+        if isinstance(layer, KerasTensor):
+            layer = layer.layer
+        if not isinstance(layer, Layer):
+            raise TypeError(f"expected a layer, such as Dense(10); received {layer!r}")
+        if isinstance(layer, InputLayer):
+            if self._stack:
+                raise ValueError("expected Input as the first layer; received it after others")
+            self._begin(layer.output)
+            return
+        if any(layer is other for other in self._stack):
+            raise ValueError(f"expected another layer; {layer.name} is in the stack: make a second")
+        if not self._stack and not hasattr(self, "outputs"):
+            if layer.declared_shape is not None:
+                self._begin(Input(layer.declared_shape))
+            elif isinstance(layer, Model) and hasattr(layer, "outputs"):
+                self._begin(Input(layer.inputs[0].sizes))
+        self._stack.append(layer)
+        if hasattr(self, "outputs"):
+            try:
+                self._set_graph(self.inputs, [layer(self.outputs[0])])
+            except Exception:
+                self._stack.pop()
+                raise
+
+    def _begin(self, tensor: KerasTensor) -> None:
+        self.inputs, self.outputs = [tensor], [tensor]
+        self.input_sizes = self.output_sizes = tensor.sizes
+        self._graph_layers, self._network = [tensor.layer], None
+
+    def pop(self, rebuild: bool = True) -> Layer:
+        """Take the last layer away."""
+        if not self._stack:
+            raise ValueError("expected at least 1 layer; the stack is empty")
+        layer = self._stack.pop()
+        if hasattr(self, "outputs"):
+            (before,) = self.outputs[0].inputs
+            layer.calls = [call for call in layer.calls if call is not self.outputs[0]]
+            self._set_graph(self.inputs, [before])
+        return layer
+
+    @property
+    def layers(self) -> list[Layer]:
+        return list(self._stack)
+
+    _layers = layers
+
+    def _trace(self, inputs: Any) -> Any:
+        if not self._stack:
+            raise ValueError(f"model {self.name} has no layers yet: add some")
+        for layer in self._stack:
+            inputs = layer(inputs)
+        return inputs
+
+    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+        """The stack, applied to a tensor."""
+        return self._trace(inputs)
+
+    def get_config(self) -> dict[str, Any]:
+        config: dict[str, Any] = look_up("structure.sequential_config")(self)
+        return config
+
+    def predict_classes(self, x: Any, batch_size: int = 32, verbose: int = 0) -> Array:
+        """The number of the largest output, or whether the only one is above one half."""
+        note("predict_classes(x) is called predict(x).argmax(axis=-1) today")
+        y = np.asarray(self.predict(x, verbose=verbose))
+        return (y > 0.5).astype("int32") if y.shape[-1] == 1 else y.argmax(axis=-1)
+
+    def predict_proba(self, x: Any, batch_size: int = 32, verbose: int = 0) -> Array:
+        """The outputs, as it was called before."""
+        note("predict_proba is called predict today")
+        result: Array = self.predict(x, verbose=verbose)
+        return result
+
+
+Functional = Model

@@ -1,0 +1,205 @@
+"""A model as the training loop sees it: its layers in order, their weights gathered in one vector,
+and the gradient of its loss by backpropagation through the graph.
+
+The weights belong to the layers, which several models may share. A network that is about to train
+moves them into a vector of its own; the layers look at them there until another network does.
+"""
+
+from contextlib import nullcontext
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from digits.compute.threads import single_threaded_blas
+from digits.keras.graph import KerasTensor, in_order
+from digits.keras.layer import Layer
+from digits.nn.layers import Activation
+from digits.nn.losses import Loss
+from digits.nn.parameters import Parameters
+from digits.types import Array
+
+
+class Targets(NamedTuple):
+    """What a batch should give: targets, and how much each sample counts (None: all the same)."""
+
+    t: Any
+    weight: Array | None = None
+
+
+class Step(NamedTuple):
+    """One call of a layer: the numbers of the values it reads, and of the one it makes."""
+
+    layer: Layer
+    sources: tuple[int, ...]
+    result: int
+
+
+class Network:
+    """The graph from `inputs` to `outputs`, models inside it opened.
+
+    `latest` holds the outputs and targets of the latest `loss_and_gradient`, for the metrics.
+    """
+
+    params: Parameters
+    grads: Parameters
+
+    def __init__(self, inputs: list[KerasTensor], outputs: list[KerasTensor], dtype: str) -> None:
+        self.dtype = dtype
+        self.steps: list[Step] = []
+        self.inputs = list(range(len(inputs)))
+        self._count = len(inputs)
+        where = {id(tensor): number for number, tensor in enumerate(inputs)}
+        self.outputs = self._open(inputs, outputs, where)
+        self.layers = list(dict.fromkeys(step.layer for step in self.steps))
+        shared = any(core.shares_work for layer in self.layers for core in layer.cores)
+        self._products = single_threaded_blas if shared else nullcontext
+        self.loss: Loss | None = None
+        self.last: Activation | None = None  # the activation that the loss has taken in
+        self.factor = 1.0  # of the loss
+        self.penalties: list[tuple[Any, Any, str]] = []
+        self.trained_values: set[int] = set()  # those on which weights that train have influence
+        self.latest: tuple[Array, Targets] | None = None
+
+    def _open(
+        self, inputs: list[KerasTensor], outputs: list[KerasTensor], where: dict[int, int]
+    ) -> list[int]:
+        """Append the steps from inputs to outputs; the numbers of the outputs."""
+        inner: dict[tuple[int, tuple[int, ...]], list[int]] = {}
+        for tensor in in_order(outputs, inputs):
+            if id(tensor) in where:
+                continue
+            sources = tuple(where[id(source)] for source in tensor.inputs)
+            model = tensor.layer
+            if hasattr(model, "outputs"):
+                call = id(model), sources
+                if call not in inner:
+                    within = {id(t): n for t, n in zip(model.inputs, sources, strict=True)}
+                    inner[call] = self._open(model.inputs, model.outputs, within)
+                where[id(tensor)] = inner[call][tensor.index]
+            else:
+                self.steps.append(Step(model, sources, self._count))
+                where[id(tensor)] = self._count
+                self._count += 1
+        return [where[id(tensor)] for tensor in outputs]
+
+    # --- training ---------------------------------------------------------------------------------
+
+    def prepare(self, loss: Loss) -> None:
+        """Gather what is trained, and take the last activation into the loss where it can be."""
+        if len(self.outputs) != 1:
+            raise ValueError(
+                f"expected a model of one output to train; received one of {len(self.outputs)}: "
+                "train a model that ends in one of them"
+            )
+        if len(self.layers) != len(self.steps):
+            twice = [layer.name for layer in self.layers if self._calls(layer) > 1]
+            raise ValueError(
+                f"expected every layer once in a model that is trained; {', '.join(twice)} is "
+                "called several times: make a layer for each call"
+            )
+        self._gather()
+        self.loss, self.last = loss, None
+        for layer, _, result in self.steps:
+            core = layer.cores[-1] if layer.cores and result == self.outputs[0] else None
+            fits = isinstance(core, Activation) and core.activation == loss.activation
+            if isinstance(core, Activation) and fits and not loss.from_logits:
+                self.loss, self.last = loss.with_logits(), core
+        self.penalties = [p for layer in self.layers for p in layer.penalties()]
+        trained: set[int] = set()
+        for layer, sources, result in self.steps:
+            layer.set_needs_dx(any(source in trained for source in sources))
+            if layer.trained() or any(source in trained for source in sources):
+                trained.add(result)
+        self.trained_values = trained
+
+    def _calls(self, layer: Layer) -> int:
+        return sum(step.layer is layer for step in self.steps)
+
+    def _gather(self) -> None:
+        """Move the weights that are trained into one vector."""
+        owners = {
+            f"{i}/{j}/{key}": (core, key)
+            for i, layer in enumerate(self.layers)
+            for j, (core, key) in enumerate(layer.trained())
+        }
+        gathered = getattr(self, "params", Parameters({}))
+        if list(gathered) == list(owners) and all(
+            core.weights[key] is gathered[name] for name, (core, key) in owners.items()
+        ):
+            return
+        shapes = {name: core.weights[key].shape for name, (core, key) in owners.items()}
+        self.params = Parameters(shapes, self.dtype)
+        self.grads = self.params.zeros_like()
+        for name, (core, key) in owners.items():
+            self.params[name] = core.weights[key]
+            core.weights[key], core.grads[key] = self.params[name], self.grads[name]
+
+    def loss_and_gradient(self, x: list[Array], targets: Targets) -> tuple[float, Parameters]:
+        """The loss of a batch, penalties included, and its gradient, in training mode."""
+        if self.loss is None:
+            raise ValueError("expected a prepared network; received one without a loss")
+        with self._products():
+            (y,) = self.forward(x, training=True, logits=True)
+            loss, dy = self.loss.loss_and_grad(y, targets.t, targets.weight)
+            self._backward(dy if self.factor == 1 else self.factor * dy)
+        for regularizer, core, key in self.penalties:
+            core.grads[key] += regularizer.gradient(core.weights[key])
+        self.latest = (y if self.last is None else self.last.forward(y), targets)
+        return self.factor * loss + self.penalty(), self.grads
+
+    def penalty(self) -> float:
+        """What regularizers add to the loss."""
+        return sum(float(penalty(core.weights[key])) for penalty, core, key in self.penalties)
+
+    def _backward(self, dy: Array) -> None:
+        gradients = {self.outputs[0]: dy}
+        for layer, sources, result in reversed(self.steps):
+            if result not in self.trained_values or result not in gradients:
+                continue
+            dy = gradients.pop(result)
+            if self.last is not None and result == self.outputs[0]:
+                dx: Any = self._backward_without_last(layer, dy)
+            else:
+                dx = layer.backward(dy)
+            if dx is None:
+                continue
+            for source, part in zip(sources, dx if layer.merges else [dx], strict=True):
+                earlier = gradients.get(source)
+                gradients[source] = part if earlier is None else earlier + part
+
+    @staticmethod
+    def _backward_without_last(layer: Layer, dy: Array) -> Array | None:
+        gradient: Array | None = dy
+        for core in reversed(layer.cores[:-1]):
+            if gradient is not None:
+                gradient = core.backward(gradient)
+        return gradient
+
+    # --- computing --------------------------------------------------------------------------------
+
+    def forward(self, x: list[Array], training: bool = False, logits: bool = False) -> list[Array]:
+        """The outputs; with `logits` those before the activation that the loss has taken in."""
+        values = dict(zip(self.inputs, x, strict=True))
+        for layer, sources, result in self.steps:
+            given: Any = [values[source] for source in sources]
+            given = given if layer.merges else given[0]
+            if logits and self.last is not None and result == self.outputs[0]:
+                for core in layer.cores[:-1]:
+                    given = core.forward(given, training)
+                values[result] = given
+            else:
+                values[result] = layer.forward(given, training)
+        return [values[number] for number in self.outputs]
+
+    def predict(self, x: list[Array], chunk: int = 256) -> list[Array]:
+        """The outputs for all samples, computed some at a time."""
+        n = len(x[0])
+        outputs: list[Array] = []
+        with np.errstate(over="ignore", invalid="ignore"), self._products():
+            for start in range(0, max(n, 1), chunk):
+                part = self.forward([array[start : start + chunk] for array in x])
+                if not outputs:
+                    outputs = [np.empty((n, *y.shape[1:]), y.dtype) for y in part]
+                for whole, y in zip(outputs, part, strict=True):
+                    whole[start : start + chunk] = y
+        return outputs

@@ -1,0 +1,155 @@
+"""NumPy under the names of `keras.ops` and the old `keras.backend`: what NumPy has by the same name
+is NumPy's, and arrays can be asked for `.numpy()`.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from digits.keras.graph import KerasTensor
+from digits.keras.losses import (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    SparseCategoricalCrossentropy,
+)
+from digits.keras.tensor import Tensor, tensor
+
+OTHER_NAMES = {
+    "pow": "power",
+    "concat": "concatenate",
+    "add_n": "sum",
+    "round": "round",
+    "reduce_sum": "sum",
+    "reduce_mean": "mean",
+    "reduce_max": "max",
+    "reduce_min": "min",
+    "reduce_prod": "prod",
+    "reduce_any": "any",
+    "reduce_all": "all",
+    "reduce_std": "std",
+    "reduce_variance": "var",
+    "acos": "arccos",
+    "asin": "arcsin",
+    "atan": "arctan",
+    "divide_no_nan": "divide",
+    "negative": "negative",
+    "floordiv": "floor_divide",
+    "mod": "mod",
+    "truediv": "true_divide",
+    "range": "arange",
+    "batch_flatten": "ravel",
+    "permute_dimensions": "transpose",
+    "matrix_transpose": "matrix_transpose",
+}
+"""Names of Keras and TensorFlow, and what NumPy calls the same."""
+
+ARGUMENTS = {
+    "keep_dims": "keepdims",
+    "reduction_indices": "axis",
+    "dimension": "axis",
+    "dim": "axis",
+    "perm": "axes",
+    "input": "a",
+    "input_tensor": "a",
+}
+"""Names of arguments in TensorFlow, and NumPy's."""
+
+
+def _on_arrays(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function, assigned=("__name__", "__doc__"))
+    def call(*args: Any, **kwargs: Any) -> Any:
+        kwargs.pop("name", None)
+        kwargs = {ARGUMENTS.get(key, key): value for key, value in kwargs.items()}
+        if isinstance(kwargs.get("axis"), list):
+            kwargs["axis"] = tuple(kwargs["axis"])
+        for unnamed in ("input", "x", "tensor"):
+            if unnamed in kwargs and not args:
+                args = (kwargs.pop(unnamed),)
+        if "a" in kwargs and not args:
+            args = (kwargs.pop("a"),)
+        if any(isinstance(argument, KerasTensor) for argument in args):
+            raise TypeError(f"{name} is not there for tensors of a model: use layers")
+        result = function(*args, **kwargs)
+        return tensor(result) if isinstance(result, np.ndarray | np.generic) else result
+
+    call.__name__ = call.__qualname__ = name
+    return call
+
+
+def __getattr__(name: str) -> Any:
+    found = getattr(np, OTHER_NAMES.get(name, name), None)
+    if name.startswith("_") or not callable(found) or isinstance(found, type):
+        raise AttributeError(f"keras.ops.{name} is not there: use NumPy")
+    return _on_arrays(name, found)
+
+
+def convert_to_tensor(x: Any, dtype: Any = None, **_: Any) -> Tensor:
+    """x as an array."""
+    return tensor(x, _dtype(dtype))
+
+
+def convert_to_numpy(x: Any) -> Any:
+    """x as a plain array."""
+    return np.asarray(x)
+
+
+def _dtype(dtype: Any) -> Any:
+    return {"bool_": "bool", "string": "str"}.get(getattr(dtype, "name", dtype), dtype)
+
+
+def cast(x: Any, dtype: Any = "float32", name: str | None = None) -> Any:
+    """x in another dtype."""
+    return x if isinstance(x, KerasTensor) else tensor(np.asarray(x).astype(_dtype(dtype)))
+
+
+def constant(value: Any, dtype: Any = None, shape: Any = None, name: Any = None) -> Tensor:
+    """An array of these values."""
+    made = tensor(value, _dtype(dtype))
+    return made if shape is None else tensor(np.broadcast_to(made, shape).copy())
+
+
+def shape(x: Any) -> Any:
+    """The shape of x."""
+    return x.shape if isinstance(x, KerasTensor) else np.shape(x)
+
+
+def argmax(x: Any = None, axis: Any = None, dimension: Any = None, **options: Any) -> Tensor:
+    """The number of the largest value along an axis."""
+    x = options.pop("input", x)
+    return tensor(np.argmax(x, axis=dimension if axis is None else axis))
+
+
+def one_hot(
+    x: Any, num_classes: Any = None, axis: int = -1, dtype: Any = None, **options: Any
+) -> Tensor:
+    """Class indices as one-hot rows."""
+    depth = options.pop("depth", num_classes)
+    return tensor(np.eye(int(depth), dtype=_dtype(dtype) or np.float32)[np.asarray(x, int)])
+
+
+def categorical_crossentropy(
+    target: Any, output: Any, from_logits: bool = False, axis: int = -1
+) -> Any:
+    """The cross-entropy of each sample, for one-hot targets."""
+    return CategoricalCrossentropy(from_logits, reduction="none")(target, output)
+
+
+def sparse_categorical_crossentropy(
+    target: Any, output: Any, from_logits: bool = False, axis: int = -1
+) -> Any:
+    """The cross-entropy of each sample, for class indices."""
+    return SparseCategoricalCrossentropy(from_logits, reduction="none")(target, output)
+
+
+def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Any:
+    """The binary cross-entropy of each sample."""
+    return BinaryCrossentropy(from_logits, reduction="none")(target, output)
+
+
+def confusion_matrix(labels: Any, predictions: Any, num_classes: Any = None, **_: Any) -> Tensor:
+    """How often each class (row) is taken for each class (column)."""
+    t, y = np.asarray(labels, int).ravel(), np.asarray(predictions, int).ravel()
+    size = int(num_classes or max(t.max(initial=0), y.max(initial=0)) + 1)
+    return tensor(np.bincount(t * size + y, minlength=size * size).reshape(size, size))

@@ -1,0 +1,163 @@
+"""Optimizers under Keras' names and arguments; the rules are those of digits.nn."""
+
+from typing import Any
+
+import numpy as np
+
+from digits.keras.legacy import ask_for, note
+from digits.keras.optimizers import schedules
+from digits.keras.serialization import argument_names, from_table, plain
+from digits.nn import more_optimizers as more
+from digits.nn import optimizers as nn
+from digits.nn.parameters import Parameters
+
+AT_DEFAULT = ("amsgrad", "centered", "ema_overwrite_frequency", "loss_scale_factor")
+WITHOUT_EFFECT = ("jit_compile", "is_legacy_optimizer", "use_locking", "schedule_decay")
+
+
+class Rate(float):
+    """A learning rate: a number that can be asked for `.numpy()` and told to be another."""
+
+    optimizer: "Optimizer"
+
+    def numpy(self) -> Any:
+        """The number."""
+        return np.float32(self)
+
+    value = read_value = numpy
+
+    def assign(self, value: Any) -> None:
+        """Give the optimizer another learning rate."""
+        self.optimizer.learning_rate = value
+
+
+class Optimizer(nn.Optimizer):
+    """Keras' side of an optimizer; the other base of every class here does the work."""
+
+    module = "keras.optimizers"
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self.name = options.pop("name", None) or type(self).__name__.lower()
+        if "lr" in options:
+            note("lr= is called learning_rate= today")
+            options.setdefault("learning_rate", options.pop("lr"))
+            options.pop("lr", None)
+        decay = options.pop("decay", 0.0)
+        self.clipvalue = options.pop("clipvalue", None)
+        for option in (*AT_DEFAULT, "gradient_accumulation_steps"):
+            ask_for(
+                options.pop(option, None), f"{option}= of {type(self).__name__}", "leave it out"
+            )
+        options = {
+            name: value
+            for name, value in options.items()
+            if value is not None and name not in WITHOUT_EFFECT
+        }
+        for name in ("learning_rate", "weight_decay"):
+            if isinstance(options.get(name), dict):
+                options[name] = schedules.deserialize(options[name])
+        try:
+            super().__init__(*args, **options)
+        except TypeError as error:
+            raise TypeError(f"{type(self).__name__}: {error}") from None
+        if decay:
+            note("decay= is called learning_rate=InverseTimeDecay(...) today")
+            self.learning_rate = schedules.InverseTimeDecay(float(self._rate), 1, decay)
+
+    @property
+    def learning_rate(self) -> Any:
+        """The learning rate: a number, or the schedule that gives it."""
+        if callable(self._rate):
+            return self._rate
+        rate = Rate(self._rate)
+        rate.optimizer = self
+        return rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: Any) -> None:
+        self._rate: Any = value if callable(value) else float(np.asarray(value))
+
+    @property
+    def lr(self) -> Any:
+        """The learning rate, as it was called before."""
+        note("optimizer.lr is called optimizer.learning_rate today")
+        return self.learning_rate
+
+    @lr.setter
+    def lr(self, value: Any) -> None:
+        note("optimizer.lr is called optimizer.learning_rate today")
+        self.learning_rate = value
+
+    def current_learning_rate(self) -> float:
+        """The learning rate that the next update will use."""
+        return float(self._rate(self.iterations) if callable(self._rate) else self._rate)
+
+    def update(self, params: Parameters, grads: Parameters) -> None:
+        """Change `params` in place, one step down the gradient."""
+        if self.clipvalue is not None:
+            np.clip(grads.flat, -self.clipvalue, self.clipvalue, out=grads.flat)
+        super().update(params, grads)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make this optimizer again, as plain values."""
+        work = next(kind for kind in type(self).__mro__ if kind.__module__.startswith("digits.nn."))
+        names = dict.fromkeys(
+            [*argument_names(work), "weight_decay", "clipnorm", "global_clipnorm"]
+        )
+        config = {"name": self.name, "clipvalue": self.clipvalue}
+        config |= {name: plain(getattr(self, name)) for name in names}
+        return config | {
+            "learning_rate": plain(self._rate),
+            "weight_decay": self.weight_decay or None,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], **_: Any) -> Any:
+        """The optimizer that has this configuration."""
+        return cls(**config)
+
+    def serialize(self) -> dict[str, Any]:
+        """The configuration with the name of the class, in the form of Keras 3."""
+        return {
+            "module": self.module,
+            "class_name": type(self).__name__,
+            "config": self.get_config(),
+            "registered_name": None,
+        }
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(learning_rate={self._rate!r})"
+
+
+def _with_keras_side(kind: type[nn.Optimizer]) -> Any:
+    """An optimizer of digits.nn that takes Keras' arguments."""
+    return type(kind.__name__, (Optimizer, kind), {"__doc__": kind.__doc__, "__module__": __name__})
+
+
+SGD = _with_keras_side(nn.SGD)
+RMSprop = _with_keras_side(nn.RMSprop)
+Adagrad = _with_keras_side(nn.Adagrad)
+Adadelta = _with_keras_side(more.Adadelta)
+Adam = _with_keras_side(nn.Adam)
+AdamW = _with_keras_side(nn.AdamW)
+Adamax = _with_keras_side(more.Adamax)
+Nadam = _with_keras_side(more.Nadam)
+Ftrl = _with_keras_side(more.Ftrl)
+
+
+def get(identifier: Any) -> Any:
+    """An optimizer by name, class or configuration."""
+    if isinstance(identifier, nn.Optimizer) and not isinstance(identifier, Optimizer):
+        return identifier  # one of digits.nn
+    found = from_table(identifier, globals(), Optimizer, "an optimizer")
+    if not isinstance(found, Optimizer):
+        raise ValueError(f"expected an optimizer such as Adam(); received {identifier!r}")
+    return found
+
+
+def serialize(optimizer: Optimizer) -> dict[str, Any]:
+    """Plain values that make the optimizer again."""
+    return optimizer.serialize()
+
+
+deserialize = get

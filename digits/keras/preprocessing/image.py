@@ -1,0 +1,327 @@
+"""Images from files, and images changed at random: shifted, turned, zoomed, slanted, mirrored."""
+
+import io
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from digits.keras import config
+from digits.keras.random import new_generator
+from digits.types import Array
+
+Range = tuple[float, float]
+BORDERS = {
+    "constant": cv2.BORDER_CONSTANT,
+    "nearest": cv2.BORDER_REPLICATE,
+    "reflect": cv2.BORDER_REFLECT,
+    "wrap": cv2.BORDER_WRAP,
+}
+"""What Keras and OpenCV call the ways to fill what comes into view from outside an image."""
+
+
+# --- random changes -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Change:
+    """The ranges from which an image's change is drawn. Rotation and shear in degrees, shifts as
+    shares of the size (whole pixels from 1 on), zoom as a factor on what is seen of the image.
+    """
+
+    rotation: Range = (0.0, 0.0)
+    right: Range = (0.0, 0.0)
+    down: Range = (0.0, 0.0)
+    shear: Range = (0.0, 0.0)
+    zoom: Range = (1.0, 1.0)
+    zoom_alike: bool = False
+    flip_columns: bool = False
+    flip_rows: bool = False
+    fill_mode: str = "nearest"
+    fill_value: float = 0.0
+
+    def moves(self) -> bool:
+        """Whether pixels change their position, beyond being mirrored."""
+        still = (self.rotation, self.right, self.down, self.shear) == ((0, 0),) * 4
+        return not still or self.zoom != (1, 1)
+
+
+def change_images(x: Array, change: Change, rng: np.random.Generator) -> Array:
+    """Images (n, height, width, channels), each changed in its own way."""
+    return np.stack([_changed(image, change, rng) for image in x]) if len(x) else x
+
+
+def _changed(image: Array, change: Change, rng: np.random.Generator) -> Array:
+    """Every pixel of the new image, measured from the middle, asks where it comes from in the old
+    one: at M (x, y) + shift, with M = rotation @ shear @ zoom.
+    """
+    if change.moves():
+        height, width = image.shape[:2]
+        angle, slant = np.deg2rad([rng.uniform(*change.rotation), rng.uniform(*change.shear)])
+        zoom_y = rng.uniform(*change.zoom)
+        zoom_x = zoom_y if change.zoom_alike else rng.uniform(*change.zoom)
+        right, down = rng.uniform(*change.right), rng.uniform(*change.down)
+        shift = [
+            right * width if abs(right) < 1 else right,
+            down * height if abs(down) < 1 else down,
+        ]
+        rotation = np.array(
+            [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
+        )
+        shear = np.array([[math.cos(slant), 0], [-math.sin(slant), 1]])
+        matrix = rotation @ shear @ np.diag([zoom_x, zoom_y])
+        middle = np.array([(width - 1) / 2, (height - 1) / 2])
+        offset = middle - matrix @ (middle + shift)
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        image = cv2.warpAffine(
+            np.ascontiguousarray(image, np.float32),
+            np.column_stack([matrix, offset]),
+            (width, height),
+            flags=flags,
+            borderMode=BORDERS[change.fill_mode],
+            borderValue=[change.fill_value] * 4,
+        ).reshape(image.shape)
+    if change.flip_columns and rng.random() < 0.5:
+        image = image[:, ::-1]
+    if change.flip_rows and rng.random() < 0.5:
+        image = image[::-1]
+    return image
+
+
+class ImageDataGenerator:
+    """Images that are scaled, standardized and changed at random as training asks for them.
+
+    Arguments are Keras': shifts are shares of the size, or pixels from 1 on; zoom_range is a share,
+    or the smallest and largest factor; rotation_range and shear_range are degrees.
+    """
+
+    def __init__(
+        self,
+        featurewise_center: bool = False,
+        samplewise_center: bool = False,
+        featurewise_std_normalization: bool = False,
+        samplewise_std_normalization: bool = False,
+        zca_whitening: bool = False,
+        zca_epsilon: float = 1e-6,
+        rotation_range: float = 0,
+        width_shift_range: float = 0.0,
+        height_shift_range: float = 0.0,
+        brightness_range: Any = None,
+        shear_range: float = 0.0,
+        zoom_range: Any = 0.0,
+        channel_shift_range: float = 0.0,
+        fill_mode: str = "nearest",
+        cval: float = 0.0,
+        horizontal_flip: bool = False,
+        vertical_flip: bool = False,
+        rescale: float | None = None,
+        preprocessing_function: Callable[[Array], Array] | None = None,
+        data_format: str | None = None,
+        validation_split: float = 0.0,
+        dtype: Any = None,
+    ) -> None:
+        if zca_whitening or channel_shift_range:
+            raise ValueError(
+                "expected zca_whitening and channel_shift_range unset: they are for color images"
+            )
+        self.featurewise_center, self.samplewise_center = featurewise_center, samplewise_center
+        self.featurewise_std_normalization = featurewise_std_normalization
+        self.samplewise_std_normalization = samplewise_std_normalization
+        self.brightness_range, self.rescale = brightness_range, rescale
+        self.preprocessing_function, self.validation_split = (
+            preprocessing_function,
+            validation_split,
+        )
+        self.channels_first = config.standard_data_format(data_format) == "channels_first"
+        self.mean: Any = 0.0
+        self.std: Any = 1.0
+        zoom = (
+            zoom_range if isinstance(zoom_range, tuple | list) else (1 - zoom_range, 1 + zoom_range)
+        )
+        self.change = Change(
+            rotation=(-rotation_range, rotation_range),
+            right=(-width_shift_range, width_shift_range),
+            down=(-height_shift_range, height_shift_range),
+            shear=(-shear_range, shear_range),
+            zoom=(zoom[0], zoom[1]),
+            flip_columns=horizontal_flip,
+            flip_rows=vertical_flip,
+            fill_mode=fill_mode,
+            fill_value=cval,
+        )
+
+    def fit(self, x: Any, augment: bool = False, rounds: int = 1, seed: Any = None) -> None:
+        """Find mean and standard deviation of each channel of training images."""
+        x = self._scaled(np.asarray(x, np.float32))
+        axes = (0, 2, 3) if self.channels_first else (0, 1, 2)
+        self.mean = x.mean(axis=axes, keepdims=True)[0]
+        self.std = x.std(axis=axes, keepdims=True)[0] + config.epsilon()
+
+    def flow(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int = 32,
+        shuffle: bool = True,
+        sample_weight: Any = None,
+        seed: Any = None,
+        subset: str | None = None,
+        **_: Any,
+    ) -> "NumpyArrayIterator":
+        """Batches of changed images, without end; subset "training" or "validation"."""
+        x, cut = np.asarray(x), int(len(x) * self.validation_split)
+        part = {"training": slice(cut, None), "validation": slice(cut), None: slice(None)}[subset]
+        if x.ndim != 4:
+            raise ValueError(
+                f"expected images of four axes, such as (n, 28, 28, 1); received {x.shape}: use "
+                "x.reshape(-1, 28, 28, 1)"
+            )
+        rest = [None if a is None else np.asarray(a)[part] for a in (y, sample_weight)]
+        return NumpyArrayIterator(self, x[part], rest[0], rest[1], batch_size, shuffle, seed)
+
+    def random_transform(self, x: Any, seed: Any = None) -> Array:
+        """One image, changed."""
+        return self._change(np.asarray(x, np.float32)[np.newaxis], new_generator(seed))[0]
+
+    def standardize(self, x: Any) -> Array:
+        """Images scaled and standardized, but not changed at random."""
+        x = self._scaled(np.asarray(x, np.float32))
+        if self.samplewise_center:
+            x = x - x.mean(axis=(-1, -2, -3), keepdims=True)
+        if self.samplewise_std_normalization:
+            x = x / (x.std(axis=(-1, -2, -3), keepdims=True) + 1e-6)
+        if self.featurewise_center:
+            x = x - self.mean
+        if self.featurewise_std_normalization:
+            x = x / self.std
+        return x
+
+    def _scaled(self, x: Array) -> Array:
+        return x * np.float32(self.rescale) if self.rescale else x
+
+    def _change(self, x: Array, rng: np.random.Generator) -> Array:
+        if self.channels_first:
+            x = x.transpose(0, 2, 3, 1)
+        x = change_images(x, self.change, rng)
+        if self.brightness_range is not None:
+            low, high = self.brightness_range
+            x = x * rng.uniform(low, high, (len(x), 1, 1, 1)).astype(np.float32)
+        if self.preprocessing_function is not None:
+            x = np.stack([np.asarray(self.preprocessing_function(image)) for image in x])
+        return x.transpose(0, 3, 1, 2) if self.channels_first else x
+
+    def batch(self, x: Array, rng: np.random.Generator) -> Array:
+        """A batch of images, ready for training."""
+        return self.standardize(self._change(x.astype(np.float32), rng)).astype(np.float32)
+
+
+class NumpyArrayIterator:
+    """What `flow` gives: a number of batches, each by its number, or one after another for ever."""
+
+    def __init__(
+        self,
+        generator: Any,
+        x: Array,
+        y: Any,
+        weight: Any,
+        batch_size: int,
+        shuffle: bool,
+        seed: Any,
+    ) -> None:
+        self.generator, self.x, self.y, self.weight = generator, x, y, weight
+        self.batch_size, self.shuffle, self.n = batch_size, shuffle, len(x)
+        self.rng = new_generator(seed)
+        self.position = 0
+        self.on_epoch_end()
+
+    def __len__(self) -> int:
+        return math.ceil(self.n / self.batch_size)
+
+    def on_epoch_end(self) -> None:
+        """Draw another order."""
+        self.order = self.rng.permutation(self.n) if self.shuffle else np.arange(self.n)
+
+    def __getitem__(self, number: int) -> Any:
+        rows = self.order[number * self.batch_size : (number + 1) * self.batch_size]
+        x = self.generator.batch(self.x[rows], self.rng)
+        parts = [part[rows] for part in (self.y, self.weight) if part is not None]
+        return (x, *parts) if parts else x
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        if self.position == len(self):
+            self.reset()
+        self.position += 1
+        return self[self.position - 1]
+
+    next = __next__
+
+    def reset(self) -> None:
+        """Begin anew."""
+        self.position = 0
+        self.on_epoch_end()
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def load_img(
+    path: Any,
+    grayscale: bool = False,
+    color_mode: str = "rgb",
+    target_size: Any = None,
+    interpolation: str = "nearest",
+    **_: Any,
+) -> Any:
+    """A picture from a file, as a PIL image; target_size is (height, width)."""
+    from PIL import Image  # noqa: PLC0415  comes with matplotlib; few scripts open pictures
+
+    mode = "L" if grayscale or color_mode == "grayscale" else color_mode.upper()
+    data = path.read() if hasattr(path, "read") else Path(path).read_bytes()
+    image = Image.open(io.BytesIO(data)).convert(mode)
+    if target_size is None:
+        return image
+    height, width = target_size
+    ways = {"nearest": Image.Resampling.NEAREST, "bilinear": Image.Resampling.BILINEAR}
+    return image.resize((width, height), ways.get(interpolation, Image.Resampling.BICUBIC))
+
+
+def img_to_array(img: Any, data_format: str | None = None, dtype: Any = None) -> Array:
+    """A picture as an array (height, width, channels)."""
+    x = np.asarray(img, dtype or config.floatx())
+    x = x[..., np.newaxis] if x.ndim == 2 else x
+    first = config.standard_data_format(data_format) == "channels_first"
+    return x.transpose(2, 0, 1) if first else x
+
+
+def array_to_img(
+    x: Any, data_format: str | None = None, scale: bool = True, dtype: Any = None
+) -> Any:
+    """An array (height, width, channels) as a PIL image, its range stretched if `scale`."""
+    from PIL import Image  # noqa: PLC0415  as in load_img
+
+    x = np.asarray(x, np.float32)
+    if config.standard_data_format(data_format) == "channels_first":
+        x = x.transpose(1, 2, 0)
+    if scale and (high := (x - x.min()).max()) > 0:
+        x = 255 * (x - x.min()) / high
+    return Image.fromarray(np.clip(x, 0, 255).astype(np.uint8).squeeze())
+
+
+def save_img(
+    path: Any, x: Any, data_format: str | None = None, scale: bool = True, **_: Any
+) -> None:
+    """Write an array as a picture."""
+    array_to_img(x, data_format, scale).save(path)
+
+
+def smart_resize(x: Any, size: Any, interpolation: str = "bilinear", **_: Any) -> Array:
+    """An image (height, width, channels) in another size."""
+    x, (height, width) = np.asarray(x, np.float32), size
+    return cv2.resize(x, (width, height)).reshape(height, width, -1)

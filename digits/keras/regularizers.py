@@ -1,0 +1,75 @@
+"""Penalties on weights: what they add to the loss, and to its gradient."""
+
+from typing import Any
+
+import numpy as np
+
+from digits.keras.serialization import Configured, from_table
+from digits.types import Array
+
+
+class Regularizer(Configured):
+    """l1 sum(|W|) + l2 sum(W^2), whose derivative is l1 sign(W) + 2 l2 W."""
+
+    module = "keras.regularizers"
+    l1: float = 0.0
+    l2: float = 0.0
+
+    def __call__(self, x: Any) -> Any:
+        """The penalty for the weights x."""
+        x = np.asarray(x)
+        return self.l1 * np.abs(x).sum() + self.l2 * np.vdot(x, x)
+
+    def gradient(self, x: Array) -> Array:
+        """The derivative of the penalty with respect to x."""
+        gradient = 2 * self.l2 * x
+        return gradient + self.l1 * np.sign(x) if self.l1 else gradient
+
+
+class L1(Regularizer):
+    """A penalty on absolute values: many weights become 0."""
+
+    def __init__(self, l1: float = 0.01) -> None:
+        self.l1 = float(l1)
+
+
+class L2(Regularizer):
+    """A penalty on squares: weights stay small."""
+
+    def __init__(self, l2: float = 0.01) -> None:
+        self.l2 = float(l2)
+
+
+class L1L2(Regularizer):
+    """Both penalties."""
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
+        self.l1, self.l2 = float(l1), float(l2)
+
+
+l1, l2 = L1, L2
+
+
+def l1_l2(l1: float = 0.01, l2: float = 0.01) -> L1L2:
+    """Both penalties, of 0.01 each where not told otherwise."""
+    return L1L2(l1, l2)
+
+
+l1l2 = l1_l2  # Keras 1
+WeightRegularizer = L1L2
+
+
+def get(identifier: Any) -> Any:
+    """A regularizer by name, class or configuration; None for None."""
+    if identifier in ("l1_l2", "l1l2"):
+        return l1_l2()
+    found = from_table(identifier, globals(), Regularizer, "a regularizer")
+    if found is not None and not hasattr(found, "gradient"):
+        raise ValueError(
+            f"expected a regularizer such as L2(0.01); received {identifier!r}: a function of "
+            "one's own has no gradient here"
+        )
+    return found
+
+
+deserialize = get

@@ -1,0 +1,325 @@
+"""Models in files: .keras (a ZIP file of JSON and HDF5) and .h5 as Keras writes and reads them, and
+.npz as `digits.load_model` does.
+"""
+
+import io
+import json
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from digits.files.atomic import write_file
+from digits.keras.config import snake_case
+from digits.keras.legacy import note
+from digits.keras.model import Model, Sequential
+from digits.keras.optimizers import Optimizer
+from digits.keras.structure import model_from
+from digits.nn.layer import Layer as Core
+from digits.nn.sequential import Input
+from digits.nn.sequential import Sequential as Network
+from digits.types import Array
+
+VERSION = "3.15.0"
+MAX_MEMBER = 2**31
+"""Bytes of one member of a .keras file: more is a mistake, or a file that means harm."""
+
+
+def _h5py() -> Any:
+    try:
+        import h5py  # noqa: PLC0415  only these files need it
+    except ImportError as error:
+        raise ImportError(
+            "Keras' files are HDF5, which needs the package h5py: pip install "
+            "'digits-from-scratch[keras-files]', or save to a name that ends in .npz"
+        ) from error
+    return h5py
+
+
+def _file_for(filepath: Any, overwrite: bool) -> Path:
+    path = Path(filepath)
+    if not overwrite and path.exists():
+        raise FileExistsError(f"{path} is there already: pass overwrite=True to replace it")
+    return path
+
+
+# --- whole models ---------------------------------------------------------------------------------
+
+
+def save_model(model: Model, filepath: Any, overwrite: bool = True, **_: Any) -> None:
+    """Write a model; the end of the name says how. A name without one becomes a folder that holds
+    `model.keras`.
+    """
+    path = _file_for(filepath, overwrite)
+    suffix = path.suffix.lower()
+    if suffix in (".h5", ".hdf5"):
+        write_file(path, _as_h5(model))
+    elif suffix == ".npz":
+        to_network(model).save(path)
+    elif suffix == ".keras" or (path.suffix and not path.is_dir() and " " not in path.suffix):
+        write_file(path, _as_keras(model))
+    else:
+        note(f"{path}: a model without .keras at its end is a folder; it holds model.keras")
+        path.mkdir(parents=True, exist_ok=True)
+        write_file(path / "model.keras", _as_keras(model))
+
+
+def load_model(filepath: Any, custom_objects: Any = None, compile: bool = True, **_: Any) -> Model:
+    """Read a model that `save` wrote, here or in Keras: .keras, .h5, or a folder with one."""
+    path = Path(filepath)
+    if path.is_dir():
+        path = path / "model.keras"
+    data = path.read_bytes()
+    if data[:4] == b"\x89HDF":
+        return _from_h5(data, custom_objects, compile)
+    if data[:2] != b"PK":
+        raise ValueError(f"expected a .keras or .h5 file; {path} is neither: use another copy")
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        if "config.json" not in archive.namelist():
+            raise ValueError(
+                f"expected a model of Keras in {path}; found other contents: read a file of this "
+                "library with digits.load_model"
+            )
+        if any(member.file_size > MAX_MEMBER for member in archive.infolist()):
+            raise ValueError(f"expected members of at most {MAX_MEMBER:,} bytes in {path}")
+        config = json.loads(archive.read("config.json"))
+        model = model_from(config, custom_objects)
+        with _h5py().File(io.BytesIO(archive.read("model.weights.h5")), "r") as file:
+            _read_tree(model, file)
+    if compile and config.get("compile_config"):
+        _compile(model, config["compile_config"])
+    return model
+
+
+def _as_keras(model: Model) -> bytes:
+    config = model.serialize() | {"registered_name": None}
+    if hasattr(model, "outputs"):
+        config["build_config"] = {"input_shape": [None, *model.inputs[0].sizes]}
+    if model.compiled:
+        config["compile_config"] = _compile_config(model)
+    metadata = {"keras_version": VERSION, "date_saved": time.strftime("%Y-%m-%d@%H:%M:%S")}
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("metadata.json", json.dumps(metadata))
+        archive.writestr("config.json", json.dumps(config))
+        archive.writestr("model.weights.h5", _weights_as_h5(model))
+    return buffer.getvalue()
+
+
+def _compile_config(model: Model) -> dict[str, Any]:
+    loss, names = model._loss_argument, []
+    for metric in model._metric_arguments:
+        names.append(metric if isinstance(metric, str) else getattr(metric, "name", None))
+    return {
+        "optimizer": model.optimizer.serialize()
+        if isinstance(model.optimizer, Optimizer)
+        else "sgd",
+        "loss": loss if isinstance(loss, str) else model.loss.serialize() if model.loss else None,
+        "metrics": [name for name in names if name],
+    }
+
+
+def _compile(model: Model, config: dict[str, Any]) -> None:
+    """Compile as the file says; a model that this library cannot train is loaded all the same."""
+    try:
+        optimizer, loss = config.get("optimizer"), config.get("loss")
+        metrics = config.get("metrics") or []
+        plain = [m["config"]["name"] if isinstance(m, dict) else m for m in metrics]
+        model.compile(optimizer, loss, metrics=plain)
+    except (KeyError, TypeError, ValueError) as error:
+        note(f"the model is loaded, but not compiled: {error}")
+
+
+# --- weights as Keras 3 has them: a tree of groups ------------------------------------------------
+
+
+def _children(model: Model) -> list[tuple[str, Any]]:
+    """The layers of a model, by the names of their groups: dense, dense_1, ..."""
+    seen: dict[str, int] = {}
+    found = []
+    entries = [*([model.inputs[0].layer] if isinstance(model, Sequential) else []), *model.layers]
+    for layer in entries:
+        kind = "functional" if type(layer) is Model else snake_case(layer.serialize()["class_name"])
+        count = seen[kind] = seen.get(kind, -1) + 1
+        found.append((kind if count == 0 else f"{kind}_{count}", layer))
+    return found[1:] if isinstance(model, Sequential) else found
+
+
+def _weights_as_h5(model: Model) -> bytes:
+    buffer = io.BytesIO()
+    with _h5py().File(buffer, "w") as file:
+        _write_tree(model, file)
+    return buffer.getvalue()
+
+
+def _write_tree(model: Model, group: Any) -> None:
+    group.require_group("vars").attrs["name"] = model.name
+    layers = group.require_group("layers")
+    for name, layer in _children(model):
+        own = layers.create_group(name)
+        if isinstance(layer, Model):
+            _write_tree(layer, own)
+            continue
+        own.create_group("vars").attrs["name"] = layer.name
+        for number, array in enumerate(layer.get_weights()):
+            own["vars"].create_dataset(str(number), data=array)
+
+
+def _read_tree(model: Model, group: Any) -> None:
+    for name, layer in _children(model):
+        own = group["layers"].get(name)
+        if own is None and (isinstance(layer, Model) or layer.get_weights()):
+            raise ValueError(f"expected weights of {layer.name} in the file; found none")
+        if isinstance(layer, Model):
+            _read_tree(layer, own)
+        elif layer.get_weights():
+            stored = own["vars"]
+            layer.set_weights([stored[str(number)][()] for number in range(len(stored))])
+
+
+def save_weights(model: Model, filepath: Any, overwrite: bool = True) -> None:
+    """Write the weights alone, as Keras 3 does."""
+    path = _file_for(filepath, overwrite)
+    if not path.name.endswith(".weights.h5"):
+        note(f"{path}: files of weights are called ....weights.h5 today")
+        if path.suffix not in (".h5", ".hdf5", ".keras"):
+            path = path.with_name(f"{path.name}.weights.h5")
+    model.training_network  # noqa: B018  raises if the model has no weights yet
+    write_file(path, _weights_as_h5(model))
+
+
+def load_weights(model: Model, filepath: Any, by_name: bool = False) -> None:
+    """Read weights from a file of weights or of a whole model, of any version of Keras."""
+    path = Path(filepath)
+    if not path.exists():
+        path = path.with_name(f"{path.name}.weights.h5")
+    data = path.read_bytes()
+    if data[:2] == b"PK":
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            data = archive.read("model.weights.h5")
+    with _h5py().File(io.BytesIO(data), "r") as file:
+        if "layer_names" in file.attrs or "model_weights" in file:
+            _read_list(model, file.get("model_weights", file), by_name)
+        else:
+            _build_from_tree(model, file)
+            _read_tree(model, file)
+
+
+def _build_from_tree(model: Model, file: Any) -> None:
+    """Give a stack that has not seen its inputs the shape that the first kernel in the file has."""
+    if hasattr(model, "outputs"):
+        return
+    for name, layer in _first_groups(model):
+        stored = file["layers"].get(name, {}).get("vars", {})
+        if "0" in stored:
+            shape = stored["0"].shape
+            if len(shape) == 2 and layer is model.layers[0]:
+                model.build((None, shape[0]))
+                return
+            break
+    raise ValueError(f"expected a model that has seen its inputs; {model.name} has not: build it")
+
+
+def _first_groups(model: Model) -> list[tuple[str, Any]]:
+    return [(snake_case(type(layer).__name__), layer) for layer in model.layers[:1]]
+
+
+# --- .h5, as Keras 1, 2 and 3 have it: a list of layers -------------------------------------------
+
+
+def _as_h5(model: Model) -> bytes:
+    buffer = io.BytesIO()
+    architecture = {key: value for key, value in model.serialize().items() if key != "module"}
+    with _h5py().File(buffer, "w") as file:
+        file.attrs["keras_version"], file.attrs["backend"] = VERSION, "numpy"
+        file.attrs["model_config"] = json.dumps(architecture)
+        if model.compiled:
+            config = _compile_config(model)
+            optimizer = config.pop("optimizer")
+            config["optimizer_config"] = optimizer
+            file.attrs["training_config"] = json.dumps(config)
+        group = file.create_group("model_weights")
+        group.attrs["layer_names"] = [layer.name.encode() for layer in model.layers]
+        for layer in model.layers:
+            own = group.create_group(layer.name)
+            names = [f"{i}_{v.path}".encode() for i, v in enumerate(layer.weights)]
+            own.attrs["weight_names"] = names if names else np.array([], "S1")
+            for name, array in zip(names, _arrays_of(layer), strict=True):
+                own.create_dataset(name.decode(), data=array)
+    return buffer.getvalue()
+
+
+def _arrays_of(layer: Any) -> list[Array]:
+    """The weights of a layer, or of a model's layers: those that are trained first, as in Keras."""
+    if not isinstance(layer, Model):
+        result: list[Array] = layer.get_weights()
+        return result
+    return [v.numpy() for v in (*layer.trainable_weights, *layer.non_trainable_weights)]
+
+
+def _from_h5(data: bytes, custom_objects: Any, compiled: bool) -> Model:
+    with _h5py().File(io.BytesIO(data), "r") as file:
+        if "model_config" not in file.attrs:
+            raise ValueError(
+                "expected a whole model; the file holds weights alone: make the model, then "
+                "load_weights"
+            )
+        model = model_from(json.loads(_text(file.attrs["model_config"])), custom_objects)
+        _read_list(model, file["model_weights"], by_name=False)
+        if compiled and "training_config" in file.attrs:
+            config = json.loads(_text(file.attrs["training_config"]))
+            _compile(model, config | {"optimizer": config.get("optimizer_config")})
+    return model
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _read_list(model: Model, group: Any, by_name: bool) -> None:
+    names = [_text(name) for name in group.attrs["layer_names"]]
+    stored = {n: [group[n][_text(w)][()] for w in group[n].attrs["weight_names"]] for n in names}
+    if by_name:
+        pairs = [(layer, stored[layer.name]) for layer in model.layers if layer.name in stored]
+    else:
+        layers = [layer for layer in model.layers if layer.weights]
+        arrays = [found for found in stored.values() if found]
+        if len(layers) != len(arrays):
+            raise ValueError(
+                f"expected weights of {len(layers)} layers; the file has {len(arrays)}"
+            )
+        pairs = list(zip(layers, arrays, strict=True))
+    for layer, found in pairs:
+        if isinstance(layer, Model):
+            for v, array in zip(
+                (*layer.trainable_weights, *layer.non_trainable_weights), found, strict=True
+            ):
+                v.assign(array)
+        else:
+            layer.set_weights(found)
+
+
+# --- .npz -----------------------------------------------------------------------------------------
+
+
+def to_network(model: Model) -> Network:
+    """The model as a `digits.Sequential`, which reads photographs: a chain of layers that
+    digits.nn has, ending in a softmax or in logits.
+    """
+    chain = [step.layer for step in model.training_network.steps]
+    straight = all(step.sources == (i,) for i, step in enumerate(model.training_network.steps))
+    cores: list[Core] = [core for layer in chain for core in layer.cores]
+    if not straight or any(not layer.cores for layer in chain) or len(model.outputs) != 1:
+        raise ValueError(
+            "expected a chain of layers that digits.nn has, for a .npz file; save to .keras instead"
+        )
+    shape = model.inputs[0].sizes
+    copies = [type(core)(**core.get_config()) for core in cores]
+    network = Network([Input(shape), *copies])
+    for core, copied in zip(cores, copies, strict=True):
+        for stored, arrays in ((copied.weights, core.weights), (copied.buffers, core.buffers)):
+            for key, array in arrays.items():
+                stored[key][...] = array
+    return network

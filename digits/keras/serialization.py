@@ -1,0 +1,95 @@
+"""Objects as plain values and back, in the form of Keras 3: {"module": ..., "class_name": ...,
+"config": ...}. What an object is made of again are the arguments of its `__init__`, kept under
+their own names.
+"""
+
+import difflib
+import inspect
+from typing import Any
+
+import numpy as np
+
+
+class Configured:
+    """An object that keeps every argument of its `__init__` as an attribute of that name."""
+
+    module = "keras"
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make this object again, as plain values."""
+        return {name: plain(getattr(self, name)) for name in argument_names(type(self))}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], **_: Any) -> Any:
+        """The object that has this configuration; what is not set in it needs no argument."""
+        names = argument_names(cls)
+        return cls(**{key: value for key, value in config.items() if key in names or value})
+
+    def serialize(self) -> dict[str, Any]:
+        """The configuration with the name of the class."""
+        return {
+            "module": self.module,
+            "class_name": type(self).__name__,
+            "config": self.get_config(),
+            "registered_name": None,
+        }
+
+    def __repr__(self) -> str:
+        arguments = (f"{name}={getattr(self, name)!r}" for name in argument_names(type(self)))
+        return f"{type(self).__name__}({', '.join(arguments)})"
+
+
+def argument_names(kind: type) -> list[str]:
+    """Names of the arguments of `__init__`, those of **options left out."""
+    parameters = inspect.signature(kind.__init__).parameters.values()  # type: ignore[misc]
+    variadic = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    return [p.name for p in parameters if p.name != "self" and p.kind not in variadic]
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON can hold it."""
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if hasattr(value, "serialize"):
+        return value.serialize()
+    if callable(value):
+        return getattr(value, "__name__", type(value).__name__)
+    return value
+
+
+def from_table(identifier: Any, table: dict[str, Any], kind: type, meaning: str) -> Any:
+    """An object of `kind`, given as itself, as its class, by name, or as a configuration."""
+    if identifier is None or isinstance(identifier, kind):
+        return identifier
+    if isinstance(identifier, dict) and "class_name" in identifier:
+        made = _found(identifier["class_name"], table, kind, meaning)
+        config = identifier.get("config") or {}
+        return made.from_config(config) if hasattr(made, "from_config") else made
+    if isinstance(identifier, str):
+        identifier = _found(identifier, table, kind, meaning)
+    if isinstance(identifier, type) and issubclass(identifier, kind):
+        return identifier()
+    if callable(identifier):
+        return identifier
+    raise ValueError(f"expected {meaning}; received {identifier!r}")
+
+
+def _found(name: str, table: dict[str, Any], kind: type, meaning: str) -> Any:
+    known = {key: item for key, item in table.items() if is_public(key, item, kind)}
+    lower = {key.lower().replace("_", ""): item for key, item in known.items()}
+    item = known.get(name, lower.get(str(name).lower().replace("_", "")))
+    if item is None:
+        close = difflib.get_close_matches(str(name), known, n=3) or sorted(known)
+        raise ValueError(f"expected {meaning} such as {', '.join(close)}; received {name!r}")
+    return item
+
+
+def is_public(key: str, item: Any, kind: type) -> bool:
+    """Whether an entry of a module is one of its objects of that kind, or makes one."""
+    if key.startswith("_"):
+        return False
+    return isinstance(item, kind) or (isinstance(item, type) and issubclass(item, kind))

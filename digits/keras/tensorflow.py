@@ -1,0 +1,275 @@
+"""The names of TensorFlow, besides tf.keras, that scripts for MNIST use, on NumPy's arrays."""
+
+import contextlib
+import logging as python_logging
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from digits import keras
+from digits.keras import activations, ops
+from digits.keras.dataset import Dataset
+from digits.keras.legacy import note
+from digits.keras.ops import argmax
+from digits.keras.preprocessing import image as _images
+from digits.keras.random import normal, set_seed, shuffle, uniform
+from digits.keras.tensor import Tensor, tensor
+
+__version__ = "2.21.0"
+newaxis = None
+float16, float32, float64 = np.float16, np.float32, np.float64
+int8, int16, int32, int64, uint8 = np.int8, np.int16, np.int32, np.int64, np.uint8
+bool, string = np.bool_, np.str_
+pi = np.pi
+
+
+def Variable(initial_value: Any, *_: Any, dtype: Any = None, **__: Any) -> Tensor:
+    """An array that can be changed."""
+    return tensor(np.array(initial_value), dtype)
+
+
+def print(*values: Any, output_stream: Any = None, end: str = "\n", **_: Any) -> None:
+    """Print values, to stderr as TensorFlow does, or where `output_stream` says."""
+    stream = sys.stdout if output_stream is sys.stdout else sys.stderr
+    stream.write(
+        " ".join(str(np.asarray(v)) if isinstance(v, Tensor) else str(v) for v in values) + end
+    )
+
+
+def function(func: Any = None, **_: Any) -> Any:
+    """A decorator that changes nothing: every function runs at once."""
+    return func if func is not None else lambda wrapped: wrapped
+
+
+def reduce_logsumexp(x: Any, axis: Any = None, keepdims: Any = False) -> Tensor:
+    """log(sum(exp(x))), along an axis."""
+    return tensor(np.logaddexp.reduce(np.asarray(x), axis=axis, keepdims=keepdims))
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    """Nothing to do here."""
+
+
+def _no_devices(*_: Any, **__: Any) -> list[Any]:
+    return []
+
+
+@contextlib.contextmanager
+def device(*_: Any, **__: Any) -> Any:
+    """A block that computes where all else does: on the processor."""
+    yield
+
+
+def executing_eagerly() -> Any:
+    """True: every line computes at once."""
+    return True
+
+
+# --- namespaces -----------------------------------------------------------------------------------
+
+
+def _softmax_cross_entropy(
+    labels: Any = None, logits: Any = None, axis: int = -1, name: Any = None
+) -> Any:
+    return ops.categorical_crossentropy(labels, logits, from_logits=True)
+
+
+def _sparse_softmax_cross_entropy(labels: Any = None, logits: Any = None, name: Any = None) -> Any:
+    return ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+
+
+_ACTIVATIONS = {
+    name: getattr(activations, name)
+    for name in (
+        *("elu", "gelu", "leaky_relu", "log_softmax", "relu", "relu6", "selu", "sigmoid", "silu"),
+        *("softmax", "softplus", "softsign", "swish", "tanh"),
+    )
+}
+
+nn = SimpleNamespace(
+    **_ACTIVATIONS,
+    softmax_cross_entropy_with_logits=_softmax_cross_entropy,
+    softmax_cross_entropy_with_logits_v2=_softmax_cross_entropy,
+    sparse_softmax_cross_entropy_with_logits=_sparse_softmax_cross_entropy,
+)
+
+
+class _Math:
+    """tf.math: NumPy's functions, and a few more."""
+
+    confusion_matrix = staticmethod(ops.confusion_matrix)
+    argmax = staticmethod(argmax)
+    softmax = staticmethod(activations.softmax)
+    sigmoid = staticmethod(activations.sigmoid)
+    softplus = staticmethod(activations.softplus)
+    reduce_logsumexp = staticmethod(reduce_logsumexp)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(ops, name)
+
+
+math = _Math()
+linalg = math
+confusion_matrix = ops.confusion_matrix
+sigmoid, tanh = activations.sigmoid, activations.tanh
+set_random_seed = set_seed
+
+random = SimpleNamespace(
+    set_seed=set_seed,
+    set_random_seed=set_seed,
+    normal=normal,
+    uniform=uniform,
+    shuffle=shuffle,
+    truncated_normal=normal,
+)
+
+_experimental = SimpleNamespace(
+    enable_op_determinism=_nothing,
+    list_physical_devices=_no_devices,
+    set_memory_growth=_nothing,
+    set_virtual_device_configuration=_nothing,
+)
+config = SimpleNamespace(
+    experimental=_experimental,
+    list_physical_devices=_no_devices,
+    list_logical_devices=_no_devices,
+    set_visible_devices=_nothing,
+    run_functions_eagerly=_nothing,
+    optimizer=SimpleNamespace(set_jit=_nothing),
+    threading=SimpleNamespace(
+        set_inter_op_parallelism_threads=_nothing, set_intra_op_parallelism_threads=_nothing
+    ),
+)
+logging = SimpleNamespace(
+    DEBUG=10,
+    INFO=20,
+    WARN=30,
+    ERROR=40,
+    FATAL=50,
+    set_verbosity=_nothing,
+    info=_nothing,
+    warn=_nothing,
+)
+autograph = SimpleNamespace(set_verbosity=_nothing)
+test = SimpleNamespace(
+    is_gpu_available=lambda *_, **__: False,
+    is_built_with_cuda=lambda: False,
+    gpu_device_name=lambda: "",
+)
+version = SimpleNamespace(VERSION=__version__)
+sysconfig = SimpleNamespace(get_build_info=dict)
+data = SimpleNamespace(Dataset=Dataset, AUTOTUNE=-1, experimental=SimpleNamespace(AUTOTUNE=-1))
+
+
+def get_logger() -> Any:
+    """A logger of Python's."""
+    return python_logging.getLogger("tensorflow")
+
+
+class _Strategy:
+    """One processor as a strategy."""
+
+    num_replicas_in_sync = 1
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        note("tf.distribute has no effect: a script trains in one process")
+
+    def scope(self) -> Any:
+        """A block of lines."""
+        return contextlib.nullcontext()
+
+
+distribute = SimpleNamespace(
+    MirroredStrategy=_Strategy, OneDeviceStrategy=_Strategy, get_strategy=_Strategy
+)
+
+
+def _convert_image_dtype(image: Any, dtype: Any = float32, saturate: Any = False) -> Tensor:
+    """Pixels of another type, whole numbers of 0 to 255 becoming numbers of 0 to 1."""
+    x = np.asarray(image)
+    scale = np.iinfo(x.dtype).max if x.dtype.kind in "ui" and np.dtype(dtype).kind == "f" else 1
+    return tensor((x / scale).astype(dtype))
+
+
+def _resize(images: Any, size: Any, *_: Any, **__: Any) -> Tensor:
+    x = np.asarray(images, np.float32)
+    if x.ndim == 3:
+        return tensor(_images.smart_resize(x, size))
+    return tensor(np.stack([_images.smart_resize(image, size) for image in x]))
+
+
+def _rgb_to_grayscale(images: Any) -> Tensor:
+    """One channel of three, weighted as the eye does (ITU-R BT.601)."""
+    return tensor((np.asarray(images) @ np.array([0.2989, 0.587, 0.114]))[..., np.newaxis], float32)
+
+
+image = SimpleNamespace(
+    convert_image_dtype=_convert_image_dtype,
+    resize=_resize,
+    rgb_to_grayscale=_rgb_to_grayscale,
+    grayscale_to_rgb=lambda x: tensor(np.repeat(np.asarray(x), 3, axis=-1)),
+    flip_left_right=lambda x: tensor(np.flip(np.asarray(x), -2)),
+    flip_up_down=lambda x: tensor(np.flip(np.asarray(x), -3)),
+)
+
+
+# --- TensorFlow 1, where lines ran in a session ---------------------------------------------------
+
+
+class Session:
+    """A session: what it is to run has been computed already."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        note("tf.Session is not needed today: every line computes at once")
+
+    def run(self, fetches: Any, feed_dict: Any = None, **_: Any) -> Any:
+        """The values of what is asked for."""
+        if isinstance(fetches, list | tuple):
+            return type(fetches)(self.run(fetch) for fetch in fetches)
+        return fetches.numpy() if hasattr(fetches, "numpy") else fetches
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to close."""
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def get_variable(
+    name: str, shape: Any = None, dtype: Any = None, initializer: Any = None, **_: Any
+) -> Tensor:
+    """An array with first values, as TensorFlow 1 made it."""
+    if initializer is None or callable(initializer):
+        initializer = (initializer or keras.initializers.GlorotUniform())(shape)
+    return Variable(initializer, dtype=dtype)
+
+
+def random_uniform(
+    shape: Any, minval: Any = 0, maxval: Any = 1, dtype: Any = float32, **_: Any
+) -> Tensor:
+    """Evenly distributed numbers."""
+    return tensor(uniform(shape, minval, maxval), dtype)
+
+
+def random_normal(
+    shape: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = float32, **_: Any
+) -> Tensor:
+    """Normally distributed numbers."""
+    return tensor(normal(shape, mean, stddev), dtype)
+
+
+global_variables_initializer = initialize_all_variables = _nothing
+ConfigProto = GPUOptions = SimpleNamespace
+disable_eager_execution = enable_eager_execution = disable_v2_behavior = _nothing
+reset_default_graph = keras.backend.clear_session
+compat = SimpleNamespace()
+compat.v1 = compat.v2 = sys.modules[__name__]
+
+
+def __getattr__(name: str) -> Any:
+    return getattr(ops, name)

@@ -1,0 +1,523 @@
+"""The verbs of a model: compile, fit, evaluate, predict. Training goes through the one loop of this
+library, `train_net.train_loop`; what Keras does around the steps are callbacks of that loop.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from digits.keras import data, losses, metrics, optimizers
+from digits.keras.callbacks import Callback, CallbackList, History, ProgbarLogger
+from digits.keras.legacy import Logs, note, renamed
+from digits.keras.network import Targets
+from digits.keras.progress import Progbar
+from digits.keras.random import new_generator
+from digits.training import callbacks as moments
+from digits.types import Array
+from train_net import train_loop, train_step
+
+OLD_FIT = {
+    "nb_epoch": "epochs",
+    "samples_per_epoch": "steps_per_epoch",
+    "nb_val_samples": "validation_steps",
+    "show_accuracy": None,
+    "nb_worker": None,
+    "workers": None,
+    "max_q_size": None,
+    "max_queue_size": None,
+    "use_multiprocessing": None,
+    "pickle_safe": None,
+}
+"""What arguments of `fit` were called before."""
+
+
+class Measures:
+    """The loss and the metrics of an epoch so far. Outputs wait until somebody asks, as a metric
+    of many samples takes hardly more time than one of few.
+    """
+
+    MAX_WAITING = 2_000_000
+
+    def __init__(self, found: list[metrics.Metric]) -> None:
+        self.metrics = found
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.loss_sum = self.count = 0.0
+        self.waiting: list[tuple[Array, Targets]] = []
+        for metric in self.metrics:
+            metric.reset_state()
+
+    def add(self, loss: float, y: Array, targets: Targets) -> None:
+        """Take in a batch."""
+        self.loss_sum += loss * len(y)
+        self.count += len(y)
+        if self.metrics:
+            self.waiting.append((y.copy(), targets))
+            if (
+                sum(batch.size for batch, _ in self.waiting[-1:]) * len(self.waiting)
+                > self.MAX_WAITING
+            ):
+                self._measure()
+
+    def _measure(self) -> None:
+        if not self.waiting:
+            return
+        y = np.concatenate([y for y, _ in self.waiting])
+        t = np.concatenate([np.asarray(targets.t) for _, targets in self.waiting])
+        for metric in self.metrics:
+            metric.update_state(t, y)
+        self.waiting = []
+
+    def logs(self, prefix: str = "") -> Logs:
+        """The figures, by name, in alphabetical order as Keras 3 has them."""
+        self._measure()
+        figures = {"loss": self.loss_sum / max(self.count, 1)}
+        figures |= {metric.name: float(np.asarray(metric.result())) for metric in self.metrics}
+        return Logs({f"{prefix}{name}": figures[name] for name in sorted(figures)})
+
+
+class KerasMoments(moments.Callback):
+    """Tells Keras' callbacks what the training loop tells."""
+
+    def __init__(self, model: Any, told: CallbackList, bar: Any, options: dict[str, Any]) -> None:
+        self.model, self.told, self.bar, self.options = model, told, bar, options
+        self.measures = Measures(model.metrics)
+        begins = ("on_batch_begin", "on_train_batch_begin")
+        ends = ("on_batch_end", "on_train_batch_end")
+        self.tells_begin, self.tells_end = self._anybody_hears(begins), self._anybody_hears(ends)
+
+    def _anybody_hears(self, names: tuple[str, ...]) -> bool:
+        return any(
+            getattr(type(callback), name, None) is not getattr(Callback, name)
+            or name in getattr(callback, "__dict__", {})
+            for callback in self.told.callbacks
+            if callback is not self.bar
+            for name in names
+        )
+
+    def on_train_begin(self, training: moments.Training) -> None:
+        self.told.tell("on_train_begin", {})
+        self.last_logs = Logs()
+
+    def on_epoch_begin(self, training: moments.Training) -> None:
+        self.measures.reset()
+        self.told.tell("on_epoch_begin", self._epoch(training), {})
+
+    def on_batch_begin(self, training: moments.Training) -> None:
+        if self.tells_begin:
+            self.told.tell("on_train_batch_begin", training.batch, {})
+
+    def on_batch_end(self, training: moments.Training) -> None:
+        y, targets = training.network.latest
+        self.measures.add(training.history.losses[-1], y, targets)
+        if self.tells_end or (self.bar is not None and self.bar.is_due()):
+            self.told.tell("on_train_batch_end", training.batch, self.measures.logs())
+        training.stop = self.model.stop_training
+
+    def on_epoch_end(self, training: moments.Training) -> None:
+        logs, epoch = self.measures.logs(), self._epoch(training)
+        validate = self.options["validate"]
+        if validate is not None and (epoch + 1) % self.options["validation_freq"] == 0:
+            logs |= {f"val_{name}": value for name, value in validate().items()}
+        logs = self.last_logs = Logs(logs)
+        self.told.tell("on_epoch_end", epoch, logs)
+        training.stop = self.model.stop_training
+
+    def on_train_end(self, training: moments.Training) -> None:
+        if training.optimizer.use_ema and "average" in training.optimizer.slots:
+            training.network.params.flat[...] = training.optimizer.slots["average"]
+        self.told.tell("on_train_end", self.last_logs)
+
+    def _epoch(self, training: moments.Training) -> int:
+        return int(self.options["initial_epoch"]) + training.epoch
+
+
+class Trainer:
+    """What a model can do besides computing; a mixin of `Model`."""
+
+    optimizer: Any = None
+    loss: Any = None
+    stop_training = False
+    history: Any = None
+    training_network: Any
+    name: str
+    dtype: str
+
+    # --- compile ----------------------------------------------------------------------------------
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        metrics: Any = None,
+        loss_weights: Any = None,
+        weighted_metrics: Any = None,
+        **options: Any,
+    ) -> None:
+        """Say how the model is trained, and what is measured."""
+        for option in options:
+            if option not in (
+                "run_eagerly",
+                "steps_per_execution",
+                "jit_compile",
+                "sample_weight_mode",
+                "class_mode",
+                "auto_scale_loss",
+                "target_tensors",
+            ):
+                raise TypeError(f"compile has no argument {option}=")
+        self.optimizer = optimizers.get(optimizer)
+        if getattr(self.optimizer, "owner", self) is not self:
+            self.optimizer.slots, self.optimizer.iterations = {}, 0  # those of another model
+        self.optimizer.owner = self
+        self._loss_argument, self._metric_arguments = (
+            loss,
+            _listed(metrics) + _listed(weighted_metrics),
+        )
+        self.loss = losses.get(_only(loss, "loss"))
+        self._factor = 1.0 if loss_weights is None else float(_only(loss_weights, "loss_weights"))
+        self._metrics: list[Any] | None = None
+
+    @property
+    def compiled(self) -> bool:
+        """Whether `compile` has been called."""
+        return self.optimizer is not None
+
+    @property
+    def metrics(self) -> list[Any]:
+        """The metrics, as objects."""
+        if self._metrics is None:
+            shape = (
+                self.training_network.steps[-1].layer.output_sizes
+                if self.training_network.steps
+                else ()
+            )
+            self._metrics = [metrics.get(m, self.loss, shape) for m in self._metric_arguments]
+        return self._metrics
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """The names of what `evaluate` gives."""
+        return ["loss", *(metric.name for metric in self.metrics)]
+
+    def _require_compiled(self, verb: str) -> None:
+        if not self.compiled or self.loss is None:
+            raise RuntimeError(
+                f"expected a compiled model with a loss for {verb}: call "
+                'compile(optimizer="adam", loss="sparse_categorical_crossentropy") first'
+            )
+
+    # --- fit --------------------------------------------------------------------------------------
+
+    @renamed(**OLD_FIT)
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: Any = True,
+        class_weight: Any = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int = 1,
+    ) -> History:
+        """Train for `epochs` epochs; the history of their figures."""
+        self._require_compiled("fit")
+        if type(self).train_step is not Trainer.train_step:
+            raise NotImplementedError(
+                f"{type(self).__name__}.train_step is not used: there is no automatic "
+                "differentiation here; compile with a loss instead"
+            )
+        shuffle, rng = data.note_shuffle(shuffle), new_generator()
+        if data.is_source(x):
+            x = self._set_up_from_source(x)
+            options = {"class_weight": class_weight, "steps": _whole(steps_per_epoch)}
+            batches: Any = data.SourceBatches(
+                x, self._shapes(), self.dtype, options | {"shuffle": shuffle, "rng": rng}
+            )
+        else:
+            inputs, targets = self._arrays(x, y, sample_weight, class_weight)
+            if validation_split:
+                (inputs, targets), held_out = data.split(inputs, targets, validation_split)
+                validation_data = validation_data or (held_out[0], *held_out[1])
+            batches = data.ArrayBatches(
+                inputs, targets, batch_size or 32, shuffle, rng, _whole(steps_per_epoch)
+            )
+        self._prepare()
+        verbose = 1 if verbose in ("auto", True) else int(verbose)
+        self.history = History()
+        bar = next((c for c in callbacks or [] if isinstance(c, ProgbarLogger)), None)
+        bar = bar or (ProgbarLogger() if verbose else None)
+        everybody = dict.fromkeys([self.history, *_listed(callbacks), *([bar] if bar else [])])
+        params = {"epochs": epochs, "steps": len(batches), "verbose": verbose, "metrics": []}
+        told = CallbackList(_history_last(everybody, self.history, bar), self, params)
+        self.stop_training = False
+        validate = None
+        if validation_data is not None:
+            validate = self._validation(validation_data, validation_steps)
+        settings = {
+            "initial_epoch": initial_epoch,
+            "validate": validate,
+            "validation_freq": validation_freq,
+        }
+        iterations = max(0, epochs - initial_epoch) * len(batches)
+        around = KerasMoments(self, told, bar, settings)
+        train_loop(self.training_network, batches, self.optimizer, iterations, [around])
+        return self.history
+
+    def train_step(self, data: Any) -> Any:
+        """Not there; a subclass that has one is told so."""
+        raise NotImplementedError
+
+    def _prepare(self) -> None:
+        self.training_network.prepare(self.loss)
+        self.training_network.factor = self._factor
+
+    def _validation(self, given: Any, steps: int | None) -> Any:
+        if data.is_source(given):
+            return lambda: self.evaluate(given, steps=steps, verbose=0, return_dict=True)
+        if not isinstance(given, list | tuple) or len(given) < 2:
+            raise ValueError("expected validation_data=(x, y), or (x, y, sample_weight)")
+        x, y, weight = (*given, None)[:3]
+        x, targets = self._arrays(x, y, weight, None)
+        return lambda: self._evaluate([(x, targets)])
+
+    def _arrays(self, x: Any, y: Any, sample_weight: Any, class_weight: Any) -> tuple[Any, Targets]:
+        """Inputs and targets as arrays; the model learns the shape of its inputs, if it has to."""
+        x, y = data.frame_to_array(x), data.frame_to_array(y)
+        inputs = self._as_inputs(x)
+        if y is None:
+            raise ValueError("expected targets y; received None")
+        t = np.asarray(y[0] if isinstance(y, list) and len(y) == 1 else y)
+        weight = None if sample_weight is None else np.asarray(sample_weight)
+        if class_weight is not None:
+            by_class = data.class_weights(class_weight, t)
+            weight = by_class if weight is None else weight * by_class
+        if len(t) != len(inputs[0]):
+            raise ValueError(
+                f"expected as many targets as inputs; received {len(inputs[0]):,} inputs and "
+                f"{len(t):,} targets"
+            )
+        return inputs, Targets(t, weight)
+
+    def _as_inputs(self, x: Any) -> list[Array]:
+        if not hasattr(self, "outputs"):
+            shapes = data.shapes_in(x)
+            self.set_up(shapes if len(shapes) > 1 else shapes[0])
+        return data.as_inputs(x, self._shapes(), self.dtype)
+
+    def set_up(self, shape: Any) -> None:
+        """Learn the shape of inputs."""
+        raise NotImplementedError
+
+    def _shapes(self) -> list[Any]:
+        return [tensor.sizes for tensor in self.inputs]  # type: ignore[attr-defined]
+
+    def _set_up_from_source(self, source: Any) -> Any:
+        if hasattr(self, "outputs"):
+            return source
+        batch, source = data.first_batch(source)
+        self._as_inputs(data.parts_of(batch)[0])
+        return source
+
+    # --- evaluate, predict ------------------------------------------------------------------------
+
+    @renamed(val_samples="steps", workers=None, max_queue_size=None, use_multiprocessing=None)
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """The loss, and the metrics after it, on data that the model is not trained on."""
+        self._require_compiled("evaluate")
+        if data.is_source(x):
+            x = self._set_up_from_source(x)
+            options = {"steps": _whole(steps), "rng": new_generator()}
+            source = data.SourceBatches(x, self._shapes(), self.dtype, options)
+            batches: Any = source.epoch(0)
+        else:
+            inputs, targets = self._arrays(x, y, sample_weight, None)
+            size = batch_size or 32
+            batches = data.ArrayBatches(
+                inputs, targets, max(size, 256), False, new_generator(0)
+            ).epoch(0)
+        self._prepare()
+        told = CallbackList(_listed(callbacks), self, {"verbose": verbose})
+        told.tell("on_test_begin", {})
+        logs = self._evaluate(batches, told, verbose)
+        told.tell("on_test_end", logs)
+        if return_dict:
+            return logs
+        values = [logs["loss"], *(logs[metric.name] for metric in self.metrics)]
+        return values if len(values) > 1 else values[0]
+
+    def _evaluate(self, batches: Any, told: CallbackList | None = None, verbose: Any = 0) -> Logs:
+        loss_of = self.training_network.loss
+        measures, bar = Measures(self.metrics), Progbar(None)
+        measures.reset()
+        number = 0
+        for number, (x, targets) in enumerate(batches, 1):
+            if told is not None:
+                told.tell("on_test_batch_begin", number - 1, {})
+            (y,) = self.training_network.predict(x)
+            loss, _ = self.loss.loss_and_grad(y, targets.t, targets.weight) if loss_of else (0.0, y)
+            measures.add(loss * self._factor, y, targets)
+            if told is not None:
+                told.tell("on_test_batch_end", number - 1, {})
+        logs = measures.logs()
+        logs["loss"] += self.training_network.penalty()
+        if verbose:
+            bar.update(number, logs, finalize=True)
+        return logs
+
+    @renamed(workers=None, max_queue_size=None, use_multiprocessing=None, val_samples="steps")
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Any:
+        """The outputs for all samples."""
+        told = CallbackList(_listed(callbacks), self, {"verbose": verbose})
+        told.tell("on_predict_begin", {})
+        if data.is_source(x):
+            x = self._set_up_from_source(x)
+            options = {"steps": _whole(steps), "rng": new_generator()}
+            source = data.SourceBatches(x, self._shapes(), self.dtype, options)
+            parts = [self.training_network.predict(inputs) for inputs, _ in source.epoch(0)]
+            results = [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
+        else:
+            inputs = self._as_inputs(data.frame_to_array(x))
+            bar = Progbar(-(-len(inputs[0]) // (batch_size or 32)))
+            results = self.training_network.predict(inputs)
+            if verbose:
+                bar.update(bar.target or 1, finalize=True)
+        told.tell("on_predict_end", {})
+        return results[0] if self._single_output else results
+
+    _single_output = True
+
+    # --- one batch --------------------------------------------------------------------------------
+
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        return_dict: bool = False,
+        **_: Any,
+    ) -> Any:
+        """One step on one batch; its loss, and the metrics after it."""
+        self._require_compiled("train_on_batch")
+        inputs, targets = self._arrays(x, y, sample_weight, class_weight)
+        self._prepare()
+        with np.errstate(over="ignore", invalid="ignore"):
+            loss = train_step(self.training_network, self.optimizer, inputs, targets)
+        measures = Measures(self.metrics)
+        measures.add(loss, *self.training_network.latest)
+        logs = measures.logs()
+        if return_dict:
+            return logs
+        values = [logs["loss"], *(logs[metric.name] for metric in self.metrics)]
+        return values if len(values) > 1 else values[0]
+
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False, **_: Any
+    ) -> Any:
+        """The loss of one batch, and the metrics after it."""
+        return self.evaluate(x, y, sample_weight=sample_weight, verbose=0, return_dict=return_dict)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """The outputs for one batch."""
+        return self.predict(x, verbose=0)
+
+    def reset_metrics(self) -> None:
+        """Forget what the metrics have taken in."""
+        for metric in self.metrics:
+            metric.reset_state()
+
+    # --- as it was called before ------------------------------------------------------------------
+
+    def fit_generator(
+        self, generator: Any, steps_per_epoch: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        """`fit` with batches from a generator."""
+        note("fit_generator is called fit today")
+        old = kwargs.pop("samples_per_epoch", None)
+        if old is not None:
+            note("samples_per_epoch= is called steps_per_epoch= today, and counts batches")
+            steps_per_epoch = -(-old // getattr(generator, "batch_size", 32))
+        if args:
+            kwargs["epochs"] = args[0]
+        return self.fit(generator, steps_per_epoch=steps_per_epoch, **kwargs)
+
+    def evaluate_generator(self, generator: Any, steps: Any = None, *_: Any, **kwargs: Any) -> Any:
+        """`evaluate` with batches from a generator."""
+        note("evaluate_generator is called evaluate today")
+        return self.evaluate(generator, steps=steps, **kwargs)
+
+    def predict_generator(self, generator: Any, steps: Any = None, *_: Any, **kwargs: Any) -> Any:
+        """`predict` with batches from a generator."""
+        note("predict_generator is called predict today")
+        return self.predict(generator, steps=steps, **kwargs)
+
+
+def _listed(value: Any) -> list[Any]:
+    """One thing, several, or several by name, as a list."""
+    if value is None:
+        return []
+    if isinstance(value, dict):
+        return [item for part in value.values() for item in _listed(part)]
+    if isinstance(value, list | tuple):
+        return [
+            item for part in value for item in (_listed(part) if isinstance(part, list) else [part])
+        ]
+    if isinstance(value, str):
+        note(f"metrics={value!r} is written metrics=[{value!r}] today") if value in (
+            "accuracy",
+            "acc",
+        ) else None
+    return [value]
+
+
+def _only(value: Any, argument: str) -> Any:
+    """The one entry of a list or a dict of one."""
+    values = (
+        list(value.values()) if isinstance(value, dict) and "class_name" not in value else value
+    )
+    if not isinstance(values, list | tuple):
+        return value
+    if len(values) != 1:
+        raise ValueError(
+            f"expected one {argument}; received {len(values)}: models of one output can be trained"
+        )
+    return values[0]
+
+
+def _whole(value: Any) -> int | None:
+    return None if value is None else max(1, int(value))
+
+
+def _history_last(everybody: Any, history: History, bar: Any) -> list[Any]:
+    """All callbacks of the user first: some add figures, which the history and the bar show."""
+    own = [callback for callback in everybody if callback is not history and callback is not bar]
+    return [*own, history, *([bar] if bar is not None else [])]

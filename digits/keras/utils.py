@@ -1,0 +1,119 @@
+"""What Keras has in `keras.utils`: labels as one-hot rows, seeds, bars, pictures of models."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from digits.keras.drawing import plot_model
+from digits.keras.legacy import note, renamed
+from digits.keras.preprocessing.image import array_to_img, img_to_array, load_img, save_img
+from digits.keras.progress import Progbar
+from digits.keras.random import set_random_seed
+from digits.types import Array
+
+__all__ = [
+    "Progbar",
+    "PyDataset",
+    "Sequence",
+    "array_to_img",
+    "custom_object_scope",
+    "disable_interactive_logging",
+    "enable_interactive_logging",
+    "get_custom_objects",
+    "img_to_array",
+    "load_img",
+    "model_to_dot",
+    "normalize",
+    "plot_model",
+    "register_keras_serializable",
+    "save_img",
+    "set_random_seed",
+    "to_categorical",
+]
+
+
+@renamed(nb_classes="num_classes")
+def to_categorical(x: Any, num_classes: int | None = None, dtype: Any = None) -> Array:
+    """Class indices (n,) or (n, 1) as one-hot rows (n, classes)."""
+    labels = np.asarray(x)
+    if labels.ndim > 1 and labels.shape[-1] == 1:
+        labels = labels[..., 0]
+    whole = labels.astype(np.intp)
+    classes = int(num_classes or (whole.max(initial=-1) + 1))
+    if labels.size and (labels.min() < 0 or labels.max() >= classes or (whole != labels).any()):
+        raise ValueError(
+            f"expected class indices 0 to {classes - 1}; received values from {labels.min()} to "
+            f"{labels.max()}: pass num_classes={labels.max() + 1}"
+        )
+    return np.eye(classes, dtype=dtype or np.float64)[whole]
+
+
+def normalize(x: Any, axis: int = -1, order: int = 2) -> Array:
+    """x divided by its length along an axis."""
+    x = np.atleast_1d(np.asarray(x, np.float64))
+    length = np.linalg.norm(x, order, axis, keepdims=True)
+    return x / np.where(length == 0, 1, length)
+
+
+class PyDataset:
+    """Batches by their number. A subclass gives `__len__` and `__getitem__`."""
+
+    def __init__(self, workers: int = 1, use_multiprocessing: bool = False, **_: Any) -> None:
+        self.workers, self.use_multiprocessing = workers, use_multiprocessing
+
+    def __len__(self) -> int:
+        raise NotImplementedError(f"{type(self).__name__} needs a __len__: the number of batches")
+
+    def __getitem__(self, index: int) -> Any:
+        raise NotImplementedError(
+            f"{type(self).__name__} needs a __getitem__: a batch by its number"
+        )
+
+    def on_epoch_end(self) -> None:
+        """After an epoch."""
+
+
+Sequence = PyDataset
+
+
+model_to_dot = plot = plot_model  # the latter in Keras 1
+
+
+def get_custom_objects() -> dict[str, Any]:
+    """Names that files may hold besides Keras' own; pass custom_objects to load_model instead."""
+    return {}
+
+
+class custom_object_scope:
+    """A block in which files may hold other names; pass custom_objects to load_model instead."""
+
+    def __init__(self, objects: Any = None) -> None:
+        if objects:
+            note("custom_object_scope has no effect: pass custom_objects to load_model")
+
+    def __enter__(self) -> None:
+        """Nothing to do."""
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to do."""
+
+
+CustomObjectScope = custom_object_scope
+
+
+def register_keras_serializable(*_: Any, **__: Any) -> Callable[[Any], Any]:
+    """Decorates a class for files; nothing to do here."""
+
+    def decorate(kind: Any) -> Any:
+        return kind
+
+    return decorate
+
+
+def disable_interactive_logging() -> None:
+    """Nothing to do: pass verbose=0 or 2."""
+
+
+def enable_interactive_logging() -> None:
+    """Nothing to do: pass verbose=1."""
