@@ -1,9 +1,10 @@
-"""Draws the two pictures of the README: a photograph of a handwritten number (docs/photo.jpg), and
-how it is read (docs/reading.png).  The photograph is rendered, so it belongs to nobody.
+"""Draws the pictures of the README: a photograph of a handwritten number (docs/photo.jpg), and how
+it is read, digit by digit (docs/reading.webp).  The photograph is rendered: it belongs to nobody.
 
     python docs/reading.py
 """
 
+import io
 import sys
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from digits.types import Array
 from predict_image import read_digits
 
 PHOTO = Path(__file__).with_name("photo.jpg")
-PICTURE = Path(__file__).with_name("reading.png")
+MOVING = Path(__file__).with_name("reading.webp")
 NUMBER, HAND = "31415926", 7
 
 # Reflectance, in OpenCV's order blue, green, red:
@@ -88,8 +89,10 @@ def _cloud(rng: np.random.Generator, height: int, width: int, blur: float) -> Ar
 # --- the picture ----------------------------------------------------------------------------------
 
 
-def compose(reading: Reading) -> Figure:
-    """The photograph with its boxes; below each box what the network saw, and its ten answers."""
+def compose(reading: Reading, shown: int) -> Figure:
+    """The photograph with the boxes of the first digits, what the network saw of each, and the ten
+    probabilities.
+    """
     digits = reading.digits
     height, width = reading.picture.shape[:2]
     figure = Figure(figsize=(10, 2.55 + 10 * height / width), dpi=100)
@@ -98,7 +101,7 @@ def compose(reading: Reading) -> Figure:
     photo.imshow(reading.picture[..., ::-1], aspect="auto", interpolation="antialiased")
     photo.set_axis_off()
     wide = 0.96 / len(digits)
-    for i, digit in enumerate(digits):
+    for i, digit in enumerate(digits[:shown]):
         left = 0.02 + i * wide
         _box(photo, digit)
         seen = figure.add_axes((left + 0.1 * wide, 0.95 * inch, 0.8 * wide, 8 * wide * inch))
@@ -121,6 +124,14 @@ def compose(reading: Reading) -> Figure:
             color=plots.TEST,
         )
     return figure
+
+
+def frame(figure: Figure) -> Array:
+    """The figure as pixels, in OpenCV's order."""
+    png = io.BytesIO()
+    figure.savefig(png, format="png")
+    pixels = cv2.imdecode(np.frombuffer(png.getvalue(), np.uint8), cv2.IMREAD_COLOR)
+    return np.asarray(pixels)
 
 
 def _box(axes: Axes, digit: Digit) -> None:
@@ -153,8 +164,12 @@ def main() -> int:
     if reading.rows != [NUMBER]:
         print(f"read {reading.rows}, not {NUMBER}: choose another HAND", file=sys.stderr)
         return 1
-    plots.save(compose(reading), PICTURE)
-    print(f"{PICTURE}: {PICTURE.stat().st_size:,} bytes")
+    animation = cv2.Animation()
+    animation.frames = [frame(compose(reading, shown)) for shown in range(len(NUMBER) + 1)]
+    animation.durations = [1200, *[500] * (len(NUMBER) - 1), 3500]  # milliseconds
+    cv2.imwriteanimation(str(MOVING), animation, [cv2.IMWRITE_WEBP_QUALITY, 75])
+    for path in (PHOTO, MOVING):
+        print(f"{path}: {path.stat().st_size:,} bytes")
     return 0
 
 
