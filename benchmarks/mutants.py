@@ -1,0 +1,129 @@
+"""Break the code in small ways, one at a time, and count how many of the changes the tests notice.
+
+    python benchmarks/mutants.py digits/files/npz.py --tests tests/files/test_npz.py --sample 40
+
+A mutant has one comparison, operator, number or condition changed, or one statement left out, in a
+copy of the repository. It is noticed when a test fails, or when the tests take far longer than
+before. Texts of messages are left alone: the tests promise only the stable part of them.
+"""
+
+import argparse
+import ast
+import copy
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
+    **{ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt},
+    **{ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.In: ast.NotIn, ast.NotIn: ast.In},
+    **{ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.And: ast.Or, ast.Or: ast.And},
+    **{ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult},
+    **{ast.FloorDiv: ast.Mult, ast.BitOr: ast.BitAnd, ast.BitAnd: ast.BitOr, ast.MatMult: ast.Add},
+}
+
+
+def mutants(source: str) -> Iterator[tuple[int, str, str]]:
+    """Line, description and text of each mutant of a module."""
+    tree = ast.parse(source)
+    for number, node in enumerate(ast.walk(tree)):
+        for change in changes(node):
+            mutant = copy.deepcopy(tree)
+            same = next(n for i, n in enumerate(ast.walk(mutant)) if i == number)
+            before = ast.unparse(same).partition("\n")[0]
+            change(same)
+            line, text = getattr(node, "lineno", 0), ast.unparse(mutant)
+            yield line, f"{before[:70]}  ->  {ast.unparse(same).partition(chr(10))[0][:70]}", text
+
+
+def changes(node: ast.AST) -> Iterator["Change"]:
+    """What may be changed in a node."""
+    for field in ("op", "ops"):
+        operators = getattr(node, field, None)
+        operator = operators[0] if isinstance(operators, list) else operators
+        if type(operator) in SWAPPED:
+            yield Change(field, SWAPPED[type(operator)]())
+    match node:
+        case ast.If() | ast.While() | ast.IfExp():
+            yield Change("test", ast.UnaryOp(ast.Not(), node.test))
+        case ast.Constant(value=bool(value)):
+            yield Change("value", not value)
+        case ast.Constant(value=int(value) | float(value)):
+            yield Change("value", value + 1)
+        case ast.Return(value=ast.expr()):
+            yield Change("value", ast.Constant(None))
+    for block in ("body", "orelse", "finalbody"):
+        statements = getattr(node, block, None)
+        for i, statement in enumerate(statements if isinstance(statements, list) else []):
+            is_text = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+            left_out = ast.Expr | ast.Assign | ast.AugAssign | ast.Raise | ast.Delete
+            if isinstance(statement, left_out) and not is_text:
+                yield Change(block, ast.Pass(), i)
+
+
+class Change:
+    """One field of a node, or one item of it, set to another value."""
+
+    def __init__(self, field: str, value: object, item: int | None = None) -> None:
+        self.field, self.value, self.item = field, value, item
+
+    def __call__(self, node: ast.AST) -> None:
+        old = getattr(node, self.field)
+        if isinstance(old, list):
+            old[self.item or 0] = self.value
+        else:
+            setattr(node, self.field, self.value)
+
+
+def passes(folder: Path, tests: list[str], seconds: float) -> bool:
+    """Whether the tests pass in time."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+    environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    try:
+        result = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, timeout=seconds, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return result.returncode == 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("module", help="a file, from the root of the repository")
+    parser.add_argument("--tests", nargs="+", required=True, help="the tests that should notice")
+    parser.add_argument("--sample", type=int, default=10**6, help="how many mutants, at random")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    source = (ROOT / options.module).read_text()
+    every = list(mutants(source))
+    chosen = random.Random(options.seed).sample(every, min(options.sample, len(every)))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "copy"
+        shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".git", "runs", "dataset"))
+        began = time.monotonic()
+        if not passes(folder, options.tests, 600):
+            print("expected tests that pass before anything is changed; they fail")
+            return 1
+        limit = 20 + 3 * (time.monotonic() - began)
+        noticed = 0
+        for line, description, text in sorted(chosen):
+            (folder / options.module).write_text(text)
+            if passes(folder, options.tests, limit):
+                print(f"{options.module}:{line} survives: {description}", flush=True)
+            else:
+                noticed += 1
+    print(f"{options.module}: {noticed} of {len(chosen)} noticed, of {len(every)} mutants")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
