@@ -49,7 +49,7 @@ def changes(node: ast.AST) -> Iterator["Change"]:
     for field in ("op", "ops"):
         operators = getattr(node, field, None)
         operator = operators[0] if isinstance(operators, list) else operators
-        if type(operator) in SWAPPED:
+        if isinstance(operator, ast.AST) and type(operator) in SWAPPED:
             yield Change(field, SWAPPED[type(operator)]())
     match node:
         case ast.If() | ast.While() | ast.IfExp():

@@ -7,6 +7,7 @@ import gzip
 import io
 import re
 import struct
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -34,7 +35,7 @@ def damaged(data: bytes, rng: np.random.Generator) -> bytes:
 
 
 def _somewhere(data: bytes, rng: np.random.Generator) -> int:
-    """A place, half of the time near the beginning, where headers are."""
+    """A position, half of the time near the beginning, where headers are."""
     return int(rng.integers(len(data) + 1) if rng.random() < 0.5 else rng.integers(64)) % (
         len(data) + 1
     )
@@ -57,8 +58,8 @@ def _enormous(data: bytes, rng: np.random.Generator) -> bytes:
     layout = str(rng.choice(["<B", "<H", ">H", "<I", ">I", "<Q", ">Q"]))
     largest = 256 ** struct.calcsize(layout) - 1
     number = struct.pack(layout, LONGER[int(rng.integers(len(LONGER)))] & largest)
-    place = _somewhere(data, rng)
-    return data[:place] + number + data[place + len(number) :]
+    position = _somewhere(data, rng)
+    return data[:position] + number + data[position + len(number) :]
 
 
 def _lose(data: bytes, rng: np.random.Generator) -> bytes:
@@ -67,8 +68,8 @@ def _lose(data: bytes, rng: np.random.Generator) -> bytes:
 
 
 def _double(data: bytes, rng: np.random.Generator) -> bytes:
-    block, place = _block(data, rng), _somewhere(data, rng)
-    return data[:place] + data[block] * int(rng.integers(1, 5)) + data[place:]
+    block, position = _block(data, rng), _somewhere(data, rng)
+    return data[:position] + data[block] * int(rng.integers(1, 5)) + data[position:]
 
 
 def _noise(data: bytes, rng: np.random.Generator) -> bytes:
@@ -117,9 +118,12 @@ def damaged_zip(data: bytes, rng: np.random.Generator) -> bytes:
     else:
         members[str(rng.choice([*members, "W9.npy", "../x.npy", "x", "/x"]))] = members[name]
     content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
+    with zipfile.ZipFile(content, "w") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that of two members with one name
         for member, inside in members.items():
             archive.writestr(member, inside)
+        if rng.random() < 0.05:  # which of the two is meant?
+            archive.writestr(name, damaged(members.get(name, b""), rng))
     return content.getvalue()
 
 
@@ -133,9 +137,9 @@ def damaged_json(data: bytes, rng: np.random.Generator) -> bytes:
         found = list(re.finditer(pattern, text))
         if not found:
             continue
-        place = found[int(rng.integers(len(found)))]
+        position = found[int(rng.integers(len(found)))]
         values = [*TOKENS, found[int(rng.integers(len(found)))].group()]
-        text = text[: place.start()] + str(rng.choice(values)) + text[place.end() :]
+        text = text[: position.start()] + str(rng.choice(values)) + text[position.end() :]
     return text.encode()
 
 
@@ -143,11 +147,13 @@ def damaged_png(data: bytes, rng: np.random.Generator) -> bytes:
     """The file itself, or one of its chunks, with its checksum mended; pixels before packing."""
     if rng.random() < 0.4 or data[:4] != b"\x89PNG":
         return damaged(data, rng)
-    chunks, place = [], 8
-    while place + 12 <= len(data):
-        (length,) = struct.unpack(">I", data[place : place + 4])
-        chunks.append([data[place + 4 : place + 8], data[place + 8 : place + 8 + length]])
-        place += 12 + length
+    chunks, position = [], 8
+    while position + 12 <= len(data):
+        (length,) = struct.unpack(">I", data[position : position + 4])
+        chunks.append(
+            [data[position + 4 : position + 8], data[position + 8 : position + 8 + length]]
+        )
+        position += 12 + length
     chunk = chunks[int(rng.integers(len(chunks)))]
     if chunk[0] == b"IDAT" and rng.random() < 0.5:
         chunk[1] = zlib.compress(damaged(zlib.decompress(chunk[1]), rng))
