@@ -5,16 +5,13 @@ reads the format in which they are published, and a pickle cache makes the next 
 import gzip
 import hashlib
 import io
-import itertools
 import logging
 import math
 import os
 import pickle
-import pickletools
 import struct
 import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -198,8 +195,15 @@ def _parse_idx(stream: io.BufferedIOBase, limit: int) -> Array:
 
 # --- the pickle cache -----------------------------------------------------------------------------
 
-LAYOUT = ["PROTO", "MARK", *["BINUNICODE"] * 2, *["BINBYTES"] * 4, "TUPLE", "STOP"]
-"""The instructions of a cache: a tuple of two texts, key and SHA-256, and four arrays."""
+LENGTH_SIZES = {
+    pickle.SHORT_BINUNICODE: 1,
+    pickle.BINUNICODE: 4,
+    pickle.SHORT_BINBYTES: 1,
+    pickle.BINBYTES: 4,
+}
+"""The instructions that hold a text or bytes, and how many bytes say how long these are."""
+SKIPPED = {pickle.PROTO: 1, pickle.FRAME: 8, pickle.MARK: 0, pickle.MEMOIZE: 0}
+"""Instructions that only help the machine, and the size of their argument."""
 
 
 def _cache_key(dataset: str) -> str:
@@ -226,11 +230,11 @@ def _read_cache(path: Path, key: str) -> list[Array] | None:
         if (size := path.stat().st_size) > MAX_CACHE_SIZE:
             raise ValueError(f"it has {size:,} bytes, more than any data set")
         found_key, sha256, *contents = _parse_cache(path.read_bytes())
-        if found_key != key:
+        if found_key != key.encode():
             raise ValueError("it was made of something else or by another version")
         flat = [np.frombuffer(content, np.uint8) for content in contents]
         arrays = [flat[0].reshape(-1, 28, 28), flat[1], flat[2].reshape(-1, 28, 28), flat[3]]
-        if _digest(arrays) != sha256:
+        if _digest(arrays).encode() != sha256:
             raise ValueError("its contents are not what was written")
         _check_arrays(arrays)
         return arrays
@@ -239,21 +243,24 @@ def _read_cache(path: Path, key: str) -> list[Array] | None:
         return None
 
 
-def _parse_cache(data: bytes) -> list[Any]:
-    """The texts and byte strings in the pickle that `_write_cache` writes.
+def _parse_cache(data: bytes) -> list[bytes]:
+    """The key, the SHA-256 and the four arrays in the pickle that `_write_cache` writes.
 
     A pickle is a program for a small machine. This one is never run: its instructions are read,
-    and must be those of LAYOUT, in this order.
+    and must be those of a tuple of six texts and byte strings.
     """
-    names, values = [], []
-    for opcode, value, _ in itertools.islice(pickletools.genops(data), 64):
-        if opcode.name not in ("FRAME", "MEMOIZE"):  # these only help the machine
-            names.append(opcode.name.removeprefix("SHORT_"))
-        if isinstance(value, str | bytes):
-            values.append(value)
-    if names != LAYOUT:
-        raise ValueError(f"expected the instructions of a cache; found {' '.join(names)}")
-    return values
+    stream, values = io.BytesIO(data), []
+    for _ in range(64):
+        opcode = stream.read(1)
+        if opcode in SKIPPED:
+            stream.read(SKIPPED[opcode])
+        elif opcode in LENGTH_SIZES:
+            values.append(stream.read(int.from_bytes(stream.read(LENGTH_SIZES[opcode]), "little")))
+        elif opcode == pickle.TUPLE and len(values) == 6:
+            return values
+        else:
+            break
+    raise ValueError("expected the instructions of a cache; found others")
 
 
 def _write_cache(path: Path, key: str, arrays: list[Array]) -> None:

@@ -108,7 +108,9 @@ def main() -> int:
     chosen = random.Random(options.seed).sample(every, min(options.sample, len(every)))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "copy"
-        shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".git", "runs", "dataset"))
+        shutil.copytree(
+            ROOT, folder, ignore=shutil.ignore_patterns(".git", "runs", "*.gz", "*.pkl")
+        )
         began = time.monotonic()
         if not passes(folder, options.tests, 600):
             print("expected tests that pass before anything is changed; they fail")
