@@ -25,7 +25,9 @@ LAYERS: dict[str, type[Layer]] = {
     name: value
     for module in (convolution, layers, pooling)
     for name, value in vars(module).items()
-    if isinstance(value, type) and issubclass(value, Layer) and value.__module__ == module.__name__
+    if isinstance(value, type)
+    and issubclass(value, Layer)
+    and value not in (Layer, pooling.Pooling)
 }
 """The layers that a model file may name: those of this library, and those that were registered."""
 
