@@ -11,7 +11,8 @@ import numpy as np
 
 from digits.files.npz import StorageError, check_arrays, load_arrays, save_arrays
 from digits.nn import convolution, layers, pooling
-from digits.nn.layer import Layer
+from digits.nn.geometry import KernelLayer
+from digits.nn.layer import ActivatedLayer, Layer
 from digits.nn.network import Network
 from digits.nn.output import loss_from_config
 from digits.nn.sequential import Input, Sequential, array_shapes
@@ -21,13 +22,13 @@ from two_layer_net import TwoLayerNet
 
 L = TypeVar("L", bound=type[Layer])
 
+BASE_CLASSES = (ActivatedLayer, KernelLayer, Layer, pooling.Pooling)
+
 LAYERS: dict[str, type[Layer]] = {
     name: value
     for module in (convolution, layers, pooling)
     for name, value in vars(module).items()
-    if isinstance(value, type)
-    and issubclass(value, Layer)
-    and value not in (Layer, pooling.Pooling)
+    if isinstance(value, type) and issubclass(value, Layer) and value not in BASE_CLASSES
 }
 """The layers that a model file may name: those of this library, and those that were registered."""
 
