@@ -1,6 +1,5 @@
-"""Every picture this library draws of numbers: learning curves, grids of digits, confusion, weights
-and feature maps.  Each function returns a Figure that belongs to no window and no global state;
-`save` writes it as a PNG.
+"""Pictures of numbers: learning curves, grids of digits, confusion, weights and feature maps. Each
+function returns a Figure that belongs to no window; `save` writes it as a PNG.
 """
 
 import io
@@ -8,7 +7,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,7 +24,7 @@ TRAIN, VALIDATION, TEST, FAINT = "#1f6fb4", "#e07b28", "#2c9f4b", "#c9d9e8"
 
 
 def class_name(index: int | np.integer) -> str:
-    """The digit as text; of networks with an eleventh answer, "no digit", that one is "none"."""
+    """The digit as text, or "none" for the eleventh class, "no digit"."""
     return "none" if index == 10 else str(index)
 
 
@@ -54,9 +53,7 @@ def _figure(width: float, height: float, title: str = "") -> "Figure":
 
 
 def set_title(figure: "Figure", title: str) -> None:
-    """A title as it is: a $ in the name of a file begins no formula, and half a character, which
-    old names may hold, becomes a question mark.
-    """
+    """A title as it is: a $ in a file name begins no formula, and half a character becomes "?"."""
     figure.suptitle(title.encode(errors="replace").decode(), fontsize=11, parse_math=False)
 
 
@@ -113,8 +110,7 @@ def _loss_ceiling(history: History) -> float:
 
 def samples(x: Array, t: Array, title: str = "") -> "Figure":
     """A grid of images (n, 784) with their labels (n,), ten in a row."""
-    captions = [str(label) for label in t]
-    return _grid(x, captions, title, columns=10)
+    return _grid(x, [str(label) for label in t], title)
 
 
 def mistakes(x: Array, t: Array, y: Array, title: str = "", most: int = 60) -> "Figure":
@@ -131,20 +127,27 @@ def mistakes(x: Array, t: Array, y: Array, title: str = "", most: int = 60) -> "
     title = f"{title}: " * bool(title) + f"{len(wrong):,} of {len(t):,} wrong"
     if len(wrong) > most:
         title += f", the {most} most confident"
-    return _grid(x[wrong[:most]], captions, title, columns=10)
+    return _grid(x[wrong[:most]], captions, title, cell=(0.95, 1.17))
 
 
-def _grid(x: Array, captions: Sequence[str], title: str, columns: int) -> "Figure":
-    """Images (n, 784) or (n, height, width), each with a caption under it."""
-    columns = min(columns, max(1, len(x)))
+def _grid(
+    x: Array,
+    captions: Sequence[str],
+    title: str,
+    cell: tuple[float, float] = (0.95, 1.03),
+    **image_options: Any,
+) -> "Figure":
+    """Images (n, 784) or (n, height, width), ten in a row, with captions under them; `cell` is the
+    width and height of one, in inches.
+    """
+    columns = min(10, max(1, len(x)))
     rows = max(1, math.ceil(len(x) / columns))
-    tall = 0.32 if any("\n" in caption for caption in captions) else 0.18
-    figure = _figure(max(3.0, columns * 0.95), rows * (0.85 + tall) + 0.5, title)
+    figure = _figure(max(3.0, columns * cell[0]), rows * cell[1] + 0.5, title)
     for i, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
         axes.axis("off")
         if i < len(x):
             image = x[i].reshape(28, 28) if x[i].ndim == 1 else x[i]
-            axes.imshow(image, cmap="gray_r", vmin=0, vmax=1)
+            axes.imshow(image, **{"cmap": "gray_r", "vmin": 0, "vmax": 1, **image_options})
             axes.set_title(captions[i], fontsize=7, y=-0.06, va="top")
     return figure
 
@@ -153,8 +156,8 @@ def _grid(x: Array, captions: Sequence[str], title: str, columns: int) -> "Figur
 
 
 def confusion(counts: Array, title: str = "") -> "Figure":
-    """How often the digit of a row (counts (k, k)) was read as that of a column, in numbers; the
-    colours leave out the diagonal, where the right answers would outshine everything.
+    """How often the digit of a row (counts (k, k)) was read as that of a column; the colors leave
+    out the diagonal, where the right answers would outshine everything.
     """
     figure = _figure(6.4, 6, title)
     axes = figure.subplots()
@@ -185,7 +188,7 @@ def confusion(counts: Array, title: str = "") -> "Figure":
 
 
 def weights(W: Array, title: str = "", most: int = 64) -> "Figure":
-    """What the units of the first layer look for: red attracts, blue repels.
+    """What the units of the first layer respond to: red positive weights, blue negative ones.
 
     W: a dense layer's weights (784, units), each unit drawn as an image, or a convolution's kernels
     (height, width, channels, filters), each filter drawn as the mean over its channels.
@@ -195,16 +198,10 @@ def weights(W: Array, title: str = "", most: int = 64) -> "Figure":
         images = W[: side * side].reshape(side, side, -1)
     else:
         images = W.mean(axis=2)
-    shown = min(most, images.shape[2])
-    columns = min(shown, 10)
-    rows = math.ceil(shown / columns)
-    figure = _figure(max(3.0, columns * 0.9), rows * 0.9 + 0.5, title)
     reach = float(np.abs(images).max()) or 1.0
-    for i, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
-        axes.axis("off")
-        if i < shown:
-            axes.imshow(images[:, :, i], cmap="RdBu_r", vmin=-reach, vmax=reach)
-    return figure
+    shown = np.moveaxis(images, 2, 0)[:most]
+    colors = {"cmap": "RdBu_r", "vmin": -reach, "vmax": reach}
+    return _grid(shown, [""] * len(shown), title, cell=(0.9, 0.9), **colors)
 
 
 def feature_maps(
