@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from digits.types import Array
+from digits.validation import check
 from functions import sigmoid, softmax, softmax_cross_entropy_with_grad, to_labels, without_warnings
 
 EPSILON = 1e-7
@@ -25,7 +26,7 @@ class Loss:
 
     activation: the last activation of a network that this loss can take into its own formula, so
         that no digit is lost between the two: "softmax", "sigmoid", or None.
-    from_logits: whether it has been taken in, and y are what the activation would be given.
+    from_logits: whether it has, so that y are what the activation would be given.
 
     Raises ValueError for targets or weights whose shape does not go with the outputs.
     """
@@ -69,12 +70,14 @@ class Loss:
 def _weights(sample_weight: ArrayLike | None, losses: Array) -> Array:
     if sample_weight is None:
         return np.ones_like(losses)
-    weights = np.asarray(sample_weight, losses.dtype)
-    if weights.shape not in (losses.shape, (len(losses), 1)):
-        raise ValueError(
-            f"expected a weight for each of {len(losses)} samples; received shape {weights.shape}"
-        )
-    return weights.reshape(losses.shape)
+    weights: Array = np.asarray(sample_weight, losses.dtype)
+    n = len(losses)
+    check(weights.shape in ((n,), (n, 1)), f"a weight for each of {n} samples", weights.shape)
+    return weights.reshape(n)
+
+
+def _check_smoothing(label_smoothing: float) -> None:
+    check(0 <= label_smoothing < 1, "a label_smoothing in [0, 1)", label_smoothing)
 
 
 # --- classes --------------------------------------------------------------------------------------
@@ -91,8 +94,7 @@ class CategoricalCrossentropy(Loss):
     activation = "softmax"
 
     def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0) -> None:
-        if not 0 <= label_smoothing < 1:
-            raise ValueError(f"expected a label_smoothing in [0, 1); received {label_smoothing}")
+        _check_smoothing(label_smoothing)
         self.from_logits, self.label_smoothing = from_logits, label_smoothing
 
     def loss_and_grad(
@@ -131,11 +133,12 @@ class CategoricalCrossentropy(Loss):
         """Targets as probabilities of the shape of y."""
         classes = y.shape[-1]
         if t.shape != y.shape:
-            if t.size != y.size // classes or t.shape[: y.ndim - 1] != y.shape[:-1]:
-                raise ValueError(
-                    f"expected targets of shape {y.shape}, or indices of shape {y.shape[:-1]}; "
-                    f"received shape {t.shape}: is the last layer as wide as there are classes?"
-                )
+            check(
+                t.size == y.size // classes and t.shape[: y.ndim - 1] == y.shape[:-1],
+                f"targets of shape {y.shape}, or indices of shape {y.shape[:-1]}",
+                t.shape,
+                "is the last layer as wide as there are classes?",
+            )
             t = np.eye(classes, dtype=y.dtype)[to_labels(t.ravel(), classes)].reshape(y.shape)
         smoothing = self.label_smoothing
         return t.astype(y.dtype, copy=False) * (1 - smoothing) + smoothing / classes
@@ -151,11 +154,12 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
         return {"from_logits": self.from_logits}
 
     def _target(self, y: Array, t: Array) -> Array:
-        if t.size != y.size // y.shape[-1]:
-            raise ValueError(
-                f"expected class indices of shape {y.shape[:-1]}; received shape {t.shape}: "
-                "one-hot targets want the categorical cross-entropy"
-            )
+        check(
+            t.size == y.size // y.shape[-1],
+            f"class indices of shape {y.shape[:-1]}",
+            t.shape,
+            "one-hot targets need the categorical cross-entropy",
+        )
         return super()._target(y, t.reshape(y.shape[:-1]))
 
 
@@ -186,8 +190,7 @@ class BinaryCrossentropy(Elementwise):
     activation = "sigmoid"
 
     def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0) -> None:
-        if not 0 <= label_smoothing < 1:
-            raise ValueError(f"expected a label_smoothing in [0, 1); received {label_smoothing}")
+        _check_smoothing(label_smoothing)
         self.from_logits, self.label_smoothing = from_logits, label_smoothing
 
     def elements(self, y: Array, t: Array) -> tuple[Array, Array]:
@@ -243,8 +246,7 @@ class Huber(Elementwise):
     """
 
     def __init__(self, delta: float = 1.0) -> None:
-        if not delta > 0:
-            raise ValueError(f"expected a delta above 0; received {delta}")
+        check(delta > 0, "a delta above 0", delta)
         self.delta = delta
 
     def elements(self, y: Array, t: Array) -> tuple[Array, Array]:
@@ -272,21 +274,22 @@ class Poisson(Elementwise):
 
 
 class Hinge(Elementwise):
-    """max(1 - t y, 0), for targets -1 and 1; targets 0 and 1 are taken for these."""
+    """max(1 - t y, 0)^power, for targets -1 and 1; targets 0 and 1 are taken for these."""
+
+    power = 1
 
     def elements(self, y: Array, t: Array) -> tuple[Array, Array]:
-        t = _plus_minus_one(t)
+        t = 2 * t - 1 if np.isin(t, (0, 1)).all() else t
         margin = np.maximum(1 - t * y, 0)
-        return margin, -t * (margin > 0)
-
-
-class SquaredHinge(Elementwise):
-    """max(1 - t y, 0)^2, for targets -1 and 1; targets 0 and 1 are taken for these."""
-
-    def elements(self, y: Array, t: Array) -> tuple[Array, Array]:
-        t = _plus_minus_one(t)
-        margin = np.maximum(1 - t * y, 0)
+        if self.power == 1:
+            return margin, -t * (margin > 0)
         return margin * margin, -2 * t * margin
+
+
+class SquaredHinge(Hinge):
+    """The square of the hinge loss."""
+
+    power = 2
 
 
 # --- the outputs of a sample together -------------------------------------------------------------
@@ -340,18 +343,13 @@ def _targets_like(t: ArrayLike, y: Array) -> Array:
     target = np.asarray(t)
     if target.shape == y.shape[:-1] and y.shape[-1] == 1:
         target = target[..., np.newaxis]
-    if target.shape != y.shape:
-        raise ValueError(f"expected targets of shape {y.shape}; received shape {target.shape}")
+    check(target.shape == y.shape, f"targets of shape {y.shape}", target.shape)
     return target.astype(y.dtype, copy=False)
 
 
 def _clipped(y: Array, low: float, high: float) -> tuple[Array, Array]:
     """Where y lies between the bounds, beyond which the derivative is 0; and y within them."""
     return (y >= low) & (y <= high), np.clip(y, low, high)
-
-
-def _plus_minus_one(t: Array) -> Array:
-    return 2 * t - 1 if np.isin(t, (0, 1)).all() else t
 
 
 def _unit(x: Array) -> tuple[Array, Array]:
@@ -386,9 +384,8 @@ LOSSES: dict[str, type[Loss]] = {
 
 
 def get_loss(loss: str | Loss) -> Loss:
-    """A loss by its name; a Loss is one already. Raises ValueError for an unknown name."""
+    """A loss by its name, or the Loss itself. Raises ValueError for an unknown name."""
     if isinstance(loss, Loss):
         return loss
-    if loss not in LOSSES:
-        raise ValueError(f"expected a Loss, or one of {', '.join(LOSSES)}; received {loss!r}")
+    check(loss in LOSSES, f"a Loss, or one of {', '.join(LOSSES)}", loss)
     return LOSSES[loss]()

@@ -1,6 +1,5 @@
-"""A checkpoint is a training that can go on: weights, the optimizer's memory, the state of the
-noise and the history, in one `.npz` file.  Going on from it gives, to the last bit, what the
-training would have given without the pause.
+"""Checkpoints: weights, the optimizer's slots, the state of the random generator and the history in
+one `.npz` file. A training that goes on from it ends, to the last bit, as without the pause.
 """
 
 import sys
@@ -68,7 +67,7 @@ def save_checkpoint(
 
 
 def load_run(path: Path) -> dict[str, Any]:
-    """How the training in a checkpoint was started: the `run` that `save_checkpoint` was given."""
+    """The `run` that `save_checkpoint` was given: how the training was started."""
     run = load_arrays(path, "checkpoint")[0].get("run")
     if not isinstance(run, dict):
         raise StorageError(f"{path} does not say which run it belongs to; start a new run")
@@ -76,7 +75,7 @@ def load_run(path: Path) -> dict[str, Any]:
 
 
 def load_checkpoint(path: Path, network: Network, optimizer: Optimizer) -> History:
-    """Put a freshly built network and optimizer back to where they were, and return the history.
+    """Put a new network and optimizer back to where they were, and return the history.
 
     Raises FileNotFoundError, or StorageError if the file is damaged or of another network or
     optimizer; then nothing has been changed.
@@ -89,8 +88,8 @@ def load_checkpoint(path: Path, network: Network, optimizer: Optimizer) -> Histo
         history = History(epochs=[_record(record) for record in header["epochs"]])
         history.best = None if header["best"] is None else _record(header["best"])
         history.seconds = _number(header["seconds"], float)
-        noise = np.random.default_rng()  # tries the state out, before the network's own is changed
-        noise.bit_generator.state = header["noise"]
+        rng = np.random.default_rng()  # tries the state out, before the network's own is changed
+        rng.bit_generator.state = header["noise"]
     except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise StorageError(
             f"{path} is not a whole checkpoint ({error}); start a new run"
@@ -100,7 +99,7 @@ def load_checkpoint(path: Path, network: Network, optimizer: Optimizer) -> Histo
     check_arrays(path, arrays, expected)
 
     network.params.flat[...], network.buffers.flat[...] = arrays["params"], arrays["state"]
-    network.rng.bit_generator.state = noise.bit_generator.state
+    network.rng.bit_generator.state = rng.bit_generator.state
     optimizer.iterations = iterations
     optimizer.slots = {name: arrays[f"slot_{name}"] for name in slots}
     history.losses = arrays["losses"].tolist()
