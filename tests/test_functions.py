@@ -1,10 +1,11 @@
-"""The formulas against fifty digits of mpmath, the gradients against slopes measured by hand, and
-the doors for inputs and labels against everything that must not come in.
+"""The formulas against fifty digits of mpmath, gradients against numerical ones, and inputs and
+labels that are not what they should be.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 from unittest.mock import Mock
 
 import mpmath
@@ -26,27 +27,21 @@ mp.dps = 50
 # --- activations against fifty digits -------------------------------------------------------------
 
 
-class Formula(NamedTuple):
-    """A function of this library and what it should give, in exact arithmetic."""
-
-    function: Callable[[Array], Array]
-    exact: Callable[[Any], Any]
-
-
 def exact_sigmoid(x: Any) -> Any:
     return 1 / (1 + mpmath.exp(-x))
 
 
-FORMULAS = {
-    "sigmoid": Formula(F.sigmoid, exact_sigmoid),
-    "sigmoid_grad": Formula(F.sigmoid_grad, lambda x: exact_sigmoid(x) * exact_sigmoid(-x)),
-    "tanh": Formula(F.tanh, mpmath.tanh),
-    "scaled_tanh": Formula(F.scaled_tanh, lambda x: mpf("1.7159") * mpmath.tanh(2 * x / 3)),
-    "relu": Formula(F.relu, lambda x: max(x, mpf(0))),
-    "relu_grad": Formula(F.relu_grad, lambda x: mpf(x > 0)),
-    "leaky_relu": Formula(F.leaky_relu, lambda x: x if x > 0 else x / 5),
-    "elu": Formula(F.elu, lambda x: x if x > 0 else mpmath.expm1(x)),
+FORMULAS: dict[Callable[[Array], Array], Callable[[Any], Any]] = {
+    F.sigmoid: exact_sigmoid,
+    F.sigmoid_grad: lambda x: exact_sigmoid(x) * exact_sigmoid(-x),
+    F.tanh: mpmath.tanh,
+    F.scaled_tanh: lambda x: mpf("1.7159") * mpmath.tanh(2 * x / 3),
+    F.relu: lambda x: max(x, mpf(0)),
+    F.relu_grad: lambda x: mpf(x > 0),
+    F.leaky_relu: lambda x: x if x > 0 else x / 5,
+    F.elu: lambda x: x if x > 0 else mpmath.expm1(x),
 }
+every_formula = pytest.mark.parametrize("function", FORMULAS, ids=lambda f: f.__name__)
 
 SMALL = np.logspace(-8, 0, 17)
 LARGE = np.array([1.5, 2, 5, 10, 16.7, 36.8, 40, 60, 87, 89, 103.9, 104, 300, 708, 746, 1e3, 1e4])
@@ -54,46 +49,19 @@ POINTS = np.concatenate([-LARGE, -SMALL, [0.0], SMALL, LARGE, np.linspace(-3, 3,
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("name", FORMULAS)
-def test_activation_is_right_to_the_last_digits_from_tail_to_tail(name: str, dtype: Any) -> None:
-    function, exact = FORMULAS[name]
-    x = POINTS.astype(dtype)
-    y = function(x)
-
-    assert y.dtype == dtype
-    assert y.shape == x.shape
-    limits = np.finfo(dtype)
-    for x_i, y_i in zip(x.tolist(), y.tolist(), strict=True):
-        right = exact(mpf(x_i))
-        # Below the smallest normal number there are fewer digits, and then none.
-        allowed = 8 * float(limits.eps) * abs(right) + float(limits.tiny)
-        assert abs(y_i - right) <= allowed, f"{name}({x_i!r}) is {mpmath.nstr(right)}, not {y_i!r}"
-
-
-@pytest.mark.parametrize("dtype", FLOATS)
-def test_activations_are_exact_at_the_ends(dtype: Any) -> None:
-    ends = np.array([-1e4, 1e4], dtype=dtype)
-    expected = {
-        F.sigmoid: [0, 1],
-        F.sigmoid_grad: [0, 0],
-        F.tanh: [-1, 1],
-        F.relu: [0, 1e4],
-        F.relu_grad: [0, 1],
-        F.elu: [-1, 1e4],
-    }
-    for function, values in expected.items():
-        assert function(ends).tolist() == values, function.__name__
-
-
-@pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("function", [F.sigmoid, F.sigmoid_grad])
-def test_far_tails_keep_their_relative_accuracy(
+@every_formula
+def test_activation_is_right_to_the_last_digits_everywhere(
     function: Callable[[Array], Array], dtype: Any
 ) -> None:
-    # 1 - y would have lost every digit here long ago.
-    x = np.array([-40.0], dtype=dtype)
-    right = FORMULAS[function.__name__].exact(mpf(-40))
-    assert abs(function(x).item() / right - 1) < 8 * np.finfo(dtype).eps
+    x = POINTS.astype(dtype)
+    y = function(x)
+    assert y.dtype == dtype
+    limits = np.finfo(dtype)
+    for x_i, y_i in zip(x.tolist(), y.tolist(), strict=True):
+        exact = FORMULAS[function](mpf(x_i))
+        # Below the smallest normal number there are fewer digits, and then none.
+        allowed = 8 * float(limits.eps) * abs(exact) + float(limits.tiny)
+        assert abs(y_i - exact) <= allowed, f"f({x_i!r}) is {mpmath.nstr(exact)}, not {y_i!r}"
 
 
 def test_sigmoid_is_symmetric_and_never_falls(rng: np.random.Generator) -> None:
@@ -108,60 +76,48 @@ def test_scaled_tanh_passes_through_plus_and_minus_one() -> None:
     np.testing.assert_allclose(F.scaled_tanh(np.array([1.0, -1.0])), [1, -1], atol=2e-5)
 
 
-def test_leaky_relu_and_elu_take_their_parameter() -> None:
+def test_slope_of_leaky_relu_and_alpha_of_elu_can_be_chosen() -> None:
     x = np.array([-2.0, 3.0])
     assert F.leaky_relu(x, 0.1).tolist() == [-0.2, 3]
     np.testing.assert_allclose(F.elu(x, 0.5), [0.5 * np.expm1(-2), 3], rtol=1e-15)
 
 
-@pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 3), (2, 3, 4, 5)])
+@pytest.mark.parametrize("shape", [(), (0,), (2, 3, 4, 5)])
+@every_formula
 def test_activations_keep_any_shape_and_leave_their_input_alone(
-    shape: tuple[int, ...], rng: np.random.Generator
+    function: Callable[[Array], Array], shape: tuple[int, ...], rng: np.random.Generator
 ) -> None:
     x = np.asarray(rng.normal(size=shape), dtype=np.float32)
     before = x.copy()
-    for name, formula in FORMULAS.items():
-        y = formula.function(x)
-        assert np.shape(y) == shape, name
-        assert y.dtype == np.float32, name
-        np.testing.assert_array_equal(x, before, err_msg=name)
+    y = function(x)
+    assert np.shape(y) == shape
+    assert y.dtype == np.float32
+    np.testing.assert_array_equal(x, before)
 
 
-def test_derivative_of_integers_is_float() -> None:
-    assert F.relu_grad([-2, 3]).dtype == np.float64
+@every_formula
+def test_activations_take_lists_of_integers(function: Callable[..., Array]) -> None:
+    y = function([1, -2])
+    assert np.issubdtype(y.dtype, np.floating) or function is F.relu
+    np.testing.assert_array_equal(y, function(np.array([1.0, -2.0])))
 
 
-@pytest.mark.parametrize("name", FORMULAS)
-def test_activations_take_lists(name: str) -> None:
-    function = FORMULAS[name].function
-    np.testing.assert_array_equal(function([1, -2.0]), function(np.array([1, -2.0])))  # type: ignore[arg-type]
-
-
-# --- derivatives against numerical ones -----------------------------------------------------------
-
-DERIVATIVES: dict[str, tuple[Callable[..., Array], Callable[..., Array]]] = {
-    "sigmoid": (F.sigmoid, F.sigmoid_grad),
-    "relu": (F.relu, F.relu_grad),
-}
-
-
-@pytest.mark.parametrize("name", DERIVATIVES)
-def test_gradient_is_the_measured_slope(name: str, rng: np.random.Generator) -> None:
-    function, gradient = DERIVATIVES[name]
-    corners = np.array([-2e-3, -1e-3, -2e-4, 2e-4, 1e-3, 2e-3])  # no closer to 0 than h reaches
-    x = np.concatenate([rng.normal(0, 2, 200), rng.uniform(-20, 20, 100), corners])
-    x = x[np.abs(x) > 1.5e-4]
-    measured = F.numerical_gradient(lambda x: float(np.sum(function(x))), x)
+@pytest.mark.parametrize(
+    ("function", "gradient"), [(F.sigmoid, F.sigmoid_grad), (F.relu, F.relu_grad)]
+)
+def test_gradient_is_the_numerical_one(
+    function: Callable[[Array], Array],
+    gradient: Callable[[Array], Array],
+    rng: np.random.Generator,
+) -> None:
+    x = rng.uniform(-20, 20, 300)
+    numerical = F.numerical_gradient(lambda x: float(np.sum(function(x))), x)
     # The sum of some hundred numbers carries rounding of its own: 1e-16 * 1e3 / h.
-    np.testing.assert_allclose(gradient(x), measured, rtol=1e-7, atol=1e-8)
+    np.testing.assert_allclose(gradient(x), numerical, rtol=1e-7, atol=1e-8)
 
 
-@pytest.mark.parametrize("name", DERIVATIVES)
-def test_gradient_at_zero_is_the_slope_from_the_left(name: str) -> None:
-    function, gradient = DERIVATIVES[name]
-    zero, left = np.zeros(1), np.full(1, -1e-7)
-    from_the_left = (function(zero) - function(left)) / 1e-7
-    np.testing.assert_allclose(gradient(zero), from_the_left, atol=2e-7)
+def test_relu_at_zero_has_the_gradient_of_the_left_side() -> None:
+    assert F.relu_grad(np.array([0.0, -0.0])).tolist() == [0, 0]
 
 
 # --- softmax --------------------------------------------------------------------------------------
@@ -189,18 +145,12 @@ def test_softmax_is_right_to_the_last_digits(
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
-def test_softmax_of_huge_scores_is_exact(dtype: Any, rng: np.random.Generator) -> None:
+def test_softmax_of_huge_logits_is_exact(dtype: Any, rng: np.random.Generator) -> None:
     x = rng.permuted(np.tile(np.arange(-5, 5), (50, 1)), axis=1).astype(dtype)
     winners = np.eye(10, dtype=dtype)[np.argmax(x, axis=1)]
     np.testing.assert_array_equal(F.softmax(dtype(1e4) * x), winners)
-
-    ties = np.array([[1, 1], [-1, -1], [0, 0]], dtype=dtype)
-    np.testing.assert_array_equal(F.softmax(dtype(1e4) * ties), np.full((3, 2), 0.5))
-
-
-def test_softmax_does_not_see_a_shift_of_all_scores(rng: np.random.Generator) -> None:
-    x = rng.integers(-20, 20, (30, 10)).astype(np.float64)  # integers shift without rounding
-    np.testing.assert_array_equal(F.softmax(x + 12_345), F.softmax(x))
+    ties = np.full((2, 2), 1e4, dtype)
+    np.testing.assert_array_equal(F.softmax(ties), np.full((2, 2), 0.5))
 
 
 @pytest.mark.parametrize("shape", [(10,), (4, 10), (3, 4, 10)])
@@ -226,8 +176,7 @@ def test_inputs_take_the_type_of_the_network_and_are_not_copied_for_nothing() ->
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.bool_])
 def test_raw_pixels_are_refused(dtype: Any) -> None:
-    advice = r"; load them with load_mnist\(normalize=True\) or divide raw pixels by 255$"
-    with pytest.raises(TypeError, match=rf"scaled to \[0, 1\].*{advice}"):
+    with pytest.raises(TypeError, match="divide raw pixels by 255"):
         F.to_inputs(np.zeros((3, 784), dtype=dtype))
 
 
@@ -242,10 +191,7 @@ def test_the_first_pixel_that_is_no_number_is_named() -> None:
     assert F.to_inputs(x, 4) is x
     x[7, 3] = -np.inf
     x[8:] = np.nan
-    message = (
-        "^expected finite inputs; received -inf in image 7, pixel 3, counted from 0, and 5,168 more"
-        " like it"
-    )
+    message = "received -inf in image 7, pixel 3, counted from 0, and 5,168 more"
     for refuse in (lambda: F.to_inputs(x, 4), lambda: F.require_finite(x.reshape(-1, 2, 2))):
         with pytest.raises(ValueError, match=message):
             refuse()
@@ -255,7 +201,7 @@ def test_the_first_pixel_that_is_no_number_is_named() -> None:
 # --- labels ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int32, np.int64, np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int64, np.float32])
 def test_labels_survive_the_way_to_one_hot_and_back(dtype: Any, rng: np.random.Generator) -> None:
     labels = rng.integers(0, 10, 200)
     rows = F.to_one_hot(labels.astype(dtype))
@@ -268,11 +214,10 @@ def test_labels_survive_the_way_to_one_hot_and_back(dtype: Any, rng: np.random.G
         np.testing.assert_array_equal(back, labels)
 
 
-def test_one_hot_takes_the_classes_and_the_type_that_are_asked_for() -> None:
+def test_one_hot_takes_the_classes_and_the_dtype_that_are_asked_for() -> None:
     rows = F.to_one_hot([2, 0], classes=3, dtype=np.float64)
     assert rows.dtype == np.float64
     assert rows.tolist() == [[0, 0, 1], [1, 0, 0]]
-    assert F.to_one_hot([11], classes=12).argmax() == 11
     with pytest.raises(ValueError, match="0 to 2; received 3"):
         F.to_one_hot([3], classes=3)
 
@@ -300,32 +245,20 @@ def test_ten_indices_are_never_read_as_one_hot() -> None:
         F.to_labels(np.tile(indices, (10, 1)))
 
 
-def test_ten_samples_have_the_loss_of_their_indices(rng: np.random.Generator) -> None:
-    x, indices = rng.normal(size=(10, 10)), rng.permutation(10)
-    by_hand = np.mean([-np.log(F.softmax(x[i])[indices[i]]) for i in range(10)])
-    assert F.softmax_cross_entropy(x, indices) == pytest.approx(by_hand, rel=1e-14)
-    assert F.softmax_cross_entropy(x, np.eye(10)[indices]) == pytest.approx(by_hand, rel=1e-14)
-
-
 BAD_INDICES: dict[str, Any] = {
     "10": [3, 10, 4],
     "-1": [3, -1],
     "2.5": [1, 2.5],
-    "0.9999": [0.9999],
     "nan": [1, np.nan],
-    "inf": [np.inf, 1],
     r"1e\+300": [1e300, 1],
-    r"-1e\+30": [-1e30],
     "9223372036854775808": [2**63],
 }
 
 
 @pytest.mark.parametrize("received", BAD_INDICES)
 def test_bad_index_is_refused_and_named(received: str) -> None:
-    with pytest.raises(ValueError, match=f"expected labels.*0 to 9.*received.*{received}"):
+    with pytest.raises(ValueError, match=f"0 to 9.*received.*{received}"):
         F.to_labels(BAD_INDICES[received])
-    with pytest.raises(ValueError, match=received):
-        F.to_one_hot(BAD_INDICES[received])
 
 
 BAD_ROWS: dict[str, list[Any]] = {
@@ -344,22 +277,10 @@ def test_row_that_is_not_one_hot_is_refused(name: str) -> None:
         F.to_labels([good, BAD_ROWS[name]])
 
 
-@pytest.mark.parametrize(
-    "t", [["seven"], [None], [2 + 1j], [["1"] + ["0"] * 9], [[None] * 10], [np.datetime64("2026")]]
-)
+@pytest.mark.parametrize("t", [["seven"], [2 + 1j], [["1"] + ["0"] * 9], [[None] * 10]])
 def test_labels_that_are_no_numbers_are_refused(t: Any) -> None:
-    with pytest.raises(ValueError, match=r"expected labels that are numbers; received"):
+    with pytest.raises(ValueError, match="expected labels that are numbers"):
         F.to_labels(t)
-    with pytest.raises(ValueError, match=r"expected labels that are numbers; received"):
-        F.to_one_hot(t)
-
-
-@pytest.mark.parametrize("value", [1, 3])
-def test_the_first_bad_row_is_shown(value: float) -> None:
-    rows = np.eye(10)
-    rows[4, 7] = value
-    with pytest.raises(ValueError, match=rf"row \[0. 0. 0. 0. 1. 0. 0. {value}. 0. 0.\]"):
-        F.to_labels(rows)
 
 
 @pytest.mark.parametrize("shape", [(), (3, 1), (1, 3), (3, 9), (3, 11), (2, 3, 10)])
@@ -393,30 +314,32 @@ def test_cross_entropy_from_scores_is_right(
 def test_smoothed_labels_are_what_they_are_taught_to_be(
     smoothing: float, dtype: Any, rng: np.random.Generator
 ) -> None:
-    """The loss against an answer of which every class has a part: -sum(t log y)."""
+    """The loss against a target of which every class has a part: -sum(t log y)."""
     x, t = (3 * rng.normal(size=(25, 10))).astype(dtype), rng.integers(0, 10, 25)
-    right = mpf(0)
+    exact = mpf(0)
     for row, label in zip(x.tolist(), t.tolist(), strict=True):
         for j, y in enumerate(exact_softmax(row)):
-            answer = mpf(smoothing) / 10 + (1 - mpf(smoothing) if j == label else 0)
-            right -= answer * mpmath.log(y) / len(x)
-    loss = F.softmax_cross_entropy(x, t, smoothing)
-    assert isinstance(loss, float)
-    assert abs(loss - right) <= 20 * float(np.finfo(dtype).eps) * right
-
-    together, slope = F.softmax_cross_entropy_with_grad(x, t, smoothing)
-    assert isinstance(together, float)
-    assert abs(together - right) <= 20 * float(np.finfo(dtype).eps) * right
-    assert slope.dtype == dtype
+            target = mpf(smoothing) / 10 + (1 - mpf(smoothing) if j == label else 0)
+            exact -= target * mpmath.log(y) / len(x)
+    together, gradient = F.softmax_cross_entropy_with_grad(x, t, smoothing)
+    for loss in (F.softmax_cross_entropy(x, t, smoothing), together):
+        assert isinstance(loss, float)
+        assert abs(loss - exact) <= 20 * float(np.finfo(dtype).eps) * exact
+    assert gradient.dtype == dtype
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
-def test_cross_entropy_of_extreme_scores_is_exact(dtype: Any) -> None:
+@pytest.mark.parametrize(
+    ("t", "loss", "gradient"),
+    [([0, 1], 0, [[0, 0], [0, 0]]), ([1, 0], 2e4, [[0.5, -0.5], [-0.5, 0.5]])],
+)
+def test_cross_entropy_of_extreme_logits_is_exact(
+    t: list[int], loss: float, gradient: list[list[float]], dtype: Any
+) -> None:
     x = np.array([[1e4, -1e4], [-1e4, 1e4]], dtype=dtype)
-    assert F.softmax_cross_entropy(x, [0, 1]) == 0
-    assert F.softmax_cross_entropy(x, [1, 0]) == 2e4
-    assert F.softmax_cross_entropy_with_grad(x, [1, 0])[1].tolist() == [[0.5, -0.5], [-0.5, 0.5]]
-    assert F.softmax_cross_entropy_with_grad(x, [0, 1])[1].tolist() == [[0, 0], [0, 0]]
+    assert F.softmax_cross_entropy(x, t) == loss
+    together, dx = F.softmax_cross_entropy_with_grad(x, t)
+    assert (together, dx.tolist()) == (loss, gradient)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -447,7 +370,6 @@ LOSSES: list[Callable[[Array, ArrayLike], Any]] = [
     lambda x, t: F.cross_entropy_error(F.softmax(x), t),
     F.softmax_cross_entropy,
     lambda x, t: F.softmax_cross_entropy_with_grad(x, t)[1],
-    lambda x, t: F.softmax_cross_entropy_with_grad(x, t)[0],
     F.accuracy,
 ]
 
@@ -481,36 +403,35 @@ def test_labels_that_do_not_fit_are_refused(
 
 
 @pytest.mark.parametrize("loss", LOSSES[1:])
-@pytest.mark.parametrize("y", [np.zeros((2, 3), complex), np.full((2, 3), "a"), np.zeros((2, 0))])
+@pytest.mark.parametrize(
+    ("y", "t"),
+    [
+        (np.zeros((2, 3), complex), [0, 1]),
+        (np.full((2, 3), "a"), [0, 1]),
+        (np.zeros((2, 0)), [0, 1]),
+        (np.zeros((0, 10)), []),
+    ],
+)
 def test_outputs_that_are_no_real_numbers_are_refused(
-    loss: Callable[[Array, ArrayLike], Any], y: Array
+    loss: Callable[[Array, ArrayLike], Any], y: Array, t: list[int]
 ) -> None:
-    shape = str(y.shape).replace("(", r"\(").replace(")", r"\)")
-    message = rf"^expected outputs that are real .* n >= 1; received {y.dtype} of shape {shape}$"
-    with pytest.raises(ValueError, match=message):
-        loss(y, [0, 1])
-
-
-@pytest.mark.parametrize("loss", LOSSES)
-def test_loss_of_no_samples_is_refused(loss: Callable[[Array, ArrayLike], Any]) -> None:
-    with pytest.raises(ValueError, match="n >= 1"):
-        loss(np.zeros((0, 10)), [])
+    with pytest.raises(ValueError, match=rf"n >= 1; received {y.dtype}"):
+        loss(y, t)
 
 
 @pytest.mark.parametrize("smoothing", [0, 0.1])
-def test_cross_entropy_gradient_is_the_measured_slope(
+def test_cross_entropy_gradient_is_the_numerical_one(
     smoothing: float, rng: np.random.Generator
 ) -> None:
     x, t = rng.normal(0, 2, (7, 10)), rng.integers(0, 10, 7)
-    measured = F.numerical_gradient(lambda x: F.softmax_cross_entropy(x, t, smoothing), x)
-    claimed = F.softmax_cross_entropy_with_grad(x, t, smoothing)[1]
-    np.testing.assert_allclose(claimed, measured, rtol=1e-7, atol=1e-10)
+    numerical = F.numerical_gradient(lambda x: F.softmax_cross_entropy(x, t, smoothing), x)
+    _, analytic = F.softmax_cross_entropy_with_grad(x, t, smoothing)
+    np.testing.assert_allclose(analytic, numerical, rtol=1e-7, atol=1e-10)
 
 
-def test_accuracy_is_the_share_of_right_answers() -> None:
+def test_accuracy_is_the_ratio_of_samples_whose_largest_output_is_the_target() -> None:
     y = np.array([[0.1, 0.7, 0.2], [0.5, 0.2, 0.3], [0.4, 0.3, 0.3], [0, 0, 1]])
     assert F.accuracy(y, [1, 0, 2, 2]) == 0.75
-    assert F.accuracy(y, np.eye(3)[[1, 0, 2, 2]]) == 0.75
     assert F.accuracy(y, [0, 1, 1, 0]) == 0
     assert isinstance(F.accuracy(y, [1, 0, 2, 2]), float)
 
@@ -519,8 +440,9 @@ def test_squared_error_and_its_gradient(rng: np.random.Generator) -> None:
     y, t = rng.normal(size=(6, 4)), rng.normal(size=(6, 4))
     right = sum((mpf(a) - mpf(b)) ** 2 for a, b in zip(y.flat, t.flat, strict=True)) / 12
     assert F.squared_error(y, t) == pytest.approx(float(right), rel=1e-15)
-    measured = F.numerical_gradient(lambda y: F.squared_error(y, t), y)
-    np.testing.assert_allclose(F.squared_error_grad(y, t), measured, rtol=1e-8, atol=1e-11)
+    numerical = F.numerical_gradient(lambda y: F.squared_error(y, t), y)
+    np.testing.assert_allclose(F.squared_error_grad(y, t), numerical, rtol=1e-8, atol=1e-11)
+    assert F.squared_error_grad(y.astype(np.float32), F.to_one_hot([1] * 6, 4)).dtype == np.float32
 
 
 @pytest.mark.parametrize("function", [F.squared_error, F.squared_error_grad])
@@ -534,89 +456,43 @@ def test_squared_error_never_broadcasts(
         function(np.zeros(y), np.zeros(t))
 
 
-@pytest.mark.parametrize("function", [F.squared_error, F.squared_error_grad])
 @pytest.mark.parametrize("wrong", [complex, object])
-def test_squared_error_is_of_real_numbers(
-    function: Callable[[Array, Array], Any], wrong: type
-) -> None:
+def test_squared_error_is_of_real_numbers(wrong: type) -> None:
     y = np.zeros((1, 2))
     for pair in [(y.astype(wrong), y), (y, y.astype(wrong))]:
-        given = r" \(1, 2\) and ".join(str(array.dtype) for array in pair)
-        message = rf"^expected outputs and targets that are real .*; received {given} \(1, 2\)$"
-        with pytest.raises(ValueError, match=message):
-            function(*pair)
-
-
-def test_losses_and_their_gradients_stay_in_float32(rng: np.random.Generator) -> None:
-    x, t = rng.normal(size=(5, 10)).astype(np.float32), rng.integers(0, 10, 5)
-    assert F.softmax_cross_entropy_with_grad(x, t)[1].dtype == np.float32
-    assert F.softmax_cross_entropy_with_grad(x, np.eye(10)[t])[1].dtype == np.float32
-    assert F.squared_error_grad(x, F.to_one_hot(t)).dtype == np.float32
+        with pytest.raises(ValueError, match="expected outputs and targets that are real"):
+            F.squared_error(*pair)
 
 
 # --- scaling --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
-def test_min_max_scale_reaches_zero_and_one(dtype: Any, rng: np.random.Generator) -> None:
+def test_scaling(dtype: Any, rng: np.random.Generator) -> None:
     x = rng.integers(3, 200, (20, 30)).astype(dtype)
-    y = F.min_max_scale(x)
-    assert y.dtype == (np.float64 if dtype is np.uint8 else dtype)
+    before = x.copy()
+    y, z = F.min_max_scale(x), F.z_score_scale(x)
     assert (y.min(), y.max()) == (0, 1)
-    low, high = float(x.min()), float(x.max())
-    np.testing.assert_allclose(y, (x.astype(np.float64) - low) / (high - low), atol=1e-7)
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
-def test_z_score_scale_has_mean_zero_and_deviation_one(
-    dtype: Any, rng: np.random.Generator
-) -> None:
-    x = rng.integers(3, 200, (20, 30)).astype(dtype)
-    y = F.z_score_scale(x)
-    assert y.dtype == (np.float64 if dtype is np.uint8 else dtype)
-    assert abs(y.mean()) < 1e-6
-    assert abs(y.std() - 1) < 1e-6
-    assert np.corrcoef(x.ravel(), y.ravel())[0, 1] == pytest.approx(1)
-
-
-@pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("scale", [F.min_max_scale, F.z_score_scale])
-@pytest.mark.parametrize("value", [0, 1, 0.1, -1e-3, 1e30])
-def test_what_is_constant_becomes_zeros(
-    scale: Callable[[ArrayLike], Array], value: float, dtype: Any
-) -> None:
-    # Not as obvious as it looks: the mean of a thousand times 0.1 is not 0.1.
-    y = scale(np.full(1_000, value, dtype=dtype))
-    np.testing.assert_array_equal(y, np.zeros(1_000, dtype), strict=True)
+    assert z.mean() == pytest.approx(0, abs=1e-6)
+    assert z.std() == pytest.approx(1, abs=1e-6)
+    for scaled in (y, z):
+        assert scaled.dtype == (np.float64 if dtype is np.uint8 else dtype)
+        assert np.corrcoef(x.ravel(), scaled.ravel())[0, 1] == pytest.approx(1)
+    np.testing.assert_array_equal(x, before)
 
 
 @pytest.mark.parametrize("scale", [F.min_max_scale, F.z_score_scale])
-def test_scaling_never_hides_a_value_that_is_no_number(
-    scale: Callable[[ArrayLike], Array],
-) -> None:
-    try:
-        y = scale([0.0, np.nan, 1.0])
-    except ValueError:
-        return
-    assert np.isnan(y).any()
+def test_scaling_of_what_is_constant_or_no_number(scale: Callable[[ArrayLike], Array]) -> None:
+    for value in (0, 0.1, 1e30):  # the mean of a thousand times 0.1 is not 0.1
+        assert not scale(np.full(1_000, value, np.float32)).any()
+    assert np.isnan(scale([0.0, np.nan, 1.0])).any()
+    x: Any
+    for x in ([], ["a"], [1j], [None]):
+        with pytest.raises(ValueError, match="expected real numbers, at least one"):
+            scale(x)
 
 
-@pytest.mark.parametrize("scale", [F.min_max_scale, F.z_score_scale])
-@pytest.mark.parametrize("x", [[], ["a"], [1j], [None]])
-def test_only_real_numbers_can_be_scaled(scale: Callable[[ArrayLike], Array], x: Any) -> None:
-    message = r"^expected real numbers, at least one; received .* \(\d,\)$"
-    with pytest.raises(ValueError, match=message):
-        scale(x)
-
-
-@pytest.mark.parametrize("scale", [F.min_max_scale, F.z_score_scale])
-def test_scaling_leaves_its_input_alone(scale: Callable[[ArrayLike], Array]) -> None:
-    x = np.array([1.0, 2.0, 4.0])
-    scale(x)
-    assert x.tolist() == [1, 2, 4]
-
-
-# --- gradients, measured --------------------------------------------------------------------------
+# --- numerical gradients --------------------------------------------------------------------------
 
 
 def test_numerical_gradient_of_known_functions(rng: np.random.Generator) -> None:
@@ -650,64 +526,36 @@ def test_numerical_gradient_of_a_view_nudges_the_view(rng: np.random.Generator) 
     np.testing.assert_array_equal(whole, before)
 
 
-@pytest.mark.parametrize("calls_survived", range(6))
-def test_values_are_put_back_when_f_raises(calls_survived: int) -> None:
-    x = np.array([0.1, 0.2, 0.3])
-    before = x.copy()
-    calls = 0
-
-    def fails_after_a_while(x: Array) -> float:
-        nonlocal calls
-        calls += 1
-        if calls > calls_survived:
-            raise RuntimeError("out of patience")
-        return float(x.sum())
-
-    with pytest.raises(RuntimeError, match="out of patience"):
-        F.numerical_gradient(fails_after_a_while, x)
-    assert x.tobytes() == before.tobytes()
-
-
-def test_values_are_put_back_to_the_last_bit(rng: np.random.Generator) -> None:
-    x = rng.normal(size=(5, 7)) * 10.0 ** rng.integers(-12, 12, (5, 7))
+@pytest.mark.parametrize("calls_survived", [0, 1, 4, 6])
+def test_values_are_put_back_to_the_last_bit_also_when_f_raises(calls_survived: int) -> None:
+    x = np.array([0.1, 2e-12, 3e11])
     before = x.tobytes()
-    F.numerical_gradient(lambda x: float(x.sum()), x)
+    f = Mock(side_effect=[*[1.0] * calls_survived, *[RuntimeError] * (6 - calls_survived)])
+    with suppress(RuntimeError):
+        F.numerical_gradient(f, x)
     assert x.tobytes() == before
 
 
 def test_only_the_entries_asked_for_are_measured() -> None:
     x = np.arange(12.0).reshape(3, 4)
-    calls = 0
-
-    def f(x: Array) -> float:
-        nonlocal calls
-        calls += 1
-        return float(np.sum(x**2))
-
-    slopes = F.numerical_gradient(f, x, entries=[0, 5, 11])
-    assert calls == 6
-    np.testing.assert_allclose(slopes.ravel()[[0, 5, 11]], [0, 10, 22], atol=1e-8)
-    assert np.isnan(slopes).sum() == 9
+    f = Mock(side_effect=lambda x: float(np.sum(x**2)))
+    grad = F.numerical_gradient(f, x, entries=[0, 5, 11])
+    assert f.call_count == 6
+    np.testing.assert_allclose(grad.ravel()[[0, 5, 11]], [0, 10, 22], atol=1e-8)
+    assert np.isnan(grad).sum() == 9
 
 
-@pytest.mark.parametrize(
-    ("x", "received"),
-    [
-        (np.zeros(3, np.float32), "float32"),
-        (np.zeros(3, int), "int64"),
-        ([0.0, 1.0], "list"),
-        (1.0, "float"),
-    ],
-)
-def test_differences_are_taken_in_float64_alone(x: Any, received: str) -> None:
-    message = rf"^expected a float64 array, .*; received {received}; convert it with"
-    with pytest.raises(TypeError, match=message):
-        F.numerical_gradient(lambda x: 0.0, x)
-    with pytest.raises(TypeError, match=message):
-        F.directional_error(lambda x: 0.0, x, np.zeros(3))
+@pytest.mark.parametrize("x", [np.zeros(3, np.float32), np.zeros(3, int), [0.0, 1.0], 1.0])
+def test_differences_are_taken_in_float64_alone(x: Any) -> None:
+    for check in (
+        lambda: F.numerical_gradient(lambda x: 0.0, x),
+        lambda: F.directional_error(lambda x: 0.0, x, np.zeros(3)),
+    ):
+        with pytest.raises(TypeError, match="expected a float64 array"):
+            check()
 
 
-# --- gradients, checked ---------------------------------------------------------------------------
+# --- gradient checks ------------------------------------------------------------------------------
 
 
 def sum_of_cubes(x: Array) -> float:
@@ -733,7 +581,7 @@ def test_wrong_gradients_do_not_pass(rng: np.random.Generator) -> None:
 
 
 def along(*direction: float) -> Any:
-    """A source of noise that draws one direction, again and again."""
+    """A random generator that draws one direction, again and again."""
     return Mock(np.random.Generator, standard_normal=lambda _: np.array(direction, float))
 
 
@@ -754,14 +602,6 @@ def test_error_of_a_slope_that_happens_to_be_small_is_a_share_of_the_typical_one
     assert found == pytest.approx(0.001 * np.sqrt(2))
 
 
-def test_three_directions_cost_six_evaluations() -> None:
-    f = Mock(side_effect=sum_of_cubes)
-    F.directional_error(f, np.ones(5), np.full(5, 3.0))
-    assert f.call_count == 6
-    F.directional_error(f, np.ones(5), np.full(5, 3.0), directions=10)
-    assert f.call_count == 6 + 20
-
-
 def test_gradient_of_a_constant_is_right_and_not_a_division_by_zero() -> None:
     assert F.directional_error(lambda x: 1.0, np.ones(5), np.zeros(5)) == 0
 
@@ -776,12 +616,8 @@ def test_gradient_or_loss_that_is_no_number_does_not_pass() -> None:
 
 def test_x_is_put_back_when_f_raises_on_the_way() -> None:
     x = np.arange(5.0)
-
-    def refuses(x: Array) -> float:
-        raise RuntimeError("no")
-
-    with pytest.raises(RuntimeError, match="no"):
-        F.directional_error(refuses, x, np.ones(5))
+    with pytest.raises(RuntimeError):
+        F.directional_error(Mock(side_effect=RuntimeError), x, np.ones(5))
     assert x.tolist() == [0, 1, 2, 3, 4]
 
 
@@ -791,15 +627,17 @@ def test_gradient_of_another_shape_is_refused() -> None:
 
 
 class Planted(TwoLayerNet):
-    """A network whose gradient is 1 % wrong in one of its arrays, or in one entry of it."""
+    """A network whose gradient is 1 % wrong in one of its arrays, or in its largest entry."""
 
     array = ""
-    entries: Any = ...
+    single = False
 
     def gradient(self, x: ArrayLike, t: ArrayLike) -> Parameters:
         grads = super().gradient(x, t)
         if self.array:
-            grads[self.array][self.entries] *= 1.01
+            wrong = grads[self.array]
+            position = np.unravel_index(np.argmax(np.abs(wrong)), wrong.shape)
+            wrong[position if self.single else ...] *= 1.01
         return grads
 
 
@@ -808,18 +646,9 @@ def batch(rng: np.random.Generator) -> tuple[Array, Array]:
     return rng.normal(size=(8, 6)), rng.integers(0, 4, 8)
 
 
-def planted(array: str = "", entries: Any = ...) -> Planted:
-    class Network(Planted):
-        pass
-
-    Network.array, Network.entries = array, entries
-    return Network(6, 5, 4, weight_init_std=1, rng=np.random.default_rng(1))
-
-
-def test_without_noise_of_ones_own_a_check_can_be_repeated(rng: np.random.Generator) -> None:
-    x = rng.normal(size=30)
-    errors = [F.directional_error(sum_of_cubes, x, 3.1 * x**2) for _ in range(2)]
-    assert errors[0] == errors[1]
+def planted(array: str = "", single: bool = False) -> Planted:
+    kind = type("Network", (Planted,), {"array": array, "single": single})
+    return kind(6, 5, 4, weight_init_std=1, rng=np.random.default_rng(1))
 
 
 def test_gradient_check_passes_what_is_right(batch: tuple[Array, Array]) -> None:
@@ -830,34 +659,15 @@ def test_gradient_check_passes_what_is_right(batch: tuple[Array, Array]) -> None
     assert network.params.dtype == np.float32
 
 
+@pytest.mark.parametrize(("single", "least"), [(False, 1e-4), (True, 1e-5)])
 @pytest.mark.parametrize("array", ["W1", "b1", "W2", "b2"])
-def test_gradient_check_finds_an_array_that_is_one_percent_wrong(
-    array: str, batch: tuple[Array, Array]
+def test_gradient_check_finds_what_is_one_percent_wrong(
+    array: str, single: bool, least: float, batch: tuple[Array, Array]
 ) -> None:
-    assert F.gradient_check(planted(array), *batch) > 1e-4
+    assert F.gradient_check(planted(array, single), *batch) > least
 
 
-@pytest.mark.parametrize("array", ["W1", "b1", "W2", "b2"])
-def test_gradient_check_finds_a_single_entry_that_is_one_percent_wrong(
-    array: str, batch: tuple[Array, Array]
-) -> None:
-    right = planted().gradient(*batch)[array]
-    largest = np.unravel_index(np.argmax(np.abs(right)), right.shape)
-    assert F.gradient_check(planted(array, largest), *batch) > 1e-5
-
-
-def test_gradient_check_looks_along_three_directions_unless_told(
-    batch: tuple[Array, Array], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loss = Mock(return_value=0.0)
-    monkeypatch.setattr(Planted, "loss", loss)
-    F.gradient_check(planted(), *batch)
-    assert loss.call_count == 6
-    F.gradient_check(planted(), *batch, directions=1)
-    assert loss.call_count == 6 + 2
-
-
-def test_gradient_check_takes_its_directions_from_the_noise_it_is_given(
+def test_gradient_check_takes_its_directions_from_the_generator_it_is_given(
     batch: tuple[Array, Array],
 ) -> None:
     errors = [
