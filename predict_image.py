@@ -126,16 +126,11 @@ def pictures_in(folder: str | Path) -> list[Path]:
 def load_reader(model: Reader | str | Path | None) -> Reader:
     """A network as it is, or from its file; None for the shipped one.
 
-    Raises FileNotFoundError where there is no such file, saying how to make one.
+    Raises FileNotFoundError where there is no such file.
     """
     if model is not None and not isinstance(model, str | Path):
         return model
-    path = SHIPPED_MODEL if model is None else Path(model)
-    if not path.exists():
-        raise FileNotFoundError(
-            f"there is no model {path}: check the path, or train one with train_net.py"
-        )
-    return load_model(path)
+    return load_model(SHIPPED_MODEL if model is None else model)
 
 
 def _digits(

@@ -5,11 +5,12 @@ first used, so that `import digits` takes no time.
 """
 
 from importlib import import_module
+from pkgutil import get_data
 
 __version__ = "0.1.0"
 
-with open(__file__ + "i", encoding="utf-8") as _stub:  # lines "from MODULE import NAME as NAME"
-    _WORDS = [line.split() for line in _stub if line.startswith("from ")]
+_STUB = (get_data(__name__, "__init__.pyi") or b"").decode()  # "from MODULE import NAME as NAME"
+_WORDS = [line.split() for line in _STUB.splitlines() if line.startswith("from ")]
 _MODULES = {words[-1]: words[1] for words in _WORDS}
 
 __all__ = sorted(_MODULES)  # noqa: PLE0605  (sorted gives a list)

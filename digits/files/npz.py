@@ -109,7 +109,7 @@ def _no_file(path: Path, kind: str) -> FileNotFoundError | StorageError:
     if path.exists():
         return StorageError(f"{path}: expected a {kind} file; found a pipe or a device")
     archive = next((parent for parent in path.parents if parent.is_file()), None)
-    found = "there is none: check the path"
+    found = "there is none: check the path, or train a network"
     if archive is not None:
         found = f"{archive} is a file, not a folder: if it is an archive, unpack it"
     return FileNotFoundError(f"expected a {kind} file at {path}; {found}")

@@ -31,9 +31,11 @@ def export_onnx(network: Network, path: str | Path) -> None:
     Raises
     ------
     ImportError : the package `onnx` is not installed.
-    ValueError : a layer has no ONNX operators here, or the weights take 2 GB.
+    ValueError : a layer has no ONNX operators here, the weights take 2 GB, or the file would not
+        be called .onnx.
     WriteError : the file cannot be written; an older one is kept.
     """
+    check(Path(path).suffix.lower() == ".onnx", "a name ending in .onnx", str(path))
     layers = network.layer_arrays()
     input_shape, output_shape = layers[0].input_shape, layers[-1].output_shape
     graph = _graph_of(layers, network.output_activation)

@@ -222,6 +222,15 @@ def test_a_layer_of_ones_own_is_refused(tmp_path: Path) -> None:
         network.export_onnx(tmp_path / "net.onnx")
 
 
+def test_a_model_is_not_overwritten(tmp_path: Path) -> None:
+    network, path = TwoLayerNet(4, 3, 2), tmp_path / "model.npz"
+    network.save(path)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"a name ending in \.onnx"):
+        network.export_onnx(path)
+    assert path.read_bytes() == before
+
+
 def test_more_than_a_file_can_hold_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
