@@ -1,4 +1,4 @@
-"""What a trained network is measured by: figures that are counted right, from one look or several,
+"""What a trained network is measured by: figures that are counted right, from one view or several,
 a command line that writes what it prints, and one line for everything that cannot be measured.
 """
 
@@ -63,12 +63,6 @@ def test_figures_of_answers_that_are_known() -> None:
     np.testing.assert_allclose(result.precision(), [1, 1 / 2, np.nan])
     np.testing.assert_allclose(result.recall(), [2 / 3, 1, np.nan])
     np.testing.assert_allclose(result.f1(), [4 / 5, 2 / 3, np.nan])
-
-
-def test_table_has_a_line_for_each_class_and_the_mean_of_those_that_are_there() -> None:
-    y = np.array([[0.8, 0.1, 0.1], [0.5, 0.3, 0.2], [0.1, 0.9, 0.0], [0.2, 0.7, 0.1]])
-    network: Any = Says(y)
-    result = evaluate(network, np.zeros((4, 784), np.float32), np.array([0, 0, 0, 1]))
     assert result.table().splitlines() == [
         "digit  precision  recall      f1  images",
         "    0     1.0000  0.6667  0.8000       3",
@@ -173,13 +167,6 @@ def test_beside_the_model_the_report_of_its_training_stays(command: Command) -> 
     assert command("run/model.npz")[0] == 0
     assert Path("run/report.json").read_text(encoding="utf-8") == "of the training"
     assert json.loads(Path("run/evaluation.json").read_text(encoding="utf-8"))["recipe"] == "small"
-
-
-def test_a_network_of_no_known_origin_is_named_by_its_file(command: Command, data: Path) -> None:
-    convolutional().save("mine.npz")
-    status, out, _ = command("mine.npz", "--dataset", "synthetic", "--dataset-dir", data)
-    assert (status, out.partition(":")[0]) == (0, "mine.npz on synthetic")
-    assert Path("weights.png").is_file()
 
 
 def test_where_no_layer_has_weights_none_are_drawn(command: Command) -> None:

@@ -18,7 +18,7 @@ from digits.nn.optimizers import Adam, Optimizer
 from digits.nn.parameters import Parameters
 from digits.nn.schedules import CosineDecay, OneCycle
 from digits.nn.sequential import Sequential
-from digits.recipes import C3_SEES, MNIST_DEVIATION, MNIST_MEAN, RECIPES, Recipe
+from digits.recipes import C3_SEES, MNIST_DEVIATION, MNIST_MEAN, RECIPES
 from digits.types import Array
 from functions import gradient_check
 from train_net import main
@@ -49,10 +49,6 @@ def batch(n: int, dtype: DTypeLike = np.float32) -> tuple[Array, NDArray[np.intp
     rng = np.random.default_rng(2)
     x = rng.random((n, 784)) * (rng.random((n, 784)) < 0.3)
     return x.astype(dtype), rng.permutation(n) % 10
-
-
-def test_every_recipe_is_counted() -> None:
-    assert RECIPES.keys() >= COUNTS.keys()
 
 
 # --- gradients ------------------------------------------------------------------------------------
@@ -97,7 +93,7 @@ def test_gradient_in_training(name: str) -> None:
     network = spread_out(built(name, np.float64))
     assert isinstance(network, Sequential)
     frozen, (x, t) = Frozen(network), batch(3, np.float64)
-    # Batch normalisation brings many a relu close to its kink: a short step seldom crosses one.
+    # Batch normalization brings many a relu close to its kink: a short step seldom crosses one.
     assert gradient_check(frozen, x, t, h=1e-6) < 1e-6
     if any(isinstance(layer, Dropout) for layer in network.layers):
         assert frozen.loss(x, t) == frozen.loss(x, t) != network.loss(x, t)
@@ -171,27 +167,14 @@ def test_float32_stays_float32(name: str) -> None:
 
 
 @every_recipe
-def test_float64_stays_float64(name: str) -> None:
-    network, (x, t) = built(name, np.float64), batch(2, np.float64)
-    assert network.predict(x).dtype == network.gradient(x, t).flat.dtype == np.float64
-    # Float32 pixels are welcome; one rounding to float32 on the way would show here.
-    assert network.loss(x, t) == network.astype(np.float64).loss(x, t)
-    assert network.loss(x, t) != network.astype(np.float32).loss(x, t)
-
-
-@every_recipe
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_saved_and_loaded_it_answers_the_same_bits(
-    name: str, dtype: DTypeLike, tmp_path: Path
-) -> None:
-    network, (x, _) = built(name, dtype), batch(12)
+def test_saved_and_loaded_it_answers_the_same_bits(name: str, tmp_path: Path) -> None:
+    network, (x, _) = built(name), batch(12)
     network.metadata = {"recipe": name, "accuracy": 0.5}
     network.save(tmp_path / "model.npz")
     loaded = load_model(tmp_path / "model.npz")
     assert type(loaded) is type(network)
     assert loaded.metadata == network.metadata
     assert loaded.params.shapes == network.params.shapes
-    assert loaded.params.dtype == dtype
     np.testing.assert_array_equal(loaded.params.flat, network.params.flat)
     np.testing.assert_array_equal(loaded.predict(x), network.predict(x))
 
@@ -210,16 +193,9 @@ def test_the_seed_decides(name: str) -> None:
 # --- what they are --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "count"), COUNTS.items())
-def test_number_of_parameters(name: str, count: int) -> None:
-    assert built(name).params.flat.size == count
-
-
 @every_recipe
-def test_a_recipe_knows_its_number_of_parameters(name: str) -> None:
-    recipe = RECIPES[name]
-    assert recipe.parameters == built(name).params.flat.size
-    assert (recipe.epochs is None) != (recipe.iterations is None)
+def test_number_of_parameters(name: str) -> None:
+    assert built(name).params.flat.size == RECIPES[name].parameters == COUNTS[name]
 
 
 def test_the_list_shows_every_description(capsys: pytest.CaptureFixture[str]) -> None:
@@ -227,10 +203,7 @@ def test_the_list_shows_every_description(capsys: pytest.CaptureFixture[str]) ->
     text = capsys.readouterr().out
     for name, recipe in RECIPES.items():
         start = text.index(f"{name}\n")
-        for line in recipe.description().splitlines():
-            assert line in text[start:]
-    for count in COUNTS.values():
-        assert f"{count:,} parameters" in text
+        assert all(line in text[start:] for line in recipe.description().splitlines())
 
 
 @every_recipe
@@ -254,7 +227,7 @@ def test_first_weights_are_those_of_the_sources() -> None:
     assert conv.params["W3"].std() == pytest.approx(np.sqrt(2 / 4160), rel=0.01)
 
 
-def test_pixels_are_standardised_by_the_first_layers() -> None:
+def test_pixels_are_standardized_by_the_first_layers() -> None:
     for name in ("mlp", "deep-mlp"):
         network = built(name)
         assert isinstance(network, Sequential)
@@ -326,8 +299,3 @@ def test_what_reads_photographs_has_an_eleventh_answer() -> None:
 def test_lenet5_1998_falls_along_a_cosine() -> None:
     optimizer = RECIPES["lenet5-1998"].optimizer(0.01, 200)
     assert optimizer.learning_rate == CosineDecay(0.01, 200)
-
-
-def test_recipes_are_plain_values() -> None:
-    assert all(isinstance(recipe, Recipe) for recipe in RECIPES.values())
-    assert all(re.fullmatch(r"[a-z0-9-]+", name) for name in RECIPES)
