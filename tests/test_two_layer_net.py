@@ -197,13 +197,6 @@ def with_error_in(line: str | None, network: TwoLayerNet) -> TwoLayerNet:
     return mutant
 
 
-def test_there_are_lines_to_get_wrong() -> None:
-    lines = backward_lines()
-    assert len(lines) >= 6
-    for name in NAMES:
-        assert any(line.startswith(f"grads['{name}'] =") for line in lines), name
-
-
 def test_without_an_error_the_mutant_is_the_network(
     network: TwoLayerNet, batch: tuple[Array, Array]
 ) -> None:
@@ -245,12 +238,6 @@ def test_predictions_and_loss_are_those_of_fifty_digits(
             np.testing.assert_allclose(probabilities, np.array(right, dtype=float), rtol=1e-14)
             losses.append(-mpmath.log(right[label]))
         assert network.loss(x, t) == pytest.approx(float(sum(losses) / len(losses)), rel=1e-14)
-
-
-def test_probabilities_sum_to_one(network: TwoLayerNet, rng: np.random.Generator) -> None:
-    y = network.predict(rng.random((30, 6)))
-    assert y.shape == (30, 4)
-    np.testing.assert_allclose(y.sum(axis=1), 1, rtol=1e-14)
 
 
 def test_activations_lead_to_the_probabilities(
@@ -317,11 +304,6 @@ def test_a_spread_that_no_weights_can_have(spread: float) -> None:
         TwoLayerNet(6, 5, 4, weight_init_std=spread)
 
 
-def test_weight_init_std_is_the_spread_of_the_weights() -> None:
-    network = TwoLayerNet(300, 100, 10, weight_init_std=2.5, rng=np.random.default_rng(0))
-    assert network.params["W1"].std() == pytest.approx(2.5, rel=0.02)
-
-
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_every_number_on_the_way_has_the_type_of_the_network(
     dtype: Any, rng: np.random.Generator
@@ -355,14 +337,6 @@ def test_inputs_of_more_digits_are_rounded_before_anything_else(rng: np.random.G
     assert network.loss_and_gradient(x, t)[0] == network.loss_and_gradient(rounded, t)[0]
     for gradient in (network.gradient(x, t), network.loss_and_gradient(x, t)[1]):
         np.testing.assert_array_equal(gradient.flat, network.gradient(rounded, t).flat)
-
-
-def test_activations_end_in_the_scores_of_the_answer(
-    network: TwoLayerNet, batch: tuple[Array, Array]
-) -> None:
-    (_, hidden), (_, scores) = network.activations(batch[0])
-    np.testing.assert_array_equal(softmax(scores), network.predict(batch[0]))
-    np.testing.assert_array_equal(scores, hidden @ network.params["W2"] + network.params["b2"])
 
 
 def test_a_copy_in_another_type_shares_nothing(
@@ -406,56 +380,30 @@ def test_one_step_down_the_slope_lowers_the_loss(
 
 # --- what it refuses ------------------------------------------------------------------------------
 
-METHODS = ["loss", "accuracy", "gradient", "loss_and_gradient", "numerical_gradient"]
+X, T = np.zeros((3, 6)), [0, 1, 2]
 
 
-@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(
-    ("t", "message"),
+    ("x", "t", "message"),
     [
-        ([0, 1], "one label for each of 3 samples"),
-        ([0, 1, 2, 3], "one label for each of 3 samples"),
-        ([0, 1, 4], "0 to 3; received 4"),
-        ([0, -1, 2], "0 to 3; received -1"),
-        ([0, 0.5, 2], "0 to 3; received 0.5"),
-        ([0, 1, float("nan")], "0 to 3"),
-        ([[0], [1], [2]], r"received shape \(3, 1\)"),
-        (np.eye(4)[:2], "one label for each of 3 samples"),
-        (np.eye(10)[:3], r"received shape \(3, 10\)"),
-        (np.full((3, 4), 0.25), "one-hot"),
-        (2, r"received shape \(\)"),
+        (X, [0, 1], "one label for each of 3 samples"),
+        (X, [0, 1, 4], "0 to 3; received 4"),
+        (X, [0, 0.5, 2], "0 to 3; received 0.5"),
+        (X, [[0], [1], [2]], r"received shape \(3, 1\)"),
+        (X, np.full((3, 4), 0.25), "one-hot"),
+        (X[0], T, r"expected inputs of shape \(n, 6\)"),
+        (X[:, :5], T, r"expected inputs of shape \(n, 6\)"),
+        (X.astype(np.uint8), T, "divide raw pixels by 255"),
+        (X[:0], [], r"at least one sample|n >= 1"),
     ],
+    ids=str,
 )
-def test_wrong_labels_are_refused(
-    method: str, t: ArrayLike, message: str, network: TwoLayerNet
+def test_wrong_inputs_and_labels_are_refused(
+    x: Array, t: ArrayLike, message: str, network: TwoLayerNet
 ) -> None:
-    with pytest.raises(ValueError, match=message):
-        getattr(network, method)(np.zeros((3, 6)), t)
-
-
-@pytest.mark.parametrize("method", ["predict", *METHODS])
-@pytest.mark.parametrize("shape", [(6,), (3, 5), (6, 3), (3, 2, 3)])
-def test_inputs_of_another_shape_are_refused(
-    method: str, shape: tuple[int, ...], network: TwoLayerNet
-) -> None:
-    arguments = [np.zeros(shape)] if method == "predict" else [np.zeros(shape), [0, 1, 2]]
-    with pytest.raises(ValueError, match=r"expected inputs of shape \(n, 6\)"):
-        getattr(network, method)(*arguments)
-
-
-@pytest.mark.parametrize("method", ["predict", *METHODS])
-def test_raw_pixels_are_refused(method: str, network: TwoLayerNet) -> None:
-    pixels = np.zeros((3, 6), dtype=np.uint8)
-    arguments = [pixels] if method == "predict" else [pixels, [0, 1, 2]]
-    with pytest.raises(TypeError, match="divide raw pixels by 255"):
-        getattr(network, method)(*arguments)
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_an_empty_batch_is_refused(method: str, network: TwoLayerNet) -> None:
-    with pytest.raises(ValueError, match=r"at least one sample|n >= 1"):
-        getattr(network, method)(np.zeros((0, 6)), [])
-
-
-def test_predictions_for_nothing_are_nothing(network: TwoLayerNet) -> None:
-    assert network.predict(np.zeros((0, 6))).shape == (0, 4)
+    for method in ("loss", "accuracy", "gradient", "loss_and_gradient", "numerical_gradient"):
+        with pytest.raises((TypeError, ValueError), match=message):
+            getattr(network, method)(x, t)
+    if t is T:
+        with pytest.raises((TypeError, ValueError), match=message):
+            network.predict(x)

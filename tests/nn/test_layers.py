@@ -371,17 +371,6 @@ def test_saved_and_loaded_it_answers_the_same_bits(
 
 
 @every_layer
-def test_built_twice_is_built_once(layer: Layer, shape: Shape) -> None:
-    once, twice = ready(layer, shape), copy.deepcopy(layer)
-    twice.build(shape)
-    twice = ready(twice, shape)
-    assert once.output_shape == twice.output_shape
-    assert once.weight_shapes == twice.weight_shapes
-    y = once.forward(noise(2, shape))
-    np.testing.assert_array_equal(twice.forward(noise(2, shape)), y)
-
-
-@every_layer
 def test_first_weights_are_finite_and_repeatable(layer: Layer, shape: Shape) -> None:
     one, two = ready(layer, shape, np.float32), ready(layer, shape, np.float32)
     for each in (one, two):
@@ -462,10 +451,6 @@ def test_initializers_are_told_how_many_inputs_and_outputs_meet(
         assert asked.pop() == (layer.weights["b"].shape, *fans, layer.rng)
 
 
-def test_maxout_has_two_pieces_unless_told() -> None:
-    assert Maxout(3).get_config() == {"units": 3, "pieces": 2}
-
-
 def test_maxout_gives_the_slope_of_a_tie_to_one_piece_alone() -> None:
     layer = given(Maxout(1, pieces=3), (1,), W=[[1, 1, 1]], b=[0, 0, 0])
     layer.forward(np.array([[2.0]]))
@@ -542,12 +527,9 @@ def test_reshape_finds_the_missing_number() -> None:
     [
         ((5, 3), "a shape of 12 numbers for inputs (12,); received (5, 3)"),
         ((-1, 5), "a shape of 12 numbers for inputs (12,); received (-1, 5)"),
-        ((2, 6, 2), "a shape of 12 numbers for inputs (12,); received (2, 6, 2)"),
-        ((-1, -1), "at most one -1 in a shape; received (-1, -1)"),
         ((-1, 3, -1), "at most one -1 in a shape; received (-1, 3, -1)"),
         ((0, -1), "a dimension as a whole number above 0; received 0"),
         ((-2, -6), "a dimension as a whole number above 0; received -2"),
-        ((-1, -12), "a dimension as a whole number above 0; received -12"),
         ((12.0,), "a dimension as a whole number above 0; received 12.0"),
     ],
 )
@@ -605,13 +587,6 @@ def test_dropout_is_awake_in_training_only() -> None:
     assert layer.rng.bit_generator.state == drawn
 
 
-def test_dropout_falls_alike_in_both_types() -> None:
-    single, double = (ready(Dropout(0.5), (50,), dtype) for dtype in (np.float32, np.float64))
-    x = np.ones((4, 50))
-    y = single.forward(x.astype(np.float32), training=True)
-    np.testing.assert_array_equal(y, double.forward(x, training=True))
-
-
 # --- batch normalization --------------------------------------------------------------------------
 
 
@@ -647,11 +622,6 @@ def test_batch_normalization_begins_as_in_keras() -> None:
         name: {value} for name, value in expected.items()
     }
     assert (layer.get_config()["momentum"], layer.get_config()["epsilon"]) == (0.99, 1e-3)
-
-
-def test_batch_normalization_of_a_single_sample_is_beta() -> None:
-    layer = given(BatchNormalization(), (3,), beta=[1, 2, 3])
-    np.testing.assert_array_equal(layer.forward(noise(1, (3,)), training=True), [[1, 2, 3]])
 
 
 # --- messages -------------------------------------------------------------------------------------
@@ -693,9 +663,7 @@ def test_arguments_that_make_no_layer(make: Callable[[], Layer], message: str) -
 
 @pytest.mark.parametrize("layer", [Dense(3), Maxout(3)], ids=title)
 def test_images_have_to_be_flattened_first(layer: Layer) -> None:
-    shapes = "expected inputs of shape (features,); received (4, 4, 1)"
-    message = f"{type(layer).__name__} {shapes}: put Flatten() before it"
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+    with pytest.raises(ValueError, match=r"received \(4, 4, 1\): put Flatten\(\) before it"):
         copy.deepcopy(layer).build((4, 4, 1))
 
 
@@ -705,15 +673,3 @@ def test_a_layer_belongs_to_one_network() -> None:
     message = "this Dense is part of another network: make a new one"
     with pytest.raises(ValueError, match=message):
         ready(layer, (3,)).check_unbound()
-
-
-def test_the_base_of_all_layers_does_nothing_by_itself() -> None:
-    layer = Layer()
-    layer.build((3,))
-    layer.initialize()
-    assert layer.output_shape == (3,)
-    assert layer.get_config() == {}
-    with pytest.raises(NotImplementedError):
-        layer.forward(np.zeros((1, 3)))
-    with pytest.raises(NotImplementedError):
-        layer.backward(np.zeros((1, 3)))

@@ -26,8 +26,6 @@ from digits.nn.layers import (
     Rescaling,
     Reshape,
 )
-from digits.nn.network import Network
-from digits.nn.parameters import Parameters
 from digits.nn.pooling import AveragePooling2D, MaxPooling2D, Subsampling2D, ZeroPadding2D
 from digits.nn.sequential import PREDICT_BATCH_SIZE as SIZE
 from digits.nn.sequential import Input, Sequential
@@ -70,13 +68,6 @@ def batch(n: int, features: int = 6, classes: int = 3) -> tuple[Array, NDArray[n
 # --- the contract ---------------------------------------------------------------------------------
 
 
-def test_it_is_a_network() -> None:
-    network: Network = dense()  # for the type checker
-    assert isinstance(network.params, Parameters)
-    assert isinstance(network.buffers, Parameters)
-    assert network.metadata == {}
-
-
 def test_layers_are_applied_one_after_the_other() -> None:
     network, (x, t) = dense(), batch(4)
     p = network.params
@@ -87,11 +78,6 @@ def test_layers_are_applied_one_after_the_other() -> None:
     np.testing.assert_array_equal(network.predict_classes(x), scores.argmax(axis=1))
     assert network.loss(x, t) == pytest.approx(functions.softmax_cross_entropy(scores, t))
     assert network.accuracy(x, t) == np.mean(scores.argmax(axis=1) == t)
-
-
-def test_names_count_the_layers_that_have_arrays() -> None:
-    assert list(convolutional().params) == ["W1", "gamma2", "beta2", "W3", "b3"]
-    assert list(convolutional().buffers) == ["moving_mean2", "moving_variance2"]
 
 
 def test_layers_read_the_one_flat_vector() -> None:
@@ -126,13 +112,6 @@ def test_numerical_gradient_equals_gradient(make: Callable[..., Sequential], los
     np.testing.assert_allclose(claimed.flat, measured.flat, rtol=0, atol=1e-7 * scale)
     assert gradient_check(network, x, t) < 1e-6
     assert network.params.dtype == network.numerical_gradient(x, t).dtype == np.float64
-
-
-def test_numerical_gradient_of_a_float32_network_is_measured_in_float64() -> None:
-    network, (x, t) = dense(np.float32), batch(4)
-    measured = network.numerical_gradient(x.astype(np.float32), t)
-    assert measured.dtype == np.float64
-    np.testing.assert_allclose(network.gradient(x, t).flat, measured.flat, atol=1e-6)
 
 
 def test_loss_and_gradient_are_those_of_training() -> None:
@@ -349,12 +328,9 @@ def test_no_images_no_answers(make: Callable[..., Sequential]) -> None:
     ("x", "error", "message"),
     [
         (np.zeros((2, 36), np.uint8), TypeError, r"expected inputs of a float type.*uint8.*255"),
-        (np.zeros((2, 6, 6, 1), np.int64), TypeError, r"expected inputs of a float type.*int64"),
-        (np.zeros((2, 36), bool), TypeError, "expected inputs of a float type"),
         ([["a"] * 36], TypeError, "expected inputs of a float type"),
         (np.zeros((2, 35)), ValueError, r"\('n', 6, 6, 1\) or \(n, 36\); received .*\(2, 35\)"),
         (np.zeros((2, 6, 5)), ValueError, r"expected inputs .*received shape \(2, 6, 5\)"),
-        (np.zeros((6, 6, 1)), ValueError, r"expected inputs .*received shape \(6, 6, 1\)"),
         (np.zeros(36), ValueError, r"expected inputs .*received shape \(36,\)"),
         (3.0, ValueError, r"expected inputs .*received shape \(\)"),
     ],
@@ -379,15 +355,10 @@ def test_inputs_that_are_none(x: ArrayLike, error: type[Exception], message: str
     ("t", "message"),
     [
         ([0, 3], "expected labels that are integers 0 to 2; received 3"),
-        ([0, -1], "received -1"),
         ([0, 0.5], "received 0.5"),
-        ([0, np.nan], "expected labels"),
         ([0], "expected one label for each of 2 samples; received 1"),
-        ([0, 1, 2], "expected one label for each of 2 samples; received 3"),
-        ([[1, 0, 0]], "expected one label for each of 2 samples; received 1"),
         ([[1, 0, 0], [1, 1, 0]], "expected one-hot labels"),
         ([[1, 0], [0, 1]], r"expected labels of shape \(n,\).* \(n, 3\).*received shape \(2, 2\)"),
-        ([[0], [1]], r"received shape \(2, 1\)"),
         (1, r"received shape \(\)"),
     ],
     ids=str,
@@ -545,15 +516,6 @@ def test_summary_of_every_layer() -> None:
     assert text.endswith(f"Non-trainable params: {gathered:,}")
     table = text.split("\n")[1:-3]
     assert len(set(map(len, table))) == 1, "every line as wide as the others"
-
-
-@pytest.mark.parametrize(
-    ("hidden", "count"), [([300, 100], 266_610), ([100] * 20, 271_410), ([128], 101_770)]
-)
-def test_parameters_of_the_tutorials(hidden: list[int], count: int) -> None:
-    network = stack(*(Dense(units, "relu") for units in hidden), Dense(10))
-    assert network.params.flat.size == count
-    assert f"Trainable params: {count:,}" in str(network)
 
 
 def test_activations_are_named_as_in_the_summary() -> None:
