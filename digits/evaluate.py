@@ -12,6 +12,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -39,36 +40,30 @@ class Evaluation:
     y: Array
 
     def precision(self) -> Array:
-        """For each class: of the images read as it, the share that are it; nan if none was."""
+        """For each class: the ratio of the images read as it that are it; nan if none was."""
         return _ratio(self.confusion.diagonal(), self.confusion.sum(axis=0))
 
     def recall(self) -> Array:
-        """For each class: of its images, the share that were read as it; nan if there are none."""
+        """For each class: the ratio of its images that were read as it; nan if there are none."""
         return _ratio(self.confusion.diagonal(), self.confusion.sum(axis=1))
 
     def f1(self) -> Array:
         """For each class: the harmonic mean of precision and recall, 2 hits / (read as it + is)."""
-        return _ratio(
-            2 * self.confusion.diagonal(), self.confusion.sum(axis=0) + self.confusion.sum(axis=1)
-        )
+        read, images = self.confusion.sum(axis=0), self.confusion.sum(axis=1)
+        return _ratio(2 * self.confusion.diagonal(), read + images)
 
     def table(self) -> str:
         """Precision, recall, F1 and number of images: a line for each class, one for the mean of
         those that have images.
         """
-        rows = zip(
-            self.precision(), self.recall(), self.f1(), self.confusion.sum(axis=1), strict=True
-        )
-        lines = ["digit  precision  recall      f1  images"]
-        for index, (precision, recall, f1, images) in enumerate(rows):
-            digit = plots.class_name(index)
-            lines.append(f"{digit:>5}  {precision:9.4f}  {recall:6.4f}  {f1:6.4f}  {images:6,}")
-        tested = self.confusion.any(axis=1)
-        columns = (self.precision(), self.recall(), self.f1())
-        mean = [np.nanmean(values[tested]) for values in columns]
-        total = self.confusion.sum()
-        lines.append(f" mean  {mean[0]:9.4f}  {mean[1]:6.4f}  {mean[2]:6.4f}  {total:6,}")
-        return "\n".join(lines)
+        figures, images = [self.precision(), self.recall(), self.f1()], self.confusion.sum(axis=1)
+        rows: list[tuple[Any, ...]] = [
+            (plots.class_name(i), *(values[i] for values in figures), images[i])
+            for i in range(len(images))
+        ]
+        rows.append(("mean", *(np.nanmean(v[images > 0]) for v in figures), images.sum()))
+        lines = (f"{a:>5}  {b:9.4f}  {c:6.4f}  {d:6.4f}  {e:6,}" for a, b, c, d, e in rows)
+        return "\n".join(["digit  precision  recall      f1  images", *lines])
 
 
 def evaluate(network: Network, x: Array, t: Array, views: int = 1) -> Evaluation:

@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import ArrayLike
-from tiny_data import TEST, TRAIN, digits, fit, without_mirrors, write_data_set
+from tiny_data import TEST, TRAIN, digits, fit, write_data_set
 
-import train_net
 from digits.nn.layers import Dense, Dropout
 from digits.nn.network import Network
 from digits.nn.optimizers import SGD, Adam, Optimizer
@@ -29,7 +28,6 @@ from digits.training.checkpoints import Checkpoint
 from digits.training.history import EpochRecord, History
 from digits.types import Array
 from functions import cross_entropy_error
-from mnist_loader import DatasetError
 from train_net import Data, TrainingError, load_data, train
 from two_layer_net import TwoLayerNet
 
@@ -124,11 +122,6 @@ def test_every_epoch_visits_every_image_once_and_ends_with_a_record(batch_size: 
         assert len(of_epoch[-1]) == n - (batches - 1) * batch_size
 
 
-def test_an_epoch_that_the_number_of_iterations_cuts_short_has_a_record_too() -> None:
-    history = fit(small_network(), numbered(20), SGD(0.1), batch_size=5, iterations=6)
-    assert [(r.epoch, r.iteration) for r in history.epochs] == [(1, 4), (2, 6)]
-
-
 def test_the_order_depends_on_seed_and_epoch_alone() -> None:
     def orders(batch_size: int, seed: int) -> list[list[int]]:
         flat = list(chain(*visited(20, batch_size, 2 * math.ceil(20 / batch_size), seed)))
@@ -154,16 +147,6 @@ def test_a_record_holds_what_the_network_measures() -> None:
         assert getattr(record, f"{name}_loss") == pytest.approx(network.loss(x, t), rel=1e-6)
         assert getattr(record, f"{name}_accuracy") == network.accuracy(x, t)
     assert record.learning_rate == 0.5
-
-
-def test_accuracies_are_shares_of_all_images() -> None:
-    """None of the 7 and 13 images may be dropped to make whole batches of."""
-    data = digits(40, 7, 13)
-    (record,) = fit(small_network(), data, SGD(0.5), batch_size=40, iterations=1).epochs
-    assert record.validation_accuracy is not None
-    assert record.test_accuracy is not None
-    assert (record.validation_accuracy * 7) == pytest.approx(round(record.validation_accuracy * 7))
-    assert (record.test_accuracy * 13) == pytest.approx(round(record.test_accuracy * 13))
 
 
 def test_dropout_is_awake_in_steps_and_asleep_in_records() -> None:
@@ -372,13 +355,6 @@ def test_a_loss_that_is_no_number_stops_training(loss: float) -> None:
     assert network.params.flat.tobytes() == weights  # no step was taken on it
 
 
-def test_training_that_diverges_says_so_without_warnings() -> None:
-    """Warnings are errors in these tests."""
-    network = small_network()
-    with pytest.raises(TrainingError, match=r"epoch 1, batch \d of 10, at learning rate 3e\+38"):
-        fit(network, digits(50, 5, 5), SGD(3e38), batch_size=5, iterations=10)
-
-
 @pytest.mark.parametrize("learning_rate", [0.25, CosineDecay(0.25, 4)])
 def test_weights_that_the_last_step_ruins_are_an_error_and_not_saved(
     learning_rate: float | CosineDecay,
@@ -425,22 +401,6 @@ def test_ctrl_c_ends_after_the_batch_with_everything_saved() -> None:
     assert [r.epoch for r in history.epochs] == [1]
     assert saved[-1] == 7
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-def test_ctrl_c_before_the_first_epoch_ends() -> None:
-    network, saved = small_network(), list[int]()
-    before_each_step(network, lambda step, _: press_ctrl_c() if step == 1 else None)
-    history = fit(
-        network,
-        numbered(20),
-        SGD(0.1),
-        batch_size=5,
-        iterations=20,
-        callbacks=[Saved(lambda h: saved.append(len(h.losses)))],
-    )
-    assert history.interrupted
-    assert (history.epochs, history.best) == ([], None)
-    assert saved[-1] == 1
 
 
 @pytest.mark.parametrize(("batch_size", "step"), [(5, 4), (5, 8), (20, 1), (100, 2)])
@@ -512,12 +472,6 @@ def test_one_line_an_epoch_where_there_is_no_terminal(capsys: pytest.CaptureFixt
     )
 
 
-def test_quiet_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    fit(small_network(), numbered(10), SGD(0.1), batch_size=5, iterations=4)
-    captured = capsys.readouterr()
-    assert (captured.out, captured.err) == ("", "")
-
-
 # --- data -----------------------------------------------------------------------------------------
 
 
@@ -577,12 +531,6 @@ def test_an_image_must_be_left_to_train_on(tmp_path: Path, validation: int) -> N
         load_data("synthetic", folder, validation, seed=0)
 
 
-def test_a_data_set_that_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    without_mirrors(monkeypatch)
-    with pytest.raises(DatasetError, match=r"127\.0\.0\.1"):
-        load_data("mnist", tmp_path, 10, seed=0)
-
-
 # --- history --------------------------------------------------------------------------------------
 
 
@@ -632,27 +580,3 @@ def test_history_as_csv_gives_every_figure_to_the_last_bit() -> None:
     assert History().to_csv().splitlines() == [",".join(rows[0])]
     history.add(record(3, None, None), np.zeros(1), np.zeros(1))
     assert history.to_csv().splitlines()[-1] == "3,30,0.1,1.0,0.5,,,1.0,0.5"
-
-
-def test_nothing_happened_yet() -> None:
-    assert History().epochs_since_best() == 0
-
-
-# --- the real thing -------------------------------------------------------------------------------
-
-
-def test_two_layers_learn_mnist(real_data: Path) -> None:
-    """Too good would be as wrong as too bad."""
-    data = load_data("mnist", real_data, 5000, seed=0)
-    network = TwoLayerNet(784, 50, 10, rng=np.random.default_rng(0))
-    history = fit(network, data, SGD(0.1), iterations=600)
-    assert history.best is not None
-    assert history.best.test_accuracy is not None
-    assert 0.70 < history.best.test_accuracy < 0.999
-    assert history.best.test_accuracy == network.accuracy(data.x_test, data.t_test)
-
-
-def test_the_loop_knows_no_network_by_name() -> None:
-    """It trains whatever keeps the contract."""
-    assert "TwoLayerNet" not in vars(train_net)
-    assert "Sequential" not in vars(train_net)
