@@ -5,6 +5,7 @@ Every function here takes a workload, images (m, 784) and labels (m,), and retur
 which takes so many steps, each on the next batch of a fixed random order.
 """
 
+import importlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -222,7 +223,7 @@ def torch_compiled(workload: Workload, x: Array, t: Array) -> Run:
 def keras(workload: Workload, x: Array, t: Array) -> Run:
     """`train_on_batch` of a compiled model, on the backend that is installed."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import keras as k
+    k: Any = importlib.import_module("keras")  # whose names are loaded lazily
 
     kl = k.layers
     options = {"activation": "relu"}
