@@ -249,8 +249,8 @@ def _run(
     n, resumed = len(data.x_train), options.resume and options.resume / "checkpoint.npz"
     network, optimizer = config.build()
     say(
-        f"{config.recipe}: {network.params.flat.size:,} parameters; {config.dataset}: {n:,} images "
-        f"to train on, {len(data.x_validation):,} to choose by, {len(data.x_test):,} to test with"
+        f"{config.recipe}: {network.params.flat.size:,} parameters; {config.dataset}: {n:,} "
+        f"training, {len(data.x_validation):,} validation, {len(data.x_test):,} test images"
     )
     history = load_checkpoint(resumed, network, optimizer) if resumed and not group.rank else None
     if options.dry_run:

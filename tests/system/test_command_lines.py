@@ -332,7 +332,7 @@ def test_validation(run: Workshop) -> None:
     assert run.report()["validation_accuracy"] is None
     assert {row["validation_accuracy"] for row in run.rows()} == {""}
     assert run.report()["best_epoch"] == 2
-    assert "1 images to train on, 699" in run.train("--validation", "699", "--iterations", "1").out
+    assert "1 training, 699 validation" in run.train("--validation", "699", "--iterations", "1").out
 
 
 def test_patience(run: Workshop) -> None:
