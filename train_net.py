@@ -13,7 +13,7 @@ import math
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from digits.files.atomic import remove_unfinished
 from digits.files.lock import FolderInUseError, folder_lock
 from digits.nn.network import Network
 from digits.nn.optimizers import Optimizer
+from digits.plots import class_names
 from digits.recipes import RECIPES
 from digits.runs import DATASETS, FIXED, RESULTS, RunConfig, archive_previous, write_results
 from digits.training.batches import Augment, Batches, Data, ShuffledBatches
@@ -43,6 +44,7 @@ from digits.training.callbacks import (
     Trainable,
     Training,
     TrainingError,
+    WarnIfUntrained,
 )
 from digits.training.checkpoints import Checkpoint, load_checkpoint
 from digits.training.history import History
@@ -177,6 +179,7 @@ def train(
         iterations = len(batches) * positive_int(1 if epochs is None else epochs, "epochs")
     history = group.synchronize(network, optimizer, history or History())
     every: list[Callback] = [CtrlC(group), Measure(data), RequireFiniteLoss(), Stopwatch()]
+    every += [] if group.rank else [WarnIfUntrained(data)]
     every += [Progress(bar=verbose == 1)] if verbose else []
     every += [*callbacks, RestoreBest()] if restore_best else callbacks
     return train_loop(group.parallel(network), batches, optimizer, iterations, every, history)
@@ -196,32 +199,29 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         if options.threads or group.size > 1:
             set_threads(options.threads or min(get_threads(), group.cores()))
-        out = options.out or options.resume or Path("runs", options.recipe or DEFAULT)
-        # Before the folder is locked: a run that cannot start leaves nothing behind.
         config, data = group.broadcast(lambda: _load(_config(parser, options), parser, options))
-        if options.dry_run or options.show_samples or group.rank:  # writes nothing into the folder
-            return _run(out, config, data, parser, options, group)
-        with folder_lock(out) as locked:
-            if locked:
-                for name in RESULTS:
-                    remove_unfinished(out / name)
-            return _run(out, config, data, parser, options, group)
+        say = _say if group.rank == 0 and not options.quiet else lambda _: None
+        if options.show_samples:
+            group.broadcast(lambda: _draw_samples(config, data, options.show_samples))
+            say(f"drew {options.show_samples}")
+            return 0
+        return _run(config, data, parser, options, group, say)
     except KeyboardInterrupt:
         why = "stopped; --resume goes on with a run that had begun"
         return group.abort(f"{parser.prog}: {why}", 130)
     except FAILURES as error:
-        advice = ADVICE.get(type(error), "")
-        return group.abort(printable(f"{parser.prog}: {error}{advice}", keep="\n"), 1)
+        option = OPTIONS.get(type(error), "")
+        return group.abort(printable(f"{parser.prog}: {error}{option}", keep="\n"), 1)
 
 
-ADVICE: dict[type[Exception], str] = {
+OPTIONS: dict[type[Exception], str] = {
     TrainingError: " (--learning-rate)",
     FolderInUseError: " (--out)",
     DatasetError: "",
 }
-"""Failures of a run beside the usual ones, and the option that helps."""
+"""Failures of a run beside the usual ones, with the option that helps."""
 
-FAILURES: tuple[type[Exception], ...] = (*ADVICE, OSError, ValueError, MemoryError)
+FAILURES: tuple[type[Exception], ...] = (*OPTIONS, OSError, ValueError, MemoryError)
 
 
 def _list_recipes() -> None:
@@ -229,75 +229,17 @@ def _list_recipes() -> None:
         cli.say(f"{name}\n{textwrap.indent(recipe.description(), '    ')}\n")
 
 
-def _run(
-    out: Path,
-    config: RunConfig,
-    data: Data,
-    parser: Parser,
-    options: argparse.Namespace,
-    group: ProcessGroup,
-) -> int:
-    """One run, from the new network to the last file."""
-    say = _say if group.rank == 0 and not options.quiet else lambda _: None
-    if options.show_samples:
-        title = f"{config.dataset}: the first images to train on"
-        picture = plots.samples(data.x_train[:100], data.t_train[:100], title)
-        group.broadcast(lambda: plots.save(picture, options.show_samples))
-        say(f"drew {options.show_samples}")
-        return 0
-
-    n, resumed = len(data.x_train), options.resume and options.resume / "checkpoint.npz"
-    network, optimizer = config.build()
-    say(
-        f"{config.recipe}: {network.params.flat.size:,} parameters; {config.dataset}: {n:,} "
-        f"training, {len(data.x_validation):,} validation, {len(data.x_test):,} test images"
-    )
-    history = load_checkpoint(resumed, network, optimizer) if resumed and not group.rank else None
-    if options.dry_run:
-        batch = slice(config.batch_size)
-        loss, _ = network.loss_and_gradient(data.x_train[batch], data.t_train[batch])
-        say(f"ready for {config.iterations:,} batches, results in {out}; first loss {loss:.4f}")
-        return 0
-
-    callbacks: list[Callback] = [EarlyStopping(config.patience)] if config.patience else []
-    if group.rank == 0:
-        archived = archive_previous(out) if not _same(out, options.resume) else None
-        if archived:
-            warn(f"{parser.prog}: {out} held the results of an earlier run: now in {archived}")
-        callbacks.append(Checkpoint(out / "checkpoint.npz", asdict(config)))
-    history = train(
-        network,
-        data,
-        optimizer,
-        iterations=config.iterations,
-        batch_size=config.batch_size,
-        seed=config.seed,
-        augment=RECIPES[config.recipe].augment,
-        callbacks=callbacks,
-        history=history,
-        verbose=0 if options.quiet or group.rank else 1,
-        group=group,
-    )
-    if group.rank == 0:
-        report = write_results(out, network, history, config, images=n)
-        if history.interrupted:
-            warn(f"{parser.prog}: stopped; go on with --resume {out}")
-        else:
-            say(
-                f"trained on {config.dataset} in {history.seconds:.1f} s; best epoch "
-                f"{report['best_epoch']}: test accuracy {report['test_accuracy']:.4f}, "
-                f"loss {report['test_loss']:.4f}; results in {out}"
-            )
-    return 130 if history.interrupted else 0
-
-
 def _say(text: str) -> None:
     with suppress(OSError):  # a full disk under a log does not stop the training
         cli.say(text)
 
 
-def _same(out: Path, resumed: Path | None) -> bool:
-    return resumed is not None and out.resolve() == resumed.resolve()
+def _draw_samples(config: RunConfig, data: Data, path: Path) -> None:
+    title, names = (
+        f"{config.dataset}: the first images to train on",
+        class_names(config.dataset, 11),
+    )
+    plots.save(plots.samples(data.x_train[:100], data.t_train[:100], title, names), path)
 
 
 def _config(parser: Parser, options: argparse.Namespace) -> RunConfig:
@@ -338,6 +280,69 @@ def _load(config: RunConfig, parser: Parser, options: argparse.Namespace) -> tup
             "digits, drawn by this library"
         )
         return load("synthetic")
+
+
+def _run(
+    config: RunConfig,
+    data: Data,
+    parser: Parser,
+    options: argparse.Namespace,
+    group: ProcessGroup,
+    say: Callable[[str], None],
+) -> int:
+    """Train, and write the results into a folder that only this run uses."""
+    out = options.out or options.resume or Path("runs", config.recipe)
+    network, optimizer = config.build()
+    n, parameters = len(data.x_train), network.params.flat.size
+    say(
+        f"{config.recipe}: {parameters:,} parameters; {config.dataset}: {n:,} training, "
+        f"{len(data.x_validation):,} validation, {len(data.x_test):,} test images"
+    )
+    if options.dry_run:
+        x, t = data.x_train[: config.batch_size], data.t_train[: config.batch_size]
+        loss, _ = network.loss_and_gradient(x, t)
+        say(f"ready for {config.iterations:,} batches, results in {out}; first loss {loss:.4f}")
+        return 0
+    callbacks: list[Callback] = [EarlyStopping(config.patience)] if config.patience else []
+    with folder_lock(out) if group.rank == 0 else nullcontext(False) as locked:
+        history = None
+        if group.rank == 0:
+            for name in RESULTS if locked else ():
+                remove_unfinished(out / name)
+            if options.resume:
+                history = load_checkpoint(options.resume / "checkpoint.npz", network, optimizer)
+                config.check_longer_than(history)
+            if not options.resume or out.resolve() != options.resume.resolve():
+                archived = archive_previous(out)
+                if archived:
+                    warn(f"{parser.prog}: {out} held the results of an earlier run: see {archived}")
+            callbacks.append(Checkpoint(out / "checkpoint.npz", asdict(config)))
+        history = train(
+            network,
+            data,
+            optimizer,
+            iterations=config.iterations,
+            batch_size=config.batch_size,
+            seed=config.seed,
+            augment=RECIPES[config.recipe].augment,
+            callbacks=callbacks,
+            history=history,
+            verbose=0 if options.quiet or group.rank else 1,
+            group=group,
+        )
+        if group.rank == 0:
+            report = write_results(out, network, history, config, images=n)
+    if history.interrupted:
+        if group.rank == 0:
+            warn(f"{parser.prog}: stopped; go on with --resume {out}")
+        return 130
+    if group.rank == 0:
+        say(
+            f"trained on {config.dataset} in {history.seconds:.1f} s; best epoch "
+            f"{report['best_epoch']}: test accuracy {report['test_accuracy']:.4f}, "
+            f"loss {report['test_loss']:.4f}; results in {out}"
+        )
+    return 0
 
 
 def _parser() -> Parser:

@@ -84,7 +84,8 @@ def open_missing_streams() -> None:
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))
+            number = os.open(os.devnull, os.O_RDWR)  # the lowest that is free: that of the stream
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
 
 
 # --- the command line -----------------------------------------------------------------------------

@@ -10,9 +10,9 @@ each class, and pictures of its mistakes and feature maps.
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from digits.nn.sequential import Sequential
 from digits.runs import DATASETS
 from digits.training.augmentation import TTA_SHIFTS, tta_views
 from digits.types import Array
+from digits.validation import check
 from functions import accuracy, cross_entropy_error, to_inputs, to_labels
 from mnist_loader import DatasetError, load_mnist
 
@@ -52,18 +53,22 @@ class Evaluation:
         read, images = self.confusion.sum(axis=0), self.confusion.sum(axis=1)
         return _ratio(2 * self.confusion.diagonal(), read + images)
 
-    def table(self) -> str:
+    def table(self, names: Sequence[str]) -> str:
         """Precision, recall, F1 and number of images: a line for each class, one for the mean of
         those that have images.
         """
-        figures, images = [self.precision(), self.recall(), self.f1()], self.confusion.sum(axis=1)
-        rows: list[tuple[Any, ...]] = [
-            (plots.class_name(i), *(values[i] for values in figures), images[i])
-            for i in range(len(images))
-        ]
-        rows.append(("mean", *(np.nanmean(v[images > 0]) for v in figures), images.sum()))
-        lines = (f"{a:>5}  {b:9.4f}  {c:6.4f}  {d:6.4f}  {e:6,}" for a, b, c, d, e in rows)
-        return "\n".join(["digit  precision  recall      f1  images", *lines])
+        images = self.confusion.sum(axis=1)
+        figures = np.stack([self.precision(), self.recall(), self.f1()], axis=1)
+        known = [column[(images > 0) & ~np.isnan(column)] for column in figures.T]
+        mean = [column.mean() if len(column) else np.nan for column in known]
+        width = max(5, *map(len, names))
+        lines = [f"{'class':>{width}}  precision  recall      f1  images"]
+        for name, (precision, recall, f1), n in (
+            *zip(names, figures, images, strict=True),
+            ("mean", mean, images.sum()),
+        ):
+            lines.append(f"{name:>{width}}  {precision:9.4f}  {recall:6.4f}  {f1:6.4f}  {n:6,}")
+        return "\n".join(lines)
 
 
 def evaluate(network: Network, x: Array, t: Array, views: int = 1) -> Evaluation:
@@ -102,6 +107,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     network = load_model(options.model)
     if options.export_onnx is not None:
+        same = options.export_onnx.exists() and options.export_onnx.samefile(options.model)
+        check(not same, "--export-onnx with a file of its own", f"the model {options.export_onnx}")
         network.export_onnx(options.export_onnx)
         say(f"wrote {options.export_onnx}")
         return 0
@@ -110,8 +117,9 @@ def _run(options: argparse.Namespace) -> int:
     _, (x, t) = load_mnist(normalize=True, dataset=dataset, dataset_dir=options.dataset_dir)
     out: Path = options.out or options.model.parent
     name = printable(f"{network.metadata.get('recipe', options.model.name)} on {dataset}")
+    names = plots.class_names(dataset, network.predict(x[:1]).shape[1])
     if options.show is not None:
-        return _show(network, x, t, options.show, name, out)
+        return _show(network, x, t, options.show, name, names, out)
 
     result = evaluate(network, x, t, options.tta)
     several = f", {options.tta} views of each" if options.tta > 1 else ""
@@ -119,10 +127,10 @@ def _run(options: argparse.Namespace) -> int:
         f"{name}: {len(x):,} test images{several}, loss {result.loss:.4f}, "
         f"accuracy {result.accuracy:.4f}"
     )
-    say(result.table())
+    say(result.table(names))
     figures = {
-        "confusion.png": plots.confusion(result.confusion, name),
-        "mistakes.png": plots.mistakes(x, t, result.y, name),
+        "confusion.png": plots.confusion(result.confusion, name, names),
+        "mistakes.png": plots.mistakes(x, t, result.y, name, names),
     }
     first = next((W for W in network.params.values() if W.ndim in (2, 4)), None)
     if first is not None:
@@ -142,19 +150,25 @@ def _run(options: argparse.Namespace) -> int:
         "f1": _json_numbers(result.f1()),
         "confusion": result.confusion.tolist(),
     }
-    # Beside a model lies the report of its training, which must not be lost.
-    report_name = "report.json" if options.out else "evaluation.json"
-    write_file(out / report_name, (json.dumps(report, indent=1) + "\n").encode())
-    say(f"drew {', '.join(figures)} in {out}")
+    path = out / ("report.json" if options.out and _replaceable(out) else "evaluation.json")
+    write_file(path, (json.dumps(report, indent=1) + "\n").encode())
+    say(f"drew {', '.join(figures)} in {out}; figures in {path.name}")
     return 0
 
 
-def _show(network: Network, x: Array, t: Array, index: int, name: str, out: Path) -> int:
+def _replaceable(out: Path) -> bool:
+    """Whether the report in a folder is of an evaluation, or none: one of a training stays."""
+    try:
+        return "confusion" in json.loads((out / "report.json").read_bytes())
+    except (OSError, ValueError, TypeError) as error:
+        return isinstance(error, FileNotFoundError)
+
+
+def _show(
+    network: Network, x: Array, t: Array, index: int, name: str, names: list[str], out: Path
+) -> int:
     """Draw what each layer of a convolutional network makes of one test image."""
-    if index >= len(x):
-        raise ValueError(
-            f"expected a test image from 0 to {len(x) - 1:,}; received {index:,} (--show)"
-        )
+    check(index < len(x), f"a test image from 0 to {len(x) - 1:,} (--show)", index)
     image = x[index : index + 1]
     y = network.predict(image)[0]
     maps = []
@@ -162,9 +176,9 @@ def _show(network: Network, x: Array, t: Array, index: int, name: str, out: Path
         layers = network.activations(image)
         maps = [(title, a[0]) for title, a in layers if a.ndim == 4 and a.shape[3] > 1]
     path = out / f"features-{index}.png"
-    answer = f"{plots.class_name(np.argmax(y))} ({np.max(y):.0%})"
-    title = f"{name}: test image {index}, a {t[index]}, read as {answer}"
-    plots.save(plots.feature_maps(image[0], maps, y, title), path)
+    answer = f"{names[int(np.argmax(y))]} ({np.max(y):.0%})"
+    title = f"{name}: test image {index}, {names[t[index]]}, read as {answer}"
+    plots.save(plots.feature_maps(image[0], maps, y, title, names), path)
     say(f"{title}\ndrew {path}")
     return 0
 

@@ -14,18 +14,25 @@ import numpy as np
 from digits.files.atomic import write_file
 from digits.training.history import History
 from digits.types import Array
+from digits.validation import check
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-
 TRAIN, VALIDATION, TEST, FAINT = "#1f6fb4", "#e07b28", "#2c9f4b", "#c9d9e8"
 
+DIGITS = (*map(str, range(10)), "none")
+FASHION = (
+    *("T-shirt/top", "trouser", "pullover", "dress", "coat"),
+    *("sandal", "shirt", "sneaker", "bag", "ankle boot"),
+)
 
-def class_name(index: int | np.integer) -> str:
-    """The digit as text, or "none" for the eleventh class, "no digit"."""
-    return "none" if index == 10 else str(index)
+
+def class_names(dataset: str, classes: int = 10) -> list[str]:
+    """What to call the classes of a data set; of 11, the last is "none", no digit."""
+    names = FASHION if dataset == "fashion" else DIGITS
+    return [names[i] if i < len(names) else str(i) for i in range(classes)]
 
 
 def save(figure: "Figure", path: str | Path) -> None:
@@ -61,73 +68,94 @@ def set_title(figure: "Figure", title: str) -> None:
 
 
 def curves(history: History, title: str = "") -> "Figure":
-    """Loss and accuracy against epochs: training, validation (if there was any) and test images."""
+    """Loss and accuracy against epochs, of every part of the data that was measured; the loss on a
+    logarithmic axis where it has fallen so far that a linear one would show a flat line.
+    """
     from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
 
     figure = _figure(10, 4, title)
     left, right = figure.subplots(1, 2)
-    records = history.epochs
+    records, losses = history.epochs, history.losses
     # Batches in an epoch, told by the first; before its end, all that there was counts as one.
-    batches = records[0].iteration / records[0].epoch if records else len(history.losses)
+    batches = records[0].iteration / records[0].epoch if records else max(1, len(losses))
     epochs = [record.iteration / batches for record in records]  # the last may be cut short
-    if history.losses:
-        times = np.arange(1, len(history.losses) + 1) / batches
-        width = 0.6 if len(history.losses) > 500 else 1.2  # many lines make a band
-        left.plot(times, history.losses, color=FAINT, linewidth=width, label="each batch")
+    if losses:
+        times = np.arange(1, len(losses) + 1) / batches
+        width = 0.6 if len(losses) > 500 else 1.2  # many lines make a band
+        left.plot(times, losses, color=FAINT, linewidth=width, label="each batch")
     for axes, figure_of in ((left, "loss"), (right, "accuracy")):
         for name, color in (("train", TRAIN), ("validation", VALIDATION), ("test", TEST)):
             values = [getattr(r, f"{name}_{figure_of}") for r in records]
             if values and values[0] is not None:
-                axes.plot(
-                    epochs, values, color=color, marker=".", label=name, alpha=0.9, linewidth=1.4
-                )
+                axes.plot(epochs, values, ".-", color=color, label=name, alpha=0.9, linewidth=1.4)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_xlim(0, 1.02 * max(1.0, len(history.losses) / max(1.0, batches)))
+        axes.set_xlim(0, 1.02 * max(1.0, len(losses) / batches))
         axes.set_title(figure_of, fontsize=10)
         axes.grid(alpha=0.25)
         if history.best is not None and len(records) > 1:
-            axes.axvline(
-                history.best.iteration / batches, color="#999999", linewidth=0.8, linestyle=":"
-            )
-        if axes.lines:
-            # Where these curves are not: losses fall, accuracies rise.
+            best = history.best.iteration / batches
+            axes.axvline(best, color="#999999", linewidth=0.8, linestyle=":")
+        if axes.lines:  # the legend goes where the curves are not: losses fall, accuracies rise
             axes.legend(fontsize=8, loc="upper right" if axes is left else "lower right")
-    left.set_ylim(0, _loss_ceiling(history))
+    _set_loss_axis(left, history)
     right.yaxis.set_major_formatter(lambda y, _: f"{y:.1%}" if y <= 1 else "")
     return figure
 
 
-def _loss_ceiling(history: History) -> float:
+def _set_loss_axis(axes: "Axes", history: History) -> None:
     """High enough for where training began, low enough to see where it went."""
-    top = [r.train_loss for r in history.epochs] + [r.validation_loss or 0 for r in history.epochs]
+    measured = [
+        loss
+        for record in history.epochs
+        for loss in (record.train_loss, record.validation_loss, record.test_loss)
+        if loss is not None
+    ]
     start = float(np.max(history.losses[:50])) if history.losses else 1.0
-    return 1.1 * max(min(start, 2.5), *top, 1e-3)
+    top = 1.1 * max(min(start, 2.5), *measured, 1e-3)
+    lowest = min(measured, default=top)
+    if 0 < lowest < top / 20:
+        axes.set_yscale("log")
+        axes.set_ylim(lowest / 2, top)
+    else:
+        axes.set_ylim(0, top)
 
 
-# --- digits ---------------------------------------------------------------------------------------
+# --- images ---------------------------------------------------------------------------------------
 
 
-def samples(x: Array, t: Array, title: str = "") -> "Figure":
-    """A grid of images (n, 784) with their labels (n,), ten in a row."""
-    return _grid(x, [str(label) for label in t], title)
+def samples(x: Array, t: Array, title: str = "", names: Sequence[str] | None = None) -> "Figure":
+    """A grid of images with their labels (n,), or the `names` of these classes, ten in a row.
 
-
-def mistakes(x: Array, t: Array, y: Array, title: str = "", most: int = 60) -> "Figure":
-    """The images that probabilities y (n, 10) get wrong, the most confident mistakes first.
-
-    Each caption says the true digit, the predicted one and how sure the network was.
+    x: (n, pixels) of square images, (n, height, width) or (n, height, width, 1 or 3).
     """
+    captions = [str(label) if names is None else names[label] for label in t]
+    return _grid(x, captions, title)
+
+
+def mistakes(
+    x: Array,
+    t: Array,
+    y: Array,
+    title: str = "",
+    names: Sequence[str] | None = None,
+    most: int = 60,
+) -> "Figure":
+    """The images that probabilities y (n, k) get wrong, the most confident mistakes first, each
+    with its class, the predicted one and how sure the network was.
+    """
+    names = names or class_names("", y.shape[1])
     predicted, confidence = np.argmax(y, axis=1), np.max(y, axis=1)
     wrong = np.flatnonzero(predicted != t)
     wrong = wrong[np.argsort(-confidence[wrong], kind="stable")]
     captions = [
-        f"{t[i]}, read as {class_name(predicted[i])}\n{confidence[i]:.0%}" for i in wrong[:most]
+        f"{names[t[i]]}, read as {names[predicted[i]]}\n{confidence[i]:.0%}" for i in wrong[:most]
     ]
     title = f"{title}: " * bool(title) + f"{len(wrong):,} of {len(t):,} wrong"
     if len(wrong) > most:
         title += f", the {most} most confident"
-    return _grid(x[wrong[:most]], captions, title, cell=(0.95, 1.17))
+    width = 1.58 if any(len(caption) > 24 for caption in captions) else 0.95
+    return _grid(x[wrong[:most]], captions, title, cell=(width, 1.17))
 
 
 def _grid(
@@ -137,50 +165,55 @@ def _grid(
     cell: tuple[float, float] = (0.95, 1.03),
     **image_options: Any,
 ) -> "Figure":
-    """Images (n, 784) or (n, height, width), ten in a row, with captions under them; `cell` is the
-    width and height of one, in inches.
+    """Images, in a grid 9.5 inches wide, with captions under them; `cell` is the width and height
+    of one.
     """
-    columns = min(10, max(1, len(x)))
+    columns = min(int(9.5 / cell[0]), max(1, len(x)))
     rows = max(1, math.ceil(len(x) / columns))
     figure = _figure(max(3.0, columns * cell[0]), rows * cell[1] + 0.5, title)
     for i, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
         axes.axis("off")
         if i < len(x):
-            image = x[i].reshape(28, 28) if x[i].ndim == 1 else x[i]
-            axes.imshow(image, **{"cmap": "gray_r", "vmin": 0, "vmax": 1, **image_options})
+            options = {"cmap": "gray_r", "vmin": 0, "vmax": 1, **image_options}
+            axes.imshow(_as_image(x[i]), **options)
             axes.set_title(captions[i], fontsize=7, y=-0.06, va="top")
     return figure
+
+
+def _as_image(x: Array) -> Array:
+    """A row of pixels as a square; a channel axis of 1 is dropped."""
+    if x.ndim > 1:
+        return x[:, :, 0] if x.ndim == 3 and x.shape[2] == 1 else x
+    side = math.isqrt(len(x))
+    check(side * side == len(x), "rows of square images, or images", x.shape)
+    return x.reshape(side, side)
 
 
 # --- how good a network is ------------------------------------------------------------------------
 
 
-def confusion(counts: Array, title: str = "") -> "Figure":
-    """How often the digit of a row (counts (k, k)) was read as that of a column; the colors leave
-    out the diagonal, where the right answers would outshine everything.
+def confusion(counts: Array, title: str = "", names: Sequence[str] | None = None) -> "Figure":
+    """How often the class of a row (counts (k, k)) was read as that of a column, in numbers; the
+    colors leave out the diagonal, where the right answers would outshine everything.
     """
+    names = names or class_names("", len(counts))
     figure = _figure(6.4, 6, title)
     axes = figure.subplots()
     wrong = counts * (1 - np.eye(len(counts)))
     axes.imshow(wrong, cmap="Oranges", vmin=0, vmax=max(1, wrong.max()))
-    for row, column in np.ndindex(*counts.shape):
-        if counts[row, column]:
-            dark = wrong[row, column] > 0.6 * wrong.max() > 0
-            axes.text(
-                column,
-                row,
-                f"{counts[row, column]:,}",
-                ha="center",
-                va="center",
-                fontsize=8,
-                color="white" if dark else "#1a5fa0" if row == column else "black",
-                fontweight="bold" if row == column else "normal",
-            )
-    names = [class_name(index) for index in range(len(counts))]
-    axes.set_xticks(range(len(counts)), names)
+    for row, column in np.argwhere(counts):
+        dark = wrong[row, column] > 0.6 * wrong.max() > 0
+        color = "white" if dark else "#1a5fa0" if row == column else "black"
+        weight = "bold" if row == column else "normal"
+        text = f"{counts[row, column]:,}"
+        axes.text(
+            column, row, text, ha="center", va="center", fontsize=8, color=color, weight=weight
+        )
+    tilt = 45 if max(map(len, names), default=0) > 4 else 0
+    axes.set_xticks(range(len(counts)), names, rotation=tilt, ha="right" if tilt else "center")
     axes.set_yticks(range(len(counts)), names)
     axes.set_xlabel("read as")
-    axes.set_ylabel("true digit")
+    axes.set_ylabel("true class")
     return figure
 
 
@@ -205,7 +238,12 @@ def weights(W: Array, title: str = "", most: int = 64) -> "Figure":
 
 
 def feature_maps(
-    image: Array, maps: Sequence[tuple[str, Array]], y: Array, title: str = "", most: int = 16
+    image: Array,
+    maps: Sequence[tuple[str, Array]],
+    y: Array,
+    title: str = "",
+    names: Sequence[str] | None = None,
+    most: int = 16,
 ) -> "Figure":
     """What each layer makes of one image: a row of maps for each (layer name, (height, width,
     channels)), the image itself above, and the probabilities y (k,) below.
@@ -213,7 +251,7 @@ def feature_maps(
     rows = len(maps) + 2
     figure = _figure(11, 0.95 * rows + 0.6, title)
     grid = figure.add_gridspec(rows, most)
-    _tile(figure.add_subplot(grid[0, 0]), image.reshape(28, 28), "input")
+    _tile(figure.add_subplot(grid[0, 0]), _as_image(image), "input")
     for row, (name, activation) in enumerate(maps, start=1):
         scale = float(activation.min()), float(activation.max())  # one for all maps of a layer
         for channel in range(min(most, activation.shape[2])):
@@ -221,7 +259,7 @@ def feature_maps(
             _tile(axes, activation[:, :, channel], name if channel == 0 else "", scale)
     bars = figure.add_subplot(grid[rows - 1, :])
     bars.bar(range(len(y)), y, color=TRAIN)
-    bars.set_xticks(range(len(y)), [class_name(index) for index in range(len(y))])
+    bars.set_xticks(range(len(y)), names or class_names("", len(y)))
     bars.set_ylim(0, 1)
     bars.set_ylabel("probability", fontsize=7)
     bars.tick_params(labelsize=7)

@@ -112,6 +112,12 @@ class RunConfig:
         batches = -(-images // self.batch_size)
         return replace(self, iterations=self.iterations or (self.epochs or 1) * batches)
 
+    def check_longer_than(self, history: History) -> None:
+        """Raise ValueError for a resumed run that has more batches behind it than are planned."""
+        done, planned = len(history.losses), self.iterations or 0
+        enough = planned > done or (planned == done and history.best is not None)
+        check(enough, f"a length above the {done:,} batches that this run has already", planned)
+
     def build(self) -> tuple[Network, Optimizer]:
         """A new network and its optimizer, once `iterations` are known."""
         recipe, rng = RECIPES[self.recipe], np.random.default_rng(self.seed)

@@ -205,11 +205,25 @@ def test_every_epoch_is_inside_the_picture(name: str) -> None:
             values = curve(axes, of_set)[1]
             assert low <= min(values)
             assert max(values) <= high
-    assert drawn(name).axes[0].get_ylim()[0] == 0
-    assert drawn(name).axes[0].get_ylim()[1] < 4  # one high loss does not flatten the rest
+    assert drawn(name).axes[0].get_ylim()[1] < 4  # one wild batch does not flatten the rest
 
 
-# --- digits ---------------------------------------------------------------------------------------
+def test_a_loss_that_falls_far_has_a_logarithmic_axis() -> None:
+    assert [drawn(f"curves, {n} epochs").axes[0].get_yscale() for n in (20,)] == ["log"]
+    assert drawn("curves, no validation").axes[0].get_yscale() == "linear"
+
+
+# --- images ---------------------------------------------------------------------------------------
+
+
+def test_samples_of_other_sizes_and_classes() -> None:
+    """Rows of squares, gray and colored images; anything else is refused in a sentence."""
+    for shape in ((4, 1024), (4, 20, 30), (4, 9, 9, 1), (4, 8, 8, 3)):
+        x = np.random.default_rng(0).random(shape)
+        figure = plots.samples(x, np.arange(4), names=plots.class_names("fashion"))
+        assert [axes.get_title() for axes in panels(figure)][3] == "dress"
+    with pytest.raises(ValueError, match="rows of square images"):
+        plots.samples(np.zeros((2, 30)), np.zeros(2, int))
 
 
 def test_samples_show_the_images_with_their_labels() -> None:
@@ -253,10 +267,10 @@ def test_confusion_writes_true_digits_in_rows() -> None:
     (axes,) = plots.confusion(counts).axes
     texts = {text.get_text(): text.get_position() for text in axes.texts}
     assert texts == {"17": (8, 3), "1,234": (5, 5)}
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("read as", "true digit")
-    colors = np.asarray(axes.images[0].get_array())
-    assert colors[3, 8] == colors.max() == 17
-    assert colors[5, 5] == 0  # the right answers would outshine the mistakes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("read as", "true class")
+    colours = np.asarray(axes.images[0].get_array())
+    assert colours[3, 8] == colours.max() == 17
+    assert colours[5, 5] == 0  # the right answers would outshine the mistakes
 
 
 def test_weights_show_one_unit_in_one_image() -> None:

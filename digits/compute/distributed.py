@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -23,89 +23,65 @@ from digits.types import Array
 T = TypeVar("T")
 
 SIZE_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
-"""Where mpiexec tells a process how many it has started: Open MPI's, and that of MPICH and its
-kin."""
+"""Where mpiexec tells a process how many it has started: in Open MPI, and in MPICH and its kin."""
 
 FORWARDING = 0.2
 """Seconds in which mpiexec passes on what a process has written, before it is told to abort."""
 
 
-class Communicator(Protocol):
-    """What is used of an mpi4py communicator."""
-
-    def Get_rank(self) -> int: ...
-    def Get_size(self) -> int: ...
-    def bcast(self, obj: Any) -> Any: ...
-    def allgather(self, sendobj: Any) -> list[Any]: ...
-    def Allreduce(self, sendbuf: None, recvbuf: Array) -> None: ...
-    def Abort(self, errorcode: int) -> Any: ...
-
-
 class _GlobalBatch(NamedTuple):
-    """A batch that a group shares: its size, the rows of this process, and the fraction of it that
-    they are, which is the weight of their means.
-    """
+    """A batch that a group shares, as one process sees it."""
 
     size: int
-    rows: slice
-    weight: float
-    communicator: Communicator
+    rows: slice  # those of this process
+    weight: float  # the fraction of the batch that they are
+    communicator: Any
 
 
 _global_batch: ContextVar[_GlobalBatch | None] = ContextVar("_global_batch", default=None)
 
 
 class ProcessGroup:
-    """The processes of a run as one of them, number `rank` of `size`, sees them; without a
-    communicator, this process alone.
+    """The processes of a run, as number `rank` of `size` sees them over an mpi4py communicator;
+    without one, this process alone.
     """
 
-    def __init__(self, communicator: Communicator | None = None) -> None:
+    def __init__(self, communicator: Any = None) -> None:
         self.communicator = communicator
-        self.rank = communicator.Get_rank() if communicator else 0
-        self.size = communicator.Get_size() if communicator else 1
+        self.rank: int = communicator.Get_rank() if communicator else 0
+        self.size: int = communicator.Get_size() if communicator else 1
 
     def shard(self, n: int) -> slice:
-        """This process's shard of n rows; those of all are range(n), and their lengths differ by at
-        most one.
-        """
+        """This process's shard of n rows; the lengths of all shards differ by at most one."""
         return slice(n * self.rank // self.size, n * (self.rank + 1) // self.size)
 
     @contextmanager
     def sharded_batch(self, n: int) -> Iterator[slice]:
-        """Yields the rows of a batch of n samples that this process works on.  Inside,
-        `all_reduce_mean` and `global_batch` speak of the whole batch.
-
-        Where n is less than the number of processes, one whose shard is empty works on the first
-        row with a weight of 0: the others wait for it at every mean.
+        """Yields the rows of a batch of n samples that this process works on; inside,
+        `all_reduce_mean` and `global_batch` speak of the whole batch.  A process whose shard is
+        empty works on the first row with a weight of 0, as the others wait for it at every mean.
         """
-        if self.communicator is None:
-            yield slice(0, n)
-            return
         rows = self.shard(n)
         weight = (rows.stop - rows.start) / n
         rows = rows if weight else slice(0, 1)
-        before = _global_batch.set(_GlobalBatch(n, rows, weight, self.communicator))
+        batch = _GlobalBatch(n, rows, weight, self.communicator) if self.communicator else None
+        before = _global_batch.set(batch)
         try:
             yield rows
         finally:
             _global_batch.reset(before)
 
     def all_gather(self, rows: Array) -> Array:
-        """The rows of all processes, each having given those of its `shard`, in every process."""
-        if self.communicator is None:
-            return rows
-        return np.concatenate(self.communicator.allgather(rows))
+        """The rows of all shards, in every process."""
+        return np.concatenate(self.communicator.allgather(rows)) if self.communicator else rows
 
     def any(self, flag: bool) -> bool:
         """Whether the flag is set in any process, known to all."""
-        return flag if self.communicator is None else any(self.communicator.allgather(flag))
+        return any(self.communicator.allgather(flag)) if self.communicator else flag
 
     def broadcast(self, work: Callable[[], T]) -> T:
-        """What work() returns in process 0, in every process.  If it raises there, the others end
-        with SystemExit: process 0 says why.
-        """
-        if self.communicator is None:
+        """What work() returns in process 0; if it raises there, the others end with SystemExit."""
+        if not self.communicator:
             return work()
         result: list[T] = []
         try:
@@ -119,16 +95,12 @@ class ProcessGroup:
 
     def synchronize(self, network: Any, optimizer: Any, history: T) -> T:
         """Bring network and optimizer to the state of those of process 0; its history."""
-        if self.communicator is None:
+        if not self.communicator:
             return history
         params, buffers, rng, iterations, slots, history = self.broadcast(
             lambda: (
-                network.params.flat,
-                network.buffers.flat,
-                network.rng.bit_generator.state,
-                optimizer.iterations,
-                optimizer.slots,
-                history,
+                *(network.params.flat, network.buffers.flat, network.rng.bit_generator.state),
+                *(optimizer.iterations, optimizer.slots, history),
             )
         )
         network.params.flat[...], network.buffers.flat[...] = params, buffers
@@ -138,7 +110,7 @@ class ProcessGroup:
 
     def parallel(self, network: Any) -> Any:
         """The network, its batches sharded over the group if that has several processes."""
-        return network if self.communicator is None else DataParallel(network, self)
+        return DataParallel(network, self) if self.communicator else network
 
     def cores(self) -> int:
         """How many processors each process of this machine may keep busy, at least 1."""
@@ -150,18 +122,15 @@ class ProcessGroup:
         return max(1, len(set().union(*neighbors)) // len(neighbors))
 
     def abort(self, why: str, status: int) -> int:
-        """Say why on stderr, and end the run of all processes, who would wait for this one for
-        ever.  For a process alone, only the exit status to end with.
-        """
-        if self.communicator is not None:
+        """Say why on stderr and end the run of all processes; the status, for one alone."""
+        if self.communicator:
             why = f"{why} (rank {self.rank} of {self.size}, on {platform.node()})"
         if self.rank:
             time.sleep(1)  # if the same happened in all, rank 0 says so and ends the run meanwhile
-        if sys.stderr is not None:
-            with suppress(OSError):  # a closed pipe
-                sys.stderr.write(f"{why}\n")
-                sys.stderr.flush()
-        if self.communicator is not None:
+        with suppress(OSError):  # a closed pipe
+            sys.stderr.write(f"{why}\n")
+            sys.stderr.flush()
+        if self.communicator:
             time.sleep(FORWARDING)
             self.communicator.Abort(status)
         return status
@@ -172,9 +141,7 @@ SINGLE_PROCESS = ProcessGroup()
 
 
 class DataParallel:
-    """A network whose batches are sharded over a group: the loss, gradient and probabilities of the
-    whole batch, in every process.  For all else it is the network itself.
-    """
+    """A network whose batches are sharded over a group; for all else it is the network itself."""
 
     def __init__(self, network: Any, group: ProcessGroup) -> None:
         self.network, self.group = network, group
@@ -187,7 +154,7 @@ class DataParallel:
             return all_reduce_mean(np.array([loss])).item(), grads
 
     def predict(self, x: Array) -> Array:
-        """Probabilities for all rows, those of each shard computed by its process."""
+        """Probabilities for all rows."""
         return self.group.all_gather(self.network.predict(x[self.group.shard(len(x))]))
 
     def __getattr__(self, name: str) -> Any:
@@ -195,8 +162,7 @@ class DataParallel:
 
 
 def init() -> ProcessGroup:
-    """The group that mpiexec started, this process among them; or this process alone.  An error
-    that nothing catches ends the run of all.
+    """The group that mpiexec started, or this process alone; an uncaught error ends the run of all.
 
     Raises ConnectionError if mpi4py is missing, or does not find as many processes as were started.
     """
@@ -234,10 +200,8 @@ def init() -> ProcessGroup:
 
 
 def all_reduce_mean(x: Array) -> Array:
-    """Turn means over the rows of this process into means over the whole batch: changes x itself.
-
-    A mean over n rows is sum_r (n_r / n) mean_r, over the processes r and their n_r rows.  Every
-    process must call it, as often as the others and in the same order.
+    """Turn means x over the rows of this process, in place, into means over the whole batch:
+    sum_r (n_r / n) mean_r over the processes r and their n_r rows.  All must call it.
     """
     batch = _global_batch.get()
     if batch is not None:
@@ -247,9 +211,8 @@ def all_reduce_mean(x: Array) -> Array:
 
 
 def global_batch(x: Array) -> tuple[int, slice]:
-    """How many rows the whole batch has, and which of them x, the rows of this process, are.
-
-    Dropout draws its masks for all rows in every process, so they do not depend on the shards.
+    """How many rows the whole batch has, and which of them x are: dropout draws its masks for all
+    rows in every process, so they do not depend on the shards.
     """
     batch = _global_batch.get()
     return (len(x), slice(None)) if batch is None else (batch.size, batch.rows)

@@ -1,6 +1,4 @@
-"""The images that a network is trained on, chosen by and tested with, and the order in which an
-epoch goes through them: every training image once, in batches, shuffled by seed and epoch alone.
-"""
+"""The images to train on, to choose the best epoch by and to test with, and batches of them."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -21,10 +19,8 @@ Augment = Callable[[Array, np.random.Generator], Array]
 
 @dataclass(frozen=True)
 class Data:
-    """Three parts that share no image: x float (n, 784) in [0, 1], t class indices (n,).
-
-    Weights are fitted to the first part, choices are made on the second, the third is only
-    measured.  Without a second or third part its arrays are empty.
+    """Images to train on, to choose the best epoch by and to test with: x float (n, 784) in [0, 1],
+    t class indices (n,).  The second and third part may be empty.
 
     Raises ValueError if images and labels do not go together, or a pixel is not finite.
     """
@@ -65,10 +61,10 @@ class Batches(Protocol):
 
 @dataclass(frozen=True)
 class ShuffledBatches:
-    """All images x with their labels t, in an order that depends on seed and epoch alone.
+    """Every image once in an epoch, in an order that depends on seed and epoch alone.
 
-    The last batch of an epoch takes what is left.  `augment` changes each batch, with a random
-    generator that depends on seed, epoch and batch alone, in a thread that works ahead.
+    `augment` changes each batch, with a random generator that depends on seed, epoch and batch
+    alone, in a thread that works ahead.
     """
 
     x: Array

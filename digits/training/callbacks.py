@@ -1,7 +1,8 @@
-"""What happens around the steps of a training: each callback is one concern, told of the begin and
-end of the training, its epochs and its batches.  The loop itself (train_net.py) only takes steps.
+"""What happens around the steps of a training, one concern to a callback: measuring, stopping,
+showing progress.  The loop itself, in train_net.py, only takes steps.
 """
 
+import logging
 import math
 import signal
 import sys
@@ -24,6 +25,8 @@ from digits.training.batches import Data
 from digits.training.history import EpochRecord, History
 from digits.validation import positive_int
 from functions import accuracy, cross_entropy_error
+
+logger = logging.getLogger(__name__)
 
 SAMPLE = 10_000
 """Loss and accuracy on training images are measured on this many, as many as MNIST tests with."""
@@ -48,25 +51,21 @@ class Training:
     network: Any
     optimizer: Optimizer
     history: History
-    iterations: int
-    """Batches planned, those of a resumed history among them."""
-    batches: int
-    """Batches in an epoch."""
-    epoch: int = 0
-    """The current one, from 0."""
-    batch: int = 0
-    """The current one of this epoch, from 0."""
+    iterations: int  # batches planned, those of a resumed history among them
+    batches: int  # in an epoch
+    epoch: int = 0  # the current one, from 0
+    batch: int = 0  # the current one of this epoch, from 0
     stop: bool = False
 
 
 class Callback:
-    """Does nothing, at each of the moments that a subclass may use."""
+    """Does nothing at each of these moments; a subclass overrides some."""
 
     def on_train_begin(self, training: Training) -> None:
         """Before the first batch."""
 
     def on_epoch_begin(self, training: Training) -> None:
-        """Before an epoch, or before the rest of one that a resumed training goes on with."""
+        """Before an epoch, or the rest of one that a resumed training goes on with."""
 
     def on_batch_begin(self, training: Training) -> None:
         """Before a step."""
@@ -75,7 +74,7 @@ class Callback:
         """After a step, whose loss is the last of `training.history.losses`."""
 
     def on_epoch_end(self, training: Training) -> None:
-        """After an epoch, also one that the number of iterations, but no stop, cut short."""
+        """After an epoch, also one cut short by the number of iterations, but not by a stop."""
 
     def on_train_end(self, training: Training) -> None:
         """After the last batch, unless an exception ended the training."""
@@ -141,10 +140,30 @@ class RequireFiniteLoss(Callback):
 
     def _require(self, loss: float, training: Training) -> None:
         if not math.isfinite(loss):
+            at = f"epoch {training.epoch + 1}, batch {training.batch + 1} of {training.batches}"
             raise TrainingError(
-                f"the loss became {loss} in epoch {training.epoch + 1}, batch {training.batch + 1} "
-                f"of {training.batches}, at learning rate {self.learning_rate:g}: start again with "
-                "a lower learning rate"
+                f"the loss became {loss} in {at}, at learning rate {self.learning_rate:g}: start "
+                "again with a lower learning rate"
+            )
+
+
+class WarnIfUntrained(Callback):
+    """Say so, through logging, if the network is no better than chance or its loss has grown."""
+
+    def __init__(self, data: Data) -> None:
+        self.labels = data.t_train if data.t_train.ndim == 1 else np.argmax(data.t_train, axis=1)
+
+    def on_train_end(self, training: Training) -> None:
+        history = training.history
+        if history.best is None or history.best.iteration < max(100, training.batches):
+            return  # it is too early to tell
+        reached = history.best.train_accuracy
+        chance = float(np.bincount(self.labels).max() / len(self.labels))
+        if reached < min(1, 1.05 * chance) or history.epochs[-1].train_loss > history.losses[0]:
+            logger.warning(
+                "the network has not learned: accuracy %.3f, where chance is %.3f; loss %.3g, at "
+                "first %.3g: try another learning rate",
+                *(reached, chance, history.epochs[-1].train_loss, history.losses[0]),
             )
 
 
@@ -187,8 +206,8 @@ class RestoreBest(Callback):
 
 
 class CtrlC(Callback):
-    """Stop after the current batch at the first Ctrl-C, so that no update is torn in half; a second
-    one raises KeyboardInterrupt.  Outside the main thread, Ctrl-C is left alone.
+    """Stop after the current batch at the first Ctrl-C; a second one raises KeyboardInterrupt.
+    Outside the main thread, Ctrl-C is left alone.
     """
 
     def __init__(self, group: ProcessGroup = SINGLE_PROCESS) -> None:

@@ -14,6 +14,7 @@ from digits.nn.network import Network
 from digits.nn.optimizers import Optimizer
 from digits.training.callbacks import Callback, Training
 from digits.training.history import EpochRecord, History
+from digits.validation import check
 
 
 class Checkpoint(Callback):
@@ -88,12 +89,14 @@ def load_checkpoint(path: Path, network: Network, optimizer: Optimizer) -> Histo
         history = History(epochs=[_record(record) for record in header["epochs"]])
         history.best = None if header["best"] is None else _record(header["best"])
         history.seconds = _number(header["seconds"], float)
+        check((history.best is None) == (not history.epochs), "a best epoch", history.best)
         rng = np.random.default_rng()  # tries the state out, before the network's own is changed
         rng.bit_generator.state = header["noise"]
+        for name, array in arrays.items():
+            dtype = np.dtype(np.float64) if name == "losses" else network.params.dtype
+            check(array.dtype == dtype, f"{name} of dtype {dtype}", array.dtype)
     except (KeyError, OverflowError, TypeError, ValueError) as error:
-        raise StorageError(
-            f"{path} is not a whole checkpoint ({error}); start a new run"
-        ) from error
+        raise StorageError(f"{path} cannot be resumed ({error}); start a new run") from error
     expected = {"params": size, "best_params": size, "state": state_size, "best_state": state_size}
     expected |= {"losses": (iterations,)} | {f"slot_{name}": size for name in slots}
     check_arrays(path, arrays, expected)

@@ -1,6 +1,4 @@
-"""Prepare the next batches in a thread while the current one is trained on: augmenting images and
-training on them then take the time of the slower of the two, not of both.
-"""
+"""Prepare the next batches in a thread while the current one is trained on."""
 
 import contextlib
 import queue
@@ -14,7 +12,7 @@ T = TypeVar("T")
 
 
 class _End(NamedTuple):
-    """Follows the last item: nothing more comes, and why if that is an error."""
+    """Follows the last item, with the error that ended the items, if any."""
 
     error: BaseException | None
 

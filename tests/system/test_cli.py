@@ -24,7 +24,9 @@ from tiny_data import TEST, TRAIN
 import mnist_loader
 import predict_image
 import train_net
+from digits import __version__
 from digits import evaluate as evaluate_net
+from digits.__main__ import main as digits_main
 from digits.cli import ENDED_BY_A_CLOSED_PIPE, Nowhere, printable, say, warn
 from digits.data import synthetic_digits
 from digits.files.models import load_model
@@ -155,6 +157,45 @@ def test_answers_that_cannot_be_written_are_an_error(
         assert status == 1
         assert err.endswith(": [Errno 28] No space left on device\n")
         assert err.count("\n") == 1
+
+
+@pipes
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_without_standard_streams(closed: str, model: Path, data: Path, tmp_path: Path) -> None:
+    """As some service managers start programs: no file takes the place of a stream."""
+    train = ["--dataset", "synthetic", "--dataset-dir", data, "--validation", 100]
+    for words in (
+        command("train_net", *train, "--iterations", 1, "--out", tmp_path / "out"),
+        command("train_net", "--list"),
+        command("evaluate_net", model, "--dataset", "synthetic", "--dataset-dir", data),
+    ):
+        done = subprocess.run(
+            ["sh", "-c", f'exec "$@" {closed}', "sh", *words],
+            capture_output=True, check=False, timeout=120,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, b"")
+    assert load_model(tmp_path / "out" / "model.npz").metadata["recipe"] == "two-layer"
+
+
+def test_one_command_for_all_programs(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["digits"])
+    assert digits_main(["list"]) == 0
+    assert "lenet5-1998" in capsys.readouterr().out
+    for name in ("train", "evaluate", "read", "draw"):
+        with pytest.raises(SystemExit, match="0"):
+            digits_main([name, "--version"])
+        assert capsys.readouterr().out == f"digits {name} {__version__}\n"
+        with pytest.raises(SystemExit, match="2"):
+            digits_main([name, "--nonsense"])
+        assert capsys.readouterr().err.startswith(f"usage: digits {name} ")
+    for words, status in (([], 0), (["--help"], 0), (["--version"], 0), (["dance"], 2)):
+        with pytest.raises(SystemExit, match=str(status)):
+            digits_main(words)
+    told = capsys.readouterr()
+    assert "digits evaluate" in told.out
+    assert "train, evaluate, read, draw, list; received dance" in told.err
 
 
 class Closed(io.TextIOWrapper):

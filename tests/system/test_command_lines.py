@@ -588,6 +588,62 @@ def test_resume_with_an_option_that_contradicts_the_run(
     assert results(run.out) == before
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("iterations", 10**400),
+        ("best", None),
+        ("seconds", -1),
+        *(("run", {"batch_size": size}) for size in (0, 10**400, None, True)),
+        *(("run", {"learning_rate": rate}) for rate in (0, "fast")),
+        *(("run", {"iterations": steps}) for steps in (0, 10**400)),
+        *(("run", {"dtype": dtype}) for dtype in ("float64", 7)),
+        ("run", {"recipe": ["mlp"]}),
+        ("run", {"dataset": "letters"}),
+        ("run", {}),
+    ],
+)
+def test_a_checkpoint_that_was_edited_is_refused_in_a_line(
+    name: str, value: Any, run: Workshop
+) -> None:
+    run.train("--epochs", "1")
+    path = run.out / "checkpoint.npz"
+    header, arrays = load_arrays(path, "checkpoint")
+    header[name] = header["run"] | value if isinstance(value, dict) else value
+    if value == {}:
+        header["run"] = {}
+    for key in ("format", "kind", "version"):
+        del header[key]
+    save_arrays(path, "checkpoint", header, arrays)
+    outcome = run.resume("--epochs", "2")
+    assert outcome.status == 1
+    assert outcome.err.count("\n") == 1
+    assert "start a new run" in outcome.why
+
+
+def test_resume_with_seconds_of_zero_and_a_length_that_is_behind(
+    run: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.train("--epochs", "2")
+    outcome = run.resume("--iterations", "3")
+    assert outcome.status == 1
+    assert f"above the {2 * EPOCH} batches" in outcome.why
+    steps = list[int]()
+
+    def press() -> None:
+        steps.append(1)
+        if len(steps) == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    before_each_step(monkeypatch, press)
+    assert run.start("--epochs", "2").status == 130  # in the first epoch: there is no best one yet
+    for length in ("3", "2"):
+        outcome = run.resume("--iterations", length)
+        assert outcome.status == 1
+        assert "above the 3 batches" in outcome.why
+    assert run.resume("--iterations", "4").status == 0
+
+
 def test_out_that_is_a_file(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Known before anything is trained, not after an epoch."""
     run.out.write_text("mine")
@@ -645,6 +701,16 @@ def test_a_training_that_diverges(recipe: str, run: Workshop) -> None:
     assert re.search(
         r"epoch 1, batch \d of .* learning rate [23].*e\+38.*--learning-rate", outcome.why
     )
+
+
+def test_a_training_that_learns_nothing_says_so(
+    run: Workshop, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = ("--batch-size", "5", "--epochs", "1", "--quiet")
+    run.train(*words, "--recipe", "mlp")
+    assert not caplog.messages
+    run.train(*words, "--learning-rate", "1000")
+    assert "has not learned" in caplog.text
 
 
 def test_a_training_that_diverges_later_keeps_what_it_had(run: Workshop) -> None:
