@@ -1,15 +1,11 @@
 """Two convolutions, a wide dense layer and dropout, trained with Adam for a number of batches; then
-what the filters make of one image.  TensorFlow's tutorial "MNIST for experts".
+the feature maps of one image.  The network of TensorFlow's tutorial "MNIST for experts".
 """
 
 import numpy as np
 
-from digits import plots
-from digits.nn.convolution import Conv2D
-from digits.nn.layers import Dense, Dropout, Flatten, Reshape
-from digits.nn.optimizers import Adam
+from digits import Adam, Conv2D, Dense, Dropout, Flatten, Reshape, Sequential, plots
 from digits.nn.pooling import MaxPooling2D
-from digits.nn.sequential import Sequential
 from train_net import load_data, train
 
 

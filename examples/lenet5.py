@@ -1,18 +1,11 @@
-"""LeNet-5, the network that read cheques, after LeCun et al. 1998 with today's relu and softmax;
-then it reads a picture of five digits in a row.
+"""LeNet-5 (LeCun et al. 1998), with today's relu and softmax; then it reads a picture of five
+digits in a row.
 """
-
-import math
 
 import numpy as np
 
-from digits import plots
-from digits.nn.convolution import Conv2D
-from digits.nn.layers import Dense, Flatten, Reshape
-from digits.nn.optimizers import Adam
+from digits import Adam, Conv2D, Dense, Flatten, Reshape, Sequential, plots, read_digits
 from digits.nn.pooling import AveragePooling2D, ZeroPadding2D
-from digits.nn.sequential import Sequential
-from predict_image import read_digits
 from train_net import load_data, train
 
 
@@ -25,8 +18,7 @@ def main(epochs: int = 5, dataset: str = "mnist", validation: int = 5_000) -> No
     layers = [*padded, *first, *second, *dense]
     network = Sequential(layers, rng=np.random.default_rng(0))
 
-    batches = math.ceil(len(data.x_train) / 64)
-    train(network, data, Adam(0.001), batch_size=64, iterations=epochs * batches)
+    train(network, data, Adam(0.001), batch_size=64, epochs=epochs)
     network.save("runs/lenet5-example/model.npz")
     plots.save(plots.weights(network.params["W1"]), "runs/lenet5-example/filters.png")
     print(f"test accuracy {network.accuracy(data.x_test, data.t_test):.4f}")

@@ -1,16 +1,10 @@
 """A multilayer perceptron: look at the digits, build, train, look at the curves, predict.  The
-first network of the Keras tutorials (Géron, *Hands-On Machine Learning*, chapter 10).
+first network of A. Géron, *Hands-On Machine Learning*, chapter 10.
 """
-
-import math
 
 import numpy as np
 
-from digits import plots
-from digits.nn.layers import Dense, Normalization
-from digits.nn.optimizers import SGD
-from digits.nn.sequential import Sequential
-from train_net import load_data, train
+from digits import SGD, Dense, Normalization, Sequential, load_data, plots, train
 
 
 def main(epochs: int = 10, dataset: str = "mnist", validation: int = 5_000) -> None:
@@ -23,13 +17,12 @@ def main(epochs: int = 10, dataset: str = "mnist", validation: int = 5_000) -> N
     network = Sequential(layers, rng=np.random.default_rng(0))
     network.summary()
 
-    batches = math.ceil(len(data.x_train) / 32)
-    history = train(network, data, SGD(0.01), batch_size=32, iterations=epochs * batches)
+    history = train(network, data, SGD(0.01), batch_size=32, epochs=epochs)
     plots.save(plots.curves(history), "runs/mlp/curves.png")
     print(f"test accuracy {network.accuracy(data.x_test, data.t_test):.4f}")
 
-    print(f"the first three test images are   {data.t_test[:3]}")
-    print(f"and the network takes them for    {network.predict_classes(data.x_test[:3])}")
+    print(f"labels of the first three test images: {data.t_test[:3]}")
+    print(f"predictions of the network:            {network.predict_classes(data.x_test[:3])}")
 
 
 if __name__ == "__main__":

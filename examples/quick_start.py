@@ -1,15 +1,11 @@
-"""The shortest way from images to a trained network, with the training loop written out: what Keras
-does in `fit`.  TensorFlow's beginner tutorial, with Adam.
+"""From images to a trained network with the training loop written out: what `network.fit` does.
+The network of TensorFlow's beginner tutorial, with Adam.
 """
 
 import numpy as np
 from tqdm import tqdm
 
-from digits import plots
-from digits.nn.layers import Dense
-from digits.nn.optimizers import Adam
-from digits.nn.sequential import Sequential
-from mnist_loader import load_mnist
+from digits import Adam, Dense, Sequential, load_mnist, plots
 
 
 def main(epochs: int = 10, dataset: str = "mnist") -> None:
