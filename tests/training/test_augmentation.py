@@ -145,7 +145,7 @@ def test_elastic_field_is_smooth_and_as_strong_as_asked() -> None:
     ramp = np.arange(28, dtype=np.float32) / 27
     fields = []
     for image in (np.tile(ramp, (28, 1)), np.tile(ramp[:, None], (1, 28))):
-        images = np.tile(image.reshape(1, 784), (3000, 1))
+        images: Images = np.tile(image.reshape(1, 784), (3000, 1)).astype(np.float32)
         bent = Augmentation(elastic=1)(images, np.random.default_rng(0)) - images
         fields.append(27 * bent.reshape(-1, 28, 28)[:, 8:20, 8:20])
     for field in fields:
