@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, LifoQueue
-from threading import Condition
+from threading import Semaphore
 
 import numpy as np
 
@@ -29,29 +29,23 @@ class Slots:
     """At most `running` requests at a time; `waiting` more wait up to `patience` seconds."""
 
     def __init__(self, running: int, waiting: int, patience: float = 20.0) -> None:
-        self.running, self.waiting, self.patience = running, waiting, patience
-        self._free, self._queued, self._changed = running, 0, Condition()
+        self._running, self._all = Semaphore(running), Semaphore(running + waiting)
+        self.patience = patience
 
     @contextmanager
     def one(self) -> Iterator[None]:
         """Inside, one of the slots is taken.  Raises BusyError if none gets free in time."""
-        with self._changed:
-            if not self._free and self._queued >= self.waiting:
-                raise BusyError("too many requests at the same time; try again in a moment")
-            self._queued += 1
-            try:
-                free = self._changed.wait_for(lambda: self._free > 0, self.patience)
-            finally:
-                self._queued -= 1
-            if not free:
-                raise BusyError("other requests take too long; try again in a moment")
-            self._free -= 1
+        if not self._all.acquire(blocking=False):
+            raise BusyError("too many requests at the same time; try again in a moment")
         try:
-            yield
+            if not self._running.acquire(timeout=self.patience):
+                raise BusyError("other requests take too long; try again in a moment")
+            try:
+                yield
+            finally:
+                self._running.release()
         finally:
-            with self._changed:
-                self._free += 1
-                self._changed.notify()
+            self._all.release()
 
 
 class Model:

@@ -5,6 +5,7 @@ python -m pytest tests/system/test_page_in_browser.py --log-cli-level=INFO   tel
 
 import json
 import logging
+import os
 import re
 import statistics
 import subprocess
@@ -536,3 +537,26 @@ def test_the_server_is_gone(root: Path, tmp_path: Path) -> None:
             assert page.text("trouble") == ("The server does not answer. Is it still running?")
         finally:
             page.close()
+
+
+@pytest.mark.skipif("AXE_CORE" not in os.environ, reason="needs AXE_CORE, npm's axe.min.js")
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_accessibility(page: Page, theme: str) -> None:
+    """axe-core finds no violation of WCAG 2.2 AA in any tab, in both languages."""
+    page.choose("theme", theme)
+    page.draw(hand(7, np.random.default_rng(2), 200, 60, 200))
+    page.rows()
+    page.driver.find_element("css selector", "#layers li:nth-child(2) canvas").click()
+    page.run(Path(os.environ["AXE_CORE"]).read_text(encoding="utf-8") + ";window.axe = axe")
+    for _ in range(2):
+        for tab in ("layers", "reasons", "steps", "training", "teach"):
+            page.open_tab(tab)
+            page.wait_for("document.getElementById('reading').ariaBusy === 'false'")
+            time.sleep(0.5)
+            found = page.driver.execute_async_script(
+                "axe.run().then((result) => arguments[0](result.violations.map((violation) =>"
+                " violation.id + ': ' + violation.nodes[0].html)))"
+            )
+            assert found == [], tab
+        page.element("language").click()
+    page.run("localStorage.clear()")

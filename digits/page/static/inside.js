@@ -117,12 +117,15 @@ async function showUnit(wanted) {
   const side = $("unit-field").width / 28;
   Object.assign(context, { strokeStyle: color("--plus"), lineWidth: 2 * (window.devicePixelRatio || 1) });
   context.strokeRect(left * side + 1, top * side + 1, width * side - 2, height * side - 2);
-  $("unit-adds").replaceChildren(bars(answer.contributions.map((value, i) => [className(i), value, number(value, 2)])));
+  $("whole-map").disabled = layer.height * layer.width === 1;
+  const added = $("whole-map").checked ? answer.map_contributions : answer.contributions;
+  $("unit-adds").replaceChildren(bars(added.map((value, i) => [className(i), value, number(value, 2)])));
 }
 
 for (const name of ["layer", "map", "row", "column"])
   $(`unit-${name}`).addEventListener("change", () =>
     showUnit(Object.fromEntries(["layer", "map", "row", "column"].map((key) => [key, Number($(`unit-${key}`).value)]))));
+$("whole-map").addEventListener("change", () => showUnit(unit));
 $("all-layers").addEventListener("change", showLayers);
 
 // --- why? ----------------------------------------------------------------------------------------

@@ -111,9 +111,20 @@ $("train-use").addEventListener("click", () => {
 
 // --- showing -------------------------------------------------------------------------------------
 
+/** Hear of the training while the page is seen: a browser opens few connections at a time. */
 export function listen() {
-  const source = new EventSource("/training/events");
-  let latest = 0;
+  let source = null;
+  const listenWhileSeen = () => {
+    source?.close();
+    source = document.hidden ? null : listenTo(new EventSource("/training/events"));
+  };
+  document.addEventListener("visibilitychange", listenWhileSeen);
+  listenWhileSeen();
+}
+
+let latest = 0; // when the digits were read with the weights of then
+
+function listenTo(source) {
   source.addEventListener("message", (event) => {
     const before = state.state;
     state = JSON.parse(event.data);
@@ -126,6 +137,7 @@ export function listen() {
       read(); // with the weights of now
     }
   });
+  return source;
 }
 
 export function showTraining() {
@@ -166,7 +178,7 @@ function showNews() {
   $("none-misread").hidden = state.misread.length > 0;
   $("check").tBodies[0].replaceChildren(...state.check.map(({ name, analytic, numerical }) =>
     element("tr", {}, element("th", { scope: "row", textContent: name }),
-      ...[analytic, numerical].map((value) => element("td", { textContent: value.toExponential(7) })))));
+      ...[analytic, numerical].map((value) => element("td", { textContent: value.toExponential(5) })))));
 }
 
 /** Curves over the batches: [[[batch, value], ...], color], the axis of the values to the left. */
