@@ -94,6 +94,19 @@ def test_the_installed_library_reads_and_trains(python: Path, tmp_path: Path) ->
     assert run(python, script, folder=tmp_path).split() == ["1.0", "['1']"]
 
 
+def test_the_command_digits_reads_a_photograph_and_trains(
+    installed: Path, tmp_path: Path, data: Path
+) -> None:
+    program = installed / ("Scripts/digits" if os.name == "nt" else "bin/digits")
+    photo = ROOT / "docs" / "photo.jpg"
+    assert run(program, "read", photo, folder=tmp_path).startswith(f"{photo}: 31415926 ")
+    words = ("--dataset", "synthetic", "--dataset-dir", data, "--iterations", 3)
+    run(program, "train", *words, "--validation", 100, folder=tmp_path)
+    model = tmp_path / "runs" / "two-layer" / "model.npz"
+    told = run(program, "evaluate", model, "--dataset-dir", data, folder=tmp_path)
+    assert "accuracy" in told
+
+
 @pytest.mark.parametrize("program", ["train-net", "evaluate-net", "predict-image", "draw-digit"])
 def test_the_programs_start(program: str, installed: Path, tmp_path: Path) -> None:
     folder = installed / ("Scripts" if os.name == "nt" else "bin")
