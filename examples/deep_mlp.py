@@ -21,7 +21,8 @@ def main(epochs: int = 10, dataset: str = "mnist", validation: int = 5_000) -> N
 
     loaded = load_model("runs/deep-mlp/model.npz")
     result = evaluate(loaded, data.x_test, data.t_test)
-    print(result.table())
+    names = [str(digit) for digit in range(10)]
+    print(result.table(names))
     plots.save(plots.confusion(result.confusion), "runs/deep-mlp/confusion.png")
     mistakes = plots.mistakes(data.x_test, data.t_test, result.y)
     plots.save(mistakes, "runs/deep-mlp/mistakes.png")

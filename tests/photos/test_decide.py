@@ -16,7 +16,7 @@ def some_ink(pieces: int, rng: np.random.Generator) -> tuple[InkMap, list[Candid
     boxes = {piece: Box(10 * piece, 0, 8, 20) for piece in range(pieces)}
     components = [Component(boxes[piece], (piece,), 200.0) for piece in range(pieces)]
     page = InkMap(np.zeros((20, 10 * pieces), np.int32), np.zeros((1, 1)), components, [], boxes)
-    groups = [(piece,) for piece in range(pieces)]
+    groups: list[tuple[int, ...]] = [(piece,) for piece in range(pieces)]
     groups += [pair for pair in combinations(range(pieces), 2) if pair[1] - pair[0] < 3]
     groups += [(piece, piece + 1, piece + 2) for piece in range(pieces - 2)]
     candidates = [Candidate(group, page.box(group), 0.0, 200.0) for group in groups]

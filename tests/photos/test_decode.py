@@ -4,6 +4,7 @@ import errno
 import io
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -55,7 +56,7 @@ def test_every_format_shows_the_same_picture(suffix: str, tmp_path: Path) -> Non
     assert np.abs(picture.astype(int) - seven).mean() < (30 if suffix == ".gif" else 4)  # dithered
 
 
-MODES = {
+MODES: dict[str, Callable[[Array], Array]] = {
     "gray": lambda seven: seven,
     "color": lambda seven: np.dstack([seven] * 3),
     "transparent": lambda seven: np.dstack(

@@ -351,7 +351,7 @@ def test_a_training(page: Page) -> None:
     assert found
     logging.getLogger(__name__).info(f"trained to {found[1]} % in {seconds:.1f} s")
     assert int(found[1]) >= 93
-    assert page.element("keep").get_attribute("href").endswith("/training/model")
+    assert str(page.element("keep").get_attribute("href")).endswith("/training/model")
     page.element("train-use").click()
     page.draw(hand(7, np.random.default_rng(2), 200, 60, 200))
     assert page.rows() == ["7"]
