@@ -104,3 +104,27 @@ def in_order(outputs: list[KerasTensor], stop: list[KerasTensor]) -> list[KerasT
             waiting.append((tensor, True))
             waiting += [(source, False) for source in reversed(tensor.inputs)]
     return order
+
+
+def layers_by_depth(inputs: list[KerasTensor], outputs: list[KerasTensor]) -> list[Any]:
+    """The layers between, those that are furthest from the outputs first; of those equally far,
+    the one that is first met on the way back. Files of Keras count on this order.
+    """
+    order, given = in_order(outputs, inputs), set(map(id, inputs))
+    depths = {id(tensor): 0 for tensor in order}
+    for tensor in reversed(order):
+        for source in () if id(tensor) in given else tensor.inputs:
+            depths[id(source)] = max(depths[id(source)], depths[id(tensor)] + 1)
+    met: dict[Any, int] = {}
+    seen: set[int] = set()
+    waiting = outputs[::-1]
+    while waiting:
+        tensor = waiting.pop()
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            met.setdefault(tensor.layer, len(met))
+            waiting += () if id(tensor) in given else tensor.inputs[::-1]
+    far: dict[Any, int] = {}
+    for tensor in order:
+        far[tensor.layer] = max(far.get(tensor.layer, 0), depths[id(tensor)])
+    return sorted(far, key=lambda layer: (-far[layer], met.get(layer, -1)))

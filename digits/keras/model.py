@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from digits.keras import config
-from digits.keras.graph import KerasTensor, in_order
+from digits.keras.graph import KerasTensor, layers_by_depth
 from digits.keras.layer import Layer, Variable, sizes_of
 from digits.keras.layers.basic import Input, InputLayer
 from digits.keras.legacy import note, renamed
@@ -50,8 +50,7 @@ class Model(Trainer, Layer):
                     "layers on Input(shape=...)"
                 )
         self.inputs, self.outputs, self._network = inputs, outputs, None
-        tensors = in_order(outputs, inputs)
-        self._graph_layers = list(dict.fromkeys(tensor.layer for tensor in tensors))
+        self._graph_layers = layers_by_depth(inputs, outputs)
         names = [layer.name for layer in self._graph_layers]
         twice = {name for name in names if names.count(name) > 1}
         if twice:

@@ -117,7 +117,9 @@ def _compile_config(model: Model) -> dict[str, Any]:
         if isinstance(model.optimizer, Optimizer)
         else "sgd",
         "loss": loss if isinstance(loss, str) else model.loss.serialize() if model.loss else None,
+        "loss_weights": None,
         "metrics": [name for name in names if name],
+        "weighted_metrics": None,
     }
 
 
