@@ -35,7 +35,7 @@ def _selu(x: Array) -> Array:
 
 
 def _selu_grad(x: Array, dy: Array) -> Array:
-    return SELU_SCALE * functions.elu_grad(x, SELU_ALPHA) * dy
+    return SELU_SCALE * np.where(x > 0, 1, SELU_ALPHA * np.exp(np.minimum(x, 0))) * dy
 
 
 def _gelu(x: Array) -> Array:

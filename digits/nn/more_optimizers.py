@@ -36,8 +36,8 @@ class Adadelta(Optimizer):
         self.rho, self.epsilon = rho, epsilon
         self.slot_names = ("square", "square_delta")
 
-    def _step(self, p: Array, g: Array, rate: float, scratch: Array, *slots: Array) -> None:
-        s, d = slots
+    def _step(self, p: Array, g: Array, rate: float, slots: Slots, scratch: Array) -> None:
+        s, d = slots["square"], slots["square_delta"]
         s += (1 - self.rho) * (g * g - s)
         delta = -np.sqrt((d + self.epsilon) / (s + self.epsilon)) * g
         d += (1 - self.rho) * (delta * delta - d)
@@ -49,8 +49,8 @@ class Adamax(Adam):
     (Kingma and Ba 2015, section 7.1): u = max(beta_2 u, |g|).
     """
 
-    def _step(self, p: Array, g: Array, rate: float, scratch: Array, *slots: Array) -> None:
-        m, u = slots
+    def _step(self, p: Array, g: Array, rate: float, slots: Slots, scratch: Array) -> None:
+        m, u = slots["m"], slots["v"]
         m += (1 - self.beta_1) * (g - m)
         np.maximum(self.beta_2 * u, np.abs(g), out=u)
         p -= rate / (1 - self.beta_1**self.iterations) * m / (u + self.epsilon)
@@ -78,8 +78,8 @@ class Nadam(Adam):
         self._product = (t, product)
         return product
 
-    def _step(self, p: Array, g: Array, rate: float, scratch: Array, *slots: Array) -> None:
-        (m, v), t = slots, self.iterations
+    def _step(self, p: Array, g: Array, rate: float, slots: Slots, scratch: Array) -> None:
+        m, v, t = slots["m"], slots["v"], self.iterations
         m += (1 - self.beta_1) * (g - m)
         v += (1 - self.beta_2) * (g * g - v)
         product = self._product_of_mu(t)
@@ -116,8 +116,8 @@ class Ftrl(Optimizer):
         slots["accumulator"][...] = self.initial_accumulator_value
         return slots
 
-    def _step(self, p: Array, g: Array, rate: float, scratch: Array, *slots: Array) -> None:
-        accumulator, linear = slots
+    def _step(self, p: Array, g: Array, rate: float, slots: Slots, scratch: Array) -> None:
+        accumulator, linear = slots["accumulator"], slots["linear"]
         before = accumulator**-self.learning_rate_power
         accumulator += g * g
         after = accumulator**-self.learning_rate_power

@@ -48,7 +48,7 @@ def network(k: Any, last: str | None) -> Any:
     )
 
 
-COMBINATIONS = {
+COMBINATIONS: dict[str, Any] = {
     "sgd": (lambda k: k.optimizers.SGD(0.05), "categorical_crossentropy", "softmax"),
     "nesterov": (
         lambda k: k.optimizers.SGD(0.02, momentum=0.9, nesterov=True),

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from digits.keras.serialization import Configured, from_table
-from digits.nn import optimizers as nn
+from digits.nn import schedules as nn
 
 
 class LearningRateSchedule(Configured):
