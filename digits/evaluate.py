@@ -53,10 +53,11 @@ class Evaluation:
         read, images = self.confusion.sum(axis=0), self.confusion.sum(axis=1)
         return _ratio(2 * self.confusion.diagonal(), read + images)
 
-    def table(self, names: Sequence[str]) -> str:
+    def table(self, names: Sequence[str] | None = None) -> str:
         """Precision, recall, F1 and number of images: a line for each class, one for the mean of
         those that have images.
         """
+        names = names or plots.class_names("", len(self.confusion))
         images = self.confusion.sum(axis=1)
         figures = np.stack([self.precision(), self.recall(), self.f1()], axis=1)
         known = [column[(images > 0) & ~np.isnan(column)] for column in figures.T]

@@ -176,7 +176,7 @@ def _grid(
         if i < len(x):
             options = {"cmap": "gray_r", "vmin": 0, "vmax": 1, **image_options}
             axes.imshow(_as_image(x[i]), **options)
-            axes.set_title(captions[i], fontsize=7, y=-0.06, va="top")
+            axes.set_title(captions[i], fontsize=7, y=-0.03, pad=0, va="top")
     return figure
 
 
