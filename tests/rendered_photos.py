@@ -101,9 +101,9 @@ def _write(rng: np.random.Generator, rows: list[str], size: float) -> tuple[list
     return paths, np.array([right, top])
 
 
-def _turn(paths: list[Array], angle: float, centre: Array) -> list[Array]:
+def _turn(paths: list[Array], angle: float, center: Array) -> list[Array]:
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    return [(path - centre) @ turn.T + centre for path in paths]
+    return [(path - center) @ turn.T + center for path in paths]
 
 
 def _draw(paths: list[Array], corner: Array, pen: float, shape: tuple[int, int]) -> Array:

@@ -502,8 +502,8 @@ def test_numerical_gradient_of_known_functions(rng: np.random.Generator) -> None
     np.testing.assert_allclose(quadratic, (A + A.T) @ x / 2 + b, rtol=1e-9, atol=1e-9)
 
     x = rng.normal(size=(2, 3, 4))
-    waves = F.numerical_gradient(lambda x: float(np.sum(np.sin(3 * x))), x)
-    np.testing.assert_allclose(waves, 3 * np.cos(3 * x), rtol=0, atol=27 * 1e-8 / 6 + 1e-10)
+    gradient = F.numerical_gradient(lambda x: float(np.sum(np.sin(3 * x))), x)
+    np.testing.assert_allclose(gradient, 3 * np.cos(3 * x), rtol=0, atol=27 * 1e-8 / 6 + 1e-10)
 
     x = np.array(0.7)  # a number is an array too
     assert F.numerical_gradient(lambda x: float(x**3), x) == pytest.approx(3 * 0.49, abs=2e-8)
@@ -513,16 +513,16 @@ def test_numerical_gradient_has_the_error_of_central_differences() -> None:
     # (f(x + h) - f(x - h)) / 2h of x^3 is 3 x^2 + h^2: one-sided differences would be off by 3 x h.
     x = np.array([2.0])
     for h in (1e-1, 1e-2, 1e-3):
-        slope = F.numerical_gradient(lambda x: float(x[0] ** 3), x, h=h).item()
-        assert slope - 12 == pytest.approx(h**2, rel=1e-4)
+        derivative = F.numerical_gradient(lambda x: float(x[0] ** 3), x, h=h).item()
+        assert derivative - 12 == pytest.approx(h**2, rel=1e-4)
 
 
 def test_numerical_gradient_of_a_view_nudges_the_view(rng: np.random.Generator) -> None:
     whole = rng.normal(size=(6, 8))
     before = whole.copy()
     part = whole[::2, 1::3].T
-    slopes = F.numerical_gradient(lambda _: float(np.sum(whole**2)), part)
-    np.testing.assert_allclose(slopes, 2 * part, rtol=1e-8)
+    gradient = F.numerical_gradient(lambda _: float(np.sum(whole**2)), part)
+    np.testing.assert_allclose(gradient, 2 * part, rtol=1e-8)
     np.testing.assert_array_equal(whole, before)
 
 
@@ -586,16 +586,16 @@ def along(*direction: float) -> Any:
 
 
 def test_error_is_a_share_of_the_largest_slope() -> None:
-    # Along (0, 1), slope 2 was claimed, 0 is there; the other way round; 2 for 1.
-    for slope, claimed, error in [(0.0, 2.0, 1), (2.0, 0.0, 1), (1.0, 2.0, 1 / 2)]:
-        f = partial(np.dot, np.array([0.0, slope]))
-        found = F.directional_error(f, np.ones(2), np.array([0.0, claimed]), rng=along(0, 1))
+    # Along (0, 1): analytic 2, numerical 0; the other way round; 2 for 1.
+    for derivative, analytic, error in [(0.0, 2.0, 1), (2.0, 0.0, 1), (1.0, 2.0, 1 / 2)]:
+        f = partial(np.dot, np.array([0.0, derivative]))
+        found = F.directional_error(f, np.ones(2), np.array([0.0, analytic]), rng=along(0, 1))
         assert found == pytest.approx(error)
 
 
-def test_error_of_a_slope_that_happens_to_be_small_is_a_share_of_the_typical_one() -> None:
-    # The gradient is (1, 0.001): its typical slope is 1 / sqrt(2), and along (0, 1) the claim is
-    # wrong by 0.001.
+def test_error_of_a_small_derivative_is_relative_to_the_typical_one() -> None:
+    # The gradient is (1, 0.001): its typical derivative is 1 / sqrt(2); along (0, 1) the analytic
+    # one is wrong by 0.001.
     found = F.directional_error(
         lambda x: x[0] + 0.001 * x[1], np.ones(2), np.array([1.0, 0]), rng=along(0, 1)
     )

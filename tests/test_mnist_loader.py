@@ -867,7 +867,7 @@ def test_the_real_data(dataset: str) -> None:
     }
     assert np.bincount(labels).tolist() == counts[dataset]
     assert len(test_labels) == 10_000
-    # The mean and deviation that everybody standardises with.
+    # The mean and deviation that everybody standardizes with.
     mean, deviation = {"mnist": (0.1307, 0.3081), "fashion": (0.2860, 0.3530)}[dataset]
     assert images.mean() / 255 == pytest.approx(mean, abs=1e-4)
     assert images.std() / 255 == pytest.approx(deviation, abs=1e-4)

@@ -48,9 +48,9 @@ every_precision = pytest.mark.parametrize(
 every_training = pytest.mark.parametrize("training", [False, True], ids=["inference", "training"])
 
 
-def tensor(array: ArrayLike, *, slope: bool = False) -> Tensor:
-    """The same numbers in PyTorch; with `slope`, their gradient will be wanted."""
-    return torch.tensor(np.array(array, order="C")).requires_grad_(slope)
+def tensor(array: ArrayLike, *, requires_grad: bool = False) -> Tensor:
+    """The same numbers in PyTorch; with `requires_grad`, for a gradient."""
+    return torch.tensor(np.array(array, order="C")).requires_grad_(requires_grad)
 
 
 def agree(ours: Array, theirs: Tensor, tolerance: float, what: str) -> None:
@@ -130,7 +130,7 @@ def pooled(layer: MaxPooling2D, x: Tensor) -> Tensor:
     return torch.nn.functional.max_pool2d(x, layer.kernel, layer.strides).permute(0, 2, 3, 1)
 
 
-def standardised(layer: Normalization, x: Tensor) -> Tensor:
+def standardized(layer: Normalization, x: Tensor) -> Tensor:
     mean, variance = (torch.tensor(numbers).to(x.dtype) for numbers in (layer.mean, layer.variance))
     return (x - mean) / torch.sqrt(variance)
 
@@ -152,7 +152,7 @@ IN_TORCH: dict[type[Layer], Callable[[Any, Weights, Tensor, bool], Tensor]] = {
     Flatten: lambda layer, w, x, _: torch.flatten(x, 1),
     Reshape: lambda layer, w, x, _: x.reshape(len(x), *layer.output_shape),
     Rescaling: lambda layer, w, x, _: layer.scale * x + layer.offset,
-    Normalization: lambda layer, w, x, _: standardised(layer, x),
+    Normalization: lambda layer, w, x, _: standardized(layer, x),
     Dropout: lambda layer, w, x, training: torch.nn.functional.dropout(x, layer.rate, training),
     BatchNormalization: normalized,
     Conv2D: lambda layer, w, x, _: convolved(layer, w, x),
@@ -181,8 +181,8 @@ def test_layers(
     if isinstance(layer, Dropout) and training:
         layer = Dropout(0)  # PyTorch draws other noise
     layer, x = ready(layer, shape, dtype), noise(4, shape, dtype)
-    theirs = {name: tensor(array, slope=True) for name, array in layer.weights.items()}
-    x_theirs = tensor(x, slope=True)
+    theirs = {name: tensor(array, requires_grad=True) for name, array in layer.weights.items()}
+    x_theirs = tensor(x, requires_grad=True)
     y_theirs = IN_TORCH[type(layer)](layer, theirs, x_theirs, training)
 
     y = layer.forward(x, training)
@@ -255,7 +255,7 @@ def test_recipes(name: str, loss: str, dtype: DTypeLike, tolerance: float) -> No
         assert isinstance(network, Sequential)
         network.output = make_output(loss, 0.0, network.layers)
     x, t = digits(6, dtype)
-    theirs = {name: tensor(array, slope=True) for name, array in network.params.items()}
+    theirs = {name: tensor(array, requires_grad=True) for name, array in network.params.items()}
     scores = scores_in_torch(network, theirs, tensor(x), training=False)
     y_theirs = torch.softmax(scores, dim=1)
     smoothing = getattr(network, "label_smoothing", 0.0)  # TwoLayerNet has none
@@ -295,7 +295,7 @@ def test_a_network_with_batch_normalization_in_training(dtype: DTypeLike, tolera
         dtype=dtype,
     )
     x, t = digits(16, dtype)
-    theirs = {name: tensor(array, slope=True) for name, array in network.params.items()}
+    theirs = {name: tensor(array, requires_grad=True) for name, array in network.params.items()}
     scores = scores_in_torch(network, theirs, tensor(x), training=True)
     loss_theirs = torch.nn.functional.cross_entropy(scores, torch.tensor(t))
     loss_theirs.backward()
@@ -353,7 +353,7 @@ def test_optimizers(
     rng, optimizer = np.random.default_rng(0), copy.deepcopy(optimizer)
     params = Parameters({"W1": (7, 5), "b1": (5,)}, dtype)
     params.flat[...] = rng.standard_normal(params.flat.size)
-    theirs = {name: tensor(array, slope=True) for name, array in params.items()}
+    theirs = {name: tensor(array, requires_grad=True) for name, array in params.items()}
     optimizer_theirs = getattr(torch.optim, name)(theirs.values(), **options)
     for _ in range(20):
         grads = params.zeros_like()
@@ -369,7 +369,7 @@ def test_optimizers(
 def test_epsilon_of_adam_stands_where_keras_has_it() -> None:
     # Ours is the paper's "epsilon hat": with one step it equals PyTorch's times sqrt(1 - beta_2).
     params = Parameters({"W1": (3,)}, np.float64)
-    theirs = tensor(params["W1"], slope=True)
+    theirs = tensor(params["W1"], requires_grad=True)
     grads = params.zeros_like()
     grads["W1"] = theirs.grad = tensor([1e-7, -3e-7, 1e-6])
     epsilon = 1e-7

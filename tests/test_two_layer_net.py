@@ -1,4 +1,4 @@
-"""The network with every formula written out: its gradient against slopes measured by hand, and a
+"""The network with every formula written out: its gradient against central differences, and a
 gradient with a mistake in it against the check that should notice.
 """
 
@@ -104,9 +104,9 @@ def test_gradients_agree_in_the_full_network_at_sampled_weights(rng: np.random.G
         network.params.flat += nudge
         above = network.loss(x, t)
         network.params.flat -= 2 * nudge
-        slope = (above - network.loss(x, t)) / 2e-4
+        numerical = (above - network.loss(x, t)) / 2e-4
         network.params.flat += nudge
-        assert grads[i] == pytest.approx(slope, rel=1e-6, abs=1e-10)
+        assert grads[i] == pytest.approx(numerical, rel=1e-6, abs=1e-10)
 
 
 def test_both_label_forms_give_the_same_bits(

@@ -110,7 +110,7 @@ def parts(n: int, x: Array, t: Array, rng: np.random.Generator) -> list[Array]:
 
 
 def pairs(n: int, x: Array, t: Array, rng: np.random.Generator) -> list[Array]:
-    """Two digits that touch or nearly do, or a digit with a part of its neighbour; `n` of them, if
+    """Two digits that touch or nearly do, or a digit with a part of its neighbor; `n` of them, if
     there are digits.
     """
     # A 1 beside a digit soon looks like another digit: fewer of them.

@@ -257,8 +257,8 @@ def _add_flaws(images: Images, share: float, rng: np.random.Generator) -> Images
     for high, wide, ink in ((height, breadth, True), (gap, gap, False), (speck, speck, True)):
         struck = rng.random(n, dtype=np.float32) < share
         where = _rectangles(high, wide, rng) & struck[:, None, None]
-        grey = np.float32(0.3) + _up_to(0.7, n, rng)[:, None, None] if ink else np.float32(0)
-        flawed = np.where(where, np.maximum(flawed, grey) if ink else grey, flawed)
+        gray = np.float32(0.3) + _up_to(0.7, n, rng)[:, None, None] if ink else np.float32(0)
+        flawed = np.where(where, np.maximum(flawed, gray) if ink else gray, flawed)
     return flawed
 
 

@@ -47,8 +47,8 @@ def forward(layer: Layer, rows: ArrayLike, **weights: ArrayLike) -> Array:
     return layer.forward(x)[0, :, :, 0]
 
 
-def backward(layer: Layer, slopes: ArrayLike) -> Array:
-    dx = layer.backward(image(slopes))
+def backward(layer: Layer, dy: ArrayLike) -> Array:
+    dx = layer.backward(image(dy))
     assert dx is not None
     return dx[0, :, :, 0]
 

@@ -157,7 +157,7 @@ def frozen(layer: Layer) -> Callable[[Array, bool], Array]:
     return forward
 
 
-def slope(layer: Layer, dy: ArrayLike) -> Array:
+def dx_of(layer: Layer, dy: ArrayLike) -> Array:
     """dx of a layer that was not told to leave it out."""
     dx = layer.backward(np.asarray(dy))
     assert dx is not None
@@ -165,7 +165,7 @@ def slope(layer: Layer, dy: ArrayLike) -> Array:
 
 
 def relative_error(measured: Array, claimed: Array) -> float:
-    """The largest difference, in parts of the largest slope."""
+    """The largest difference, in parts of the largest gradient."""
     assert measured.shape == claimed.shape
     if measured.size == 0:
         return 0.0
@@ -191,7 +191,7 @@ def test_gradients_of_a_layer_alone(layer: Layer, shape: Shape, training: bool, 
         return float(np.sum(w * forward(x, training)))
 
     loss(x)
-    dx = slope(layer, w)
+    dx = dx_of(layer, w)
     claimed = {name: grad.copy() for name, grad in layer.grads.items()}
     assert relative_error(numerical_gradient(loss, x, h=1e-5), dx) < 1e-6, "dx"
     for name, array in layer.weights.items():
@@ -242,7 +242,7 @@ def test_gradients_replace_those_of_the_last_batch(
         forward = frozen(one)
         for n in batches:
             forward(noise(n, shape, seed=n), training)
-            dx = slope(one, noise(n, one.output_shape, seed=10 + n))
+            dx = dx_of(one, noise(n, one.output_shape, seed=10 + n))
         return [dx, *one.grads.values()]
 
     for replaced, alone in zip(after(4, 2), after(2), strict=True):
@@ -270,7 +270,7 @@ def test_the_first_layer_is_spared_the_slope_by_the_pixels(layer: Layer, shape: 
 def test_one_type_throughout(layer: Layer, shape: Shape, training: bool, dtype: DTypeLike) -> None:
     layer = ready(layer, shape, dtype)
     y = layer.forward(noise(5, shape, dtype), training)
-    dx = slope(layer, noise(5, layer.output_shape, dtype))
+    dx = dx_of(layer, noise(5, layer.output_shape, dtype))
     assert y.dtype == dx.dtype == dtype
     arrays = (*layer.weights.values(), *layer.grads.values(), *layer.buffers.values())
     assert all(array.dtype == dtype for array in arrays)
@@ -303,7 +303,7 @@ def test_order_in_memory_does_not_matter(layer: Layer, shape: Shape, training: b
     def outcome(order: Any) -> list[Array]:
         one, x = ready(layer, shape), noise(4, shape)
         y = one.forward(np.asarray(x, order=order), training)
-        dx = slope(one, np.asarray(noise(4, one.output_shape), order=order))
+        dx = dx_of(one, np.asarray(noise(4, one.output_shape), order=order))
         return [y, dx, *one.grads.values(), *one.buffers.values()]
 
     for in_rows, in_columns in zip(outcome("C"), outcome("F"), strict=True):
@@ -323,7 +323,7 @@ def test_shapes_are_those_that_build_told(
     assert layer.input_shape == shape
     y = layer.forward(noise(n, shape), training)
     assert y.shape == (n, *layer.output_shape)
-    dx = slope(layer, noise(n, layer.output_shape))
+    dx = dx_of(layer, noise(n, layer.output_shape))
     assert dx.shape == (n, *shape)
 
 
@@ -402,7 +402,7 @@ def test_dense_by_hand() -> None:
     layer = given(Dense(2), (3,), W=[[1, 2], [3, 4], [5, 6]], b=[10, 20])
     x = np.array([[1.0, 0, 2], [0, -1, 1]])
     np.testing.assert_array_equal(layer.forward(x), [[21, 34], [12, 22]])
-    dx = slope(layer, np.array([[1.0, 0], [1, 1]]))
+    dx = dx_of(layer, np.array([[1.0, 0], [1, 1]]))
     np.testing.assert_array_equal(dx, [[1, 3, 5], [3, 7, 11]])
     np.testing.assert_array_equal(layer.grads["W"], [[1, 0], [-1, -1], [3, 1]])
     np.testing.assert_array_equal(layer.grads["b"], [2, 1])
@@ -413,7 +413,7 @@ def test_maxout_by_hand() -> None:
     layer = given(Maxout(2, pieces=2), (1,), W=[[1, -1, 2, 0]], b=[0, 0, 0, 1])
     x = np.array([[3.0], [-2], [0.25]])
     np.testing.assert_array_equal(layer.forward(x), [[3, 6], [2, 1], [0.25, 1]])
-    dx = slope(layer, np.array([[1.0, 10], [1, 10], [1, 10]]))
+    dx = dx_of(layer, np.array([[1.0, 10], [1, 10], [1, 10]]))
     np.testing.assert_array_equal(dx, [[21], [-1], [1]])
     np.testing.assert_array_equal(layer.grads["W"], [[3.25, -2, 30, -17.5]])
     np.testing.assert_array_equal(layer.grads["b"], [2, 1, 10, 20])
@@ -465,14 +465,14 @@ def test_activations_and_their_slopes_are_those_of_functions(name: str) -> None:
     dy = noise(1, (41,))
     dx = numerical_gradient(lambda x: float(np.sum(dy * getattr(functions, name)(x))), x + 0.05)
     layer.forward(x + 0.05)
-    np.testing.assert_allclose(slope(layer, dy), dx, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(dx_of(layer, dy), dx, rtol=1e-6, atol=1e-8)
 
 
 def test_softmax_is_that_of_functions() -> None:
     layer, x, dy = ready(Activation("softmax"), (3, 4)), noise(2, (3, 4)), noise(2, (3, 4), seed=3)
     np.testing.assert_array_equal(layer.forward(x), functions.softmax(x))
     dx = numerical_gradient(lambda x: float(np.sum(dy * functions.softmax(x))), x)
-    np.testing.assert_allclose(slope(layer, dy), dx, atol=1e-8)
+    np.testing.assert_allclose(dx_of(layer, dy), dx, atol=1e-8)
 
 
 def test_activation_by_name_function_or_object() -> None:
@@ -501,7 +501,7 @@ def test_a_function_of_the_users_own_is_never_replaced() -> None:
 def check_gradient_of(layer: Layer) -> None:
     x, w = noise(5, layer.input_shape), noise(5, layer.output_shape, seed=2)
     assert (layer.forward(x) <= 0).all()
-    dx = slope(layer, w).copy()
+    dx = dx_of(layer, w).copy()
     measured = numerical_gradient(lambda x: float(np.sum(w * layer.forward(x))), x, h=1e-5)
     assert relative_error(measured, dx) < 1e-6
 
@@ -542,13 +542,13 @@ def test_rescaling_and_normalization_by_hand() -> None:
     x = np.array([[0.0, 0.5, 1]])
     layer = ready(Rescaling(1.275, offset=-0.1), (3,))
     np.testing.assert_allclose(layer.forward(x), [[-0.1, 0.5375, 1.175]], rtol=1e-15)
-    np.testing.assert_array_equal(slope(layer, x), 1.275 * x)
+    np.testing.assert_array_equal(dx_of(layer, x), 1.275 * x)
     for nothing in (Rescaling(1), Normalization()):
         np.testing.assert_array_equal(ready(nothing, (3,)).forward(x), x)
 
     layer = ready(Normalization([0, 0.5, 3], [4, 0.25, 1]), (3,))
     np.testing.assert_allclose(layer.forward(x), [[0, 0, -2]])
-    np.testing.assert_allclose(slope(layer, np.ones((1, 3))), [[0.5, 2, 1]])
+    np.testing.assert_allclose(dx_of(layer, np.ones((1, 3))), [[0.5, 2, 1]])
 
 
 @pytest.mark.parametrize(("mean", "shape"), [(5, (1,)), (4, (3,)), ((2, 3), (3,))])
@@ -572,7 +572,7 @@ def test_dropout_keeps_its_share_and_the_sum() -> None:
     assert 600 < np.count_nonzero(y[0]) < 800
     assert not np.array_equal(y[0], y[1])
 
-    np.testing.assert_array_equal(slope(layer, x), y)
+    np.testing.assert_array_equal(dx_of(layer, x), y)
     assert not np.array_equal(layer.forward(x, training=True), y), "new coins for every batch"
 
 
@@ -583,7 +583,7 @@ def test_dropout_is_awake_in_training_only() -> None:
     drawn = layer.rng.bit_generator.state
     assert drawn != before
     np.testing.assert_array_equal(layer.forward(x), x)
-    np.testing.assert_array_equal(slope(layer, x), x)  # the mask of before is forgotten
+    np.testing.assert_array_equal(dx_of(layer, x), x)  # the mask of before is forgotten
     assert layer.rng.bit_generator.state == drawn
 
 

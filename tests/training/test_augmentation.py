@@ -120,8 +120,8 @@ def test_shear_leans_upright_bars() -> None:
     bar = np.zeros((1, 28, 28), dtype=np.float32)
     bar[:, 4:24, 13:15] = 1
     leaning = Augmentation(shear=0.3)(bar.reshape(1, 784), Extreme(1)).reshape(28, 28)
-    centre = (leaning * np.arange(28)).sum(axis=1)[5:23] / leaning.sum(axis=1)[5:23]
-    assert np.diff(centre) == pytest.approx(-0.3, abs=0.1)
+    center = (leaning * np.arange(28)).sum(axis=1)[5:23] / leaning.sum(axis=1)[5:23]
+    assert np.diff(center) == pytest.approx(-0.3, abs=0.1)
     assert leaning[5:23].sum(axis=1) == pytest.approx(2, abs=0.05)
 
 
@@ -180,8 +180,8 @@ def test_blur_spreads_a_point_as_a_gaussian_does(deviation: float) -> None:
 
 
 def test_noise_is_as_strong_as_asked() -> None:
-    grey = np.full((200, 784), 0.5, dtype=np.float32)
-    noisy = Augmentation(noise=0.1)(grey, Extreme(1))
+    gray = np.full((200, 784), 0.5, dtype=np.float32)
+    noisy = Augmentation(noise=0.1)(gray, Extreme(1))
     assert noisy.std() == pytest.approx(0.1, rel=0.02)
     assert noisy.mean() == pytest.approx(0.5, abs=0.002)
 
