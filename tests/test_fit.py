@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from tiny_data import digits, small_with_dropout
 
+from digits.nn.layers import Dense
 from digits.nn.optimizers import SGD, Adam
 from digits.nn.sequential import Sequential
 from digits.training.callbacks import Callback, Training
@@ -53,6 +54,21 @@ def test_fit_takes_the_steps_of_the_training_loop() -> None:
         seed = int(other.rng.integers(2**63))
         same = train(other, DATA, SGD(0.1), epochs=2, batch_size=32, seed=seed, verbose=0)
         assert history.losses == same.losses
+
+
+def test_fit_of_two_classes_and_of_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    """One sigmoid output, and a regression, which has no accuracy."""
+    binary = Sequential([Dense(1, activation="sigmoid")], rng=np.random.default_rng(0))
+    history = binary.fit(X, T % 2, epochs=30, batch_size=10, optimizer=Adam(0.01), verbose=0)
+    assert history.history["accuracy"][-1] == binary.accuracy(X, T % 2) > 0.8
+    numbers = Sequential([Dense(2)], loss="mean_squared_error", rng=np.random.default_rng(0))
+    targets = np.stack([T / 10, 1 - T / 10], axis=1).astype(np.float32)
+    history = numbers.fit(X, targets, epochs=20, validation_split=0.1, verbose=2)
+    assert history.history["loss"][-1] == pytest.approx(numbers.loss(X[:108], targets[:108]))
+    assert history.history["val_loss"][-1] < history.history["val_loss"][0]
+    assert "accuracy" not in history.history
+    assert numbers.evaluate(X, targets).accuracy is None
+    assert "accuracy" not in capsys.readouterr().out
 
 
 def test_the_validation_split_is_the_end_of_the_data(network: Network) -> None:

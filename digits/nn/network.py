@@ -36,7 +36,7 @@ class Score(NamedTuple):
     """What `evaluate` returns."""
 
     loss: float
-    accuracy: float
+    accuracy: float | None  # None where the targets are no classes
 
 
 class Network(Protocol):
@@ -146,7 +146,11 @@ class NetworkMixin:
 
     def evaluate(self, x: ArrayLike, t: ArrayLike) -> Score:
         """Loss and accuracy on images and their labels."""
-        return Score(self.loss(x, t), self.accuracy(x, t))
+        loss = self.loss(x, t)
+        try:
+            return Score(loss, self.accuracy(x, t))
+        except ValueError:
+            return Score(loss, None)
 
     # --- weights ------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from digits.nn.optimizers import Optimizer
 from digits.nn.parameters import Parameters
 from digits.training.batches import Data
 from digits.training.history import EpochRecord, History
+from digits.types import Array
 from digits.validation import positive_int
 from functions import accuracy, cross_entropy_error
 
@@ -105,13 +106,23 @@ class Measure(Callback):
             figures: dict[str, Any] = {}
             for part, (x, t) in self.data.parts().items():
                 if len(x):
-                    measured = slice(SAMPLE if part == "train" else None)
-                    y = network.predict(x[measured])
-                    figures[f"{part}_loss"] = cross_entropy_error(y, t[measured])
-                    figures[f"{part}_accuracy"] = accuracy(y, t[measured])
+                    some = slice(SAMPLE if part == "train" else None)
+                    loss, correct = loss_and_accuracy(network, x[some], t[some])
+                    figures |= {f"{part}_loss": loss, f"{part}_accuracy": correct}
             rate = training.optimizer.current_learning_rate()
             record = EpochRecord(training.epoch + 1, len(history.losses), rate, **figures)
             history.add(record, network.params.flat, network.buffers.flat)
+
+
+def loss_and_accuracy(network: Any, x: Array, t: Array) -> tuple[float, float | None]:
+    """Of a network on images and targets; the accuracy is None where targets are no classes."""
+    y = network.predict(x)
+    if getattr(network, "loss_name", "cross_entropy") == "cross_entropy" and y.shape[-1] > 1:
+        return cross_entropy_error(y, t), accuracy(y, t)  # both from one forward pass
+    try:
+        return network.loss(x, t), network.accuracy(x, t)
+    except ValueError:
+        return network.loss(x, t), None
 
 
 @contextmanager
@@ -151,14 +162,17 @@ class WarnIfUntrained(Callback):
     """Say so, through logging, if the network is no better than chance or its loss has grown."""
 
     def __init__(self, data: Data) -> None:
-        self.labels = data.t_train if data.t_train.ndim == 1 else np.argmax(data.t_train, axis=1)
+        self.t = data.t_train
 
     def on_train_end(self, training: Training) -> None:
         history = training.history
         if history.best is None or history.best.iteration < max(100, training.batches):
             return  # it is too early to tell
         reached = history.best.train_accuracy
-        chance = float(np.bincount(self.labels).max() / len(self.labels))
+        if reached is None:
+            return  # the targets are no classes
+        labels = np.argmax(self.t, axis=1) if self.t.ndim == 2 and self.t.shape[1] > 1 else self.t
+        chance = float(np.unique(labels, return_counts=True)[1].max() / len(labels))
         if reached < min(1, 1.05 * chance) or history.epochs[-1].train_loss > history.losses[0]:
             logger.warning(
                 "the network has not learned: accuracy %.3f, where chance is %.3f; loss %.3g, at "
@@ -259,19 +273,21 @@ class Progress(Callback):
 
     def on_epoch_end(self, training: Training) -> None:
         record, epochs = training.history.epochs[-1], -(-training.iterations // training.batches)
-        self.accuracy = "".join(
-            f", {part} accuracy {value:.4f}"
-            for part in ("validation", "test")
-            if (value := getattr(record, f"{part}_accuracy")) is not None
-        )
+        self.accuracy = self.accuracies(record, "validation", "test")
         if self.bar is None:
             with suppress(OSError):  # a full disk under a log does not stop the training
                 say(
                     f"epoch {record.epoch:{len(str(epochs))}}/{epochs}: "
-                    f"loss {record.train_loss:.4f}, accuracy {record.train_accuracy:.4f}"
-                    f"{self.accuracy}"
+                    f"loss {record.train_loss:.4f}{self.accuracies(record, 'train')}{self.accuracy}"
                 )
 
     def close(self) -> None:
         if self.bar is not None:
             self.bar.close()
+
+    @staticmethod
+    def accuracies(record: EpochRecord, *parts: str) -> str:
+        """Those of these parts of the data that were measured, each after a comma."""
+        values = {part: getattr(record, f"{part}_accuracy") for part in parts}
+        texts = [f", {part} accuracy {v:.4f}" for part, v in values.items() if v is not None]
+        return "".join(texts).replace("train ", "")

@@ -114,7 +114,7 @@ def load_checkpoint(path: Path, network: Network, optimizer: Optimizer) -> Histo
 def _record(values: dict[str, Any]) -> EpochRecord:
     record = EpochRecord(**values)
     for name, value in asdict(record).items():
-        if value is not None or not name.startswith(("validation", "test")):
+        if value is not None or name in ("epoch", "iteration", "learning_rate", "train_loss"):
             _number(value, int if name in ("epoch", "iteration") else float)
     return record
 

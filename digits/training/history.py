@@ -18,7 +18,7 @@ class EpochRecord:
     iteration: int
     learning_rate: float
     train_loss: float
-    train_accuracy: float
+    train_accuracy: float | None
     validation_loss: float | None = None
     validation_accuracy: float | None = None
     test_loss: float | None = None
