@@ -52,23 +52,15 @@ class Dataset(NamedTuple):
     """Training images, training labels, test images, test labels."""
 
 
-def _read_table() -> dict[str, Dataset]:
-    text = (resources.files("digits.data") / "datasets.json").read_text(encoding="utf-8")
-    return {
-        dataset: Dataset(
-            tuple(entry["mirrors"]),
-            tuple(
-                RemoteFile(
-                    file["name"], FileDigest(**file["packed"]), FileDigest(**file["unpacked"])
-                )
-                for file in entry["files"]
-            ),
-        )
-        for dataset, entry in json.loads(text).items()
-    }
+def _remote_file(name: str, packed: dict[str, Any], unpacked: dict[str, Any]) -> RemoteFile:
+    return RemoteFile(name, FileDigest(**packed), FileDigest(**unpacked))
 
 
-DATASETS = _read_table()
+_TABLE = json.loads((resources.files("digits.data") / "datasets.json").read_text(encoding="utf-8"))
+DATASETS = {
+    name: Dataset(tuple(entry["mirrors"]), tuple(_remote_file(**file) for file in entry["files"]))
+    for name, entry in _TABLE.items()
+}
 
 
 def fetch_dataset(dataset: str, folder: Path) -> list[Path]:

@@ -19,22 +19,16 @@ from digits.nn.network import LayerArrays, Network
 from digits.types import Array, Shape
 from digits.validation import check
 
-KERAS_NAMES = {
-    "W": "kernel",
-    "b": "bias",
-    "gamma": "gamma",
-    "beta": "beta",
-    "moving_mean": "moving_mean",
-    "moving_variance": "moving_variance",
+NAMES = {
+    "W": ("kernel", "weight"),
+    "b": ("bias", "bias"),
+    "gamma": ("gamma", "weight"),
+    "beta": ("beta", "bias"),
+    "moving_mean": ("moving_mean", "running_mean"),
+    "moving_variance": ("moving_variance", "running_var"),
 }
-TORCH_NAMES = {
-    "W": "weight",
-    "b": "bias",
-    "gamma": "weight",
-    "beta": "bias",
-    "moving_mean": "running_mean",
-    "moving_variance": "running_var",
-}
+"""Of our arrays: what Keras calls them, and PyTorch."""
+
 TORCH_COUNTER = "num_batches_tracked"
 """An array of PyTorch's batch normalization that is not needed to predict."""
 
@@ -74,7 +68,7 @@ def from_keras(network: Network, weights: Sequence[ArrayLike]) -> None:
 
 def _keras_views(network: Network) -> list[WeightView]:
     return [
-        WeightView(f"{layer.name}.{KERAS_NAMES[name]}", array, array.shape)
+        WeightView(f"{layer.name}.{NAMES[name][0]}", array, array.shape)
         for layer, _ in _layers_with_arrays(network, "Keras")
         for name, array in layer.arrays.items()
     ]
@@ -113,7 +107,7 @@ def from_torch(network: Network, state_dict: Mapping[str, ArrayLike]) -> None:
 
 def _torch_views(network: Network) -> list[WeightView]:
     return [
-        WeightView(f"{layer.name}.{TORCH_NAMES[name]}", *_torch_axes(name, array, row))
+        WeightView(f"{layer.name}.{NAMES[name][1]}", *_torch_axes(name, array, row))
         for layer, row in _layers_with_arrays(network, "PyTorch")
         for name, array in layer.arrays.items()
     ]

@@ -210,21 +210,20 @@ def test_a_member_that_promises_more_than_is_left_is_refused(path: Path) -> None
         load_arrays(path, "model")
 
 
-@pytest.mark.parametrize("damage", ["one bit", "all bits", "zero"])
 def test_a_byte_changed_anywhere_is_noticed_or_does_no_harm(
-    damage: str, path: Path, arrays: dict[str, Array]
+    path: Path, arrays: dict[str, Array]
 ) -> None:
     """Nearly every byte is under a checksum; the others (dates, say) say nothing about the data."""
     whole = path.read_bytes()
     noticed = 0
     for i, byte in enumerate(whole):
-        changed = {"one bit": byte ^ 1 << i % 8, "all bits": byte ^ 0xFF, "zero": 0}[damage]
+        changed = (byte ^ 1 << i % 8, byte ^ 0xFF)[i % 2]
         path.write_bytes(whole[:i] + bytes([changed]) + whole[i + 1 :])
         try:
             assert is_what_was_written(path, arrays), f"byte {i} changed what was read"
         except StorageError:
             noticed += 1
-    assert noticed > len(whole) / 2 or damage == "zero"
+    assert noticed > len(whole) / 2
 
 
 # --- malice ---------------------------------------------------------------------------------------

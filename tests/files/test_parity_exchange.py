@@ -24,7 +24,10 @@ torch: Any = pytest.importorskip("torch", reason="PyTorch is not installed (the 
 
 
 # Keras has not yet followed NumPy 2 in what its variables promise.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
 
 __all__ = ["trained"]  # a fixture, found by its name
 
