@@ -76,7 +76,7 @@ def test_scaled_tanh_passes_through_plus_and_minus_one() -> None:
     np.testing.assert_allclose(F.scaled_tanh(np.array([1.0, -1.0])), [1, -1], atol=2e-5)
 
 
-def test_slope_of_leaky_relu_and_alpha_of_elu_can_be_chosen() -> None:
+def test_leaky_relu_and_elu_take_their_parameters() -> None:
     x = np.array([-2.0, 3.0])
     assert F.leaky_relu(x, 0.1).tolist() == [-0.2, 3]
     np.testing.assert_allclose(F.elu(x, 0.5), [0.5 * np.expm1(-2), 3], rtol=1e-15)
@@ -585,7 +585,7 @@ def along(*direction: float) -> Any:
     return Mock(np.random.Generator, standard_normal=lambda _: np.array(direction, float))
 
 
-def test_error_is_a_share_of_the_largest_slope() -> None:
+def test_error_is_relative_to_the_largest_derivative() -> None:
     # Along (0, 1): analytic 2, numerical 0; the other way round; 2 for 1.
     for derivative, analytic, error in [(0.0, 2.0, 1), (2.0, 0.0, 1), (1.0, 2.0, 1 / 2)]:
         f = partial(np.dot, np.array([0.0, derivative]))

@@ -356,7 +356,7 @@ def test_the_annotated_picture_has_the_size_of_the_picture(typist: Typist) -> No
     assert draw_annotated(read_digits(picture[..., 0], typist)).shape == picture.shape
 
 
-def test_doubt_has_another_colour(typist: Typist) -> None:
+def test_unsure_digits_have_another_color(typist: Typist) -> None:
     sure = read_digits(page("3"), typist)
     unsure = replace(sure, digits=[replace(sure.digits[0], confidence=0.3)])
     for reading, (blue, green, red) in [(sure, (75, 159, 44)), (unsure, (40, 123, 224))]:

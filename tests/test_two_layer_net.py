@@ -369,7 +369,7 @@ def test_it_learns_twenty_samples_by_heart(rng: np.random.Generator) -> None:
     assert network.loss(x, t) < first_loss / 10
 
 
-def test_one_step_down_the_slope_lowers_the_loss(
+def test_one_step_against_the_gradient_lowers_the_loss(
     network: TwoLayerNet, batch: tuple[Array, Array]
 ) -> None:
     loss, grads = network.loss_and_gradient(*batch)

@@ -145,7 +145,7 @@ def test_a_border_on_both_sides_is_not_averaged() -> None:
     np.testing.assert_allclose(forward(pooling, np.full((4, 5), 7.0)), np.full((4, 5), 7.0))
 
 
-def test_among_equals_the_first_in_reading_order_takes_the_slope() -> None:
+def test_of_equal_pixels_the_first_gets_the_gradient() -> None:
     pooling = MaxPooling2D(2)
     forward(pooling, [[0, 5], [5, 5]])
     np.testing.assert_array_equal(backward(pooling, [[1]]), [[0, 1], [0, 0]])
@@ -155,7 +155,7 @@ def test_among_equals_the_first_in_reading_order_takes_the_slope() -> None:
     assert dx.sum() == 10
 
 
-def test_overlapping_windows_add_their_slopes() -> None:
+def test_overlapping_windows_add_their_gradients() -> None:
     pooling = MaxPooling2D(2, strides=1)
     forward(pooling, [[1, 0, 1], [0, 9, 0], [1, 0, 1]])
     np.testing.assert_array_equal(backward(pooling, [[1, 2], [3, 4]])[1, 1], 10)
@@ -310,7 +310,7 @@ def test_pooling_is_what_plain_loops_compute(geometry: Geometry, seed: int, ties
 
 @settings(max_examples=100, deadline=None, derandomize=True, database=None)
 @given(geometries(), st.integers(0, 99))
-def test_max_pooling_sends_each_slope_to_the_first_maximum(geometry: Geometry, seed: int) -> None:
+def test_max_pooling_sends_the_gradient_to_the_first_maximum(geometry: Geometry, seed: int) -> None:
     shape, window, strides, padding = geometry
     rng = np.random.default_rng(seed)
     layer = MaxPooling2D(window, strides, padding)
@@ -330,7 +330,7 @@ def test_max_pooling_sends_each_slope_to_the_first_maximum(geometry: Geometry, s
 
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(geometries(), st.integers(0, 99))
-def test_slopes_go_back_the_way_the_pixels_came(geometry: Geometry, seed: int) -> None:
+def test_gradients_agree_with_plain_loops(geometry: Geometry, seed: int) -> None:
     # Convolution and averaging are linear: y = A x and dx = A^T dy, so <y, dy> = <x, dx>.
     shape, window, strides, padding = geometry
     rng = np.random.default_rng(seed)

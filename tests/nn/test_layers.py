@@ -250,7 +250,7 @@ def test_gradients_replace_those_of_the_last_batch(
 
 
 @every_layer
-def test_the_first_layer_is_spared_the_slope_by_the_pixels(layer: Layer, shape: Shape) -> None:
+def test_the_first_layer_computes_no_dx(layer: Layer, shape: Shape) -> None:
     all_slopes, spared = ready(layer, shape), ready(layer, shape)
     spared.needs_dx = False
     dy = noise(2, all_slopes.output_shape, seed=4)
@@ -451,7 +451,7 @@ def test_initializers_are_told_how_many_inputs_and_outputs_meet(
         assert asked.pop() == (layer.weights["b"].shape, *fans, layer.rng)
 
 
-def test_maxout_gives_the_slope_of_a_tie_to_one_piece_alone() -> None:
+def test_maxout_gives_the_gradient_of_a_tie_to_one_piece() -> None:
     layer = given(Maxout(1, pieces=3), (1,), W=[[1, 1, 1]], b=[0, 0, 0])
     layer.forward(np.array([[2.0]]))
     layer.backward(np.array([[5.0]]))
@@ -459,7 +459,7 @@ def test_maxout_gives_the_slope_of_a_tie_to_one_piece_alone() -> None:
 
 
 @pytest.mark.parametrize("name", ["sigmoid", "tanh", "scaled_tanh", "relu", "leaky_relu", "elu"])
-def test_activations_and_their_slopes_are_those_of_functions(name: str) -> None:
+def test_activations_and_derivatives_agree_with_functions(name: str) -> None:
     layer, x = ready(Activation(name), (41,)), np.linspace(-4, 4, 41)[np.newaxis]
     np.testing.assert_array_equal(layer.forward(x), getattr(functions, name)(x))
     dy = noise(1, (41,))

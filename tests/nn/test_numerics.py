@@ -98,7 +98,7 @@ def too_large() -> Network:
     return network
 
 
-def test_answers_that_are_no_numbers_are_nobodys_result() -> None:
+def test_nonfinite_predictions_are_rejected() -> None:
     x, t = batch()
     with pytest.raises(ValueError, match=r"not finite.*lower learning rate"):
         evaluate(too_large(), x, t)

@@ -192,7 +192,7 @@ def test_adam_is_algorithm_1_of_its_paper(epsilon: float, start: Array, gradient
 
 
 @pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])
-def test_adam_moves_by_its_rate_whatever_the_size_of_a_steady_slope(size: float) -> None:
+def test_adam_moves_by_its_rate_for_any_constant_gradient(size: float) -> None:
     path = path_of(Adam(0.01, epsilon=0), [0.0], np.full((20, 1), size)).ravel()
     np.testing.assert_allclose(path, -0.01 * np.arange(1, 21), rtol=1e-12)
 
@@ -371,7 +371,7 @@ def test_the_average_follows_the_weights(start: Array, gradients: Array) -> None
     assert (1 + 10) / (10 + 10) > 0.4 > (1 + 1) / (10 + 1)  # both halves of the rule were seen
 
 
-def test_empty_slots_belong_to_nobody() -> None:
+def test_empty_slots_are_not_shared() -> None:
     params = vector([1.0, 2.0])
     slots = Adagrad(initial_accumulator_value=0.3, use_ema=True).empty_slots(params)
     assert {name: slot.tolist() for name, slot in slots.items()} == {
@@ -398,7 +398,7 @@ def test_exponential_decay_reaches_its_rate_after_its_steps() -> None:
     assert [stairs(step) for step in (0, 99, 100, 199, 200)] == [0.8, 0.8, 0.2, 0.2, 0.05]
 
 
-def test_cosine_decay_is_half_a_wave() -> None:
+def test_cosine_decay_is_half_a_period() -> None:
     rate = CosineDecay(0.8, 100, alpha=0.25)
     assert [rate(step) for step in (0, 50, 100, 500)] == pytest.approx([0.8, 0.5, 0.2, 0.2])
     assert rate(25) == pytest.approx(0.2 + 0.6 * (1 + 0.5**0.5) / 2)

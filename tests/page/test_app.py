@@ -413,7 +413,7 @@ def test_every_answer_is_guarded(client: FlaskClient) -> None:
         assert "Access-Control-Allow-Origin" not in headers
 
 
-def test_the_page_asks_nobody_else() -> None:
+def test_the_page_makes_no_outside_requests() -> None:
     for file in PAGE.iterdir():
         addresses = re.findall(rb"https?://[^\s\"')]+", file.read_bytes())
         assert set(addresses) <= {b"http://www.w3.org/2000/svg"}, file.name

@@ -114,7 +114,7 @@ def test_flask_is_missing(root: Path, tmp_path: Path) -> None:
     )
 
 
-def test_idle_connections_keep_nobody_out() -> None:
+def test_idle_connections_do_not_block_others() -> None:
     """However many there are, whether they say nothing or begin a request and never end it."""
     app = application(TwoLayerNet(784, 5, 10, rng=np.random.default_rng(0)))
     listening = socket.create_server(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""What the command lines print: where nobody reads it any more, where it cannot be written, and
+"""What the command lines print: where closed_pipe reads it any more, where it cannot be written, and
 where files would like to speak to the terminal themselves.
 """
 
@@ -40,8 +40,8 @@ pipes = pytest.mark.skipif(os.name == "nt", reason="needs POSIX pipes and device
 
 
 @pytest.fixture
-def nobody() -> Iterator[int]:
-    """A pipe that nobody reads, as `head` leaves it behind."""
+def closed_pipe() -> Iterator[int]:
+    """A pipe that closed_pipe reads, as `head` leaves it behind."""
     ours, theirs = os.pipe()
     os.close(ours)
     yield theirs
@@ -69,19 +69,21 @@ def run(script: str, *words: object, stdout: int) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-# --- nobody reads it ------------------------------------------------------------------------------
+# --- closed_pipe reads it ------------------------------------------------------------------------------
 
 
 @pipes
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_help_for_nobody(script: str, nobody: int) -> None:
-    assert run(script, "--help", stdout=nobody) == (0, "")
+def test_help_with_closed_stdout(script: str, closed_pipe: int) -> None:
+    assert run(script, "--help", stdout=closed_pipe) == (0, "")
 
 
 @pipes
-def test_an_evaluation_for_nobody_leaves_its_results(model: Path, data: Path, nobody: int) -> None:
+def test_an_evaluation_with_closed_stdout_leaves_its_results(
+    model: Path, data: Path, closed_pipe: int
+) -> None:
     words = (model, "--dataset", "synthetic", "--dataset-dir", data)
-    assert run("evaluate_net", *words, stdout=nobody) == (0, "")
+    assert run("evaluate_net", *words, stdout=closed_pipe) == (0, "")
     names = {path.name for path in model.parent.iterdir()}
     assert names == {
         *("model.npz", "evaluation.json"),
@@ -91,26 +93,28 @@ def test_an_evaluation_for_nobody_leaves_its_results(model: Path, data: Path, no
 
 @pipes
 @pytest.mark.parametrize("words", [(), ("--json",)])
-def test_pictures_are_not_read_for_nobody(
-    words: tuple[str, ...], pictures: list[Path], nobody: int
+def test_pictures_are_not_read_with_closed_stdout(
+    words: tuple[str, ...], pictures: list[Path], closed_pipe: int
 ) -> None:
-    status = run("predict_image", *pictures, *words, stdout=nobody)
+    status = run("predict_image", *pictures, *words, stdout=closed_pipe)
     assert status == (ENDED_BY_A_CLOSED_PIPE, "")
 
 
 @pipes
-def test_drawings_are_worth_going_on_for(pictures: list[Path], tmp_path: Path, nobody: int) -> None:
+def test_drawings_are_worth_going_on_for(
+    pictures: list[Path], tmp_path: Path, closed_pipe: int
+) -> None:
     words = (*pictures, "--annotate", tmp_path / "seen.png")
-    assert run("predict_image", *words, stdout=nobody) == (0, "")
+    assert run("predict_image", *words, stdout=closed_pipe) == (0, "")
     assert {path.name for path in tmp_path.glob("seen-*")} == {"seen-1.png", "seen-2.png"}
 
 
 @pipes
-def test_a_page_that_was_announced_to_nobody_is_there(nobody: int) -> None:
+def test_the_page_starts_with_closed_stdout(closed_pipe: int) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "digits.page", "--port", str(port)]
-    with subprocess.Popen(command, stdout=nobody, stderr=subprocess.PIPE, text=True) as it:
+    with subprocess.Popen(command, stdout=closed_pipe, stderr=subprocess.PIPE, text=True) as it:
         end = time.monotonic() + 60
         while it.poll() is None and time.monotonic() < end:
             try:
@@ -125,8 +129,8 @@ def test_a_page_that_was_announced_to_nobody_is_there(nobody: int) -> None:
 
 
 @pipes
-def test_a_training_goes_on_when_nobody_reads_its_warnings(
-    data: Path, tmp_path: Path, nobody: int
+def test_training_continues_with_closed_stderr(
+    data: Path, tmp_path: Path, closed_pipe: int
 ) -> None:
     """As in `python train_net.py 2>&1 | head -1`."""
     words = ["--dataset", "synthetic", "--dataset-dir", str(data), "--out", str(tmp_path)]
@@ -134,7 +138,7 @@ def test_a_training_goes_on_when_nobody_reads_its_warnings(
     for _ in range(2):  # the second warns that there are results already
         done = subprocess.run(
             [sys.executable, str(ROOT / "train_net.py"), *words],
-            stdout=nobody, stderr=nobody, check=False, timeout=120,
+            stdout=closed_pipe, stderr=closed_pipe, check=False, timeout=120,
         )  # fmt: skip
         assert done.returncode == 0
     assert load_model(tmp_path / "model.npz").metadata["dataset"] == "synthetic"

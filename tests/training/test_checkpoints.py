@@ -371,7 +371,7 @@ def test_before_the_first_epoch_there_is_no_best(tmp_path: Path) -> None:
 # --- what goes wrong ------------------------------------------------------------------------------
 
 
-def test_a_full_disk_costs_nobody_the_last_checkpoint(
+def test_a_full_disk_keeps_the_last_checkpoint(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = checkpoint.read_bytes()
