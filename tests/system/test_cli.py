@@ -1,5 +1,5 @@
-"""What the command lines print: where closed_pipe reads it any more, where it cannot be written, and
-where files would like to speak to the terminal themselves.
+"""What the command lines print: into a closed pipe, onto a full disk, and when files contain control
+characters for the terminal.
 """
 
 import errno
@@ -41,7 +41,7 @@ pipes = pytest.mark.skipif(os.name == "nt", reason="needs POSIX pipes and device
 
 @pytest.fixture
 def closed_pipe() -> Iterator[int]:
-    """A pipe that closed_pipe reads, as `head` leaves it behind."""
+    """A pipe without a reader, as `head` leaves it behind."""
     ours, theirs = os.pipe()
     os.close(ours)
     yield theirs
@@ -69,7 +69,7 @@ def run(script: str, *words: object, stdout: int) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-# --- closed_pipe reads it ------------------------------------------------------------------------------
+# --- closed pipes ----------------------------------------------------------------------------------
 
 
 @pipes
