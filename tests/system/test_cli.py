@@ -1,4 +1,4 @@
-"""What the command lines print: into a closed pipe, onto a full disk, and when files contain control
+"""What the command lines print: into a closed pipe, onto a full disk, and when files hold control
 characters for the terminal.
 """
 
@@ -69,7 +69,7 @@ def run(script: str, *words: object, stdout: int) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-# --- closed pipes ----------------------------------------------------------------------------------
+# --- closed pipes ---------------------------------------------------------------------------------
 
 
 @pipes
