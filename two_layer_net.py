@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from digits.compute.threads import adaptive_blas
 from digits.nn.network import LayerArrays, NetworkMixin
 from digits.nn.parameters import Parameters
 from digits.types import Array
@@ -74,6 +75,7 @@ class TwoLayerNet(NetworkMixin):
         a2 = z1 @ params["W2"] + params["b2"]  # (n, 50) @ (50, 10) + (10,)
         return z1, a2
 
+    @adaptive_blas
     @without_warnings
     def predict(self, x: ArrayLike) -> Array:
         """Probabilities (n, output_size); each row sums to 1."""
@@ -95,6 +97,7 @@ class TwoLayerNet(NetworkMixin):
         x = to_inputs(x, self.input_size, self.params.dtype)
         return self.loss_and_gradient(x, t)[1]
 
+    @adaptive_blas
     @without_warnings
     def loss_and_gradient(self, x: ArrayLike, t: ArrayLike) -> tuple[float, Parameters]:
         """The loss, and its gradient found by walking the forward pass backwards with the chain

@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ContextDecorator
 from contextvars import copy_context
 from functools import partial
 from itertools import pairwise
@@ -89,8 +90,8 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
     return y
 
 
-class SingleThreadedBLAS:
-    """Inside `with`, NumPy's matrix products use one thread each.
+class SingleThreadedBLAS(ContextDecorator):
+    """Inside `with`, or a function so decorated, NumPy's matrix products use one thread each.
 
     The threads of BLAS wait by asking again and again. That is fast where nothing else runs, but on
     a busy machine they keep each other from working, and small products take a thousand times as
@@ -110,7 +111,7 @@ class SingleThreadedBLAS:
 
 
 class AdaptiveBLAS(SingleThreadedBLAS):
-    """Inside `with`, NumPy's matrix products use the threads of BLAS, unless other programs keep
+    """Inside, NumPy's matrix products use the threads of BLAS, unless other programs keep
     the processors busy: then one thread each. Rounding may then differ; `set_threads` makes sure
     that it does not.
     """
