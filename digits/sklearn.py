@@ -12,6 +12,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from digits.cli import say
 from digits.nn.layers import Dense, Dropout
 from digits.nn.network import Network
 from digits.nn.optimizers import SGD, Adam, Optimizer
@@ -205,7 +206,7 @@ class Epochs(callbacks.Callback):
                 self.best, self.best_weights, self.waited = score, network.get_weights(), 0
             training.stop = self.waited >= estimator.n_iter_no_change
         if estimator.verbose:
-            callbacks.say(f"epoch {estimator.n_iter_}: loss {estimator.loss_curve_[-1]:.4f}")
+            say(f"epoch {estimator.n_iter_}: loss {estimator.loss_curve_[-1]:.4f}")
 
     def on_train_end(self, training: callbacks.Training) -> None:
         if self.best_weights is not None:

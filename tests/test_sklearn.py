@@ -18,7 +18,7 @@ from sklearn.utils.estimator_checks import check_estimator  # noqa: E402
 from digits.sklearn import DigitsClassifier  # noqa: E402
 from digits.types import Array  # noqa: E402
 
-QUICK = {"hidden_layer_sizes": (16,), "max_iter": 5, "batch_size": 20}
+QUICK: dict[str, Any] = {"hidden_layer_sizes": (16,), "max_iter": 5, "batch_size": 20}
 
 
 @pytest.fixture

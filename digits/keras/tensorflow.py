@@ -25,6 +25,10 @@ bool, string = np.bool_, np.str_
 pi = np.pi
 
 
+optimizers, losses, metrics = keras.optimizers, keras.losses, keras.metrics
+initializers = keras.initializers
+
+
 def Variable(initial_value: Any, *_: Any, dtype: Any = None, **__: Any) -> Tensor:
     """An array that can be changed."""
     return tensor(np.array(initial_value), dtype)

@@ -44,6 +44,7 @@ from digits.keras.layers.merging import (
     subtract,
 )
 from digits.keras.layers.preprocessing import (
+    GaussianNoise,
     Normalization,
     RandomFlip,
     RandomRotation,
@@ -55,13 +56,14 @@ from digits.keras.layers.preprocessing import (
 MaxPool2D, AvgPool2D = MaxPooling2D, AveragePooling2D
 GlobalAvgPool2D, GlobalMaxPool2D = GlobalAveragePooling2D, GlobalMaxPooling2D
 
-__all__ = [  # noqa: RUF022  in alphabetical order, letters of both sizes alike
+__all__ = [
     "ELU", "Activation", "Add", "Average", "AveragePooling2D", "AvgPool2D", "BatchNormalization",
-    "Concatenate", "Conv2D", "Convolution2D", "Dense", "Dropout", "Flatten", "GlobalAvgPool2D",
-    "GlobalAveragePooling2D", "GlobalMaxPool2D", "GlobalMaxPooling2D", "Input", "InputLayer",
-    "Lambda", "Layer", "LeakyReLU", "MaxPool2D", "MaxPooling2D", "Maximum", "Multiply",
-    "Normalization", "Permute", "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom",
-    "ReLU", "Rescaling", "Reshape", "Softmax", "Subtract", "UpSampling2D", "ZeroPadding2D",
+    "Concatenate", "Conv2D", "Convolution2D", "Dense", "Dropout", "Flatten", "GaussianNoise",
+    "GlobalAveragePooling2D", "GlobalAvgPool2D", "GlobalMaxPool2D", "GlobalMaxPooling2D", "Input",
+    "InputLayer", "Lambda", "Layer", "LeakyReLU", "MaxPool2D", "MaxPooling2D", "Maximum",
+    "Multiply", "Normalization", "Permute", "RandomFlip", "RandomRotation", "RandomTranslation",
+    "RandomZoom", "ReLU", "Rescaling", "Reshape", "Softmax", "Subtract", "UpSampling2D",
+    "ZeroPadding2D",
     "add", "average", "concatenate", "maximum", "merge", "multiply", "subtract",
 ]
 # fmt: on

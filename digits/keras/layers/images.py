@@ -105,24 +105,16 @@ class Conv2D(ImageLayer):
         return [convolution.Conv2D(*settings, activation=activation, use_bias=self.use_bias), *more]
 
 
-class Convolution2D(Conv2D):
+def Convolution2D(filters: int = 0, *sizes: Any, **options: Any) -> Conv2D:
     """Conv2D as Keras 1 called it: Convolution2D(32, 3, 3) has a kernel of 3 x 3."""
-
-    @renamed(**KERAS_1, **IMAGE_ARGUMENTS)
-    def __init__(self, filters: int, *sizes: Any, **options: Any) -> None:
-        rows, columns = options.pop("nb_row", None), options.pop("nb_col", None)
-        if rows is not None:
-            sizes = (rows, columns)
-        if len(sizes) == 2 and isinstance(sizes[0], int) and isinstance(sizes[1], int):
-            note(f"Convolution2D(n, {sizes[0]}, {sizes[1]}) is called Conv2D(n, {sizes}) today")
-            sizes = (sizes,)
-        else:
-            note("Convolution2D is called Conv2D today")
-        options.setdefault("name", config.new_name("conv2d"))
-        super().__init__(filters, *sizes, **options)
-
-    def serialize(self) -> dict[str, Any]:
-        return super().serialize() | {"class_name": "Conv2D"}
+    if "nb_row" in options:
+        sizes = (options.pop("nb_row"), options.pop("nb_col"))
+    if len(sizes) == 2 and all(isinstance(size, int) for size in sizes):
+        note(f"Convolution2D(n, {sizes[0]}, {sizes[1]}) is called Conv2D(n, {sizes}) today")
+        sizes = (sizes,)
+    else:
+        note("Convolution2D is called Conv2D today")
+    return Conv2D(options.pop("nb_filter", filters), *sizes, **options)
 
 
 class _Pooling2D(ImageLayer):

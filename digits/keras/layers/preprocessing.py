@@ -56,6 +56,22 @@ class Normalization(Layer):
         return [nn.Normalization(np.squeeze(self.mean), np.squeeze(variance))]
 
 
+class GaussianNoise(Layer):
+    """In training, normally distributed numbers are added."""
+
+    def __init__(self, stddev: float, seed: Any = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.stddev, self.seed, self.rng = float(stddev), seed, new_generator(seed)
+
+    def forward(self, x: Array, training: bool) -> Array:
+        if not training:
+            return x
+        return x + (self.stddev * self.rng.standard_normal(x.shape)).astype(x.dtype)
+
+    def backward(self, dy: Array) -> Array:
+        return dy
+
+
 class RandomChange(Layer):
     """Images that are changed at random in training; a subclass says how, as a `Change`. No layer
     before it can be trained.
