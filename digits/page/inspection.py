@@ -15,6 +15,7 @@ from digits.nn.layers import Dense
 from digits.nn.network import Network
 from digits.nn.sequential import Sequential
 from digits.types import Array
+from digits.validation import check
 from functions import softmax, softmax_cross_entropy
 
 RESHAPING = ("Reshape", "Flatten", "Dropout")
@@ -93,17 +94,13 @@ class Inspector:
         That is exact where only sums follow, and elsewhere the first term of a Taylor series.
         Raises ValueError for a unit that there is not.
         """
-        if not 0 <= layer < len(self.layers):
-            raise ValueError(f"expected a layer, 0 to {len(self.layers) - 1}; received {layer}")
+        check(0 <= layer < len(self.layers), f"a layer from 0 to {len(self.layers) - 1}", layer)
         x = np.repeat(image[np.newaxis], self.classes, axis=0)
         outputs = self.forward(x)
         gradients, _ = self.backward(np.eye(self.classes, dtype=outputs[-1].dtype))
         y, dy = _maps(outputs[layer]), np.stack([_maps(g[np.newaxis]) for g in gradients[layer]])
-        if not all(0 <= i < n for i, n in zip((row, column, map_), y.shape, strict=True)):
-            raise ValueError(
-                f"expected a unit of layer {self.names[layer]}, whose outputs have the shape "
-                f"{y.shape}; received row {row}, column {column}, map {map_}"
-            )
+        there = all(0 <= i < n for i, n in zip((row, column, map_), y.shape, strict=True))
+        check(there, f"row, column and map within {y.shape}", (row, column, map_))
         weights, bias = self._weights(layer, map_)
         top, left, bottom, right = self.receptive_field(layer, row, column)
         return {
@@ -140,8 +137,7 @@ class Inspector:
 
     def steps(self, image: Array, target: int) -> dict[str, Any]:
         """The forward pass, the loss of the class `target`, and the backward pass of one image."""
-        if not 0 <= target < self.classes:
-            raise ValueError(f"expected a class from 0 to {self.classes - 1}; received {target}")
+        check(0 <= target < self.classes, f"a class from 0 to {self.classes - 1}", target)
         outputs = self.forward(image[np.newaxis])
         logits = outputs[-1]
         probabilities = softmax(logits)

@@ -26,6 +26,7 @@ from digits.nn.pooling import AveragePooling2D, MaxPooling2D
 from digits.nn.sequential import Sequential
 from digits.recipes import MNIST_DEVIATION, MNIST_MEAN, RECIPES
 from digits.types import Array
+from digits.validation import check
 
 LIMITS = {
     "images": 60_000,
@@ -66,8 +67,8 @@ class TrainingSettings:
     def from_dict(cls, sent: dict[str, Any]) -> TrainingSettings:
         """What the page sent, checked; raises ValueError for anything outside of the limits."""
         layers = sent.get("layers", [])
-        if not isinstance(layers, list) or len(layers) > LIMITS["layers"]:
-            raise ValueError(f"expected a list of at most {LIMITS['layers']} layers")
+        few = isinstance(layers, list) and len(layers) <= LIMITS["layers"]
+        check(few, f"a list of at most {LIMITS['layers']} layers", layers)
         settings = cls(
             data=_one_of(sent, "data", DATA),
             images=_integer(sent, "images", 100, LIMITS["images"]),
@@ -111,16 +112,13 @@ class TeachingSettings:
     def from_dict(cls, sent: dict[str, Any]) -> TeachingSettings:
         """What the page sent, checked; raises ValueError for what are no labeled digits."""
         examples = sent.get("examples")
-        most = LIMITS["examples"]
-        if not isinstance(examples, list) or not 1 <= len(examples) <= most:
-            raise ValueError(f"expected 1 to {most} digits to learn from: draw some, or fewer")
+        few = isinstance(examples, list) and 1 <= len(examples) <= LIMITS["examples"]
+        check(few, f"1 to {LIMITS['examples']} digits to learn from", examples)
         images, labels = [], []
-        for example in examples:
-            if not isinstance(example, dict):
-                raise ValueError("expected each digit as an image and its label")
+        for example in examples or []:
+            check(isinstance(example, dict), "each digit as an image and its label", example)
             data = b64decode(str(example.get("image", "")), validate=True)
-            if len(data) != 784:
-                raise ValueError(f"expected images of 784 bytes; received {len(data):,}")
+            check(len(data) == 784, "an image of 784 bytes", len(data))
             images.append(np.frombuffer(data, np.uint8).astype(np.float32) / 255)
             labels.append(_integer(example, "label", 0, 9))
         return cls(np.array(images), np.array(labels), bool(sent.get("rehearse", True)))
@@ -136,8 +134,8 @@ def _stack(layers: tuple[dict[str, Any], ...]) -> list[Layer]:
     is_image = True
     for layer in layers:
         kind, units, activation = layer["kind"], layer["units"], layer["activation"]
-        if kind in ("conv", "max_pool", "average_pool") and not is_image:
-            raise ValueError("expected convolution and pooling before the first dense layer")
+        fits = is_image or kind not in ("conv", "max_pool", "average_pool")
+        check(fits, "convolution and pooling before the first dense layer", kind)
         if kind == "conv":
             stack.append(Conv2D(units, layer["kernel"], activation=activation))
         elif kind == "max_pool":
@@ -160,30 +158,21 @@ def _stack(layers: tuple[dict[str, Any], ...]) -> list[Layer]:
 
 def _check_size(network: Network, batch_size: int) -> None:
     """Raise ValueError for a network that would take too much memory or time."""
-    parameters, most = network.params.flat.size, LIMITS["parameters"]
-    if parameters > most:
-        raise ValueError(
-            f"expected a network of at most {most:,} weights; this one has {parameters:,}: make "
-            "its layers smaller, or train it with train_net.py"
-        )
     numbers = 0
     for layer in network.layer_arrays():
         outputs = math.prod(layer.output_shape)
         if layer.config["class"] == "Conv2D":  # a convolution copies the patches under its kernel
             *kernel, channels, filters = layer.arrays["W"].shape
             outputs = max(outputs, outputs // filters * channels * math.prod(kernel))
-        numbers += outputs
-    if numbers * batch_size > LIMITS["numbers"]:
-        raise ValueError(
-            f"expected a network and a batch that calculate with at most {LIMITS['numbers']:,} "
-            f"numbers; these take {numbers * batch_size:,}: make the batch or the layers smaller"
-        )
+        numbers += outputs * batch_size
+    for what, count in (("parameters", network.params.flat.size), ("numbers", numbers)):
+        expected = f"a network and a batch of at most {LIMITS[what]:,} {what}"
+        check(count <= LIMITS[what], expected, count, "make its layers or the batch smaller")
 
 
 def _layer(sent: Any) -> dict[str, Any]:
     kinds = ("dense", "conv", "max_pool", "average_pool", "batch_norm", "dropout")
-    if not isinstance(sent, dict):
-        raise ValueError("expected each layer as its kind and its size")
+    check(isinstance(sent, dict), "each layer as its kind and its size", sent)
     kind = _one_of(sent, "kind", kinds)
     sized = kind in ("dense", "conv")
     return {
@@ -199,26 +188,19 @@ def _layer(sent: Any) -> dict[str, Any]:
 
 
 def _one_of(sent: dict[str, Any], key: str, among: tuple[str, ...]) -> str:
-    value = sent.get(key)
-    if value not in among:
-        raise ValueError(f"expected {key} among {', '.join(among)}; received {str(value)[:40]}")
-    return str(value)
+    check(sent.get(key) in among, f"{key} among {', '.join(among)}", sent.get(key))
+    return str(sent[key])
 
 
 def _integer(sent: dict[str, Any], key: str, least: int, most: int) -> int:
-    value: Any = sent.get(key)
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise ValueError(
-            f"expected {key} as a whole number from {least:,} to {most:,}; "
-            f"received {str(value)[:40]}"
-        )
-    return value
+    value = sent.get(key)
+    good = isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+    check(good, f"{key} as a whole number from {least:,} to {most:,}", value)
+    return int(sent[key])
 
 
 def _float(sent: dict[str, Any], key: str, least: float, most: float) -> float:
-    value: Any = sent.get(key)
-    if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most:
-        raise ValueError(
-            f"expected {key} as a number from {least:g} to {most:g}; received {str(value)[:40]}"
-        )
-    return float(value)
+    value = sent.get(key)
+    good = isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
+    check(good, f"{key} as a number from {least:g} to {most:g}", value)
+    return float(sent[key])
