@@ -128,11 +128,11 @@ class Page:
     def text(self, name: str) -> str:
         return self.element(name).text
 
-    def wait_for(self, script: str) -> None:
+    def wait_for(self, script: str, patience: float = PATIENCE) -> None:
         """Until the script returns something true."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + patience
         while not self.run(f"return {script}"):
-            assert time.monotonic() < end, f"{script}: not within {PATIENCE} seconds"
+            assert time.monotonic() < end, f"{script}: not within {patience} seconds"
             time.sleep(0.02)
 
     def rows(self) -> list[str]:

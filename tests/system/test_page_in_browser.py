@@ -30,6 +30,8 @@ pytestmark = pytest.mark.skipif(
     reason="needs Chromium and its driver (Debian: apt install chromium chromium-driver)",
 )
 
+STATUS = "document.getElementById('train-status').textContent"
+
 WATCH = """
     window.times = [];
     new MutationObserver(() => {
@@ -345,7 +347,7 @@ def test_a_training(page: Page) -> None:
     assert page.driver.find_elements("css selector", "#misread li")
     assert len(np.unique(page.pixels("#first-weights").reshape(-1, 4), axis=0)) > 5
     page.element("train-pause").click()
-    page.wait_for("document.getElementById('train-status').textContent.startsWith('Done')")
+    page.wait_for(f"{STATUS}.startsWith('Done')", patience=200)
     seconds = time.monotonic() - began
     found = re.search(r"Test accuracy (\d+) %", page.text("train-status"))
     assert found
@@ -371,7 +373,7 @@ def test_layers_of_ones_own(page: Page) -> None:
     page.run("document.getElementById('images').value = 1000")
     page.element("train-start").click()
     page.wait_for("/^(Done|Training)/.test(document.getElementById('train-status').textContent)")
-    page.wait_for("document.getElementById('train-status').textContent.startsWith('Done')")
+    page.wait_for(f"{STATUS}.startsWith('Done')", patience=200)
 
 
 def test_teaching(page: Page) -> None:
