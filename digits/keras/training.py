@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from digits.keras import data, losses, metrics, optimizers
-from digits.keras.callbacks import Callback, CallbackList, History, ProgbarLogger
+from digits.keras.callbacks import CallbackList, History, ProgbarLogger
 from digits.keras.legacy import Logs, note, renamed
+from digits.keras.moments import KerasMoments, Measures
 from digits.keras.network import Targets
 from digits.keras.progress import Progbar
 from digits.keras.random import new_generator
-from digits.training import callbacks as moments
 from digits.types import Array
 from train_net import train_loop, train_step
 
@@ -31,107 +31,11 @@ OLD_FIT = {
 """What arguments of `fit` were called before."""
 
 
-class Measures:
-    """The loss and the metrics of an epoch so far. Outputs wait until somebody asks, as a metric
-    of many samples takes hardly more time than one of few.
-    """
-
-    MAX_WAITING = 2_000_000
-
-    def __init__(self, found: list[metrics.Metric]) -> None:
-        self.metrics = found
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget everything."""
-        self.loss_sum = self.count = 0.0
-        self.waiting: list[tuple[Array, Targets]] = []
-        for metric in self.metrics:
-            metric.reset_state()
-
-    def add(self, loss: float, y: Array, targets: Targets) -> None:
-        """Take in a batch."""
-        self.loss_sum += loss * len(y)
-        self.count += len(y)
-        if self.metrics:
-            self.waiting.append((y.copy(), targets))
-            if (
-                sum(batch.size for batch, _ in self.waiting[-1:]) * len(self.waiting)
-                > self.MAX_WAITING
-            ):
-                self._measure()
-
-    def _measure(self) -> None:
-        if not self.waiting:
-            return
-        y = np.concatenate([y for y, _ in self.waiting])
-        t = np.concatenate([np.asarray(targets.t) for _, targets in self.waiting])
-        for metric in self.metrics:
-            metric.update_state(t, y)
-        self.waiting = []
-
-    def logs(self, prefix: str = "") -> Logs:
-        """The figures, by name, in alphabetical order as Keras 3 has them."""
-        self._measure()
-        figures = {"loss": self.loss_sum / max(self.count, 1)}
-        figures |= {metric.name: float(np.asarray(metric.result())) for metric in self.metrics}
-        return Logs({f"{prefix}{name}": figures[name] for name in sorted(figures)})
-
-
-class KerasMoments(moments.Callback):
-    """Tells Keras' callbacks what the training loop tells."""
-
-    def __init__(self, model: Any, told: CallbackList, bar: Any, options: dict[str, Any]) -> None:
-        self.model, self.told, self.bar, self.options = model, told, bar, options
-        self.measures = Measures(model.metrics)
-        begins = ("on_batch_begin", "on_train_batch_begin")
-        ends = ("on_batch_end", "on_train_batch_end")
-        self.tells_begin, self.tells_end = self._anybody_hears(begins), self._anybody_hears(ends)
-
-    def _anybody_hears(self, names: tuple[str, ...]) -> bool:
-        return any(
-            getattr(type(callback), name, None) is not getattr(Callback, name)
-            or name in getattr(callback, "__dict__", {})
-            for callback in self.told.callbacks
-            if callback is not self.bar
-            for name in names
-        )
-
-    def on_train_begin(self, training: moments.Training) -> None:
-        self.told.tell("on_train_begin", {})
-        self.last_logs = Logs()
-
-    def on_epoch_begin(self, training: moments.Training) -> None:
-        self.measures.reset()
-        self.told.tell("on_epoch_begin", self._epoch(training), {})
-
-    def on_batch_begin(self, training: moments.Training) -> None:
-        if self.tells_begin:
-            self.told.tell("on_train_batch_begin", training.batch, {})
-
-    def on_batch_end(self, training: moments.Training) -> None:
-        y, targets = training.network.latest
-        self.measures.add(training.history.losses[-1], y, targets)
-        if self.tells_end or (self.bar is not None and self.bar.is_due()):
-            self.told.tell("on_train_batch_end", training.batch, self.measures.logs())
-        training.stop = self.model.stop_training
-
-    def on_epoch_end(self, training: moments.Training) -> None:
-        logs, epoch = self.measures.logs(), self._epoch(training)
-        validate = self.options["validate"]
-        if validate is not None and (epoch + 1) % self.options["validation_freq"] == 0:
-            logs |= {f"val_{name}": value for name, value in validate().items()}
-        logs = self.last_logs = Logs(logs)
-        self.told.tell("on_epoch_end", epoch, logs)
-        training.stop = self.model.stop_training
-
-    def on_train_end(self, training: moments.Training) -> None:
-        if training.optimizer.use_ema and "average" in training.optimizer.slots:
-            training.network.params.flat[...] = training.optimizer.slots["average"]
-        self.told.tell("on_train_end", self.last_logs)
-
-    def _epoch(self, training: moments.Training) -> int:
-        return int(self.options["initial_epoch"]) + training.epoch
+WITHOUT_EFFECT = {
+    *("run_eagerly", "steps_per_execution", "jit_compile", "auto_scale_loss"),
+    *("sample_weight_mode", "class_mode", "target_tensors"),
+}
+"""Arguments of `compile` that say how other libraries compute."""
 
 
 class Trainer:
@@ -157,17 +61,8 @@ class Trainer:
         **options: Any,
     ) -> None:
         """Say how the model is trained, and what is measured."""
-        for option in options:
-            if option not in (
-                "run_eagerly",
-                "steps_per_execution",
-                "jit_compile",
-                "sample_weight_mode",
-                "class_mode",
-                "auto_scale_loss",
-                "target_tensors",
-            ):
-                raise TypeError(f"compile has no argument {option}=")
+        if unknown := options.keys() - WITHOUT_EFFECT:
+            raise TypeError(f"compile has no argument {', '.join(unknown)}")
         self.optimizer = optimizers.get(optimizer)
         if getattr(self.optimizer, "owner", self) is not self:
             self.optimizer.slots, self.optimizer.iterations = {}, 0  # those of another model
@@ -256,7 +151,7 @@ class Trainer:
         self._prepare()
         verbose = 1 if verbose in ("auto", True) else int(verbose)
         self.history = History()
-        bar = next((c for c in callbacks or [] if isinstance(c, ProgbarLogger)), None)
+        bar = next((c for c in _listed(callbacks) if isinstance(c, ProgbarLogger)), None)
         bar = bar or (ProgbarLogger() if verbose else None)
         everybody = dict.fromkeys([self.history, *_listed(callbacks), *([bar] if bar else [])])
         params = {"epochs": epochs, "steps": len(batches), "verbose": verbose, "metrics": []}
@@ -368,18 +263,14 @@ class Trainer:
         return values if len(values) > 1 else values[0]
 
     def _evaluate(self, batches: Any, told: CallbackList | None = None, verbose: Any = 0) -> Logs:
-        loss_of = self.training_network.loss
-        measures, bar = Measures(self.metrics), Progbar(None)
-        measures.reset()
-        number = 0
+        told = told or CallbackList([], self, {})
+        measures, bar, number = Measures(self.metrics), Progbar(None), 0
         for number, (x, targets) in enumerate(batches, 1):
-            if told is not None:
-                told.tell("on_test_batch_begin", number - 1, {})
+            told.tell("on_test_batch_begin", number - 1, {})
             (y,) = self.training_network.predict(x)
-            loss, _ = self.loss.loss_and_grad(y, targets.t, targets.weight) if loss_of else (0.0, y)
+            loss, _ = self.loss.loss_and_grad(y, targets.t, targets.weight)
             measures.add(loss * self._factor, y, targets)
-            if told is not None:
-                told.tell("on_test_batch_end", number - 1, {})
+            told.tell("on_test_batch_end", number - 1, {})
         logs = measures.logs()
         logs["loss"] += self.training_network.penalty()
         if verbose:
@@ -483,20 +374,11 @@ class Trainer:
 
 def _listed(value: Any) -> list[Any]:
     """One thing, several, or several by name, as a list."""
-    if value is None:
-        return []
     if isinstance(value, dict):
-        return [item for part in value.values() for item in _listed(part)]
+        value = list(value.values())
     if isinstance(value, list | tuple):
-        return [
-            item for part in value for item in (_listed(part) if isinstance(part, list) else [part])
-        ]
-    if isinstance(value, str):
-        note(f"metrics={value!r} is written metrics=[{value!r}] today") if value in (
-            "accuracy",
-            "acc",
-        ) else None
-    return [value]
+        return [item for part in value for item in _listed(part)]
+    return [] if value is None else [value]
 
 
 def _only(value: Any, argument: str) -> Any:

@@ -11,6 +11,8 @@ from digits.nn import more_optimizers as more
 from digits.nn import optimizers as nn
 from digits.nn.parameters import Parameters
 
+LOWER_TODAY = {"adadelta": 1.0, "adagrad": 0.01}
+"""Learning rates that are 0.001 unless told otherwise, and what they were in old scripts."""
 AT_DEFAULT = ("amsgrad", "centered", "ema_overwrite_frequency", "loss_scale_factor")
 WITHOUT_EFFECT = ("jit_compile", "is_legacy_optimizer", "use_locking", "schedule_decay")
 
@@ -42,6 +44,9 @@ class Optimizer(nn.Optimizer):
             note("lr= is called learning_rate= today")
             options.setdefault("learning_rate", options.pop("lr"))
             options.pop("lr", None)
+        if not args and "learning_rate" not in options and self.name in LOWER_TODAY:
+            before = LOWER_TODAY[self.name]
+            note(f"{type(self).__name__}() learns at 0.001 today; until Keras 2.3 it was {before}")
         decay = options.pop("decay", 0.0)
         self.clipvalue = options.pop("clipvalue", None)
         for option in (*AT_DEFAULT, "gradient_accumulation_steps"):
