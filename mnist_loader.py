@@ -28,8 +28,8 @@ from digits.validation import check
 
 __all__ = ["DatasetError", "load_mnist", "read_idx"]
 
-# What there is to say goes through logging: seen on stderr by default, under the control of whoever
-# configures logging, and never an exception, which `warnings` become under `python -W error`.
+# What there is to say goes through logging: seen on stderr by default, under the control of those
+# who configure logging, and never an exception, which `warnings` become under `python -W error`.
 logger = logging.getLogger(__name__)
 
 CACHE_VERSION = 2

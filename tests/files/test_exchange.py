@@ -34,8 +34,8 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "exchange.md"
 
 
 def example(dtype: DTypeLike = np.float32, seed: int = 0) -> Sequential:
-    """A bit of everything; the first dense layer has as many units as inputs, which proves that
-    nobody looks at sizes to find out what was an image.
+    """A bit of everything; the first dense layer has as many units as inputs, so that
+    sizes cannot tell what was an image.
     """
     network = Sequential(
         [
@@ -45,9 +45,9 @@ def example(dtype: DTypeLike = np.float32, seed: int = 0) -> Sequential:
         ],
         dtype=dtype,
     )
-    noise = np.random.default_rng(seed)
-    network.params.flat[...] = noise.standard_normal(network.params.flat.shape)
-    network.buffers.flat[...] = noise.random(network.buffers.flat.shape)
+    rng = np.random.default_rng(seed)
+    network.params.flat[...] = rng.standard_normal(network.params.flat.shape)
+    network.buffers.flat[...] = rng.random(network.buffers.flat.shape)
     return network
 
 

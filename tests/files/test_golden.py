@@ -1,4 +1,4 @@
-"""Files that earlier versions wrote load for ever, and answer what they answered then.
+"""Files that earlier versions wrote load for ever, and predict what they predicted then.
 
 `tests/golden/make.py` made them; a format that has been published is never made anew.
 """
@@ -36,7 +36,7 @@ def test_a_model_answers_as_it_did(folder: Path, name: str, dtype: str) -> None:
     with np.load(folder / "expected.npz") as expected:
         x, y = expected["x"].astype(dtype), expected[name]
     assert network.params.dtype == dtype
-    assert np.ptp(y, axis=0).max() > 0.05  # different answers for different inputs
+    assert np.ptp(y, axis=0).max() > 0.05  # different outputs for different inputs
     np.testing.assert_allclose(network.predict(x), y, rtol=0, atol=1e-6)
 
 
@@ -60,7 +60,7 @@ def test_a_checkpoint_is_what_it_was_and_goes_on(folder: Path) -> None:
     np.testing.assert_array_equal(history.losses, losses)
     assert [record.epoch for record in history.epochs] == [1, 2, 3]
 
-    latest, noise = network.params.flat.copy(), network.rng.bit_generator.state
+    latest, rng_state = network.params.flat.copy(), network.rng.bit_generator.state
     assert history.best_weights is not None
     network.params.flat[...], network.buffers.flat[...] = history.best_weights
     np.testing.assert_allclose(network.predict(x), y, rtol=0, atol=1e-6)
@@ -76,6 +76,6 @@ def test_a_checkpoint_is_what_it_was_and_goes_on(folder: Path) -> None:
         history=history,
         verbose=0,
     )
-    assert network.rng.bit_generator.state != noise
+    assert network.rng.bit_generator.state != rng_state
     assert [record.epoch for record in history.epochs] == [1, 2, 3, 4]
     assert history.losses[:12] == losses.tolist()

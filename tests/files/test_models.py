@@ -78,7 +78,7 @@ def test_loading_draws_no_initial_weights(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_the_file_is_plain_numpy_and_plain_text(tmp_path: Path) -> None:
-    """Whoever has NumPy and no copy of this library can still read the weights."""
+    """NumPy alone can read the weights."""
     network = TwoLayerNet(6, 5, 4)
     network.save(tmp_path / "model.npz")
     with np.load(tmp_path / "model.npz", allow_pickle=False) as arrays:
@@ -287,7 +287,7 @@ BAD_DESCRIPTIONS: dict[str, Any] = {
         {"class": "AveragePooling2D", "pool_size": [2, 20_000], "padding": "same"},
         shape=(20_000, 20_000, 1),
     ),
-    "huge window": layered(
+    "huge pool": layered(
         {"class": "AveragePooling2D", "pool_size": 10_000, "padding": "same"}, shape=(28, 28, 1)
     ),
     "huge kernel": layered(

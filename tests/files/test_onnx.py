@@ -60,7 +60,7 @@ def run_onnx(runtime: Any, path: Path, x: Array) -> Array:
 
 
 def randomized(network: Sequential) -> Sequential:
-    """The network with noise in all of its numbers, as if trained."""
+    """The network with random numbers added to all of its arrays, as if trained."""
     rng = np.random.default_rng(3)
     network.params.flat[...] += 0.2 * rng.standard_normal(network.params.flat.shape)
     network.buffers.flat[...] = rng.uniform(0.3, 2, network.buffers.flat.shape)
@@ -89,7 +89,7 @@ def test_layers(layer: Layer, shape: Shape, runtime: Any, tmp_path: Path) -> Non
 def test_activations_of_images_that_lie_as_onnx_wants_them(
     name: str, runtime: Any, tmp_path: Path
 ) -> None:
-    """Between two layers with windows nothing is turned, and softmax has to know."""
+    """Between two layers with kernels nothing is transposed, and softmax has to know."""
     network = randomized(
         Sequential(
             [

@@ -1,4 +1,4 @@
-"""The tutorials' networks in Keras and PyTorch, as the tutorials write them, give the same answers
+"""The tutorials' networks in Keras and PyTorch, as the tutorials write them, predict the same
 as ours once they have the same weights, whichever way these went. Optional: it needs the extra
 `parity`, and is skipped without.
 """
@@ -131,10 +131,10 @@ def in_keras(keras: Any, name: str) -> Any:
             *(kl.Conv2D(64, 3, use_bias=False), *normalized(), kl.Flatten()),
         ],
     }
-    answers = 11 if name == "photo" else 10
+    classes = 11 if name == "photo" else 10
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
-        [keras.Input((784,)), *layers[name](), kl.Dense(answers, activation="softmax")]
+        [keras.Input((784,)), *layers[name](), kl.Dense(classes, activation="softmax")]
     )
     for weight in model.weights:
         if "moving" in weight.path:
@@ -170,7 +170,7 @@ every_network = pytest.mark.parametrize(
 )
 
 
-# --- the same weights, the same answers -----------------------------------------------------------
+# --- the same weights, the same outputs -----------------------------------------------------------
 
 
 @every_network
