@@ -25,7 +25,7 @@ INSTEAD = {
     ),
     **dict.fromkeys(("applications", "VGG16", "ResNet50", "MobileNet", "MobileNetV2"), PHOTOS),
     **dict.fromkeys(("lite", "saved_model", "tpu", "TFSMLayer"), ELSEWHERE),
-    **dict.fromkeys(("placeholder", "InteractiveSession"), "feed arrays to model.fit instead"),
+    **dict.fromkeys(("placeholder", "feed_dict"), "feed arrays to model.fit instead"),
     "Conv2DTranspose": "use UpSampling2D and Conv2D",
     "SeparableConv2D": "use DepthwiseConv2D and Conv2D of kernel size 1",
     "LayerNormalization": "use BatchNormalization",

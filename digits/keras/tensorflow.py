@@ -3,6 +3,7 @@
 import contextlib
 import logging as python_logging
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -267,6 +268,24 @@ def random_normal(
     return tensor(normal(shape, mean, stddev), dtype)
 
 
+InteractiveSession = Session
+
+
+def _latest_checkpoint(checkpoint_dir: Any, *_: Any) -> str | None:
+    """The newest file of weights in a folder, by the name that `save_weights` was given."""
+    files = sorted(Path(checkpoint_dir).glob("*.weights.h5"), key=lambda path: path.stat().st_mtime)
+    return str(files[-1]).removesuffix(".weights.h5") if files else None
+
+
+train = SimpleNamespace(
+    AdamOptimizer=optimizers.Adam,
+    AdagradOptimizer=optimizers.Adagrad,
+    AdadeltaOptimizer=optimizers.Adadelta,
+    RMSPropOptimizer=optimizers.RMSprop,
+    GradientDescentOptimizer=optimizers.SGD,
+    MomentumOptimizer=optimizers.SGD,
+    latest_checkpoint=_latest_checkpoint,
+)
 global_variables_initializer = initialize_all_variables = _nothing
 ConfigProto = GPUOptions = SimpleNamespace
 disable_eager_execution = enable_eager_execution = disable_v2_behavior = _nothing

@@ -2,6 +2,7 @@
 data_format="channels_first".
 """
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -54,9 +55,26 @@ def both(value: Any) -> tuple[int, int]:
     return int(first), int(second)
 
 
+def rows_and_columns(make: Any) -> Any:
+    """Decorates what takes Keras 1's Conv2D(32, 3, 3, border_mode="same"): a kernel of 3 x 3, where
+    without such a spelling it is a kernel of 3 and strides of 3.
+    """
+
+    @functools.wraps(make)
+    def call(self: Any, *args: Any, **options: Any) -> None:
+        numbers = len(args) == 3 and all(isinstance(size, int) for size in args[1:])
+        if numbers and options.keys() & {*KERAS_1, *IMAGE_ARGUMENTS}:
+            note(f"Conv2D(n, {args[1]}, {args[2]}) is called Conv2D(n, {args[1:]}) today")
+            args = (args[0], args[1:])
+        make(self, *args, **options)
+
+    return call
+
+
 class Conv2D(ImageLayer):
     """Each filter is a small image that is compared with the inputs at every position."""
 
+    @rows_and_columns
     @renamed(**KERAS_1, **IMAGE_ARGUMENTS)
     def __init__(
         self,
