@@ -58,6 +58,10 @@ class Model(Trainer, Layer):
         self.built = True
         self.input_sizes, self.output_sizes = inputs[0].sizes, outputs[0].sizes
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What copies and pickles take along: the network is made anew, of the layers."""
+        return self.__dict__ | {"_network": None}
+
     # --- the graph --------------------------------------------------------------------------------
 
     @property

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from digits.keras import activations
 from digits.keras.graph import KerasTensor
 from digits.keras.losses import (
     BinaryCrossentropy,
@@ -20,7 +21,6 @@ OTHER_NAMES = {
     "pow": "power",
     "concat": "concatenate",
     "add_n": "sum",
-    "round": "round",
     "reduce_sum": "sum",
     "reduce_mean": "mean",
     "reduce_max": "max",
@@ -34,14 +34,17 @@ OTHER_NAMES = {
     "asin": "arcsin",
     "atan": "arctan",
     "divide_no_nan": "divide",
-    "negative": "negative",
     "floordiv": "floor_divide",
-    "mod": "mod",
     "truediv": "true_divide",
     "range": "arange",
+    "clip_by_value": "clip",
+    "gather": "take",
+    "rank": "ndim",
+    "fill": "full",
+    "stop_gradient": "asarray",
+    "flatten": "ravel",
     "batch_flatten": "ravel",
     "permute_dimensions": "transpose",
-    "matrix_transpose": "matrix_transpose",
 }
 """Names of Keras and TensorFlow, and what NumPy calls the same."""
 
@@ -79,6 +82,8 @@ def _on_arrays(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def __getattr__(name: str) -> Any:
+    if name in (*activations.IN_NN, *activations.MORE, "swish"):
+        return getattr(activations, name)
     found = getattr(np, OTHER_NAMES.get(name, name), None)
     if name.startswith("_") or not callable(found) or isinstance(found, type):
         raise AttributeError(f"keras.ops.{name} is not there: use NumPy")
@@ -146,6 +151,11 @@ def sparse_categorical_crossentropy(
 def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Any:
     """The binary cross-entropy of each sample."""
     return BinaryCrossentropy(from_logits, reduction="none")(target, output)
+
+
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """The length of x, along an axis."""
+    return tensor(np.linalg.norm(np.asarray(x), ord, axis, keepdims))
 
 
 def confusion_matrix(labels: Any, predictions: Any, num_classes: Any = None, **_: Any) -> Tensor:

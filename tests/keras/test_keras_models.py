@@ -1,5 +1,7 @@
 """Models of digits.keras: gradients against central differences, and the verbs that users know."""
 
+import copy
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -303,6 +305,19 @@ def test_seeds_repeat_a_training(rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(
         train(keras.utils.set_random_seed), train(keras.utils.set_random_seed)
     )
+
+
+def test_copies_and_pickles_train_alone(rng: np.random.Generator) -> None:
+    x, t = digits_data(rng)
+    model = keras.Sequential([layers.Dense(8, "relu", input_dim=12), layers.Dense(3, "softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(x, t, verbose=0)
+    y = model.predict(x, verbose=0)
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        np.testing.assert_array_equal(other.predict(x, verbose=0), y)
+        losses = other.fit(x, t, epochs=5, verbose=0).history["loss"]
+        assert losses[-1] < losses[0]
+    np.testing.assert_array_equal(model.predict(x, verbose=0), y)
 
 
 @pytest.mark.parametrize(
