@@ -129,3 +129,18 @@ def test_the_last_column_of_the_cheat_sheet_runs(tmp_path: Path, real_data: Path
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "MNIST_DATASET_DIR": str(real_data)}
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment, check=True)
     assert (tmp_path / "model.npz").exists()
+
+
+@pytest.mark.slow
+def test_the_page_about_keras_and_scikit_learn_runs(tmp_path: Path, real_data: Path) -> None:
+    pytest.importorskip("sklearn")
+    text = (ROOT / "docs" / "keras.md").read_text("utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MNIST_DATASET_DIR": str(real_data)}
+    for program in re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        told = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert told.returncode == 0, told.stderr
+        accuracies = re.findall(r"0\.\d+", told.stdout.splitlines()[-1])
+        assert max(map(float, accuracies)) > 0.94, told.stdout
