@@ -235,7 +235,7 @@ def test_ten_indices_are_never_read_as_one_hot() -> None:
     assert F.to_labels(indices).tolist() == indices.tolist()
     assert F.to_labels(one_hot).tolist() == indices.tolist()
 
-    # Zeros and a single 1: the one-hot row of class 3, or ten samples of classes 0 and 1?  A vector
+    # Zeros and a single 1: the one-hot row of class 3, or ten samples of classes 0 and 1? A vector
     # is always indices.
     zeros_and_a_one = np.eye(10)[3]
     assert F.to_labels(zeros_and_a_one).tolist() == [0, 0, 0, 1, 0, 0, 0, 0, 0, 0]
@@ -295,7 +295,7 @@ def test_labels_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("scale", [0.1, 1, 100, 1e4])
-def test_cross_entropy_from_scores_is_right(
+def test_cross_entropy_from_logits_is_right(
     scale: float, dtype: Any, rng: np.random.Generator
 ) -> None:
     x = (scale * rng.normal(size=(25, 10))).astype(dtype)

@@ -1,5 +1,5 @@
 """The same weights and the same inputs give the same answers, losses, gradients and updates as in
-PyTorch.  Optional: it needs the extra `parity`, and is skipped without.
+PyTorch. Optional: it needs the extra `parity`, and is skipped without.
 """
 
 import copy
@@ -256,11 +256,11 @@ def test_recipes(name: str, loss: str, dtype: DTypeLike, tolerance: float) -> No
         network.output = make_output(loss, 0.0, network.layers)
     x, t = digits(6, dtype)
     theirs = {name: tensor(array, requires_grad=True) for name, array in network.params.items()}
-    scores = scores_in_torch(network, theirs, tensor(x), training=False)
-    y_theirs = torch.softmax(scores, dim=1)
+    logits = scores_in_torch(network, theirs, tensor(x), training=False)
+    y_theirs = torch.softmax(logits, dim=1)
     smoothing = getattr(network, "label_smoothing", 0.0)  # TwoLayerNet has none
     loss_theirs = torch.nn.functional.cross_entropy(
-        scores, torch.tensor(t), label_smoothing=smoothing
+        logits, torch.tensor(t), label_smoothing=smoothing
     )
     if loss == "squared_error":
         loss_theirs = (
@@ -296,8 +296,8 @@ def test_a_network_with_batch_normalization_in_training(dtype: DTypeLike, tolera
     )
     x, t = digits(16, dtype)
     theirs = {name: tensor(array, requires_grad=True) for name, array in network.params.items()}
-    scores = scores_in_torch(network, theirs, tensor(x), training=True)
-    loss_theirs = torch.nn.functional.cross_entropy(scores, torch.tensor(t))
+    logits = scores_in_torch(network, theirs, tensor(x), training=True)
+    loss_theirs = torch.nn.functional.cross_entropy(logits, torch.tensor(t))
     loss_theirs.backward()
 
     loss, grads = network.loss_and_gradient(x, t)

@@ -46,12 +46,12 @@ def batch(rng: np.random.Generator) -> tuple[Array, Array]:
 
 
 def relative_errors(network: TwoLayerNet, x: Array, t: ArrayLike) -> dict[str, float]:
-    """|measured - backpropagated| / |measured|, for each array of parameters."""
-    backpropagated, measured = network.gradient(x, t), network.numerical_gradient(x, t)
-    assert list(backpropagated) == list(measured) == list(network.params) == NAMES
+    """|numerical - backpropagated| / |numerical|, for each array of parameters."""
+    backpropagated, numerical = network.gradient(x, t), network.numerical_gradient(x, t)
+    assert list(backpropagated) == list(numerical) == list(network.params) == NAMES
     return {
-        name: float(np.linalg.norm(measured[name] - backpropagated[name]))
-        / float(np.linalg.norm(measured[name]))
+        name: float(np.linalg.norm(numerical[name] - backpropagated[name]))
+        / float(np.linalg.norm(numerical[name]))
         for name in NAMES
     }
 
@@ -60,7 +60,7 @@ def relative_errors(network: TwoLayerNet, x: Array, t: ArrayLike) -> dict[str, f
 
 
 @pytest.mark.parametrize("form", LABEL_FORMS)
-def test_backpropagated_and_measured_gradients_agree(
+def test_backpropagated_and_numerical_gradients_agree(
     form: str, network: TwoLayerNet, batch: tuple[Array, Array]
 ) -> None:
     x, t = batch
@@ -319,7 +319,7 @@ def test_every_number_on_the_way_has_the_type_of_the_network(
         for name in NAMES:
             network.params[name] -= 0.1 * grads[name]
         assert [array.dtype for array in network.params.values()] == [dtype] * 4
-    # The two activations inside, z1 and the scores a2.
+    # The two activations inside, z1 and the logits a2.
     for activations in (
         network._forward(rng.random((9, 6)).astype(dtype)),
         [array for _, array in network.activations(rng.random((9, 6)))],

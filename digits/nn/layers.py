@@ -4,14 +4,14 @@ scale, and those that behave differently in training. Names and arguments are th
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from digits.compute.distributed import all_reduce_mean, global_batch
-from digits.compute.threads import matmul
-from digits.nn.activations import LINEAR, ActivationFunction
+from digits.compute.threads import WORTH_SHARING, matmul
+from digits.nn.activations import LINEAR, RELU, ActivationFunction
 from digits.nn.initializers import Initializer, get_initializer
 from digits.nn.layer import ActivatedLayer, Layer
 from digits.types import Array, Shape
@@ -55,14 +55,30 @@ class Dense(ActivatedLayer):
         if self.use_bias:
             self.weights["b"][...] = self.bias_initializer((fan_out,), fan_in, fan_out, self.rng)
 
+    def _reserve(self, n: int) -> None:
+        """Make the arrays that batches of n samples are computed in, and the views of them."""
+        cache, shape = self.cache, (n, self.units)
+        cache.size, cache.zeros, cache.ones = n, np.zeros(shape, self.dtype), np.ones(n, self.dtype)
+        cache.y, cache.da = np.empty(shape, self.dtype), np.empty(shape, self.dtype)
+        cache.positive = np.empty(shape, bool)
+        cache.da_T = np.empty(shape[::-1], self.dtype)
+        cache.dx_T = np.empty((*self.input_shape, n), self.dtype)
+        large = n * self.units * self.input_shape[0] >= WORTH_SHARING
+        cache.matmul = matmul if large else np.matmul
+
     def forward(self, x: Array, training: bool = False) -> Array:
-        y = self.workspace("y", (len(x), self.units))
-        matmul(x, self.weights["W"], out=y)  # (n, features) @ (features, units)
+        cache = self.cache
+        if cache.size != len(x):
+            self._reserve(len(x))
+        cache.x, y = x, cache.y
+        cache.matmul(x, self.weights["W"], out=y)  # (n, features) @ (features, units)
         if self.use_bias:
             np.add(y, self.weights["b"], out=y)
-        self.applied_activation.apply(y)
-        self.cache.x, self.cache.y = x, y
-        return y
+        if self.applied_activation is RELU:  # NumPy compares two arrays faster than array and 0
+            np.maximum(y, cache.zeros, out=y)
+        else:
+            self.applied_activation.apply(y)
+        return cast("Array", y)
 
     def backward(self, dy: Array) -> Array | None:
         """With a = x W + b and da the gradient with respect to a: W_ij adds x_i W_ij to a_j in
@@ -70,21 +86,22 @@ class Dense(ActivatedLayer):
         of an input that is always 1, so db = 1^T da; x_i adds x_i W_ij to every a_j, so dx_i is the
         sum of da_j W_ij over the units, dx = da W^T.
         """
-        x, y, n = self.cache.x, self.cache.y, len(dy)
-        da, activation = dy, self.applied_activation
-        if activation is not LINEAR:
-            da = self.workspace("da", y.shape)
-            activation.apply_backward(dy, y, out=da)
-        matmul(x.T, da, out=self.grads["W"])  # (features, n) @ (n, units)
+        cache, activation = self.cache, self.applied_activation
+        da = dy if activation is LINEAR else cache.da
+        if activation is RELU:
+            np.multiply(dy, np.greater(cache.y, cache.zeros, out=cache.positive), out=da)
+        elif activation is not LINEAR:
+            activation.apply_backward(dy, cache.y, out=da)
+        cache.matmul(cache.x.T, da, out=self.grads["W"])  # (features, n) @ (n, units)
         if self.use_bias:  # (n,) @ (n, units): faster than np.sum over the samples
-            np.matmul(self.workspace("ones", (n,), fill=1), da, out=self.grads["b"])
+            np.matmul(cache.ones, da, out=self.grads["b"])
         if not self.needs_dx:
             return None
         # The transposed product, dx^T = W da^T, is faster than da W^T: both of its factors lie in
         # memory row after row. (features, units) @ (units, n)
-        da_T, dx_T = self.workspace("da_T", (self.units, n)), self.workspace("dx_T", x.shape[::-1])
-        np.copyto(da_T, da.T)
-        return matmul(self.weights["W"], da_T, out=dx_T).T
+        np.copyto(cache.da_T, da.T)
+        dx: Array = cache.matmul(self.weights["W"], cache.da_T, out=cache.dx_T).T
+        return dx
 
     def get_config(self) -> dict[str, Any]:
         return {

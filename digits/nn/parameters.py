@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from digits.compute.memory import keep_freed_memory
 from digits.types import Array, Shape
 
 MAX_SIZE = 2**28
@@ -38,6 +39,7 @@ class Parameters(Mapping[str, Array]):
                 raise ValueError(
                     f"expected {name} of a shape of integers above 0; received {shape}"
                 )
+        keep_freed_memory()  # whoever has parameters is going to compute with them
         size = sum(math.prod(map(int, shape)) for shape in shapes.values())
         if size > MAX_SIZE:
             raise ValueError(

@@ -16,7 +16,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from digits.compute.memory import keep_freed_memory
 from digits.compute.threads import adaptive_blas, single_threaded_blas
 from digits.nn.layer import Layer
 from digits.nn.losses import Loss
@@ -78,7 +77,6 @@ class Sequential(NetworkMixin):
         dtype: DTypeLike = np.float32,
         initialize: bool = True,
     ) -> None:
-        keep_freed_memory()
         self.loss_name, self.label_smoothing = loss, label_smoothing
         self.rng = np.random.default_rng() if rng is None else rng
         self.input_shape, self.layers = _built(layers)

@@ -24,6 +24,8 @@ class ThreadCache(threading.local):
         def __getattr__(self, name: str) -> Any: ...
 
     def __init__(self) -> None:
+        self.size = -1
+        """Of the batches that a layer has made its arrays for."""
         self.arrays: dict[str, Array] = {}
 
     def __reduce__(self) -> tuple[type["ThreadCache"], tuple[()]]:

@@ -64,8 +64,8 @@ COUNTING = np.arange(16).reshape(4, 4)
 
 def test_a_3x3_convolution_by_hand() -> None:
     W = np.array([[1, 0, 0], [0, 0, 2], [0, -1, 0]])[:, :, np.newaxis, np.newaxis]
-    # At the first place: 1 * 0 + 2 * 6 - 1 * 9 = 3.  One pixel further each pixel is 1 more, and so
-    # is the sum by 1 + 2 - 1 = 2; one row further 4 more, so 8.  The bias adds 100.
+    # At the first place: 1 * 0 + 2 * 6 - 1 * 9 = 3. One pixel further each pixel is 1 more, and so
+    # is the sum by 1 + 2 - 1 = 2; one row further 4 more, so 8. The bias adds 100.
     layer = Conv2D(1, 3)
     np.testing.assert_array_equal(forward(layer, COUNTING, W=W, b=100), [[103, 105], [111, 113]])
 

@@ -164,12 +164,12 @@ def dx_of(layer: Layer, dy: ArrayLike) -> Array:
     return dx
 
 
-def relative_error(measured: Array, claimed: Array) -> float:
+def relative_error(numerical: Array, analytic: Array) -> float:
     """The largest difference, in parts of the largest gradient."""
-    assert measured.shape == claimed.shape
-    if measured.size == 0:
+    assert numerical.shape == analytic.shape
+    if numerical.size == 0:
         return 0.0
-    return float(np.max(np.abs(measured - claimed)) / max(np.max(np.abs(measured)), 1e-3))
+    return float(np.max(np.abs(numerical - analytic)) / max(np.max(np.abs(numerical)), 1e-3))
 
 
 def test_the_table_holds_every_layer() -> None:
@@ -192,11 +192,11 @@ def test_gradients_of_a_layer_alone(layer: Layer, shape: Shape, training: bool, 
 
     loss(x)
     dx = dx_of(layer, w)
-    claimed = {name: grad.copy() for name, grad in layer.grads.items()}
+    analytic = {name: grad.copy() for name, grad in layer.grads.items()}
     assert relative_error(numerical_gradient(loss, x, h=1e-5), dx) < 1e-6, "dx"
     for name, array in layer.weights.items():
-        measured = numerical_gradient(loss, array, h=1e-5)
-        assert relative_error(measured, claimed[name]) < 1e-6, f"d{name}"
+        numerical = numerical_gradient(loss, array, h=1e-5)
+        assert relative_error(numerical, analytic[name]) < 1e-6, f"d{name}"
 
 
 def surrounded(
@@ -226,10 +226,10 @@ def test_gradients_in_the_middle_of_a_network(layer: Layer, shape: Shape, traini
 
     loss(x)
     network.rng.bit_generator.state = start
-    claimed = network.gradient(x, t, training)
+    analytic = network.gradient(x, t, training)
     for name, array in network.params.items():
-        measured = numerical_gradient(loss, array, h=1e-5)
-        assert relative_error(measured, claimed[name]) < 1e-6, name
+        numerical = numerical_gradient(loss, array, h=1e-5)
+        assert relative_error(numerical, analytic[name]) < 1e-6, name
 
 
 @every_layer
@@ -251,13 +251,13 @@ def test_gradients_replace_those_of_the_last_batch(
 
 @every_layer
 def test_the_first_layer_computes_no_dx(layer: Layer, shape: Shape) -> None:
-    all_slopes, spared = ready(layer, shape), ready(layer, shape)
+    complete, spared = ready(layer, shape), ready(layer, shape)
     spared.needs_dx = False
-    dy = noise(2, all_slopes.output_shape, seed=4)
-    for one in (all_slopes, spared):
+    dy = noise(2, complete.output_shape, seed=4)
+    for one in (complete, spared):
         one.forward(noise(2, shape), training=True)
         one.backward(dy)
-    for name, grad in all_slopes.grads.items():
+    for name, grad in complete.grads.items():
         np.testing.assert_array_equal(spared.grads[name], grad)
 
 
@@ -502,8 +502,8 @@ def check_gradient_of(layer: Layer) -> None:
     x, w = noise(5, layer.input_shape), noise(5, layer.output_shape, seed=2)
     assert (layer.forward(x) <= 0).all()
     dx = dx_of(layer, w).copy()
-    measured = numerical_gradient(lambda x: float(np.sum(w * layer.forward(x))), x, h=1e-5)
-    assert relative_error(measured, dx) < 1e-6
+    numerical = numerical_gradient(lambda x: float(np.sum(w * layer.forward(x))), x, h=1e-5)
+    assert relative_error(numerical, dx) < 1e-6
 
 
 def test_reshape_and_flatten_read_row_by_row() -> None:

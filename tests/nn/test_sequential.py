@@ -73,11 +73,11 @@ def test_layers_are_applied_one_after_the_other() -> None:
     p = network.params
     assert p.shapes == {"W1": (6, 5), "b1": (5,), "W2": (5, 3), "b2": (3,)}
     p["b1"], p["b2"] = np.arange(5), np.arange(3)
-    scores = np.tanh(x @ p["W1"] + p["b1"]) @ p["W2"] + p["b2"]
-    np.testing.assert_allclose(network.predict(x), softmax(scores), rtol=1e-14)
-    np.testing.assert_array_equal(network.predict_classes(x), scores.argmax(axis=1))
-    assert network.loss(x, t) == pytest.approx(functions.softmax_cross_entropy(scores, t))
-    assert network.accuracy(x, t) == np.mean(scores.argmax(axis=1) == t)
+    logits = np.tanh(x @ p["W1"] + p["b1"]) @ p["W2"] + p["b2"]
+    np.testing.assert_allclose(network.predict(x), softmax(logits), rtol=1e-14)
+    np.testing.assert_array_equal(network.predict_classes(x), logits.argmax(axis=1))
+    assert network.loss(x, t) == pytest.approx(functions.softmax_cross_entropy(logits, t))
+    assert network.accuracy(x, t) == np.mean(logits.argmax(axis=1) == t)
 
 
 def test_layers_read_the_one_flat_vector() -> None:
@@ -106,10 +106,10 @@ def test_numerical_gradient_equals_gradient(make: Callable[..., Sequential], los
     network = make(loss=loss)
     network.buffers.flat[...] = np.random.default_rng(4).uniform(0.5, 2, network.buffers.flat.size)
     x, t = batch(4, int(np.prod(network.input_shape)))
-    claimed, measured = network.gradient(x, t), network.numerical_gradient(x, t)
-    assert claimed.shapes == measured.shapes
-    scale = np.abs(measured.flat).max()
-    np.testing.assert_allclose(claimed.flat, measured.flat, rtol=0, atol=1e-7 * scale)
+    analytic, numerical = network.gradient(x, t), network.numerical_gradient(x, t)
+    assert analytic.shapes == numerical.shapes
+    scale = np.abs(numerical.flat).max()
+    np.testing.assert_allclose(analytic.flat, numerical.flat, rtol=0, atol=1e-7 * scale)
     assert gradient_check(network, x, t) < 1e-6
     assert network.params.dtype == network.numerical_gradient(x, t).dtype == np.float64
 
@@ -175,8 +175,8 @@ def test_a_softmax_further_down_is_a_layer_as_any() -> None:
 
 def test_other_activations_at_the_end_stay() -> None:
     network, (x, t) = stack(Input((6,)), Dense(3, activation="relu"), dtype=np.float64), batch(4)
-    scores = relu(x @ network.params["W1"] + network.params["b1"])
-    np.testing.assert_allclose(network.predict(x), softmax(scores))
+    logits = relu(x @ network.params["W1"] + network.params["b1"])
+    np.testing.assert_allclose(network.predict(x), softmax(logits))
     assert gradient_check(network, x, t) < 1e-6
 
 
@@ -189,15 +189,15 @@ def test_squared_error_is_that_of_the_probabilities() -> None:
     def loss(_: Array) -> float:
         return network.loss(x, t)
 
-    measured = numerical_gradient(loss, network.params.flat)
-    np.testing.assert_allclose(network.gradient(x, t).flat, measured, atol=1e-9)
+    numerical = numerical_gradient(loss, network.params.flat)
+    np.testing.assert_allclose(network.gradient(x, t).flat, numerical, atol=1e-9)
 
 
 def test_smoothed_labels_are_those_of_functions_and_stay_with_the_network(tmp_path: Path) -> None:
     network, (x, t) = dense(label_smoothing=0.2), batch(5)
-    scores = np.log(network.predict(x))  # up to a constant, which no loss sees
-    smoothed = functions.softmax_cross_entropy(scores, t, 0.2)
-    assert smoothed != pytest.approx(functions.softmax_cross_entropy(scores, t), rel=0.01)
+    logits = np.log(network.predict(x))  # up to a constant, which no loss sees
+    smoothed = functions.softmax_cross_entropy(logits, t, 0.2)
+    assert smoothed != pytest.approx(functions.softmax_cross_entropy(logits, t), rel=0.01)
 
     network.save(tmp_path / "model.npz")
     copies = [network, network.astype(np.float64), Sequential.load(tmp_path / "model.npz")]

@@ -1,0 +1,104 @@
+"""How a network ends: classes from logits, a single sigmoid for two classes, any loss as an object;
+and which inputs it takes.
+"""
+
+import numpy as np
+import pytest
+
+from digits.nn.convolution import Conv2D
+from digits.nn.layer import Layer
+from digits.nn.layers import Activation, Dense, Flatten, Reshape
+from digits.nn.losses import CategoricalCrossentropy, MeanSquaredError
+from digits.nn.optimizers import Adam
+from digits.nn.sequential import Input, Sequential
+from digits.types import Array
+from functions import gradient_check, sigmoid, softmax
+
+
+def two_classes(n: int = 200) -> tuple[Array, Array]:
+    rng = np.random.default_rng(0)
+    x, t = rng.standard_normal((n, 6)), rng.integers(0, 2, n)
+    return x + 3 * t[:, np.newaxis], t
+
+
+def binary() -> Sequential:
+    layers: list[Layer | Input] = [
+        Input((6,)),
+        Dense(4, activation="tanh"),
+        Dense(1, activation="sigmoid"),
+    ]
+    return Sequential(layers, rng=np.random.default_rng(0))
+
+
+def test_one_sigmoid_tells_two_classes() -> None:
+    network, optimizer, (x, t) = binary(), Adam(0.03), two_classes()
+    assert gradient_check(network, x, t) < 1e-6
+    for _ in range(60):
+        _, grads = network.loss_and_gradient(x, t[:, np.newaxis])
+        optimizer.update(network.params, grads)
+    p = network.predict(x)
+    assert p.shape == (len(x), 1)
+    np.testing.assert_array_equal(network.predict_classes(x), p[:, 0] > 0.5)
+    assert network.accuracy(x, t) == np.mean((p[:, 0] > 0.5) == t) > 0.98
+    assert network.loss(x, t) == pytest.approx(
+        -np.mean(np.log(np.where(t == 1, p[:, 0], 1 - p[:, 0]))), rel=1e-5
+    )
+    with pytest.raises(ValueError, match="integers 0 to 1; received 2"):
+        network.loss(x, t + 1)
+
+
+def test_the_last_layer_stays_what_the_user_wrote() -> None:
+    last = Dense(10, activation="softmax")
+    network = Sequential([last])
+    assert last.activation == last.get_config()["activation"] == "softmax"
+    x = np.random.default_rng(0).random((3, 784))
+    np.testing.assert_allclose(network.predict(x).sum(axis=1), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("end", ["softmax", "sigmoid", "linear"])
+def test_a_loss_object_sees_the_outputs_as_they_are(end: str) -> None:
+    loss = CategoricalCrossentropy() if end == "softmax" else MeanSquaredError()
+    layers: list[Layer | Input] = [Input((6,)), Dense(3), Activation(end)]
+    network = Sequential(layers, loss=loss, rng=np.random.default_rng(0))
+    x, _ = two_classes(8)
+    t = np.random.default_rng(1).dirichlet(np.ones(3), 8)
+    logits = x @ network.params["W1"] + network.params["b1"]
+    expected = {"softmax": softmax(logits), "sigmoid": sigmoid(logits), "linear": logits}[end]
+    np.testing.assert_allclose(network.predict(x), expected, atol=1e-6)
+    assert network.loss(x, t) == pytest.approx(loss(network.predict(x), t), rel=1e-5)
+    assert gradient_check(network, x, t) < 1e-6
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (28, 28), (28, 28, 1), (784,)])
+@pytest.mark.parametrize("named", [True, False])
+def test_images_with_and_without_a_channel(shape: tuple[int, ...], named: bool) -> None:
+    first = Input((28, 28, 1)) if named else Reshape((28, 28, 1))
+    network = Sequential([first, Conv2D(2, 5), Flatten(), Dense(10)])
+    x = np.random.default_rng(0).random((3, 784), dtype=np.float32)
+    np.testing.assert_array_equal(network.predict(x.reshape(3, *shape)), network.predict(x))
+
+
+def test_colors_are_not_taken_for_positions() -> None:
+    network = Sequential([Dense(2)])
+    with pytest.raises(ValueError, match=r"expected inputs of shape \(n, 784\)"):
+        network.predict(np.zeros((2, 28, 14, 2)))
+
+
+def test_a_single_sample_needs_an_axis() -> None:
+    with pytest.raises(ValueError, match=r"pass x\[np.newaxis\]"):
+        binary().predict(np.zeros(6))
+
+
+def test_masked_entries_are_refused() -> None:
+    x, _ = two_classes(4)
+    masked = np.ma.masked_array(x, mask=x > 2)
+    with pytest.raises(ValueError, match=r"masked array .* x.filled\(0\)"):
+        binary().predict(masked)
+    network = binary()
+    nothing_masked = np.ma.masked_array(x)
+    np.testing.assert_array_equal(network.predict(nothing_masked), network.predict(x))
+
+
+def test_too_many_dimensions_are_refused_when_built() -> None:
+    with pytest.raises(ValueError, match="at most 16 dimensions; received 71"):
+        Sequential([Input((1,) * 71), Flatten(), Dense(2)])
