@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from digits.files.atomic import write_file
+from digits.files.models import LAYERS
 from digits.keras.config import snake_case
 from digits.keras.legacy import note
 from digits.keras.model import Model, Sequential
@@ -313,7 +314,8 @@ def to_network(model: Model) -> Network:
     chain = [step.layer for step in model.training_network.steps]
     straight = all(step.sources == (i,) for i, step in enumerate(model.training_network.steps))
     cores: list[Core] = [core for layer in chain for core in layer.cores]
-    if not straight or any(not layer.cores for layer in chain) or len(model.outputs) != 1:
+    known = all(layer.cores for layer in chain) and {type(c) for c in cores} <= {*LAYERS.values()}
+    if not straight or not known or len(model.outputs) != 1:
         raise ValueError(
             "expected a chain of layers that digits.nn has, for a .npz file; save to .keras instead"
         )

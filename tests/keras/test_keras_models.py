@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import digits
 from digits import keras
 from digits.keras import layers
 from digits.keras.network import Targets
@@ -360,3 +361,33 @@ def test_inputs_and_shapes_that_keras_accepts(rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(y, model.predict(images[..., np.newaxis], verbose=0))
     np.testing.assert_allclose(y[:1], model(images[:1]).numpy(), rtol=1e-6)
     assert keras.Sequential([layers.Dense(5)]).compute_output_shape((None, 3)) == (None, 5)
+
+
+def test_npz_files_are_read_by_the_library(rng: np.random.Generator, tmp_path: Path) -> None:
+    x = rng.random((5, 8, 8, 1), dtype=np.float32)
+    model = keras.Sequential(
+        [
+            layers.Conv2D(3, 3, activation="relu", input_shape=(8, 8, 1)),
+            layers.BatchNormalization(),
+            layers.MaxPooling2D(),
+            layers.Flatten(),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+    model.save(tmp_path / "model.npz")
+    network = digits.load_model(tmp_path / "model.npz")
+    np.testing.assert_allclose(network.predict(x), model.predict(x, verbose=0), atol=1e-6)
+    branched = keras.Sequential([layers.Dense(3, "gelu", input_dim=4)])
+    with pytest.raises(ValueError, match="expected a chain of layers"):
+        branched.save(tmp_path / "other.npz")
+
+
+def test_files_that_are_no_models_are_named(tmp_path: Path) -> None:
+    (tmp_path / "model.keras").write_text("<html>")
+    with pytest.raises(ValueError, match=r"expected a \.keras or \.h5 file"):
+        keras.models.load_model(tmp_path / "model.keras")
+    np.savez(tmp_path / "model.npz", x=1)
+    with pytest.raises(ValueError, match=r"digits\.load_model"):
+        keras.models.load_model(tmp_path / "model.npz")
+    with pytest.raises(FileNotFoundError):
+        keras.models.load_model(tmp_path / "none.keras")
