@@ -108,8 +108,6 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     network = load_model(options.model)
     if options.export_onnx is not None:
-        same = options.export_onnx.exists() and options.export_onnx.samefile(options.model)
-        check(not same, "--export-onnx with a file of its own", f"the model {options.export_onnx}")
         network.export_onnx(options.export_onnx)
         say(f"wrote {options.export_onnx}")
         return 0

@@ -149,7 +149,7 @@ def test_a_record_holds_what_the_network_measures() -> None:
     assert record.learning_rate == 0.5
 
 
-def test_dropout_is_awake_in_steps_and_asleep_in_records() -> None:
+def test_dropout_is_active_in_steps_and_not_in_records() -> None:
     data = digits(30, 10, 10)
     network = Sequential([Dense(20), Dropout(0.5), Dense(10)], rng=np.random.default_rng(0))
     history = fit(network, data, SGD(1e-12), batch_size=30, iterations=3)
@@ -276,7 +276,7 @@ def test_patience(patience: int | None, epochs: int, kept: int) -> None:
     assert network.kept == kept
 
 
-def test_the_test_images_have_no_say() -> None:
+def test_test_images_do_not_change_the_training() -> None:
     data = digits(60, 20, 20)
 
     def weights(data: Data) -> bytes:
@@ -322,11 +322,11 @@ def test_averaged_weights_are_measured_and_restored_while_training_goes_on_with_
         assert record.test_loss == expected
 
 
-# --- numbers that are none ------------------------------------------------------------------------
+# --- losses that are not finite ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
-def test_a_loss_that_is_no_number_stops_training(loss: float) -> None:
+def test_a_loss_that_is_not_finite_stops_training(loss: float) -> None:
     network, saved, weights = small_network(), list[int](), b""
     step: Step = network.loss_and_gradient
     steps = 0
