@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from digits.keras.drawing import plot_model
 from digits.keras.legacy import note, renamed
+from digits.keras.lookup import look_up
 from digits.keras.preprocessing.image import array_to_img, img_to_array, load_img, save_img
 from digits.keras.progress import Progbar
 from digits.keras.random import set_random_seed
@@ -75,6 +75,11 @@ class PyDataset:
 
 
 Sequence = PyDataset
+
+
+def plot_model(model: Any, to_file: Any = "model.png", **options: Any) -> None:
+    """Draw the layers of a model into a picture file; matplotlib is loaded only for that."""
+    look_up("drawing.plot_model")(model, to_file, **options)
 
 
 model_to_dot = plot = plot_model  # the latter in Keras 1
