@@ -293,10 +293,12 @@ def _with_non_digits(x: Array, t: Array, rng: Rng) -> tuple[Array, Array]:
     n = len(x)
     clean, clean_labels = synthetic_digits.generate(round(0.35 * n), rng)
     drawn, drawn_labels = non_digits.generate_digits(round(0.15 * n), rng)
-    written = words.words(round(0.35 * n), rng)  # none without fonts
-    others = non_digits.generate(round(0.95 * n) - len(written), x, t, rng)
-    images = [x, clean.reshape(-1, 784).astype(x.dtype) / 255, drawn, written, others]
-    labels = [t, clean_labels, drawn_labels, np.full(len(written) + len(others), 10)]
+    printed, printed_labels = words.digits(round(0.1 * n), rng)  # none without fonts
+    written = words.words(round(0.4 * n), rng)
+    others = non_digits.generate(n - len(written), x, t, rng)
+    images = [x, clean.reshape(-1, 784).astype(x.dtype) / 255, drawn, printed, written, others]
+    none = np.full(len(written) + len(others), 10)
+    labels = [t, clean_labels, drawn_labels, printed_labels, none]
     return np.concatenate(images), np.concatenate(labels).astype(t.dtype)
 
 
@@ -362,7 +364,7 @@ RECIPES = {  # network, number of parameters, optimizer, learning rate, batch si
         _one_cycle,
         0.006,
         128,
-        epochs=6,
+        epochs=8,
         augment=_as_in_photographs,
         extend=_with_non_digits,
     ),

@@ -8,6 +8,7 @@ there are no words.  `digits/models/README.md` lists the fonts that the shipped 
 import os
 from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -49,6 +50,19 @@ def words(n: int, rng: np.random.Generator) -> NDArray[np.float32]:
         path = fonts[rng.integers(len(fonts))]
         images += [normalize_digit(ink).ravel() for ink in _things(path, rng)]
     return np.array(images[:n], np.float32).reshape(-1, 784)
+
+
+def digits(n: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """Images (n, 784) of the digits of the same fonts, and their labels; none without fonts."""
+    fonts = [
+        path for path in fonts_in(os.environ.get("DIGITS_FONTS", "")) if "lower" in alphabets(path)
+    ]
+    labels = rng.integers(0, 10, n if fonts else 0)
+    images = [
+        normalize_digit(write(str(label), fonts[rng.integers(len(fonts))], rng)[0]).ravel()
+        for label in labels
+    ]
+    return np.array(images, np.float32).reshape(-1, 784), labels
 
 
 def fonts_in(folders: str) -> list[str]:
@@ -125,6 +139,11 @@ def _things(path: str, rng: np.random.Generator) -> Iterator[Array]:
         alone = not areas[np.arange(len(text)) != index][:, own].any()
         if len(own) > 1 and alone and _no_digit(text, [index]):
             yield glyph.astype(np.float32)
+    middles = [int(np.median(np.nonzero(glyph)[1])) for glyph in glyphs if glyph.any()]
+    for left, right in pairwise(middles):  # what a cut through joined letters gives
+        between = np.any(glyphs, axis=0)[:, left:right]
+        if between.any() and rng.random() < 0.25 and right - left > 0.3 * SIZE:
+            yield between.astype(np.float32)
 
 
 def _no_digit(text: str, members: Sequence[int] | Array) -> bool:
