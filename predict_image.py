@@ -12,6 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -22,10 +23,9 @@ from digits.cli import ENDED_BY_A_CLOSED_PIPE, Parser, printable, say, warn
 from digits.files.atomic import write_file
 from digits.files.models import load_model
 from digits.photos.reading import Digit, Reading
-from digits.types import Array
+from digits.types import Array, Box
 
 if TYPE_CHECKING:
-    from digits.photos.candidates import Candidate
     from digits.photos.decide import Reader
 
 SHIPPED_MODEL = Path(__file__).with_name("digits") / "models" / "photo.npz"
@@ -34,11 +34,19 @@ SOFTWARE = b"\0\0\0\x0ftEXtSoftware\0digits" + crc32(b"tEXtSoftware\0digits").to
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 
+ENOUGH_EVIDENCE = 4.0
+"""A log-likelihood ratio: with more and no unsure digit, no other way up is tried."""
+
+TURNING_EVIDENCE = 4.0
+"""By so much another way up must be more probable."""
+
 # OpenCV loads when the first picture is read, hence the imports inside functions: who asks for help
 # does not wait for it, and where it is missing one sentence says so.
 
 
-def read_digits(image: str | Path | Array, model: Reader | str | Path | None = None) -> Reading:
+def read_digits(
+    image: str | Path | Array, model: Reader | str | Path | None = None, *, rotate: bool = True
+) -> Reading:
     """Read every digit in one picture; one without digits gives a Reading without rows.
 
     Parameters
@@ -46,6 +54,7 @@ def read_digits(image: str | Path | Array, model: Reader | str | Path | None = N
     image : a file, or an array: uint8, (height, width) in gray or (height, width, 3) in OpenCV's
         order blue, green, red.
     model : a network, the file of one, or None for the one that is shipped.
+    rotate : whether a picture that says little upright is also read on its sides and upside down.
 
     Raises
     ------
@@ -53,36 +62,38 @@ def read_digits(image: str | Path | Array, model: Reader | str | Path | None = N
     ValueError : the network's answers are no probabilities of ten digits.
     FileNotFoundError, digits.files.npz.StorageError : there is no such model.
     """
-    from digits.photos import candidates, components, decide, decode, ink  # noqa: PLC0415
+    from digits.photos import decode, ink  # noqa: PLC0415
 
     reader = load_reader(model)
     picture, decode_scale = decode.open_picture(image)
     gray, scale = ink.working_copy(picture)
     flat = ink.flatten_light(gray)
     mask, density = ink.find_ink(flat)
-    page = components.find_components(mask, density, flat)
-    proposals = candidates.propose(page)
-    seen, p = decide.classify(reader, page, proposals)
-    chosen = decide.filter_unsure(decide.best_cover(page, proposals, p), p)
-    chosen = decide.filter_outliers(chosen, page, proposals, p)
-    chosen = decide.filter_rows(chosen, page, proposals, p)
-    rows, digits = _digits(chosen, proposals, seen, p, decode_scale / scale)
-    return Reading(rows, digits, picture, flat, mask, decode_scale)
+    rows, digits, evidence, _ = _read_ink(mask, density, flat, reader)
+    rotation = 0
+    doubtful = evidence < ENOUGH_EVIDENCE or any(digit.unsure for digit in digits)
+    for turns in (1, 2, 3) if rotate and doubtful else ():
+        turned, ink_density, page = (
+            np.ascontiguousarray(np.rot90(a, turns)) for a in (mask, density, flat)
+        )
+        other_rows, others, other_evidence, _ = _read_ink(turned, ink_density, page, reader)
+        if other_evidence > max(evidence, 0) + TURNING_EVIDENCE * (rotation == 0):
+            rows, evidence, rotation = other_rows, other_evidence, 360 - 90 * turns
+            height, width = turned.shape
+            digits = [replace(d, box=d.box.rotated(-turns, height, width)) for d in others]
+    digits = [replace(d, box=d.box.scaled(decode_scale / scale)) for d in digits]
+    return Reading(rows, digits, picture, flat, mask, decode_scale, rotation)
 
 
 def read_drawing(drawing: Array, model: Reader | str | Path | None = None) -> Reading:
     """Read every digit that was drawn on a screen: uint8 (height, width), black ink on white.
 
-    There is no light to divide away, no grain and no ruling, so every dark pixel is ink: that is
-    faster than `read_digits`, and a line from edge to edge stays a line.  Nothing is left out as no
-    part of the writing: what is no digit is in `unread`.
-
-    Raises digits.photos.decode.PictureError for what is no such array, and what `read_digits`
-    raises for a model.
+    There is no light to divide away, no grain and no ruling, so every dark pixel is ink.  Nothing
+    is left out as no part of the writing: what is no digit is in `unread`.  Raises what
+    `read_digits` raises.
     """
-    from digits.photos import candidates, components, decide, decode, ink  # noqa: PLC0415
+    from digits.photos import decode, ink  # noqa: PLC0415
 
-    reader = load_reader(model)
     drawing = decode.check_picture(drawing)
     if drawing.ndim != 2:
         raise decode.PictureError(
@@ -91,13 +102,39 @@ def read_drawing(drawing: Array, model: Reader | str | Path | None = None) -> Re
     flat, scale = ink.working_copy(drawing)
     density = 1 - flat.astype(np.float32) / 255
     mask = density > 0.4  # as in `ink.find_ink`
+    rows, digits, _, unread = _read_ink(mask, density, flat, load_reader(model), drawn=True)
+    digits = [replace(digit, box=digit.box.scaled(1 / scale)) for digit in digits]
+    unread = [box.scaled(1 / scale) for box in unread]
+    return Reading(rows, digits, drawing, flat, mask, unread=unread)
+
+
+def _read_ink(
+    mask: Array, density: Array, flat: Array, reader: Reader, drawn: bool = False
+) -> tuple[list[str], list[Digit], float, list[Box]]:
+    """The rows and digits of ink, the evidence that it is digits, and what could not be read.
+
+    drawn: whether all of it was drawn to be read; on a photograph there is other ink, too.
+    """
+    from digits.photos import candidates, components, decide  # noqa: PLC0415
+
     page = components.find_components(mask, density, flat)
     proposals = candidates.propose(page)
     seen, p = decide.classify(reader, page, proposals)
     chosen = decide.filter_unsure(decide.best_cover(page, proposals, p), p)
-    rows, digits = _digits(chosen, proposals, seen, p, 1 / scale)
-    unread = [box.scaled(1 / scale) for box in decide.unread_boxes(chosen, page, proposals)]
-    return Reading(rows, digits, drawing, flat, mask, unread=unread)
+    evidence = 0.0
+    if not drawn:
+        chosen = decide.filter_outliers(chosen, page, proposals, p)
+        chosen, evidence = decide.filter_rows(chosen, page, proposals, p)
+    digits = []
+    lines = decide.rows_of([proposals[index].box for index in chosen])
+    for row, line in enumerate(lines):
+        for index in (chosen[member] for member in line):
+            q, box, image = p[index, :10], proposals[index].box, seen[index].reshape(28, 28)
+            second, first = (int(digit) for digit in np.argsort(q, kind="stable")[-2:])
+            confidence, other = float(q[first]), float(q[second])
+            digits.append(Digit(first, confidence, box, row, second, other, image, q))
+    rows = ["".join(str(d.digit) for d in digits if d.row == row) for row in range(len(lines))]
+    return rows, digits, evidence, decide.unread_boxes(chosen, page, proposals)
 
 
 def read_many(
@@ -131,27 +168,6 @@ def load_reader(model: Reader | str | Path | None) -> Reader:
     if model is not None and not isinstance(model, str | Path):
         return model
     return load_model(SHIPPED_MODEL if model is None else model)
-
-
-def _digits(
-    chosen: list[int], proposals: Sequence[Candidate], seen: Array, p: Array, scale: float
-) -> tuple[list[str], list[Digit]]:
-    """The rows of what was chosen, and its digits in reading order; their boxes `scale` times as
-    large as those of the proposals."""
-    from digits.photos.decide import rows_of  # noqa: PLC0415
-
-    digits = []
-    rows = rows_of([proposals[index].box for index in chosen])
-    for row, members in enumerate(rows):
-        for index in (chosen[member] for member in members):
-            q = p[index, :10]
-            second, first = (int(digit) for digit in np.argsort(q, kind="stable")[-2:])
-            box, image = proposals[index].box.scaled(scale), seen[index].reshape(28, 28)
-            digits.append(
-                Digit(first, float(q[first]), box, row, second, float(q[second]), image, q)
-            )
-    texts = ["".join(str(d.digit) for d in digits if d.row == row) for row in range(len(rows))]
-    return texts, digits
 
 
 # --- command line ---------------------------------------------------------------------------------

@@ -65,3 +65,11 @@ class Box(NamedTuple):
         """The box in a picture that is `factor` times as large; at least one pixel wide."""
         x, y, width, height = (round(side * factor) for side in self)
         return Box(x, y, max(1, width), max(1, height))
+
+    def rotated(self, turns: int, height: int, width: int) -> "Box":
+        """The box in an array (height, width) that is turned as by np.rot90(array, turns)."""
+        box = self
+        for _ in range(turns % 4):
+            box = Box(box.y, width - box.right, box.height, box.width)
+            height, width = width, height
+        return box

@@ -315,6 +315,28 @@ def test_no_drawing_takes_for_ever(drawing: Array) -> None:
     read_digits(drawing)
 
 
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_sheet_on_its_side_is_read(turns: int) -> None:
+    upright = page("2740", "3583")
+    picture = np.ascontiguousarray(np.rot90(upright, -turns))
+    reading = read_digits(picture)
+    assert reading.rows == ["2740", "3583"]
+    assert reading.rotation == 360 - 90 * turns
+    assert read_digits(upright).rotation == 0
+    dark = picture[..., 0] < 128
+    assert all(dark[digit.box.slices].mean() > 0.1 for digit in reading.digits)
+    boxes = np.zeros_like(dark)
+    for digit in reading.digits:
+        boxes[digit.box.slices] = True
+    assert (boxes & dark).sum() > 0.9 * dark.sum()
+    assert read_digits(picture, rotate=False).rows != ["2740", "3583"]
+
+
+def test_words_are_not_digits() -> None:
+    assert read_digits(page("HANDWRITTEN", "WORDS ARE", spacing=60)).rows == []
+    assert read_digits(page("HANDWRITTEN", "27403", spacing=60)).rows == ["27403"]
+
+
 def test_an_empty_drawing_gives_an_empty_reading(typist: Typist) -> None:
     typist.calls.clear()
     reading = read_drawing(np.full((300, 600), 255, np.uint8), typist)

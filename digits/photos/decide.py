@@ -22,6 +22,13 @@ MIN_PROBABILITY = 1e-4  # no probability counts as less
 LOG_PRIOR_LIGATURE = float(np.log(0.1))  # that a piece between two cuts is part of no digit
 LOG_PRIOR_WIDE_NONE = float(np.log(0.05))  # that a component of several pieces holds no digit
 
+IN_WORDS = np.array([0.028, 0.155, 0.015, 0.009, 0.008, 0.022, 0.007, 0.024, 0.006, 0.009])
+"""How often the network takes a component of handwritten words for each digit."""
+
+LOG_RATIO_DIGIT = np.log(0.1 / IN_WORDS)
+LOG_RATIO_NONE = float(np.log(0.2 / (1 - IN_WORDS.sum())))  # signs stand between digits, too
+LOG_PRIOR_DIGITS = 1.7
+
 MAX_STATES = 256
 """Accounts of a group of pieces that are followed at once; the most probable ones."""
 
@@ -205,37 +212,47 @@ def filter_outliers(
 
 def filter_rows(
     chosen: list[int], page: InkMap, candidates: Sequence[Candidate], p: Array
-) -> list[int]:
-    """The digits in rows of digits: a row is writing of one kind.
+) -> tuple[list[int], float]:
+    """The digits in rows of digits, and the evidence for a page of digits: a row is writing of one
+    kind.
 
-    Where at least three fifths of a row are digits, what else has their size is one too, unless the
-    network rules it out.  Where less than two fifths of at least three are, it is a row of words,
-    and none is a digit.
+    Evidence for digits is the log-likelihood ratio of what the network sees in a row if it is one
+    of digits and if it is one of words, in which some letters look like digits; the whole page
+    gives the prior.  In a row of digits, what else has their size is one too, unless the network
+    rules it out.
     """
     if not chosen:
-        return []
-    used = {piece for index in chosen for piece in candidates[index].pieces}
-    typical = float(np.median([candidates[index].box.height for index in chosen]))
-    whole = {component.pieces for component in page.components}
+        return [], 0.0
+    heights = [candidates[index].box.height for index in chosen]
+    typical = float(np.median(heights))
     others = [
-        index
-        for index, candidate in enumerate(candidates)
-        if candidate.pieces in whole
-        and not used.intersection(candidate.pieces)
-        and 0.6 * typical < candidate.box.height < 2 * typical
+        box
+        for box in unread_runs(chosen, page, candidates)
+        if 0.4 * typical < box.height < 2.5 * typical and box.width > 0.3 * typical
     ]
-    everything = [*chosen, *others]
+    whole = {candidate.box: index for index, candidate in reversed(list(enumerate(candidates)))}
+    boxes = [candidates[index].box for index in chosen] + others
+    letters = [max(1.0, box.width / typical) for box in others]
+    prior = float(np.log((len(chosen) + 1) / (sum(letters) + 1)))
     kept: list[int] = []
-    for row in rows_of([candidates[index].box for index in everything]):
-        digits = [everything[member] for member in row if member < len(chosen)]
-        rest = [everything[member] for member in row if member >= len(chosen)]
-        letters = sum(max(1.0, candidates[index].box.width / typical) for index in rest)
-        ratio = len(digits) / (len(digits) + letters)
-        if ratio >= 0.4 or len(digits) + letters < 3:
+    total = 0.0
+    for row in rows_of(boxes):
+        digits = [chosen[member] for member in row if member < len(chosen)]
+        rest = [member - len(chosen) for member in row if member >= len(chosen)]
+        q = p[digits, :10]
+        evidence = float(LOG_RATIO_DIGIT[q.argmax(axis=1)].sum() + 2 * np.log(q.max(axis=1)).sum())
+        evidence += LOG_RATIO_NONE * sum(letters[other] for other in rest)
+        total += evidence
+        if evidence + prior + LOG_PRIOR_DIGITS > 0:
             kept += digits
-        if ratio >= 0.6:
-            kept += [index for index in rest if _may_be_digit(candidates[index].box, p[index])]
-    return kept
+            if 3 * len(rest) < 2 * len(digits):
+                kept += [
+                    whole[others[other]]
+                    for other in rest
+                    if others[other] in whole
+                    and _may_be_digit(others[other], p[whole[others[other]]])
+                ]
+    return kept, total
 
 
 def _may_be_digit(box: Box, p: Array) -> bool:
@@ -244,18 +261,21 @@ def _may_be_digit(box: Box, p: Array) -> bool:
     return box.width < 1.2 * box.height and float(p[:10].max()) > 0.02
 
 
-def unread_boxes(chosen: list[int], page: InkMap, candidates: Sequence[Candidate]) -> list[Box]:
-    """Boxes around ink that is part of no digit, from left to right: of each component the pieces
-    side by side.  What is a third as large as a typical digit or component is a dot or the end of a
-    line.
-    """
+def unread_runs(chosen: list[int], page: InkMap, candidates: Sequence[Candidate]) -> list[Box]:
+    """Boxes around ink that is part of no digit: of each component the pieces side by side."""
     used = {piece for index in chosen for piece in candidates[index].pieces}
-    runs = page.skipped + [
+    return [
         page.box(tuple(run))
         for component in page.components
         for free, run in groupby(component.pieces, key=lambda piece: piece not in used)
         if free
     ]
+
+
+def unread_boxes(chosen: list[int], page: InkMap, candidates: Sequence[Candidate]) -> list[Box]:
+    """Boxes around ink that is part of no digit, from left to right, without dots and the ends of
+    lines: what is a third as large as a typical digit or component."""
+    runs = page.skipped + unread_runs(chosen, page, candidates)
     lengths = [candidates[index].box.longest for index in chosen] or [run.longest for run in runs]
     return sorted(run for run in runs if run.longest > 0.35 * np.median(lengths))
 

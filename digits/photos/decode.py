@@ -92,13 +92,8 @@ def decode_picture(data: bytes) -> tuple[Array, int]:
     scale = 1
     if data[:2] == b"\xff\xd8":
         scale = _jpeg_scale(data)
-        reduced = {
-            1: cv2.IMREAD_COLOR,
-            2: cv2.IMREAD_REDUCED_COLOR_2,
-            4: cv2.IMREAD_REDUCED_COLOR_4,
-            8: cv2.IMREAD_REDUCED_COLOR_8,
-        }
-        picture = _decode(data, reduced[scale])  # flags that apply the orientation
+        reduced = 0 if scale == 1 else getattr(cv2, f"IMREAD_REDUCED_GRAYSCALE_{scale}")
+        picture = _decode(data, reduced | cv2.IMREAD_COLOR)  # which applies the orientation
     elif data[:4] == b"\x89PNG":
         chunks = _png_chunks(data)
         if b"IEND" not in chunks:

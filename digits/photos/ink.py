@@ -13,6 +13,9 @@ from digits.types import Array
 MIN_SIZE = 300
 """Smaller pictures are enlarged to this, so that lines are a few pixels wide."""
 
+MAX_FRAMES = 30
+"""The largest components, among which boxes and tables are sought."""
+
 
 def working_copy(picture: Array) -> tuple[Array, float]:
     """The picture in gray at the size it is analysed in, and that size over the original one."""
@@ -96,7 +99,8 @@ def find_ink(flat: Array) -> tuple[Array, Array]:
         ink = marked & (darkness > 0.4 * peak)
         reach = max(reach, 3 * stroke_width(ink))
     density = np.clip((darkness - paper) / np.maximum(peak - paper, 1.0), 0, 1).astype(np.float32)
-    return erase_rulings(ink, marked, darkness), density
+    ink = erase_rulings(ink, marked, darkness)
+    return erase_frames(ink, darkness), density
 
 
 def _paper(darkness: Array) -> tuple[float, Array]:
@@ -126,17 +130,17 @@ def stroke_width(ink: Array) -> float:
     return float(2 * order[min(heavy, len(order) - 1)])
 
 
-def erase_rulings(ink: Array, marked: Array, darkness: Array) -> Array:
+def erase_rulings(ink: Array, marked: Array, darkness: Array, slender: float = 20) -> Array:
     """The ink without the lines of ruled or squared paper, which are sought in all that is darker
     than the paper (`marked`): there the lines have no gaps.
 
-    A ruling is thinner than a twentieth of its length and leaves the picture at both ends; or it is
+    A ruling is `slender` times as long as thick and leaves the picture at both ends; or it is
     one of three that leave it at one end, or that run over three fifths of it.  It is erased only
     where it stands alone.  A stroke that crosses it stays: there the ink reaches further up and
     down than the ruling is thick, or is a third darker than most of the ruling.
     """
-    across, thickness_across = _rulings_across(marked, darkness)
-    down, thickness_down = _rulings_across(marked.T, darkness.T)
+    across, thickness_across = _rulings_across(marked, darkness, slender)
+    down, thickness_down = _rulings_across(marked.T, darkness.T, slender)
     down = down.T
     # where two rulings cross, the second one darkens only what the first one left
     faint = darkness <= across + down - across * down / 255
@@ -154,7 +158,36 @@ def erase_rulings(ink: Array, marked: Array, darkness: Array) -> Array:
     return kept
 
 
-def _rulings_across(marked: Array, darkness: Array) -> tuple[Array, float]:
+def erase_frames(ink: Array, darkness: Array) -> Array:
+    """The ink without the lines of boxes and tables.
+
+    A frame is connected ink with other ink inside, and lines from end to end at two opposite sides;
+    within its box, its lines are rulings.
+    """
+    _, labels, boxes, _ = cv2.connectedComponentsWithStats(ink.astype(np.uint8), connectivity=8)
+    x, y, w, h = boxes[1:, :4].T
+    kept = ink.copy()
+    for label in 1 + np.argsort(-w * h, kind="stable")[:MAX_FRAMES]:
+        left, top, width, height = boxes[label, :4]
+        inside = (x > left) & (x + w < left + width) & (y > top) & (y + h < top + height)
+        here = slice(top, top + height), slice(left, left + width)
+        own = labels[here] == label
+        if (h[inside] > 0.05 * height).any() and (_has_sides(own) or _has_sides(own.T)):
+            rest = erase_rulings(own, own, darkness[here], slender=8)
+            _, parts, sizes, _ = cv2.connectedComponentsWithStats(rest.astype(np.uint8))
+            sides = sizes[:, 2:4]
+            is_stroke = sides.min(axis=1) > 0.25 * sides.max(axis=1)  # no end of a line
+            kept[here] &= ~own | (rest & is_stroke[parts])
+    return kept
+
+
+def _has_sides(own: Array) -> bool:
+    """Whether a line runs along the upper edge of a box and another along its lower edge."""
+    band = -(-len(own) // 7)
+    return bool(min(own[:band].any(axis=0).mean(), own[-band:].any(axis=0).mean()) > 0.85)
+
+
+def _rulings_across(marked: Array, darkness: Array, slender: float) -> tuple[Array, float]:
     """The rulings that run from left to right, up to 15 degrees askew: for every pixel the darkness
     up to which it may be ruling, 0 where there is none; and how thick the rulings are."""
     step = max(1, round(max(marked.shape) / 600))
@@ -166,7 +199,7 @@ def _rulings_across(marked: Array, darkness: Array) -> tuple[Array, float]:
     columns = cells.shape[1]
     left, length, area = boxes[:, 0], boxes[:, 2], boxes[:, 4]
     thickness = area / length - 2  # the lines were thickened by two
-    thin = thickness < np.maximum(2, length / 20)
+    thin = thickness < np.maximum(2, length / slender)
     thin[0] = False  # the paper
     top, bottom = boxes[:, 1], boxes[:, 1] + boxes[:, 3]
     ends = (left <= 2).astype(int) + (left + length >= columns - 2)

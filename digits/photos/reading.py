@@ -8,7 +8,7 @@ import numpy as np
 
 from digits.types import Array, Box
 
-UNSURE = 0.77
+UNSURE = 0.61
 """Below this confidence a digit is marked; one digit in a hundred is, wrongly."""
 
 
@@ -53,6 +53,7 @@ class Reading:
     flat: Array = field(repr=False)  # in gray, evenly lit, dark on white
     ink: Array = field(repr=False)  # bool: where ink was found
     decode_scale: int = 1  # pixels of the file for one pixel of `picture`
+    rotation: int = 0  # degrees clockwise by which the picture had to be turned: 0, 90, 180, 270
     unread: list[Box] = field(default_factory=list)
     """Boxes, as those of digits, around what was drawn on a screen and could not be read: digits
     that touch too closely, or things that are none.  Empty for photographs, whose ink need not be
@@ -76,7 +77,7 @@ class Reading:
         """
         digits = [digit.to_dict() for digit in self.digits]
         if not images:
-            return {"rows": self.rows, "digits": digits}
+            return {"rows": self.rows, "rotation": self.rotation, "digits": digits}
         for digit, entry in zip(self.digits, digits, strict=True):
             pixels = np.rint(255 * digit.image).astype(np.uint8)
             entry["probabilities"] = [round(float(q), 4) for q in digit.probabilities]
@@ -84,6 +85,7 @@ class Reading:
         height, width = self.picture.shape[:2]
         return {
             "rows": self.rows,
+            "rotation": self.rotation,
             "digits": digits,
             "unread": [list(box) for box in self.unread],
             "size": [width * self.decode_scale, height * self.decode_scale],

@@ -74,3 +74,23 @@ def test_rulings_go_and_the_digit_stays(slope: float, squared: bool) -> None:
     assert near < 6
     assert overlap(mask[180:450, 280:480], true[180:450, 280:480] > 0) > 0.7
     assert len(components) <= 5  # a corner of the page may keep the end of a ruling
+
+
+def test_a_frame_goes_and_what_is_in_it_stays() -> None:
+    picture = np.full((500, 700), 225, np.uint8)
+    cv2.rectangle(picture, (60, 60), (640, 440), 60, 4)
+    seven = [np.array([[120, 120], [260, 120], [180, 380]], np.int32)]
+    cv2.polylines(picture, seven, False, 60, 10, cv2.LINE_AA)
+    true = np.zeros(picture.shape, np.uint8)
+    cv2.polylines(true, seven, False, 1, 10)
+    assert overlap(found_in(picture), true > 0) > 0.7
+
+
+def test_a_digit_with_specks_around_it_is_no_frame() -> None:
+    picture = np.full((500, 400), 225, np.uint8)
+    two = [np.array([[80, 80], [300, 80], [90, 420], [310, 420]], np.int32)]
+    cv2.polylines(picture, two, False, 60, 12, cv2.LINE_AA)
+    true = picture < 130
+    for x, y in ((130, 150), (150, 230), (250, 350)):
+        cv2.circle(picture, (x, y), 5, 60, -1)
+    assert overlap(found_in(picture), true) > 0.7
