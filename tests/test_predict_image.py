@@ -453,6 +453,7 @@ def test_drawings_are_written(tmp_path: Path) -> None:
     assert all(cv2.imdecode(np.fromfile(path, np.uint8), 1) is not None for path in out.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("reading_typist")
 def test_no_picture_that_is_read_is_written_to(tmp_path: Path) -> None:
     """Nor the file of another drawing: a folder of photographs may be the one for drawings too."""
@@ -469,6 +470,7 @@ def test_no_picture_that_is_read_is_written_to(tmp_path: Path) -> None:
     assert {path: path.read_bytes() for path in before} == before
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("reading_typist")
 def test_every_drawing_has_a_name_of_its_own(tmp_path: Path) -> None:
     images = []
