@@ -7,12 +7,11 @@ import math
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from digits.files.atomic import write_file
-from digits.training.history import History
 from digits.types import Array
 from digits.validation import check
 
@@ -67,7 +66,17 @@ def set_title(figure: "Figure", title: str) -> None:
 # --- learning curves ------------------------------------------------------------------------------
 
 
-def curves(history: History, title: str = "") -> "Figure":
+class Course(Protocol):
+    """What is drawn of a training: a `digits.training.history.History`."""
+
+    losses: list[float]
+    epochs: list[Any]
+
+    @property
+    def best(self) -> Any: ...
+
+
+def curves(history: Course, title: str = "") -> "Figure":
     """Loss and accuracy against epochs, of every part of the data that was measured; the loss on a
     logarithmic axis where it has fallen so far that a linear one would show a flat line.
     """
@@ -103,7 +112,7 @@ def curves(history: History, title: str = "") -> "Figure":
     return figure
 
 
-def _set_loss_axis(axes: "Axes", history: History) -> None:
+def _set_loss_axis(axes: "Axes", history: Course) -> None:
     """High enough for where training began, low enough to see where it went."""
     measured = [
         loss

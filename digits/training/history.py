@@ -3,10 +3,10 @@ the best one.  It is what the curves are drawn from, and what a claim can be che
 """
 
 import csv
-import importlib
 import io
 from dataclasses import asdict, dataclass, field, fields
 
+from digits import plots
 from digits.types import Array
 
 
@@ -77,8 +77,7 @@ class History:
 
     def _repr_png_(self) -> bytes:
         """The curves, in a notebook."""
-        plots = importlib.import_module("digits.plots")  # which draws histories, so stands higher
-        return bytes(plots.png(plots.curves(self)))
+        return plots.png(plots.curves(self))
 
     def to_csv(self) -> str:
         """A line of names, then a line for each epoch; a figure that does not exist is empty."""
