@@ -3,9 +3,11 @@ others out, however many there are.
 """
 
 import socket
+from collections.abc import Callable
 
 from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
+from waitress.task import ThreadedTaskDispatcher
 
 THREADS = 20
 """More than the requests that may be answered or wait at the same time; see `app`."""
@@ -29,8 +31,26 @@ class PageServer(TcpWSGIServer):  # type: ignore[misc]
             min(idle, key=lambda channel: channel.creation_time).handle_close()
 
 
-def create_server(app: object, listening: socket.socket) -> PageServer:
-    """A server of a WSGI application on a socket; its `run()` serves until Ctrl-C."""
+class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
+    """The threads of a server, which first ends what would go on for ever."""
+
+    def __init__(self, end: Callable[[], None]) -> None:
+        super().__init__()
+        self.end = end
+
+    def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
+        self.end()
+        return bool(super().shutdown(cancel_pending, timeout))
+
+
+def create_server(
+    app: object, listening: socket.socket, end: Callable[[], None] = lambda: None
+) -> PageServer:
+    """A server of a WSGI application on a socket; its `run()` serves until Ctrl-C, calls `end` and
+    waits for the requests that are going on.
+    """
+    dispatcher = Dispatcher(end)
+    dispatcher.set_thread_count(THREADS)
     settings = Adjustments(
         threads=THREADS,
         ident=None,
@@ -41,4 +61,11 @@ def create_server(app: object, listening: socket.socket) -> PageServer:
         asyncore_use_poll=True,
     )
     address = (listening.family, listening.type, listening.proto, listening.getsockname())
-    return PageServer(app, _sock=listening, bind_socket=False, adj=settings, sockinfo=address)
+    return PageServer(
+        app,
+        _sock=listening,
+        bind_socket=False,
+        dispatcher=dispatcher,
+        adj=settings,
+        sockinfo=address,
+    )

@@ -53,7 +53,7 @@ def _serve(options: argparse.Namespace) -> int:
     paper[20:80, 45:55] = 0
     read_drawing(paper, network)
     with _listening_at(options.host, options.port) as listening:
-        server = create_server(app, listening)
+        server = create_server(app, listening, app.extensions["training"].close)
         _tell_address(options.host, listening.getsockname()[1])
         server.run()
     return 0

@@ -29,6 +29,7 @@ class Training:
         self._version = 0
         self._changed = threading.Condition()
         self._pipe: Connection | None = None
+        self._closed = False
 
     def start(
         self, settings: TrainingSettings | TeachingSettings, base: Model | None = None
@@ -71,15 +72,22 @@ class Training:
             return self._model
 
     def events(self, heartbeat: float = 1.0) -> Iterator[dict[str, Any] | None]:
-        """The state, whenever it has changed; None every `heartbeat` seconds without a change."""
+        """The state, whenever it has changed; None every `heartbeat` seconds without a change; an
+        end after `close`."""
         seen = -1
-        while True:
+        while not self._closed:
             with self._changed:
                 if self._version == seen:
                     self._changed.wait(heartbeat)
                 state = self.state if self._version != seen else None
                 seen = self._version
             yield state
+
+    def close(self) -> None:
+        """End the events; the process of a training ends with this one."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
 
     def _listen(self, pipe: Connection, process: Any) -> None:
         """Take the news of a training until it ends."""

@@ -153,7 +153,13 @@ def test_ctrl_c_ends_it(root: Path) -> None:
     ) as it:
         assert it.stdout
         line = it.stdout.readline()
-        assert re.fullmatch(r"draw digits at http://127.0.0.1:\d+/ \(Ctrl-C ends it\)\n", line)
-        it.send_signal(signal.SIGINT)
+        found = re.fullmatch(r"draw digits at (http://127.0.0.1:\d+/) \(Ctrl-C ends it\)\n", line)
+        assert found
+        with urllib.request.urlopen(f"{found[1]}training/events", timeout=10) as watching:
+            assert (
+                watching.readline() == b'data: {"state": "none"}\n'
+            )  # as a page that is open does
+            it.send_signal(signal.SIGINT)
+            assert b"data" not in watching.read()
         out, err = it.communicate(timeout=60)
         assert (it.returncode, out, err) == (0, "", "")

@@ -5,6 +5,8 @@ import * as paper from "./paper.js";
 import { text } from "./texts.js";
 import { $, ask, bytes, color, complain, element, fit, paintDigit, percent } from "./tools.js";
 
+const certainty = (p) => percent(Math.min(p, 0.999)); // no network is certain
+
 const SLOW = 250; // milliseconds after which a busy sign is shown
 
 export let reading = null; // the server's latest answer
@@ -152,8 +154,8 @@ export function show(took = milliseconds) {
 function sureness(digits) {
   const least = digits.reduce((a, b) => (b.confidence < a.confidence ? b : a));
   const { digit, second, confidence, unsure } = least;
-  if (unsure) return text("unsure", digit, percent(confidence), second);
-  return digits.length > 1 ? text("leastSure", digit, percent(confidence)) : text("sure", percent(confidence));
+  if (unsure) return text("unsure", digit, certainty(confidence), second);
+  return digits.length > 1 ? text("leastSure", digit, certainty(confidence)) : text("sure", certainty(confidence));
 }
 
 /** A button for each digit, where there are several. */
@@ -181,6 +183,6 @@ export function showChosen() {
     const first = answer === digit?.digit;
     row.className = first ? (digit.unsure ? "first unsure" : "first") : "";
     row.querySelector("i").style.transform = `scaleX(${digit ? Math.max(0, p[answer]) : 0})`;
-    row.cells[2].textContent = digit ? percent(Math.max(0, p[answer])) : "";
+    row.cells[2].textContent = digit ? certainty(Math.max(0, p[answer])) : "";
   });
 }
