@@ -241,40 +241,40 @@ class Trainer:
     ) -> Any:
         """The loss, and the metrics after it, on data that the model is not trained on."""
         self._require_compiled("evaluate")
+        bar = Progbar(None)
         if data.is_source(x):
             x = self._set_up_from_source(x)
             options = {"steps": _whole(steps), "rng": new_generator()}
-            source = data.SourceBatches(x, self._shapes(), self.dtype, options)
-            batches: Any = source.epoch(0)
+            source: Any = data.SourceBatches(x, self._shapes(), self.dtype, options)
+            batches = source.epoch(0)
         else:
             inputs, targets = self._arrays(x, y, sample_weight, None)
-            size = batch_size or 32
-            batches = data.ArrayBatches(
-                inputs, targets, max(size, 256), False, new_generator(0)
-            ).epoch(0)
+            size, rng = batch_size or 32, new_generator(0)
+            source = data.ArrayBatches(inputs, targets, size, False, rng)  # as it is shown
+            batches = data.ArrayBatches(inputs, targets, max(size, 256), False, rng).epoch(0)
         self._prepare()
         told = CallbackList(_listed(callbacks), self, {"verbose": verbose})
         told.tell("on_test_begin", {})
-        logs = self._evaluate(batches, told, verbose)
+        logs = self._evaluate(batches, told)
+        if verbose:
+            bar.update(steps or len(source), logs, finalize=True)
         told.tell("on_test_end", logs)
         if return_dict:
             return logs
         values = [logs["loss"], *(logs[metric.name] for metric in self.metrics)]
         return values if len(values) > 1 else values[0]
 
-    def _evaluate(self, batches: Any, told: CallbackList | None = None, verbose: Any = 0) -> Logs:
+    def _evaluate(self, batches: Any, told: CallbackList | None = None) -> Logs:
         told = told or CallbackList([], self, {})
-        measures, bar, number = Measures(self.metrics), Progbar(None), 0
-        for number, (x, targets) in enumerate(batches, 1):
-            told.tell("on_test_batch_begin", number - 1, {})
+        measures = Measures(self.metrics)
+        for number, (x, targets) in enumerate(batches):
+            told.tell("on_test_batch_begin", number, {})
             (y,) = self.training_network.predict(x)
             loss, _ = self.loss.loss_and_grad(y, targets.t, targets.weight)
             measures.add(loss * self._factor, y, targets)
-            told.tell("on_test_batch_end", number - 1, {})
+            told.tell("on_test_batch_end", number, {})
         logs = measures.logs()
         logs["loss"] += self.training_network.penalty()
-        if verbose:
-            bar.update(number, logs, finalize=True)
         return logs
 
     @renamed(workers=None, max_queue_size=None, use_multiprocessing=None, val_samples="steps")
