@@ -30,8 +30,8 @@ def test_words_and_digits_of_a_font(fonts: str, rng: np.random.Generator) -> Non
     assert images.shape == (20, 784)
     assert is_normalized(images)
     assert set(labels) <= set(range(10))
-    same = [words.digits(5, np.random.default_rng(1))[0] for _ in range(2)]
-    np.testing.assert_array_equal(*same)
+    first, second = (words.digits(5, np.random.default_rng(1))[0] for _ in range(2))
+    np.testing.assert_array_equal(first, second)
 
 
 def test_a_font_knows_what_it_can_write(fonts: str) -> None:
