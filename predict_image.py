@@ -242,12 +242,18 @@ def _name(image: Path) -> str:
 def _as_text(reading: Reading) -> str:
     """The rows, the confidence of the least certain digit, and what to look at again."""
     doubts = [
-        f"{digit.digit} may be {digit.second} (row {digit.row + 1}, {digit.confidence:.2f})"
+        f"{digit.digit} may be {_alternative(digit)} (row {digit.row + 1}, {digit.confidence:.2f})"
         for digit in reading.digits
         if digit.unsure
     ]
     unsure = f"; unsure: {', '.join(doubts)}" if doubts else ""
     return f"{' '.join(reading.rows)}  ({reading.confidence:.2f}{unsure})"
+
+
+def _alternative(digit: Digit) -> str:
+    """The next best answer: another digit, or that it is none."""
+    none = 1 - float(digit.probabilities.sum())
+    return "no digit" if none > digit.second_confidence else str(digit.second)
 
 
 def _as_json(image: Path, reading: Reading | None, problem: str) -> str:

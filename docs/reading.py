@@ -22,7 +22,7 @@ from predict_image import read_digits
 
 PHOTO = Path(__file__).with_name("photo.jpg")
 MOVING = Path(__file__).with_name("reading.webp")
-NUMBER, HAND = "31415926", 9
+NUMBER, HAND = "31415926", 20
 
 # Reflectance, in OpenCV's order blue, green, red:
 PAPER = np.array([0.84, 0.93, 0.96])
