@@ -3,9 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
 
 def plot_model(
     model: Any,
@@ -15,6 +12,10 @@ def plot_model(
     **_: Any,
 ) -> None:
     """Draw the layers of a model as boxes, one below the other, into a picture file."""
+    # Loaded when there is something to draw: matplotlib takes as long as the rest of the library.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
     lines = []
     for layer in model.layers:
         line = type(layer).__name__
