@@ -84,6 +84,7 @@ def test_several_views_give_their_mean_prediction(
     assert not np.allclose(once.y, several.y, rtol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 5])
 def test_the_command_writes_what_it_prints(
     count: int,
@@ -169,6 +170,7 @@ def test_beside_the_model_the_report_of_its_training_stays(command: Command) -> 
     assert json.loads(Path("run/evaluation.json").read_text(encoding="utf-8"))["recipe"] == "small"
 
 
+@pytest.mark.slow
 def test_reports_and_models_are_not_overwritten(command: Command) -> None:
     two_layers().save("model.npz")
     model = Path("model.npz").read_bytes()
@@ -186,6 +188,7 @@ def test_reports_and_models_are_not_overwritten(command: Command) -> None:
     assert Path("model.npz").read_bytes() == model
 
 
+@pytest.mark.slow
 def test_a_class_that_is_never_named_leaves_a_table_without_warnings(command: Command) -> None:
     """Warnings are errors in these tests."""
     network = two_layers()
@@ -197,6 +200,7 @@ def test_a_class_that_is_never_named_leaves_a_table_without_warnings(command: Co
     assert "nan" in out
 
 
+@pytest.mark.slow
 def test_fashion_has_names(command: Command, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         evaluate_net, "load_mnist", lambda **_: load_mnist(normalize=True, dataset="synthetic")

@@ -524,6 +524,7 @@ def start(server: Server, folder: Path, slow_cache: bool = False) -> "subprocess
     )
 
 
+@pytest.mark.slow
 def test_eight_processes_at_once(server: Server, tmp_path: Path) -> None:
     server.answer["slow"] = send_slowly
     processes = [start(server, tmp_path) for _ in range(8)]

@@ -307,6 +307,7 @@ def specks(count: int) -> Array:
     return drawing
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("drawing", [rings(150), dashes(70), hatching(60), specks(4000)])
 def test_no_drawing_takes_for_ever(drawing: Array) -> None:
     """With as many accounts of the ink as there are ways to join its pieces, these would."""

@@ -103,6 +103,7 @@ def test_gradient_in_training(name: str) -> None:
 
 
 @every_recipe
+@pytest.mark.slow
 def test_twenty_samples_are_learned_by_heart(name: str) -> None:
     network, (x, t) = built(name), batch(20)
     optimizer = Adam(0.01 if name == "two-layer" else 0.001)

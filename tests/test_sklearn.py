@@ -80,6 +80,7 @@ def test_partial_fit_goes_on(data: tuple[Array, Array]) -> None:
         model.partial_fit(X[:1], ["top"])
 
 
+@pytest.mark.slow
 def test_it_works_in_pipelines_searches_and_files(data: tuple[Array, Array]) -> None:
     import joblib
 

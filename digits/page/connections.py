@@ -2,6 +2,7 @@
 others out, however many there are.
 """
 
+import logging
 import socket
 from collections.abc import Callable
 
@@ -49,6 +50,8 @@ def create_server(
     """A server of a WSGI application on a socket; its `run()` serves until Ctrl-C, calls `end` and
     waits for the requests that are going on.
     """
+    # A request that waits a moment for a thread is nothing to report: `app` limits what may wait.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     dispatcher = Dispatcher(end)
     dispatcher.set_thread_count(THREADS)
     settings = Adjustments(

@@ -199,6 +199,7 @@ def same(one: dict[str, Array], other: dict[str, Array], rtol: float = 0) -> Non
         np.testing.assert_allclose(other[key], array, rtol=rtol, atol=rtol, err_msg=key)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_is_trained_as_by_one_process(name: str) -> None:
     first, *others = by_ranks(3, lambda ranks: trained(name, ranks))
@@ -410,6 +411,7 @@ def test_every_recipe_is_trained_by_processes_as_by_one(
 
 
 @with_mpi
+@pytest.mark.slow
 def test_the_command_line_by_two_ranks_resumed_by_three(root: Path, tmp_path: Path) -> None:
     data, script = write_data_set(tmp_path / "data"), str(root / "train_net.py")
     alone, together = tmp_path / "alone", tmp_path / "together"
@@ -451,6 +453,7 @@ for step in range(1000):
 
 
 @with_mpi
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("death", "told"),
     [

@@ -91,6 +91,7 @@ def test_a_training_from_start_to_end(app: Flask, client: FlaskClient) -> None:
     assert (again.params.flat == from_bytes(before).params.flat).all()
 
 
+@pytest.mark.slow
 def test_pause_step_continue_stop(app: Flask, client: FlaskClient) -> None:
     def command(name: str) -> int:
         return client.post("/training/command", json={"command": name}).status_code
@@ -126,6 +127,7 @@ def b64(data: bytes) -> str:
     return b64encode(data).decode()
 
 
+@pytest.mark.slow
 def test_teaching(app: Flask, client: FlaskClient) -> None:
     """A pattern that no digit has, called a 3, is a 3 afterwards."""
     client.post("/training", json=SETTINGS)

@@ -183,6 +183,7 @@ def in_one_go(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Plan], dict
     return cache(lambda plan: play(plan, tmp_path_factory.mktemp("whole")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*RECIPES, *OURS])
 def test_a_pause_changes_no_bit(
     name: str, in_one_go: Callable[[Plan], dict[str, bytes]], tmp_path: Path
