@@ -95,9 +95,12 @@ def test_importing_does_nothing_but_define(module: str, elsewhere: Path) -> None
     assert result.stderr == ""
     (line,) = result.stdout.splitlines()  # the probe's own, and not a word beside it
     answer = json.loads(line)
-    if not module.startswith((*NEEDS_OPENCV, NEEDS_SCIPY)):
-        assert answer["changed"] == []
-        assert HEAVY.isdisjoint(answer["modules"])
+    changed, heavy = set(answer["changed"]), HEAVY.intersection(answer["modules"])
+    if module.startswith((*NEEDS_OPENCV, NEEDS_SCIPY)):
+        changed -= {"environment"}
+        heavy -= {"cv2"} | ({"scipy"} if module == NEEDS_SCIPY else set())
+    assert not changed
+    assert not heavy
     assert "matplotlib.pyplot" not in answer["modules"]
     assert files_in(elsewhere.parent) == []
 
