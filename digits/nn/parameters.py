@@ -95,7 +95,9 @@ class Parameters(Mapping[str, Array]):
 
     def zeros_like(self) -> "Parameters":
         """The same names and shapes, filled with zeros: room for gradients."""
-        return Parameters(self.shapes, self.dtype)
+        other = object.__new__(Parameters)  # what `__init__` checks has been checked
+        other._make_views(self.shapes, np.zeros_like(self.flat))
+        return other
 
     def astype(self, dtype: DTypeLike) -> "Parameters":
         """A copy in another dtype."""
