@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -19,7 +18,15 @@ from zlib import crc32
 
 import numpy as np
 
-from digits.cli import ENDED_BY_A_CLOSED_PIPE, Parser, printable, say, warn
+from digits.cli import (
+    ENDED_BY_A_CLOSED_PIPE,
+    Parser,
+    is_drawing,
+    is_replaceable,
+    printable,
+    say,
+    warn,
+)
 from digits.files.atomic import write_file
 from digits.files.models import load_model
 from digits.photos.reading import Digit, Reading
@@ -30,7 +37,7 @@ if TYPE_CHECKING:
 
 SHIPPED_MODEL = Path(__file__).with_name("digits") / "models" / "photo.npz"
 SOFTWARE = b"\0\0\0\x0ftEXtSoftware\0digits" + crc32(b"tEXtSoftware\0digits").to_bytes(4, "big")
-"""A chunk of a PNG that tells a drawing from a photograph; Matplotlib writes one like it."""
+"""A chunk of a PNG that tells a drawing from a photograph; `digits.plots` writes one like it."""
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 
@@ -188,6 +195,11 @@ def main(arguments: list[str] | None = None) -> int:
             parser.error(
                 f"--{name}: expected the name of a .png or a folder that exists, received {out}"
             )
+        if not is_replaceable(out):
+            parser.error(
+                f"--{name}: expected a new file, or a drawing of this program; {out} is something "
+                "else"
+            )
         if _same_file(out) in used:
             parser.error(f"--{name}: expected a file of its own, received {out} twice")
         used.add(_same_file(out))
@@ -207,7 +219,9 @@ def _answer(options: argparse.Namespace, outs: dict[str, Path]) -> int:
     images: list[Path] = []
     status = 0
     for path in options.images:
-        found = pictures_in(path) if os.path.isdir(path) else [path]  # no name is too long for it
+        found = [path]
+        if os.path.isdir(path):  # which no name is too long for
+            found = [picture for picture in pictures_in(path) if not is_drawing(picture)]
         images.extend(found)
         if not found:
             status = 1
@@ -289,22 +303,13 @@ def _drawing_paths(images: list[Path], outs: dict[str, Path]) -> list[dict[str, 
             else:
                 path = out.with_name(f"{out.stem}-{image.stem}{out.suffix}")
             stem, number = path.stem, 2
-            while _same_file(path) in taken or (path != out and not _is_ours(path)):
+            while _same_file(path) in taken or (path != out and not is_replaceable(path)):
                 path = path.with_name(f"{stem}-{number}{path.suffix}")
                 number += 1
             taken.add(_same_file(path))
             paths[name] = path
         drawings.append(paths)
     return drawings
-
-
-def _is_ours(path: Path) -> bool:
-    """Whether a file may be replaced by a drawing: there is none, or it is a drawing itself."""
-    try:
-        with path.open("rb") as file:
-            return bool(re.search(rb"tEXtSoftware\0(digits|Matplotlib)", file.read(200)))
-    except OSError:
-        return True  # or it cannot be written either, which is said later
 
 
 def _same_file(path: Path) -> str:
@@ -340,7 +345,7 @@ def _parser() -> Parser:
         prog="predict_image",
         description="Read the handwritten digits in photographs: one line an image.",
         epilog="With several images OUT.png becomes OUT-NAME.png for each; OUT may be a folder. "
-        "A picture that is read is never written to. "
+        "No photograph is ever written to, and no drawing in a folder is read. "
         "Exit status: 0 all read, 1 some could not be read, 2 wrong usage.",
     )
     add = parser.add_argument

@@ -184,7 +184,27 @@ def png(text: str) -> Path:
     """The path of a picture to draw."""
     if not text.lower().endswith(".png"):
         raise argparse.ArgumentTypeError(f"expected the name of a .png file; received {text}")
+    if not is_replaceable(Path(text)):
+        raise argparse.ArgumentTypeError(
+            f"expected a new file, or a drawing of this program; {text} is something else"
+        )
     return Path(text)
+
+
+def is_replaceable(path: Path) -> bool:
+    """Whether a drawing may take this name: there is no such file, or it is a drawing itself."""
+    return not os.path.exists(path) or is_drawing(path)
+
+
+def is_drawing(path: Path) -> bool:
+    """Whether a file is a PNG that this library drew, and no photograph."""
+    try:
+        if not path.is_file():  # a FIFO would be waited for
+            return False
+        with path.open("rb") as file:
+            return b"tEXtSoftware\0digits" in file.read(200)
+    except OSError:
+        return False
 
 
 def one_of(numbers: Sequence[int]) -> Callable[[str], Any]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from digits import plots
 from digits.cli import Parser, count, one_of, printable, say
-from digits.files.atomic import write_file
+from digits.files.atomic import write_new
 from digits.files.models import load_model
 from digits.nn.network import Network
 from digits.nn.sequential import Sequential
@@ -134,8 +134,7 @@ def _run(options: argparse.Namespace) -> int:
     first = next((W for W in network.params.values() if W.ndim in (2, 4)), None)
     if first is not None:
         figures["weights.png"] = plots.weights(first, f"{name}: first layer")
-    for file, figure in figures.items():
-        plots.save(figure, out / file)
+    drawn = [write_new(out / file, plots.png(figure)).name for file, figure in figures.items()]
     report = {
         "model": options.model.name,
         "recipe": network.metadata.get("recipe"),
@@ -149,18 +148,10 @@ def _run(options: argparse.Namespace) -> int:
         "f1": _json_numbers(result.f1()),
         "confusion": result.confusion.tolist(),
     }
-    path = out / ("report.json" if options.out and _replaceable(out) else "evaluation.json")
-    write_file(path, (json.dumps(report, indent=1) + "\n").encode())
-    say(f"drew {', '.join(figures)} in {out}; figures in {path.name}")
+    path = out / ("report.json" if options.out else "evaluation.json")
+    path = write_new(path, (json.dumps(report, indent=1) + "\n").encode())
+    say(f"drew {', '.join(drawn)} in {out}; figures in {path.name}")
     return 0
-
-
-def _replaceable(out: Path) -> bool:
-    """Whether the report in a folder is of an evaluation, or none: one of a training stays."""
-    try:
-        return "confusion" in json.loads((out / "report.json").read_bytes())
-    except (OSError, ValueError, TypeError) as error:
-        return isinstance(error, FileNotFoundError)
 
 
 def _show(
@@ -177,7 +168,7 @@ def _show(
     path = out / f"features-{index}.png"
     answer = f"{names[int(np.argmax(y))]} ({np.max(y):.0%})"
     title = f"{name}: test image {index}, {names[t[index]]}, read as {answer}"
-    plots.save(plots.feature_maps(image[0], maps, y, title, names), path)
+    path = write_new(path, plots.png(plots.feature_maps(image[0], maps, y, title, names)))
     say(f"{title}\ndrew {path}")
     return 0
 
@@ -192,7 +183,8 @@ def _parser() -> Parser:
         prog="evaluate_net",
         description="Measure a trained network on the test images.",
         epilog="Draws confusion.png, mistakes.png and weights.png; the figures go to report.json "
-        "in OUT, or, without --out, to evaluation.json beside the model.",
+        "in OUT, or, without --out, to evaluation.json beside the model. Where another file has "
+        "such a name, a number makes it another.",
     )
     add = parser.add_argument
     add("model", type=Path, metavar="MODEL", help="a model.npz that a training wrote")

@@ -45,7 +45,7 @@ def png(figure: "Figure") -> bytes:
     with warnings.catch_warnings():
         # A title in a script that the font does not have shows boxes, and needs no comment.
         warnings.filterwarnings("ignore", "Glyph")
-        figure.savefig(content, format="png")
+        figure.savefig(content, format="png", metadata={"Software": "digits"})
     return content.getvalue()
 
 

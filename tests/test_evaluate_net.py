@@ -178,9 +178,11 @@ def test_reports_and_models_are_not_overwritten(command: Command) -> None:
         Path("report.json").write_text(text, encoding="utf-8")
         assert command("model.npz", "--out", ".")[0] == 0
         assert Path("report.json").read_text(encoding="utf-8") == text
-    Path("evaluation.json").rename("report.json")  # an evaluation replaces an evaluation
-    assert command("model.npz", "--out", ".")[0] == 0
-    assert not Path("evaluation.json").exists()
+    assert not Path("report-3.json").exists()  # the same figures are written once
+    convolutional().save("other.npz")
+    first = {path: path.read_bytes() for path in (*Path().glob("*.png"), *Path().glob("*.json"))}
+    assert command("other.npz", "--dataset", "synthetic", "--out", ".")[0] == 0
+    assert all(path.read_bytes() == content for path, content in first.items())
     Path("link.npz").symlink_to("model.npz")
     for path in ("model.npz", "./model.npz", "link.npz"):
         status, _, err = command("model.npz", "--export-onnx", path)

@@ -468,6 +468,10 @@ def test_no_picture_that_is_read_is_written_to(tmp_path: Path) -> None:
         assert main([*paths, "--annotate", str(out)]) == 0
     assert main([*paths, "--annotate", str(tmp_path), "--steps", str(tmp_path)]) == 0
     assert main([str(tmp_path / "sub" / "a.png"), "--annotate", str(tmp_path)]) == 0
+    drawings = len(list(tmp_path.iterdir()))
+    for _ in range(2):  # the drawings in a folder are not read
+        assert main([str(tmp_path), "--annotate", str(tmp_path)]) == 0
+        assert len(list(tmp_path.iterdir())) == drawings
     assert {path: path.read_bytes() for path in before} == before
 
 
@@ -493,17 +497,19 @@ def test_an_input_as_output_is_wrong_usage(
 ) -> None:
     picture = save(page("3"), tmp_path / "in.png")
     before = (tmp_path / "in.png").read_bytes()
+    (tmp_path / "other.png").write_bytes(before)
     (tmp_path / "link.png").symlink_to("in.png")
     for arguments in (
         ["--annotate", picture],
         ["--steps", str(tmp_path / "link.png")],
+        ["--annotate", str(tmp_path / "other.png")],  # as --annotate *.png would be understood
         ["--annotate", str(tmp_path / "o.png"), "--steps", str(tmp_path / "o.png")],
     ):
         with pytest.raises(SystemExit) as caught:
             main([picture, *arguments])
         assert caught.value.code == 2
-        assert "a file of its own" in capsys.readouterr().err
-    assert (tmp_path / "in.png").read_bytes() == before
+        assert "expected a" in capsys.readouterr().err
+    assert (tmp_path / "in.png").read_bytes() == (tmp_path / "other.png").read_bytes() == before
 
 
 @pytest.mark.usefixtures("reading_typist")

@@ -39,7 +39,7 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+            temporary.unlink()
 
 
 def write_file(path: str | Path, content: bytes) -> None:
@@ -56,6 +56,20 @@ def write_file(path: str | Path, content: bytes) -> None:
             os.fsync(file.fileno())  # or a power cut could leave a complete name on an empty file
     except OSError as error:
         raise WriteError(path, error) from error
+
+
+def write_new(path: Path, content: bytes) -> Path:
+    """Put `content` at `path`, or under its name with a number if something else stands there.
+
+    Returns where it is now.  Raises WriteError.
+    """
+    stem, number = path.stem, 2
+    while os.path.lexists(path):
+        if path.is_file() and path.read_bytes() == content:
+            return path
+        path, number = path.with_stem(f"{stem}-{number}"), number + 1
+    write_file(path, content)
+    return path
 
 
 def remove_unfinished(path: Path, min_age: float = 0.0) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from digits.files.atomic import WriteError, remove_unfinished, replacing, write_file
+from digits.files.atomic import WriteError, remove_unfinished, replacing, write_file, write_new
 
 
 def names_in(folder: Path) -> list[str]:
@@ -25,6 +25,24 @@ def test_an_old_file_is_replaced_whole(tmp_path: Path) -> None:
         write_file(str(tmp_path / "a.bin"), content)
         assert (tmp_path / "a.bin").read_bytes() == content
     assert names_in(tmp_path) == ["a.bin"]
+
+
+def test_new_files_replace_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a-3.x").symlink_to("nowhere")
+    contents = (b"first", b"other", b"first", b"another", b"another")
+    names = [write_new(tmp_path / "a.x", content).name for content in contents]
+    assert names == ["a.x", "a-2.x", "a.x", "a-4.x", "a-4.x"]
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a power cut could leave the name of the new file on an empty one."""
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda number: synced.append(os.fstat(number).st_size))
+    write_file(tmp_path / "a.bin", b"abc")
+    assert synced == [3]
 
 
 def test_an_interrupted_block_leaves_nothing(tmp_path: Path) -> None:

@@ -410,6 +410,10 @@ def test_show_samples(run: Workshop) -> None:
     assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     assert str(picture) in outcome.out
     assert not run.out.exists()  # it drew, and trained nothing
+    run.train("--show-samples", picture)  # a drawing takes the place of a drawing
+    picture.write_bytes(b"a photograph")
+    assert "something else" in run.start("--show-samples", picture).err
+    assert picture.read_bytes() == b"a photograph"
 
 
 def test_dry_run(run: Workshop) -> None:
