@@ -1,6 +1,4 @@
-"""Activation functions under Keras' names, for arrays and for the tensors of a model, with their
-derivatives: `gelu_grad(x, dy)` gives dx from dy, for y = gelu(x).
-"""
+"""Activation functions under Keras' names, for arrays and for the tensors of a model."""
 
 import math
 from collections.abc import Callable
@@ -13,127 +11,80 @@ from digits.keras.graph import KerasTensor, apply_activation
 from digits.keras.tensor import tensor
 from digits.types import Array
 
-Gradient = Callable[[Array, Array], Array]
-
-
-def _erf(x: Array) -> Array:
-    return np.asarray(np.frompyfunc(math.erf, 1, 1)(x), x.dtype)
-
-
-def _sigmoid_of(x: Array) -> Array:
-    return functions.sigmoid(x).astype(x.dtype, copy=False)
-
-
-# --- formulas that digits.nn has no need of -------------------------------------------------------
+# --- formulas that digits.nn has no need of: y, and the derivative of y with respect to x ---------
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 """With these, means of 0 and variances of 1 stay so from layer to layer (Klambauer et al. 2017)."""
 
 
-def _selu(x: Array) -> Array:
-    return SELU_SCALE * functions.elu(x, SELU_ALPHA)
+def _selu(x: Array) -> tuple[Array, Array]:
+    below = SELU_SCALE * SELU_ALPHA * np.exp(np.minimum(x, 0))
+    return SELU_SCALE * functions.elu(x, SELU_ALPHA), np.where(x > 0, SELU_SCALE, below)
 
 
-def _selu_grad(x: Array, dy: Array) -> Array:
-    return SELU_SCALE * np.where(x > 0, 1, SELU_ALPHA * np.exp(np.minimum(x, 0))) * dy
-
-
-def _gelu(x: Array) -> Array:
+def _gelu(x: Array) -> tuple[Array, Array]:
     """x times the share of a normal distribution below x (Hendrycks and Gimpel 2016)."""
-    return 0.5 * x * (1 + _erf(x / math.sqrt(2)))
+    below = 0.5 + 0.5 * np.asarray(np.frompyfunc(math.erf, 1, 1)(x / math.sqrt(2)), x.dtype)
+    return x * below, below + x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
 
 
-def _gelu_grad(x: Array, dy: Array) -> Array:
-    density = np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
-    return dy * (0.5 * (1 + _erf(x / math.sqrt(2))) + x * density)
+def _silu(x: Array) -> tuple[Array, Array]:
+    s = functions.sigmoid(x)
+    return x * s, s + x * s * (1 - s)
 
 
-def _silu(x: Array) -> Array:
-    return x * _sigmoid_of(x)
+def _softplus(x: Array) -> tuple[Array, Array]:
+    return np.logaddexp(x, np.zeros_like(x)), functions.sigmoid(x)
 
 
-def _silu_grad(x: Array, dy: Array) -> Array:
-    y = _sigmoid_of(x)
-    return dy * (y + x * y * (1 - y))
+def _softsign(x: Array) -> tuple[Array, Array]:
+    return x / (1 + np.abs(x)), 1 / (1 + np.abs(x)) ** 2
 
 
-def _softplus(x: Array) -> Array:
-    return np.logaddexp(x, np.zeros_like(x))
+def _mish(x: Array) -> tuple[Array, Array]:
+    y, slope = _softplus(x)
+    t = np.tanh(y)
+    return x * t, t + x * (1 - t * t) * slope
 
 
-def _softplus_grad(x: Array, dy: Array) -> Array:
-    return dy * _sigmoid_of(x)
+def _exponential(x: Array) -> tuple[Array, Array]:
+    return np.exp(x), np.exp(x)
 
 
-def _softsign(x: Array) -> Array:
-    return x / (1 + np.abs(x))
+def _hard_sigmoid(x: Array) -> tuple[Array, Array]:
+    return np.clip(x / 6 + 0.5, 0, 1), (np.abs(x) < 3) / x.dtype.type(6)
 
 
-def _softsign_grad(x: Array, dy: Array) -> Array:
-    return dy / (1 + np.abs(x)) ** 2
+def _hard_silu(x: Array) -> tuple[Array, Array]:
+    y, slope = _hard_sigmoid(x)
+    return x * y, y + x * slope
 
 
-def _mish(x: Array) -> Array:
-    return x * np.tanh(_softplus(x))
+def _relu6(x: Array) -> tuple[Array, Array]:
+    return np.clip(x, 0, 6), (x > 0) & (x < 6)
 
 
-def _mish_grad(x: Array, dy: Array) -> Array:
-    t = np.tanh(_softplus(x))
-    return dy * (t + x * (1 - t * t) * _sigmoid_of(x))
-
-
-def _exponential_grad(x: Array, dy: Array) -> Array:
-    return dy * np.exp(x)
-
-
-def _hard_sigmoid(x: Array) -> Array:
-    return np.clip(x / 6 + 0.5, 0, 1)
-
-
-def _hard_sigmoid_grad(x: Array, dy: Array) -> Array:
-    return dy * (np.abs(x) < 3) / 6
-
-
-def _hard_silu(x: Array) -> Array:
-    return x * _hard_sigmoid(x)
-
-
-def _hard_silu_grad(x: Array, dy: Array) -> Array:
-    return dy * _hard_sigmoid(x) + _hard_sigmoid_grad(x, dy * x)
-
-
-def _relu6(x: Array) -> Array:
-    return np.clip(x, 0, 6)
-
-
-def _relu6_grad(x: Array, dy: Array) -> Array:
-    return dy * ((x > 0) & (x < 6))
-
-
-def _log_softmax(x: Array) -> Array:
-    x = x - x.max(axis=-1, keepdims=True)
-    return x - np.log(np.exp(x).sum(axis=-1, keepdims=True))
-
-
-def _log_softmax_grad(x: Array, dy: Array) -> Array:
+def _log_softmax(x: Array) -> tuple[Array, Callable[[Array], Array]]:
     """As y_i = x_i - log(sum(exp(x))), dx = dy - softmax(x) sum(dy)."""
-    return dy - functions.softmax(x) * dy.sum(axis=-1, keepdims=True)
+    x = x - x.max(axis=-1, keepdims=True)
+    y = x - np.log(np.exp(x).sum(axis=-1, keepdims=True))
+    return y, lambda dy: dy - np.exp(y) * dy.sum(axis=-1, keepdims=True)
 
 
-MORE: dict[str, tuple[Callable[[Array], Array], Gradient]] = {
-    "selu": (_selu, _selu_grad),
-    "gelu": (_gelu, _gelu_grad),
-    "silu": (_silu, _silu_grad),
-    "softplus": (_softplus, _softplus_grad),
-    "softsign": (_softsign, _softsign_grad),
-    "mish": (_mish, _mish_grad),
-    "exponential": (np.exp, _exponential_grad),
-    "hard_sigmoid": (_hard_sigmoid, _hard_sigmoid_grad),
-    "hard_silu": (_hard_silu, _hard_silu_grad),
-    "relu6": (_relu6, _relu6_grad),
-    "log_softmax": (_log_softmax, _log_softmax_grad),
+MORE: dict[str, Callable[[Array], tuple[Array, Any]]] = {
+    "selu": _selu,
+    "gelu": _gelu,
+    "silu": _silu,
+    "softplus": _softplus,
+    "softsign": _softsign,
+    "mish": _mish,
+    "exponential": _exponential,
+    "hard_sigmoid": _hard_sigmoid,
+    "hard_silu": _hard_silu,
+    "relu6": _relu6,
+    "log_softmax": _log_softmax,
 }
-"""Activations beyond those of digits.nn: the function of x, and dx from x and dy."""
+"""Activations beyond those of digits.nn: y and its derivative, or what gives dx from dy."""
 
 IN_NN = ("linear", "relu", "sigmoid", "tanh", "softmax", "elu", "leaky_relu")
 """Activations of digits.nn under the same name and with the same constants."""
@@ -142,21 +93,20 @@ IN_NN = ("linear", "relu", "sigmoid", "tanh", "softmax", "elu", "leaky_relu")
 # --- the functions that scripts call --------------------------------------------------------------
 
 
-def _apply(name: str, function: Callable[..., Array], x: Any) -> Any:
-    if isinstance(x, KerasTensor):
-        return apply_activation(name, x)
-    x = np.asarray(x)
-    return tensor(function(x if x.dtype.kind == "f" else x.astype(np.float32)))
+def _public(name: str) -> Callable[..., Any]:
+    """The function of that name, which gives a tensor for an array or for a tensor of a model."""
 
-
-def _public(name: str, function: Callable[..., Array]) -> Callable[..., Any]:
     def call(x: Any, *args: Any, name: str | None = None, **kwargs: Any) -> Any:
-        if args or kwargs:
-            return tensor(function(np.asarray(x, np.float32), *args, **kwargs))
-        return _apply(call.__name__, function, x)
+        kind = call.__name__
+        if isinstance(x, KerasTensor):
+            return apply_activation(kind, x)
+        x = np.asarray(x)
+        x = x if x.dtype.kind == "f" else x.astype(np.float32)
+        y = MORE[kind](x)[0] if kind in MORE else getattr(functions, kind)(x, *args, **kwargs)
+        return tensor(y)
 
     call.__name__ = call.__qualname__ = name
-    call.__doc__ = function.__doc__ or f"{name}(x), for an array or a tensor of a model."
+    call.__doc__ = f"{name}(x), number by number."
     return call
 
 
@@ -185,21 +135,12 @@ def relu(
     return tensor(y if max_value is None else np.minimum(y, max_value))
 
 
-sigmoid = _public("sigmoid", functions.sigmoid)
-tanh = _public("tanh", functions.tanh)
-elu = _public("elu", functions.elu)
-leaky_relu = _public("leaky_relu", functions.leaky_relu)
-selu = _public("selu", _selu)
-gelu = _public("gelu", _gelu)
-silu = swish = _public("silu", _silu)
-softplus = _public("softplus", _softplus)
-softsign = _public("softsign", _softsign)
-mish = _public("mish", _mish)
-exponential = _public("exponential", np.exp)
-hard_sigmoid = _public("hard_sigmoid", _hard_sigmoid)
-hard_silu = hard_swish = _public("hard_silu", _hard_silu)
-relu6 = _public("relu6", _relu6)
-log_softmax = _public("log_softmax", _log_softmax)
+sigmoid, tanh, elu, leaky_relu = map(_public, ("sigmoid", "tanh", "elu", "leaky_relu"))
+selu, gelu, softplus, softsign = map(_public, ("selu", "gelu", "softplus", "softsign"))
+mish, exponential, relu6 = map(_public, ("mish", "exponential", "relu6"))
+hard_sigmoid, log_softmax = _public("hard_sigmoid"), _public("log_softmax")
+silu = swish = _public("silu")
+hard_silu = hard_swish = _public("hard_silu")
 
 
 def name_of(activation: Any) -> str:

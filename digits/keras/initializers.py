@@ -3,13 +3,14 @@ goes by the names that Keras gave it over the years.
 """
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from digits.keras import config
 from digits.keras.random import new_generator
-from digits.keras.serialization import Configured, from_table
+from digits.keras.serialization import Configured, from_table, plain
 from digits.nn.initializers import TruncatedNormal as _TruncatedNormal
 from digits.types import Array
 
@@ -33,11 +34,11 @@ class Initializer(Configured):
         raise NotImplementedError
 
 
+@dataclass(repr=False)
 class Constant(Initializer):
     """The same value everywhere."""
 
-    def __init__(self, value: float = 0.0) -> None:
-        self.value = value
+    value: Any = 0.0
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         return np.full(shape, self.value, np.float64)
@@ -57,21 +58,23 @@ class Ones(Initializer):
         return np.ones(shape)
 
 
+@dataclass(repr=False)
 class Identity(Initializer):
     """1 on the diagonal of a matrix, else 0."""
 
-    def __init__(self, gain: float = 1.0) -> None:
-        self.gain = gain
+    gain: float = 1.0
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         return self.gain * np.eye(shape[0], shape[1])
 
 
+@dataclass(repr=False)
 class RandomNormal(Initializer):
     """A normal distribution."""
 
-    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Any = None) -> None:
-        self.mean, self.stddev, self.seed = mean, stddev, seed
+    mean: float = 0.0
+    stddev: float = 0.05
+    seed: Any = None
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         return rng.normal(self.mean, self.stddev, shape)
@@ -84,21 +87,24 @@ class TruncatedNormal(RandomNormal):
         return _TruncatedNormal(self.mean, self.stddev)(shape, 0, 0, rng)
 
 
+@dataclass(repr=False)
 class RandomUniform(Initializer):
     """Evenly distributed between two numbers."""
 
-    def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: Any = None) -> None:
-        self.minval, self.maxval, self.seed = minval, maxval, seed
+    minval: float = -0.05
+    maxval: float = 0.05
+    seed: Any = None
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         return rng.uniform(self.minval, self.maxval, shape)
 
 
+@dataclass(repr=False)
 class Orthogonal(Initializer):
     """A matrix with orthogonal rows or columns, whichever are fewer (Saxe et al. 2014)."""
 
-    def __init__(self, gain: float = 1.0, seed: Any = None) -> None:
-        self.gain, self.seed = gain, seed
+    gain: float = 1.0
+    seed: Any = None
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         rows, columns = math.prod(shape[:-1]), shape[-1]
@@ -107,19 +113,16 @@ class Orthogonal(Initializer):
         return self.gain * (q if rows >= columns else q.T).reshape(shape)
 
 
+@dataclass(repr=False)
 class VarianceScaling(Initializer):
     """Variance scale / fan, where fan is how many inputs feed a unit (fan_in), how many units an
     input feeds (fan_out), or the mean of both (fan_avg).
     """
 
-    def __init__(
-        self,
-        scale: float = 1.0,
-        mode: str = "fan_in",
-        distribution: str = "truncated_normal",
-        seed: Any = None,
-    ) -> None:
-        self.scale, self.mode, self.distribution, self.seed = scale, mode, distribution, seed
+    scale: float = 1.0
+    mode: str = "fan_in"
+    distribution: str = "truncated_normal"
+    seed: Any = None
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         area = math.prod(shape[:-2]) if len(shape) > 1 else 1  # pixels under a kernel
@@ -133,59 +136,30 @@ class VarianceScaling(Initializer):
         return _TruncatedNormal(0, stddev / TRUNCATED_STDDEV)(shape, 0, 0, rng)
 
 
-class _Named(VarianceScaling):
-    """A VarianceScaling with a name of its own."""
+def _scaling(name: str, scale: float, mode: str, distribution: str, source: str) -> Any:
+    """A VarianceScaling under a name of its own, which takes only a seed."""
 
-    setting: tuple[float, str, str]
+    def __init__(self: Any, seed: Any = None) -> None:
+        VarianceScaling.__init__(self, scale, mode, distribution, seed)
 
-    def __init__(self, seed: Any = None) -> None:
-        super().__init__(*self.setting, seed=seed)
-
-
-class GlorotUniform(_Named):
-    """Variance 2 / (fan_in + fan_out), uniform (Glorot and Bengio 2010)."""
-
-    setting = (1.0, "fan_avg", "uniform")
+    doc = f"Variance {scale} / {mode}, {distribution} ({source})."
+    return type(name, (VarianceScaling,), {"__init__": __init__, "__doc__": doc})
 
 
-class GlorotNormal(_Named):
-    """Variance 2 / (fan_in + fan_out), normal (Glorot and Bengio 2010)."""
-
-    setting = (1.0, "fan_avg", "truncated_normal")
-
-
-class HeUniform(_Named):
-    """Variance 2 / fan_in, uniform (He et al. 2015)."""
-
-    setting = (2.0, "fan_in", "uniform")
-
-
-class HeNormal(_Named):
-    """Variance 2 / fan_in, normal (He et al. 2015)."""
-
-    setting = (2.0, "fan_in", "truncated_normal")
-
-
-class LecunUniform(_Named):
-    """Variance 1 / fan_in, uniform (LeCun et al. 1998)."""
-
-    setting = (1.0, "fan_in", "uniform")
-
-
-class LecunNormal(_Named):
-    """Variance 1 / fan_in, normal (LeCun et al. 1998)."""
-
-    setting = (1.0, "fan_in", "truncated_normal")
-
+GLOROT, HE, LECUN = "Glorot and Bengio 2010", "He et al. 2015", "LeCun et al. 1998"
+GlorotUniform = _scaling("GlorotUniform", 1.0, "fan_avg", "uniform", GLOROT)
+GlorotNormal = _scaling("GlorotNormal", 1.0, "fan_avg", "truncated_normal", GLOROT)
+HeUniform = _scaling("HeUniform", 2.0, "fan_in", "uniform", HE)
+HeNormal = _scaling("HeNormal", 2.0, "fan_in", "truncated_normal", HE)
+LecunUniform = _scaling("LecunUniform", 1.0, "fan_in", "uniform", LECUN)
+LecunNormal = _scaling("LecunNormal", 1.0, "fan_in", "truncated_normal", LECUN)
 
 zeros, ones, constant, identity = Zeros, Ones, Constant, Identity
 normal = random_normal = RandomNormal
 uniform = random_uniform = RandomUniform
 truncated_normal, orthogonal, variance_scaling = TruncatedNormal, Orthogonal, VarianceScaling
-glorot_uniform, glorot_normal, he_uniform, he_normal = (
-    *(GlorotUniform, GlorotNormal),
-    *(HeUniform, HeNormal),
-)
+glorot_uniform, glorot_normal = GlorotUniform, GlorotNormal
+he_uniform, he_normal = HeUniform, HeNormal
 lecun_uniform, lecun_normal = LecunUniform, LecunNormal
 zero, one = Zeros, Ones  # Keras 1
 
@@ -197,9 +171,4 @@ def get(identifier: Any) -> Any:
     return from_table(identifier, globals(), Initializer, "an initializer")
 
 
-def serialize(initializer: Initializer) -> dict[str, Any]:
-    """Plain values that make the initializer again."""
-    return initializer.serialize()
-
-
-deserialize = get
+serialize, deserialize = plain, get

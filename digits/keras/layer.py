@@ -3,41 +3,40 @@ written. The mathematics is done by layers of digits.nn, the `cores`.
 """
 
 import copy
-from typing import Any
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar, dataclass_transform
 
 import numpy as np
 
 from digits.keras import activations, config, initializers, regularizers
 from digits.keras.graph import KerasTensor
-from digits.keras.legacy import ask_for
+from digits.keras.legacy import ask_for, renamed
 from digits.keras.random import new_generator
-from digits.keras.serialization import argument_names, plain
-from digits.keras.tensor import Tensor, tensor
+from digits.keras.serialization import Configured, argument_names, plain
+from digits.keras.tensor import Tensor
 from digits.nn.layer import Layer as Core
 from digits.types import Array, Shape
+
+T = TypeVar("T")
 
 ONLY_AT_DEFAULT = {
     "kernel_constraint": "use a kernel_regularizer",
     "bias_constraint": "use a bias_regularizer",
-    "gamma_constraint": "leave it out",
-    "beta_constraint": "leave it out",
-    "depthwise_constraint": "leave it out",
     "activity_regularizer": "use a kernel_regularizer",
-    "noise_shape": "leave it out",
     "groups": "use several layers and Concatenate",
     "dilation_rate": "use strides or pooling",
-    "renorm": "leave it out",
-    "synchronized": "leave it out",
-    "renorm_clipping": "leave it out",
-    "quantization_config": "leave it out",
-    "lora_rank": "leave it out",
-    "lora_alpha": "leave it out",
     "sparse": "give arrays",
     "ragged": "give arrays of one shape",
-    "optional": "leave it out",
-    "fused": "leave it out",
-    "virtual_batch_size": "leave it out",
-    "adjustment": "leave it out",
+    **dict.fromkeys(
+        (
+            *("gamma_constraint", "beta_constraint", "depthwise_constraint", "noise_shape"),
+            *("renorm", "renorm_clipping", "synchronized", "fused", "virtual_batch_size"),
+            *("adjustment", "quantization_config", "lora_rank", "lora_alpha", "optional"),
+        ),
+        "leave it out",
+    ),
 }
 """Arguments that are taken at their default only, and what to do instead."""
 
@@ -97,11 +96,35 @@ class Variable:
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}>"
 
 
-class Layer:
+@dataclass_transform()
+def arguments(**old_names: str | None) -> Callable[[type[T]], type[T]]:
+    """Decorates a layer whose annotated attributes are its arguments: a dataclass that also takes
+    the arguments of every layer, and its own under the names that they had before.
+    """
+
+    def decorate(kind: type[T]) -> type[T]:
+        dataclass(eq=False, repr=False)(kind)
+        keep_own: Any = kind.__init__
+        own = argument_names(kind)
+
+        @renamed(**old_names)
+        @functools.wraps(keep_own)
+        def __init__(self: Any, *args: Any, **options: Any) -> None:
+            mine = {name: options.pop(name) for name in own if name in options}
+            Layer.__init__(self, **options)
+            keep_own(self, *args, **mine)
+
+        kind.__init__ = __init__  # type: ignore[misc]
+        return kind
+
+    return decorate
+
+
+class Layer(Configured):
     """A layer: called on a tensor it becomes part of a model, called on an array it computes.
 
-    A subclass gives `make`, the layers of digits.nn that do its work; or `shape_of`, `forward` and
-    `backward`, if it has no weights.
+    A subclass gives `make`, the layers of digits.nn that do its work; or, if it has no weights,
+    `elements`, or `shape_of`, `forward` and `backward`.
     """
 
     module = "keras.layers"
@@ -120,6 +143,11 @@ class Layer:
         self.built = False
         self.calls: list[KerasTensor] = []
         self._take(options)
+
+    def __post_init__(self) -> None:
+        """Turn names among the arguments into what they stand for."""
+        for name in argument_names(type(self)):
+            setattr(self, name, kept(name, getattr(self, name)))
 
     def _take(self, options: dict[str, Any]) -> None:
         """Read the arguments that every layer has; refuse those that none has."""
@@ -207,6 +235,10 @@ class Layer:
         result: Shape = shape
         return result
 
+    def elements(self, x: Any) -> tuple[Array, Any]:
+        """y, number by number, and its derivative with respect to x: each, if the layer merges."""
+        raise NotImplementedError
+
     def build(self, input_shape: Any) -> None:
         """Make the weights, for inputs (None, ...)."""
         self.set_up(sizes_of(input_shape[1:]))
@@ -229,12 +261,17 @@ class Layer:
 
     def forward(self, x: Any, training: bool) -> Array:
         """y from x; remembers what `backward` will need."""
+        if not self.cores:
+            y, self.slope = self.elements(x)
+            return y
         for core in self.cores:
             x = core.forward(x, training)
         return x
 
     def backward(self, dy: Array) -> Any:
         """dx from dy, for the latest `forward`; a list of them, if the layer merges."""
+        if not self.cores:
+            return [dy * s for s in self.slope] if self.merges else dy * self.slope
         dx: Array | None = dy
         for core in reversed(self.cores):
             if dx is None:
@@ -350,16 +387,10 @@ class Layer:
         return cls(**config)
 
     def serialize(self) -> dict[str, Any]:
-        """The configuration with the name of the class, in the form of Keras 3."""
-        entry = {
-            "module": self.module,
-            "class_name": type(self).__name__,
-            "config": self.get_config(),
-            "registered_name": None,
-        }
-        if self.built and self.cores:
-            entry["build_config"] = {"input_shape": [None, *self.input_sizes]}
-        return entry
+        """The configuration with the name of the class, and the shape of inputs if it is known."""
+        if not (self.built and self.cores):
+            return super().serialize()
+        return super().serialize() | {"build_config": {"input_shape": [None, *self.input_sizes]}}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
@@ -383,17 +414,24 @@ def dtype_name(dtype: Any) -> str:
     return "float64" if str(name) == "float64" else config.floatx()
 
 
-def resolve(layer: Any, **given: Any) -> None:
-    """Keep arguments of a layer as attributes, turning names into the objects they stand for."""
-    for name, value in given.items():
-        made = value
-        if name.endswith("_initializer"):
-            made = initializers.get(value)
-        elif name.endswith("_regularizer"):
-            made = regularizers.get(value)
-        elif name == "activation":
-            made = activations.name_of(value)
-        setattr(layer, name, made)
+def kept(name: str, value: Any) -> Any:
+    """An argument as a layer keeps it: a name turned into the object that it stands for, one number
+    for height and width into two.
+    """
+    if name.endswith("_initializer"):
+        return initializers.get(value)
+    if name.endswith("_regularizer"):
+        return regularizers.get(value)
+    if name == "activation":
+        return activations.name_of(value)
+    if name in ("units", "filters"):
+        return int(value)
+    if name in ("kernel_size", "pool_size", "strides", "size") and value is not None:
+        return both(value)
+    return value
 
 
-__all__ = ["KerasTensor", "Layer", "Tensor", "Variable", "tensor"]
+def both(value: Any) -> tuple[int, int]:
+    """One number for height and width, or one each."""
+    first, second = value if isinstance(value, tuple | list) else (value, value)
+    return int(first), int(second)

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from digits.keras.legacy import ask_for, note
-from digits.keras.serialization import from_table
+from digits.keras.serialization import Configured, from_table, plain
 from digits.keras.tensor import Tensor, tensor
 from digits.nn import losses as nn
 from digits.types import Array
 
 
-class Loss(nn.Loss):
+class Loss(nn.Loss, Configured):
     """Keras' side of a loss; the other base of every class here does the work."""
 
     module = "keras.losses"
@@ -45,20 +45,6 @@ class Loss(nn.Loss):
         """As in digits.nn.losses, with (outputs, targets); a sum where that is the reduction."""
         loss, dy = super().loss_and_grad(y, t, sample_weight)
         return (loss * len(y), dy * len(y)) if self.reduction == "sum" else (loss, dy)
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
-        """The loss that has this configuration."""
-        return cls(**config)
-
-    def serialize(self) -> dict[str, Any]:
-        """The configuration with the name of the class, in the form of Keras 3."""
-        return {
-            "module": self.module,
-            "class_name": type(self).__name__,
-            "config": self.get_config(),
-            "registered_name": None,
-        }
 
 
 class FunctionLoss(Loss):
@@ -190,9 +176,4 @@ def get(identifier: Any) -> Any:
     return found if isinstance(found, Loss) else FunctionLoss(found)
 
 
-def serialize(loss: Any) -> Any:
-    """Plain values that make the loss again."""
-    return loss.serialize()
-
-
-deserialize = get
+serialize, deserialize = plain, get

@@ -1,5 +1,6 @@
 """Penalties on weights: what they add to the loss, and to its gradient."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,25 +27,26 @@ class Regularizer(Configured):
         return gradient + self.l1 * np.sign(x) if self.l1 else gradient
 
 
+@dataclass(repr=False, eq=False)
 class L1(Regularizer):
     """A penalty on absolute values: many weights become 0."""
 
-    def __init__(self, l1: float = 0.01) -> None:
-        self.l1 = float(l1)
+    l1: float = 0.01
 
 
+@dataclass(repr=False, eq=False)
 class L2(Regularizer):
     """A penalty on squares: weights stay small."""
 
-    def __init__(self, l2: float = 0.01) -> None:
-        self.l2 = float(l2)
+    l2: float = 0.01
 
 
+@dataclass(repr=False, eq=False)
 class L1L2(Regularizer):
     """Both penalties."""
 
-    def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
-        self.l1, self.l2 = float(l1), float(l2)
+    l1: float = 0.0
+    l2: float = 0.0
 
 
 l1, l2 = L1, L2

@@ -22,6 +22,8 @@ class Configured:
     @classmethod
     def from_config(cls, config: dict[str, Any], **_: Any) -> Any:
         """The object that has this configuration; what is not set in it needs no argument."""
+        if any(p.kind is p.VAR_KEYWORD for p in inspect.signature(cls).parameters.values()):
+            return cls(**config)
         names = argument_names(cls)
         return cls(**{key: value for key, value in config.items() if key in names or value})
 

@@ -20,7 +20,7 @@ from digits.compute.threads import adaptive_blas, single_threaded_blas
 from digits.nn.layer import Layer
 from digits.nn.losses import Loss
 from digits.nn.network import LayerArrays, NetworkMixin
-from digits.nn.output import loss_config, make_output
+from digits.nn.output import Output, loss_config, make_output
 from digits.nn.parameters import Parameters
 from digits.types import Array, Shape
 from digits.validation import check, positive_int
@@ -69,7 +69,7 @@ class Sequential(NetworkMixin):
 
     def __init__(
         self,
-        layers: Sequence[Layer | Input],
+        layers: Sequence[Layer | Input] = (),
         *,
         loss: str | Loss = "cross_entropy",
         label_smoothing: float = 0.0,
@@ -79,20 +79,65 @@ class Sequential(NetworkMixin):
     ) -> None:
         self.loss_name, self.label_smoothing = loss, label_smoothing
         self.rng = np.random.default_rng() if rng is None else rng
-        self.input_shape, self.layers = _built(layers)
-        self.output = make_output(loss, label_smoothing, self.layers)
-        self.output_activation = self.output.activation.name
-        self.classes = self.layers[-1].output_shape[-1]
-        names = _array_names(self.layers)
-        self.params = Parameters(_shapes(names, "weight_shapes"), dtype)
-        self.buffers = Parameters(_shapes(names, "buffer_shapes"), dtype)
+        self.input_shape, self.layers = ((784,), []) if layers == () else _built(layers)
+        self.params, self.buffers = Parameters({}, dtype), Parameters({}, dtype)
         self.metadata: dict[str, Any] = {}
-        # The first layer with weights, where `backward` may end.
-        self.first = next((i for i, layer in enumerate(self.layers) if layer.weight_shapes), 0)
-        self._bind()
+        self.output = Output()
+        self.unfinished = "expected at least one layer; received none: add(Dense(10))"
+        """Why the stack cannot compute before the next `add`; "" once it can."""
+        if self.layers:
+            self._set_output()
+        self._make_arrays()
         if initialize:
             for layer in self.layers:
                 layer.initialize()
+
+    def add(self, layer: Layer | Input) -> None:
+        """Append a layer, or tell an empty stack the shape of its inputs with `Input`. The layers
+        before it keep their weights; the next `fit` begins with a new optimizer.
+
+        >>> network = Sequential()
+        >>> network.add(Dense(50, activation="relu"))
+        >>> network.add(Dense(10))
+        """
+        if isinstance(layer, Input):
+            check(not self.layers, "Input as the first entry of a stack", "one after layers")
+            self.input_shape = layer.shape
+            return
+        shape = self.layers[-1].output_shape if self.layers else self.input_shape
+        _built([Input(shape), layer])
+        for last in self.layers[-1:]:
+            last.gives_logits = False  # from now on it is one of those before the last
+        self.layers.append(layer)
+        try:
+            self._set_output()
+        except ValueError as error:  # it cannot be the last layer, so another one will follow
+            self.unfinished = str(error)
+        self._make_arrays()
+        layer.initialize()
+        self.optimizer = None
+
+    def _set_output(self) -> None:
+        """Let the network compute what stands behind the last layer."""
+        self.output = make_output(self.loss_name, self.label_smoothing, self.layers)
+        self.output_activation = self.output.activation.name
+        self.classes = self.layers[-1].output_shape[-1]
+        self.unfinished = ""
+
+    def _require_finished(self) -> None:
+        if self.unfinished:
+            raise ValueError(self.unfinished)
+
+    def _make_arrays(self) -> None:
+        """Make room for the arrays of all layers, and keep the numbers that are there already."""
+        names, before = _array_names(self.layers), (self.params.flat, self.buffers.flat)
+        self.params = Parameters(_shapes(names, "weight_shapes"), self.params.dtype)
+        self.buffers = Parameters(_shapes(names, "buffer_shapes"), self.params.dtype)
+        self.params.flat[: before[0].size] = before[0]
+        self.buffers.flat[: before[1].size] = before[1]
+        # The first layer with weights, where `backward` may end.
+        self.first = next((i for i, layer in enumerate(self.layers) if layer.weight_shapes), 0)
+        self._bind()
 
     def _bind(self) -> None:
         """Give the layers their views of `params`, of `buffers`, and of new gradients."""
@@ -173,6 +218,7 @@ class Sequential(NetworkMixin):
         """Inputs in the shape that the first layer takes; rows of as many numbers will do, and
         images with or without an axis for their only channel.
         """
+        self._require_finished()
         x, shape, size = unmasked(x), self.input_shape, math.prod(self.input_shape)
         given = x.shape[1:]
         if given != (size,):
@@ -205,6 +251,14 @@ class Sequential(NetworkMixin):
 
     # --- looking inside ---------------------------------------------------------------------------
 
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """A layer by its name in `summary`, "dense_1", or by its number."""
+        if index is not None:
+            return self.layers[index]
+        layers = dict(zip(layer_names(self.layers), self.layers, strict=True))
+        check(name in layers, f"a name of a layer, one of {', '.join(layers)}", name)
+        return layers[str(name)]
+
     @without_warnings
     def activations(self, x: ArrayLike) -> list[tuple[str, Array]]:
         """The outputs of each layer for x, with its name in `summary`; the last gives logits."""
@@ -218,6 +272,7 @@ class Sequential(NetworkMixin):
 
     def get_config(self) -> dict[str, Any]:
         """The architecture in plain values, enough to build it again."""
+        self._require_finished()
         layers = [{"class": type(layer).__name__, **layer.get_config()} for layer in self.layers]
         return {
             "class": "Sequential",

@@ -375,6 +375,46 @@ def test_labels_that_are_none(t: Any, message: str, loss: str) -> None:
         network.accuracy(x, t)
 
 
+# --- stacks that grow -----------------------------------------------------------------------------
+
+
+def test_adding_layers_builds_what_a_list_of_them_builds() -> None:
+    def entries() -> list[Any]:
+        shape, last = Input((6, 6, 1)), Dense(3, activation="softmax")
+        return [shape, Conv2D(2, 3, activation="relu"), Flatten(), BatchNormalization(), last]
+
+    listed = Sequential(entries(), rng=np.random.default_rng(0))
+    grown = Sequential(rng=np.random.default_rng(0))
+    x = np.random.default_rng(1).random((5, 6, 6, 1), np.float32)
+    for missing, entry in zip(["at least one layer"] * 2 + ["one logit"], entries(), strict=False):
+        with pytest.raises(ValueError, match=missing):
+            grown.predict(x)
+        grown.add(entry)
+    for entry in entries()[3:]:
+        grown.add(entry)
+    assert grown.get_config() == listed.get_config()
+    np.testing.assert_array_equal(grown.predict(x), listed.predict(x))
+    assert grown.get_layer("conv2d") is grown.get_layer(index=0) is grown.layers[0]
+    with pytest.raises(ValueError, match=r"conv2d, flatten, batch_normalization, dense; received"):
+        grown.get_layer("dense_1")
+
+
+def test_an_added_layer_leaves_the_weights_before_it_and_is_trained() -> None:
+    x, t = np.random.default_rng(1).random((40, 4), np.float32), np.arange(40) % 2
+    network = Sequential([Input((4,)), Dense(3, activation="softmax")])
+    network.fit(x, t, verbose=0)
+    before, first = network.get_weights(), network.predict(x)
+    network.add(Dense(2))
+    for old, new in zip(before, network.get_weights(), strict=False):
+        np.testing.assert_array_equal(old, new)
+    np.testing.assert_allclose(network.activations(x)[0][1], first, rtol=1e-6)
+    history = network.fit(x, t, epochs=3, verbose=0)
+    assert history.losses[-1] < history.losses[0]
+    with pytest.raises(ValueError, match="received \\(2,\\)"):
+        network.add(Conv2D(2, 3))
+    assert network.predict(x).shape == (40, 2)
+
+
 # --- stacks that are none -------------------------------------------------------------------------
 
 ONE = Dense(4)

@@ -1,56 +1,24 @@
 """Keras' layers, by the names that Keras has for them."""
 
 # fmt: off
+# isort: off
 from digits.keras.layer import Layer
 from digits.keras.layers.basic import (
-    ELU,
-    Activation,
-    BatchNormalization,
-    Dense,
-    Dropout,
-    Flatten,
-    Input,
-    InputLayer,
-    Lambda,
-    LeakyReLU,
-    Permute,
-    ReLU,
-    Reshape,
-    Softmax,
+    BatchNormalization, Dense, Dropout, Flatten, Input, InputLayer, Lambda, Permute, Reshape,
+)
+from digits.keras.layers.elementwise import (
+    ELU, Activation, GaussianNoise, LeakyReLU, Normalization, ReLU, Rescaling, Softmax,
 )
 from digits.keras.layers.images import (
-    AveragePooling2D,
-    Conv2D,
-    Convolution2D,
-    GlobalAveragePooling2D,
-    GlobalMaxPooling2D,
-    MaxPooling2D,
-    UpSampling2D,
-    ZeroPadding2D,
+    AveragePooling2D, Conv2D, Convolution2D, GlobalAveragePooling2D, GlobalMaxPooling2D,
+    MaxPooling2D, UpSampling2D, ZeroPadding2D,
 )
 from digits.keras.layers.merging import (
-    Add,
-    Average,
-    Concatenate,
-    Maximum,
-    Multiply,
-    Subtract,
-    add,
-    average,
-    concatenate,
-    maximum,
-    merge,
-    multiply,
-    subtract,
+    Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract, add, average, concatenate,
+    maximum, merge, minimum, multiply, subtract,
 )
 from digits.keras.layers.preprocessing import (
-    GaussianNoise,
-    Normalization,
-    RandomFlip,
-    RandomRotation,
-    RandomTranslation,
-    RandomZoom,
-    Rescaling,
+    RandomFlip, RandomRotation, RandomTranslation, RandomZoom,
 )
 
 MaxPool2D, AvgPool2D = MaxPooling2D, AveragePooling2D
@@ -61,9 +29,9 @@ __all__ = [
     "Concatenate", "Conv2D", "Convolution2D", "Dense", "Dropout", "Flatten", "GaussianNoise",
     "GlobalAveragePooling2D", "GlobalAvgPool2D", "GlobalMaxPool2D", "GlobalMaxPooling2D", "Input",
     "InputLayer", "Lambda", "Layer", "LeakyReLU", "MaxPool2D", "MaxPooling2D", "Maximum",
-    "Multiply", "Normalization", "Permute", "RandomFlip", "RandomRotation", "RandomTranslation",
-    "RandomZoom", "ReLU", "Rescaling", "Reshape", "Softmax", "Subtract", "UpSampling2D",
-    "ZeroPadding2D",
-    "add", "average", "concatenate", "maximum", "merge", "multiply", "subtract",
+    "Minimum", "Multiply", "Normalization", "Permute", "RandomFlip", "RandomRotation",
+    "RandomTranslation", "RandomZoom", "ReLU", "Rescaling", "Reshape", "Softmax", "Subtract",
+    "UpSampling2D", "ZeroPadding2D",
+    "add", "average", "concatenate", "maximum", "merge", "minimum", "multiply", "subtract",
 ]
 # fmt: on

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from digits.keras import config
-from digits.keras.layer import Layer, resolve
+from digits.keras.layer import Layer, arguments, both
 from digits.keras.layers.basic import KERAS_1, MoveAxis, fused
-from digits.keras.legacy import note, renamed
+from digits.keras.legacy import note
 from digits.nn import convolution, pooling
 from digits.nn.layer import Layer as Core
 from digits.types import Array, Shape
@@ -29,12 +29,16 @@ class ImageLayer(Layer):
 
     data_format: str | None = None
 
-    def make(self, shape: Shape) -> list[Core]:
+    def check_images(self, shape: Shape) -> None:
+        """Raise ValueError for inputs that are no images."""
         if len(shape) != 3:
             raise ValueError(
                 f"{type(self).__name__} {self.name} expected images such as (n, 28, 28, 1); "
                 f"received {(None, *shape)}: put Reshape((28, 28, 1)) before it"
             )
+
+    def make(self, shape: Shape) -> list[Core]:
+        self.check_images(shape)
         cores = self.image_cores(shape)
         if self.is_channels_first():
             return [MoveAxis(1, -1), *cores, MoveAxis(-1, 1)]
@@ -47,12 +51,6 @@ class ImageLayer(Layer):
     def image_cores(self, shape: Shape) -> list[Core]:
         """The layers of digits.nn that do the work."""
         raise NotImplementedError
-
-
-def both(value: Any) -> tuple[int, int]:
-    """One number for height and width, or one each."""
-    first, second = value if isinstance(value, tuple | list) else (value, value)
-    return int(first), int(second)
 
 
 def rows_and_columns(make: Any) -> Any:
@@ -71,36 +69,21 @@ def rows_and_columns(make: Any) -> Any:
     return call
 
 
+@arguments(**KERAS_1, **IMAGE_ARGUMENTS)
 class Conv2D(ImageLayer):
     """Each filter is a small image that is compared with the inputs at every position."""
 
-    @rows_and_columns
-    @renamed(**KERAS_1, **IMAGE_ARGUMENTS)
-    def __init__(
-        self,
-        filters: int,
-        kernel_size: Any,
-        strides: Any = (1, 1),
-        padding: str = "valid",
-        data_format: str | None = None,
-        activation: Any = None,
-        use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        **options: Any,
-    ) -> None:
-        super().__init__(**options)
-        self.filters, self.kernel_size, self.strides = (
-            int(filters),
-            both(kernel_size),
-            both(strides),
-        )
-        self.padding, self.data_format, self.use_bias = padding.lower(), data_format, use_bias
-        resolve(self, activation=activation)
-        resolve(self, kernel_initializer=kernel_initializer, bias_initializer=bias_initializer)
-        resolve(self, kernel_regularizer=kernel_regularizer, bias_regularizer=bias_regularizer)
+    filters: int
+    kernel_size: Any
+    strides: Any = (1, 1)
+    padding: str = "valid"
+    data_format: str | None = None
+    activation: Any = None
+    use_bias: bool = True
+    kernel_initializer: Any = "glorot_uniform"
+    bias_initializer: Any = "zeros"
+    kernel_regularizer: Any = None
+    bias_regularizer: Any = None
 
     def make(self, shape: Shape) -> list[Core]:
         if (
@@ -119,8 +102,11 @@ class Conv2D(ImageLayer):
 
     def image_cores(self, shape: Shape) -> list[Core]:
         activation, more = fused(self.activation)
-        settings = (self.filters, self.kernel_size, self.strides, self.padding)
+        settings = (self.filters, self.kernel_size, self.strides, self.padding.lower())
         return [convolution.Conv2D(*settings, activation=activation, use_bias=self.use_bias), *more]
+
+
+Conv2D.__init__ = rows_and_columns(Conv2D.__init__)  # type: ignore[method-assign]
 
 
 def Convolution2D(filters: int = 0, *sizes: Any, **options: Any) -> Conv2D:
@@ -135,102 +121,102 @@ def Convolution2D(filters: int = 0, *sizes: Any, **options: Any) -> Conv2D:
     return Conv2D(options.pop("nb_filter", filters), *sizes, **options)
 
 
-class _Pooling2D(ImageLayer):
-    core: type[pooling.Pooling]
+class _Pooling(ImageLayer):
+    """One number for every window."""
 
-    @renamed(**IMAGE_ARGUMENTS)
-    def __init__(
-        self,
-        pool_size: Any = (2, 2),
-        strides: Any = None,
-        padding: str = "valid",
-        data_format: str | None = None,
-        **options: Any,
-    ) -> None:
-        super().__init__(**options)
-        self.pool_size = both(pool_size)
-        self.strides = self.pool_size if strides is None else both(strides)
-        self.padding, self.data_format = padding.lower(), data_format
+    core: Any
 
     def image_cores(self, shape: Shape) -> list[Core]:
-        return [self.core(self.pool_size, self.strides, self.padding)]
+        self.strides = self.pool_size if self.strides is None else self.strides
+        return [self.core(self.pool_size, self.strides, self.padding.lower())]
 
 
-class MaxPooling2D(_Pooling2D):
+@arguments(**IMAGE_ARGUMENTS)
+class MaxPooling2D(_Pooling):
     """The largest number under a window."""
 
+    pool_size: Any = (2, 2)
+    strides: Any = None
+    padding: str = "valid"
+    data_format: str | None = None
     core = pooling.MaxPooling2D
 
 
-class AveragePooling2D(_Pooling2D):
+@arguments(**IMAGE_ARGUMENTS)
+class AveragePooling2D(_Pooling):
     """The mean of the numbers under a window."""
 
+    pool_size: Any = (2, 2)
+    strides: Any = None
+    padding: str = "valid"
+    data_format: str | None = None
     core = pooling.AveragePooling2D
 
 
-class _GlobalPooling2D(ImageLayer):
+class _GlobalPooling(ImageLayer):
     """One number for each channel."""
 
-    def __init__(
-        self, data_format: str | None = None, keepdims: bool = False, **options: Any
-    ) -> None:
-        super().__init__(**options)
-        self.data_format, self.keepdims = data_format, keepdims
+    keepdims: bool
+
+    @property
+    def axes(self) -> tuple[int, int]:
+        """The axes of the pixels."""
+        return (2, 3) if self.is_channels_first() else (1, 2)
 
     def make(self, shape: Shape) -> list[Core]:
-        self.axes = (2, 3) if self.is_channels_first() else (1, 2)
+        self.check_images(shape)
         return []
 
-    def set_up(self, shape: Any) -> None:
-        self.make(shape)
-        super().set_up(shape)
-
     def shape_of(self, shape: Shape) -> Shape:
-        if self.keepdims:
-            return tuple(1 if i + 1 in self.axes else size for i, size in enumerate(shape))
-        return tuple(size for i, size in enumerate(shape) if i + 1 not in self.axes)
+        sizes = [1 if i in self.axes else size for i, size in enumerate(shape, 1)]
+        pixels = () if self.keepdims else self.axes
+        return tuple(size for i, size in enumerate(sizes, 1) if i not in pixels)
+
+    def backward(self, dy: Array) -> Array:
+        return self.slope * (dy if self.keepdims else np.expand_dims(dy, self.axes))
 
 
-class GlobalAveragePooling2D(_GlobalPooling2D):
+@arguments()
+class GlobalAveragePooling2D(_GlobalPooling):
     """The mean of each channel."""
 
-    def forward(self, x: Array, training: bool) -> Array:
-        self.shape = x.shape
-        return x.mean(axis=self.axes, keepdims=self.keepdims)
+    data_format: str | None = None
+    keepdims: bool = False
 
-    def backward(self, dy: Array) -> Array:
-        if not self.keepdims:
-            dy = np.expand_dims(dy, self.axes)
-        share = dy / (self.shape[self.axes[0]] * self.shape[self.axes[1]])
-        return np.broadcast_to(share, self.shape)
+    def elements(self, x: Array) -> tuple[Array, Array]:
+        pixels = x.shape[self.axes[0]] * x.shape[self.axes[1]]
+        return x.mean(axis=self.axes, keepdims=self.keepdims), np.full_like(x, 1 / pixels)
 
 
-class GlobalMaxPooling2D(_GlobalPooling2D):
+@arguments()
+class GlobalMaxPooling2D(_GlobalPooling):
     """The largest number of each channel; equals share the gradient."""
 
-    def forward(self, x: Array, training: bool) -> Array:
+    data_format: str | None = None
+    keepdims: bool = False
+
+    def elements(self, x: Array) -> tuple[Array, Array]:
         y = x.max(axis=self.axes, keepdims=True)
-        largest = x == y
-        self.share = largest / largest.sum(axis=self.axes, keepdims=True).astype(x.dtype)
-        return y if self.keepdims else y.squeeze(self.axes)
-
-    def backward(self, dy: Array) -> Array:
-        return self.share * (dy if self.keepdims else np.expand_dims(dy, self.axes))
+        largest = (x == y).astype(x.dtype)
+        share = largest / largest.sum(axis=self.axes, keepdims=True)
+        return (y if self.keepdims else y.squeeze(self.axes)), share
 
 
+@arguments(**IMAGE_ARGUMENTS)
 class ZeroPadding2D(ImageLayer):
     """A border of zeros, as wide as Keras is told: p, (rows, columns) or ((top, bottom), ...)."""
 
-    @renamed(**IMAGE_ARGUMENTS)
-    def __init__(
-        self, padding: Any = (1, 1), data_format: str | None = None, **options: Any
-    ) -> None:
-        super().__init__(**options)
-        rows, columns = padding if isinstance(padding, tuple | list) else (padding, padding)
-        self.padding, self.data_format = (both(rows), both(columns)), data_format
+    padding: Any = (1, 1)
+    data_format: str | None = None
 
     def image_cores(self, shape: Shape) -> list[Core]:
-        return [Frame(*self.padding)]
+        rows, columns = both_sides(self.padding)
+        return [Frame(both(rows), both(columns))]
+
+
+def both_sides(value: Any) -> Any:
+    """What is meant for rows, and what for columns."""
+    return value if isinstance(value, tuple | list) else (value, value)
 
 
 class Frame(Core):
@@ -255,22 +241,17 @@ class Frame(Core):
         return dy[:, top : top + height, left : left + width]
 
 
+@arguments()
 class UpSampling2D(ImageLayer):
     """Every pixel becomes a block of `size` equal ones."""
 
-    def __init__(
-        self,
-        size: Any = (2, 2),
-        data_format: str | None = None,
-        interpolation: str = "nearest",
-        **options: Any,
-    ) -> None:
-        super().__init__(**options)
-        if interpolation != "nearest":
-            raise ValueError(f"expected interpolation='nearest'; received {interpolation!r}")
-        self.size, self.data_format, self.interpolation = both(size), data_format, interpolation
+    size: Any = (2, 2)
+    data_format: str | None = None
+    interpolation: str = "nearest"
 
     def image_cores(self, shape: Shape) -> list[Core]:
+        if self.interpolation != "nearest":
+            raise ValueError(f"expected interpolation='nearest'; received {self.interpolation!r}")
         return [Repeat(self.size)]
 
 

@@ -1,10 +1,12 @@
-"""Layers that make one tensor of several."""
+"""Layers that make one tensor of several: `elements` gives y, and the derivative of y with respect
+to each of the inputs.
+"""
 
 from typing import Any
 
 import numpy as np
 
-from digits.keras.layer import Layer
+from digits.keras.layer import Layer, arguments
 from digits.types import Array, Shape
 
 
@@ -26,65 +28,52 @@ class Merge(Layer):
 class Add(Merge):
     """The sum of the inputs."""
 
-    def forward(self, x: list[Array], training: bool) -> Array:
-        self.count = len(x)
-        return np.sum(x, axis=0)
-
-    def backward(self, dy: Array) -> list[Array]:
-        return [dy] * self.count
+    def elements(self, x: list[Array]) -> tuple[Array, Any]:
+        return np.sum(x, axis=0), [1] * len(x)
 
 
 class Subtract(Merge):
     """The first input minus the second."""
 
-    def forward(self, x: list[Array], training: bool) -> Array:
-        return x[0] - x[1]
-
-    def backward(self, dy: Array) -> list[Array]:
-        return [dy, -dy]
+    def elements(self, x: list[Array]) -> tuple[Array, Any]:
+        return x[0] - x[1], [1, -1]
 
 
 class Multiply(Merge):
     """The product of the inputs."""
 
-    def forward(self, x: list[Array], training: bool) -> Array:
-        self.x = [array.copy() for array in x]
-        return np.prod(x, axis=0)
-
-    def backward(self, dy: Array) -> list[Array]:
-        others = [[b for j, b in enumerate(self.x) if j != i] for i in range(len(self.x))]
-        return [dy * np.prod(factors, axis=0) for factors in others]
+    def elements(self, x: list[Array]) -> tuple[Array, Any]:
+        return np.prod(x, axis=0), [np.prod(x[:i] + x[i + 1 :], axis=0) for i in range(len(x))]
 
 
 class Average(Merge):
     """The mean of the inputs."""
 
-    def forward(self, x: list[Array], training: bool) -> Array:
-        self.count = len(x)
-        return np.sum(x, axis=0) / self.count
-
-    def backward(self, dy: Array) -> list[Array]:
-        return [dy / self.count] * self.count
+    def elements(self, x: list[Array]) -> tuple[Array, Any]:
+        return np.sum(x, axis=0) / len(x), [1 / len(x)] * len(x)
 
 
 class Maximum(Merge):
     """The largest of the inputs, number by number; the gradient goes to the first that is it."""
 
-    def forward(self, x: list[Array], training: bool) -> Array:
-        self.winner = np.argmax(np.stack(x), axis=0)
-        self.count = len(x)
-        return np.max(np.stack(x), axis=0)
-
-    def backward(self, dy: Array) -> list[Array]:
-        return [dy * (self.winner == i) for i in range(self.count)]
+    def elements(self, x: list[Array]) -> tuple[Array, Any]:
+        winner = np.argmax(np.stack(x), axis=0)
+        return np.max(np.stack(x), axis=0), [winner == i for i in range(len(x))]
 
 
+class Minimum(Merge):
+    """The smallest of the inputs, number by number; the gradient goes to the first that is it."""
+
+    def elements(self, x: list[Array]) -> tuple[Array, Any]:
+        winner = np.argmin(np.stack(x), axis=0)
+        return np.min(np.stack(x), axis=0), [winner == i for i in range(len(x))]
+
+
+@arguments()
 class Concatenate(Merge):
     """The inputs side by side along an axis, counted with that of the samples."""
 
-    def __init__(self, axis: int = -1, **options: Any) -> None:
-        super().__init__(**options)
-        self.axis = axis
+    axis: int = -1
 
     def shape_of(self, shape: list[Shape]) -> Shape:
         try:
@@ -115,6 +104,7 @@ def _function(kind: type[Merge]) -> Any:
 
 add, subtract, multiply = _function(Add), _function(Subtract), _function(Multiply)
 average, maximum, concatenate = _function(Average), _function(Maximum), _function(Concatenate)
+minimum = _function(Minimum)
 
 
 def merge(inputs: Any, mode: str = "sum", concat_axis: int = -1, **options: Any) -> Any:

@@ -1,90 +1,22 @@
-"""Layers that prepare images within a model: another range, random changes in training."""
+"""Layers that change images at random in training. No layer before them can be trained."""
 
 from typing import Any
 
-import numpy as np
-
-from digits.keras.layer import Layer
+from digits.keras.layer import Layer, arguments
 from digits.keras.preprocessing.image import Change, change_images
 from digits.keras.random import new_generator
-from digits.nn import layers as nn
-from digits.nn.layer import Layer as Core
 from digits.types import Array, Shape
 
 
-class Rescaling(Layer):
-    """y = scale * x + offset."""
-
-    def __init__(self, scale: float, offset: float = 0.0, **options: Any) -> None:
-        super().__init__(**options)
-        self.scale, self.offset = float(scale), float(offset)
-
-    def make(self, shape: Shape) -> list[Core]:
-        return [nn.Rescaling(self.scale, self.offset)]
-
-
-class Normalization(Layer):
-    """y = (x - mean) / sqrt(variance), given as numbers or found by `adapt` on training data."""
-
-    def __init__(
-        self,
-        axis: Any = -1,
-        mean: Any = None,
-        variance: Any = None,
-        invert: bool = False,
-        **options: Any,
-    ) -> None:
-        super().__init__(**options)
-        if invert:
-            raise ValueError("expected invert=False; received True: use Rescaling")
-        self.axis, self.mean, self.variance, self.invert = axis, mean, variance, invert
-
-    def adapt(self, data: Any) -> None:
-        """Find mean and variance of the data, one for each entry of `axis`."""
-        x = np.asarray(data, np.float64)
-        kept = () if self.axis is None else np.atleast_1d(self.axis) % x.ndim
-        others = tuple(i for i in range(x.ndim) if i not in kept)
-        self.mean, self.variance = x.mean(axis=others), x.var(axis=others)
-        self.built = False
-
-    def make(self, shape: Shape) -> list[Core]:
-        if self.mean is None or self.variance is None:
-            raise ValueError(
-                f"{self.name} has no mean and variance yet: call its adapt(data) first"
-            )
-        variance = np.maximum(np.asarray(self.variance, np.float64), 1e-7)
-        return [nn.Normalization(np.squeeze(self.mean), np.squeeze(variance))]
-
-
-class GaussianNoise(Layer):
-    """In training, normally distributed numbers are added."""
-
-    def __init__(self, stddev: float, seed: Any = None, **options: Any) -> None:
-        super().__init__(**options)
-        self.stddev, self.seed, self.rng = float(stddev), seed, new_generator(seed)
-
-    def forward(self, x: Array, training: bool) -> Array:
-        if not training:
-            return x
-        return x + (self.stddev * self.rng.standard_normal(x.shape)).astype(x.dtype)
-
-    def backward(self, dy: Array) -> Array:
-        return dy
-
-
 class RandomChange(Layer):
-    """Images that are changed at random in training; a subclass says how, as a `Change`. No layer
-    before it can be trained.
-    """
+    """Images (n, h, w, c), each changed in its own way; a subclass says how, as a `Change`."""
 
     change: Change
+    seed: Any
+    fill_mode: str
 
-    def __init__(self, seed: Any = None, **options: Any) -> None:
-        self.fill_mode = options.pop("fill_mode", "reflect")
-        for unused in ("interpolation", "fill_value", "data_format", "value_range"):
-            options.pop(unused, None)
-        super().__init__(**options)
-        self.seed, self.rng = seed, new_generator(seed)
+    def __post_init__(self) -> None:
+        self.rng = new_generator(self.seed)
 
     def __call__(self, inputs: Any, *args: Any, training: Any = True, **kwargs: Any) -> Any:
         return super().__call__(inputs, *args, training=training, **kwargs)
@@ -106,49 +38,65 @@ def _range(factor: Any) -> tuple[float, float]:
     return float(low), float(high)
 
 
+UNUSED: dict[str, None] = dict.fromkeys(
+    ("interpolation", "fill_value", "data_format", "value_range", "crop_to_aspect_ratio")
+)
+"""Arguments of Keras that are taken and not used."""
+
+
+@arguments(**UNUSED)
 class RandomRotation(RandomChange):
     """Turned by a share of a full circle, at most `factor` either way."""
 
-    def __init__(self, factor: Any, seed: Any = None, **options: Any) -> None:
-        super().__init__(seed, **options)
-        self.factor = factor
-        low, high = _range(factor)
-        self.change = Change(rotation=(360 * low, 360 * high), fill_mode=self.fill_mode)
+    factor: Any
+    fill_mode: str = "reflect"
+    seed: Any = None
+
+    @property
+    def change(self) -> Change:  # type: ignore[override]
+        low, high = _range(self.factor)
+        return Change(rotation=(360 * low, 360 * high), fill_mode=self.fill_mode)
 
 
+@arguments(**UNUSED)
 class RandomTranslation(RandomChange):
     """Shifted by a share of the height and of the width."""
 
-    def __init__(
-        self, height_factor: Any, width_factor: Any, seed: Any = None, **options: Any
-    ) -> None:
-        super().__init__(seed, **options)
-        self.height_factor, self.width_factor = height_factor, width_factor
-        self.change = Change(
-            down=_range(height_factor), right=_range(width_factor), fill_mode=self.fill_mode
-        )
+    height_factor: Any
+    width_factor: Any
+    fill_mode: str = "reflect"
+    seed: Any = None
+
+    @property
+    def change(self) -> Change:  # type: ignore[override]
+        down, right = _range(self.height_factor), _range(self.width_factor)
+        return Change(down=down, right=right, fill_mode=self.fill_mode)
 
 
+@arguments(**UNUSED)
 class RandomZoom(RandomChange):
     """Smaller (above 0) or larger (below 0), by a share of the height and of the width."""
 
-    def __init__(
-        self, height_factor: Any, width_factor: Any = None, seed: Any = None, **options: Any
-    ) -> None:
-        super().__init__(seed, **options)
-        self.height_factor, self.width_factor = height_factor, width_factor
-        low, high = _range(height_factor)
-        self.change = Change(
-            zoom=(1 + low, 1 + high), zoom_alike=width_factor is None, fill_mode=self.fill_mode
-        )
+    height_factor: Any
+    width_factor: Any = None
+    fill_mode: str = "reflect"
+    seed: Any = None
+
+    @property
+    def change(self) -> Change:  # type: ignore[override]
+        low, high = _range(self.height_factor)
+        alike = self.width_factor is None
+        return Change(zoom=(1 + low, 1 + high), zoom_alike=alike, fill_mode=self.fill_mode)
 
 
+@arguments(**UNUSED)
 class RandomFlip(RandomChange):
     """Mirrored, one image in two."""
 
-    def __init__(
-        self, mode: str = "horizontal_and_vertical", seed: Any = None, **options: Any
-    ) -> None:
-        super().__init__(seed, **options)
-        self.mode = mode
-        self.change = Change(flip_columns="horizontal" in mode, flip_rows="vertical" in mode)
+    mode: str = "horizontal_and_vertical"
+    seed: Any = None
+
+    @property
+    def change(self) -> Change:  # type: ignore[override]
+        flips = {"flip_columns": "horizontal" in self.mode, "flip_rows": "vertical" in self.mode}
+        return Change(**flips)

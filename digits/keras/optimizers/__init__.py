@@ -6,7 +6,7 @@ import numpy as np
 
 from digits.keras.legacy import ask_for, note
 from digits.keras.optimizers import schedules
-from digits.keras.serialization import argument_names, from_table, plain
+from digits.keras.serialization import Configured, argument_names, from_table, plain
 from digits.nn import more_optimizers as more
 from digits.nn import optimizers as nn
 from digits.nn.parameters import Parameters
@@ -33,7 +33,7 @@ class Rate(float):
         self.optimizer.learning_rate = value
 
 
-class Optimizer(nn.Optimizer):
+class Optimizer(nn.Optimizer, Configured):
     """Keras' side of an optimizer; the other base of every class here does the work."""
 
     module = "keras.optimizers"
@@ -116,20 +116,6 @@ class Optimizer(nn.Optimizer):
             "weight_decay": self.weight_decay or None,
         }
 
-    @classmethod
-    def from_config(cls, config: dict[str, Any], **_: Any) -> Any:
-        """The optimizer that has this configuration."""
-        return cls(**config)
-
-    def serialize(self) -> dict[str, Any]:
-        """The configuration with the name of the class, in the form of Keras 3."""
-        return {
-            "module": self.module,
-            "class_name": type(self).__name__,
-            "config": self.get_config(),
-            "registered_name": None,
-        }
-
     def __repr__(self) -> str:
         return f"{type(self).__name__}(learning_rate={self._rate!r})"
 
@@ -160,9 +146,4 @@ def get(identifier: Any) -> Any:
     return found
 
 
-def serialize(optimizer: Optimizer) -> dict[str, Any]:
-    """Plain values that make the optimizer again."""
-    return optimizer.serialize()
-
-
-deserialize = get
+serialize, deserialize = plain, get

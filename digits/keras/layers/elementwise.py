@@ -1,0 +1,133 @@
+"""Layers that do the same to every number. `elements` gives y and the derivative of y with respect
+to x, which is all that a gradient needs: dx = dy times the derivative.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from digits.keras.layer import Layer, arguments
+from digits.keras.layers.basic import activation_core
+from digits.keras.random import new_generator
+from digits.nn import layers as nn
+from digits.nn.layer import Layer as Core
+from digits.types import Array, Shape
+
+
+@arguments()
+class Activation(Layer):
+    """y = f(x), number by number (softmax: along the last axis)."""
+
+    activation: Any
+
+    def make(self, shape: Shape) -> list[Core]:
+        return [activation_core(self.activation)]
+
+
+@arguments()
+class Softmax(Layer):
+    """Probabilities from logits, along the last axis."""
+
+    axis: int = -1
+
+    def make(self, shape: Shape) -> list[Core]:
+        if self.axis not in (-1, len(shape)):
+            raise ValueError(f"expected axis=-1, the last; received {self.axis}: use Permute first")
+        return [nn.Activation("softmax")]
+
+
+@arguments(alpha="negative_slope")
+class ReLU(Layer):
+    """max(x, 0), with a slope for x below the threshold and a greatest value."""
+
+    max_value: float | None = None
+    negative_slope: float = 0.0
+    threshold: float = 0.0
+
+    def elements(self, x: Array) -> tuple[Array, Array]:
+        above = x > self.threshold
+        y = np.where(above, x, self.negative_slope * (x - self.threshold)).astype(x.dtype)
+        slope = np.where(above, 1, self.negative_slope).astype(x.dtype)
+        if self.max_value is None:
+            return y, slope
+        return np.minimum(y, x.dtype.type(self.max_value)), slope * (y < self.max_value)
+
+
+@arguments(alpha="negative_slope")
+class LeakyReLU(Layer):
+    """x where x > 0, else negative_slope * x (Maas et al. 2013)."""
+
+    negative_slope: float = 0.3
+
+    def elements(self, x: Array) -> tuple[Array, Array]:
+        slope = np.where(x > 0, 1, self.negative_slope).astype(x.dtype)
+        return x * slope, slope
+
+
+@arguments()
+class ELU(Layer):
+    """x where x > 0, else alpha (exp(x) - 1) (Clevert et al. 2016)."""
+
+    alpha: float = 1.0
+
+    def elements(self, x: Array) -> tuple[Array, Array]:
+        below = self.alpha * np.exp(np.minimum(x, 0))
+        return np.where(x > 0, x, below - self.alpha), np.where(x > 0, x.dtype.type(1), below)
+
+
+@arguments()
+class Rescaling(Layer):
+    """y = scale * x + offset."""
+
+    scale: float
+    offset: float = 0.0
+
+    def make(self, shape: Shape) -> list[Core]:
+        return [nn.Rescaling(self.scale, self.offset)]
+
+
+@arguments()
+class Normalization(Layer):
+    """y = (x - mean) / sqrt(variance), given as numbers or found by `adapt` on training data."""
+
+    axis: Any = -1
+    mean: Any = None
+    variance: Any = None
+    invert: bool = False
+
+    def adapt(self, data: Any) -> None:
+        """Find mean and variance of the data, one for each entry of `axis`."""
+        x = np.asarray(data, np.float64)
+        kept = () if self.axis is None else np.atleast_1d(self.axis) % x.ndim
+        others = tuple(i for i in range(x.ndim) if i not in kept)
+        self.mean, self.variance = x.mean(axis=others), x.var(axis=others)
+        self.built = False
+
+    def make(self, shape: Shape) -> list[Core]:
+        if self.invert:
+            raise ValueError("expected invert=False; received True: use Rescaling")
+        if self.mean is None or self.variance is None:
+            raise ValueError(
+                f"{self.name} has no mean and variance yet: call its adapt(data) first"
+            )
+        variance = np.maximum(np.asarray(self.variance, np.float64), 1e-7)
+        return [nn.Normalization(np.squeeze(self.mean), np.squeeze(variance))]
+
+
+@arguments(sigma="stddev")
+class GaussianNoise(Layer):
+    """In training, normally distributed numbers are added."""
+
+    stddev: float
+    seed: Any = None
+
+    def __post_init__(self) -> None:
+        self.rng = new_generator(self.seed)
+
+    def forward(self, x: Array, training: bool) -> Array:
+        if not training:
+            return x
+        return x + (self.stddev * self.rng.standard_normal(x.shape)).astype(x.dtype)
+
+    def backward(self, dy: Array) -> Array:
+        return dy
