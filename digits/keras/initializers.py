@@ -167,7 +167,7 @@ zero, one = Zeros, Ones  # Keras 1
 def get(identifier: Any) -> Any:
     """An initializer by name, class, configuration, number or array; None for None."""
     if isinstance(identifier, int | float | np.ndarray):
-        return Constant(identifier)  # type: ignore[arg-type]
+        return Constant(identifier)
     return from_table(identifier, globals(), Initializer, "an initializer")
 
 

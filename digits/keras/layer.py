@@ -114,7 +114,7 @@ def arguments(**old_names: str | None) -> Callable[[type[T]], type[T]]:
             Layer.__init__(self, **options)
             keep_own(self, *args, **mine)
 
-        kind.__init__ = __init__  # type: ignore[misc]
+        kind.__init__ = __init__  # type: ignore[method-assign]
         return kind
 
     return decorate

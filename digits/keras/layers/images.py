@@ -125,6 +125,9 @@ class _Pooling(ImageLayer):
     """One number for every window."""
 
     core: Any
+    pool_size: Any
+    strides: Any
+    padding: str
 
     def image_cores(self, shape: Shape) -> list[Core]:
         self.strides = self.pool_size if self.strides is None else self.strides

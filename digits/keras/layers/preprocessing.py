@@ -98,5 +98,4 @@ class RandomFlip(RandomChange):
 
     @property
     def change(self) -> Change:  # type: ignore[override]
-        flips = {"flip_columns": "horizontal" in self.mode, "flip_rows": "vertical" in self.mode}
-        return Change(**flips)
+        return Change(flip_columns="horizontal" in self.mode, flip_rows="vertical" in self.mode)
