@@ -57,7 +57,12 @@ def _read(name: str) -> list[tuple[str, list[Stroke]]]:
     """What stands before and behind the colon in each line of a data file."""
     text = (files("digits.data") / name).read_text(encoding="utf-8")
     lines = (line.partition(":") for line in text.splitlines() if line and line[0] != "#")
-    return [(head, [_stroke(part) for part in strokes.split("|")]) for head, _, strokes in lines]
+    return [(head, read_strokes(strokes)) for head, _, strokes in lines]
+
+
+def read_strokes(text: str) -> list[Stroke]:
+    """Read the strokes of one template: "0,6 60,3! 22,100 | 10,50 40,52"."""
+    return [_stroke(part) for part in text.split("|")]
 
 
 def _stroke(text: str) -> Stroke:
