@@ -95,11 +95,6 @@ def set_learning_phase(value: Any) -> None:
     note("set_learning_phase has no effect: fit trains, predict does not")
 
 
-def get_uid(prefix: str = "") -> int:
-    """A number for a name."""
-    return 1
-
-
 def get_session() -> Any:
     """Refused: there are no sessions."""
     raise NotImplementedError("backend.get_session is not there: nothing runs in a session here")

@@ -3,6 +3,7 @@
 import csv
 import math
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -91,13 +92,17 @@ class History(Callback):
 class _Monitor(Callback):
     """What watches one figure: whether it is better than the best so far."""
 
-    def __init__(self, monitor: str, mode: str, min_delta: float = 0.0) -> None:
-        if mode not in ("auto", "min", "max"):
-            raise ValueError(f"expected mode 'auto', 'min' or 'max'; received {mode!r}")
-        grows = any(word in monitor for word in ("acc", "auc", "precision", "recall", "f1"))
-        self.monitor, self.mode, self.min_delta = monitor, mode, abs(min_delta)
-        self.sign = 1 if mode == "max" or (mode == "auto" and grows) else -1
+    monitor: str
+    mode: str
+    min_delta: float = 0
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("auto", "min", "max"):
+            raise ValueError(f"expected mode 'auto', 'min' or 'max'; received {self.mode!r}")
+        grows = any(word in self.monitor for word in ("acc", "auc", "precision", "recall", "f1"))
+        self.sign = 1 if self.mode == "max" or (self.mode == "auto" and grows) else -1
         self.best: Any = -self.sign * math.inf
+        self.wait = 0
 
     def figure(self, logs: Any) -> Any:
         """The figure that is watched; None, with a line that says so, if there is none."""
@@ -109,28 +114,21 @@ class _Monitor(Callback):
 
     def is_better(self, value: float, best: float) -> bool:
         """Whether the value is better by more than min_delta."""
-        return self.sign * (value - best) > self.min_delta
+        return self.sign * (value - best) > abs(self.min_delta)
 
 
+@dataclass(eq=False, repr=False)
 class EarlyStopping(_Monitor):
     """Stop when a figure has not become better for `patience` epochs."""
 
-    def __init__(
-        self,
-        monitor: str = "val_loss",
-        min_delta: float = 0,
-        patience: int = 0,
-        verbose: int = 0,
-        mode: str = "auto",
-        baseline: float | None = None,
-        restore_best_weights: bool = False,
-        start_from_epoch: int = 0,
-    ) -> None:
-        super().__init__(monitor, mode, min_delta)
-        self.patience, self.verbose, self.baseline = patience, verbose, baseline
-        self.restore_best_weights, self.start_from_epoch = restore_best_weights, start_from_epoch
-        self.wait = self.stopped_epoch = self.best_epoch = 0
-        self.best_weights: Any = None
+    monitor: str = "val_loss"
+    min_delta: float = 0
+    patience: int = 0
+    verbose: int = 0
+    mode: str = "auto"
+    baseline: float | None = None
+    restore_best_weights: bool = False
+    start_from_epoch: int = 0
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.wait = self.stopped_epoch = self.best_epoch = 0
@@ -163,32 +161,30 @@ class EarlyStopping(_Monitor):
             self.model.set_weights(self.best_weights)
 
 
+@renamed(options=None, save_format=None, load_weights_on_restart=None)
+@dataclass(eq=False, repr=False)
 class ModelCheckpoint(_Monitor):
     """Save the model, or its weights, after every epoch, or only after the best so far. The file
     name may hold {epoch} and names of figures, "{epoch:02d}-{val_loss:.2f}.keras".
     """
 
-    def __init__(
-        self,
-        filepath: Any,
-        monitor: str = "val_loss",
-        verbose: int = 0,
-        save_best_only: bool = False,
-        save_weights_only: bool = False,
-        mode: str = "auto",
-        save_freq: Any = "epoch",
-        initial_value_threshold: float | None = None,
-        period: int | None = None,
-        **_: Any,
-    ) -> None:
-        super().__init__(monitor, mode)
-        self.filepath, self.verbose, self.save_freq = str(filepath), verbose, save_freq
-        self.save_best_only, self.save_weights_only = save_best_only, save_weights_only
-        self.period, self.batches = period or 1, 0
-        if period is not None:
+    filepath: Any
+    monitor: str = "val_loss"
+    verbose: int = 0
+    save_best_only: bool = False
+    save_weights_only: bool = False
+    mode: str = "auto"
+    save_freq: Any = "epoch"
+    initial_value_threshold: float | None = None
+    period: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.filepath, self.batches = str(self.filepath), 0
+        if self.period is not None:
             note("period= is called save_freq= today, and counts batches")
-        if initial_value_threshold is not None:
-            self.best = initial_value_threshold
+        if self.initial_value_threshold is not None:
+            self.best = self.initial_value_threshold
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.batches += 1
@@ -199,7 +195,7 @@ class ModelCheckpoint(_Monitor):
         self.epoch = epoch
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if self.save_freq == "epoch" and (epoch + 1) % self.period == 0:
+        if self.save_freq == "epoch" and (epoch + 1) % (self.period or 1) == 0:
             self._save(epoch, logs)
 
     def _save(self, epoch: int, logs: Any) -> None:
@@ -221,28 +217,24 @@ class ModelCheckpoint(_Monitor):
             self.model.save(path, overwrite=True)
 
 
+@renamed(epsilon="min_delta")
+@dataclass(eq=False, repr=False)
 class ReduceLROnPlateau(_Monitor):
     """Multiply the learning rate by `factor` when a figure has not become better for a while."""
 
-    @renamed(epsilon="min_delta")
-    def __init__(
-        self,
-        monitor: str = "val_loss",
-        factor: float = 0.1,
-        patience: int = 10,
-        verbose: int = 0,
-        mode: str = "auto",
-        min_delta: float = 1e-4,
-        cooldown: int = 0,
-        min_lr: float = 0.0,
-        **_: Any,
-    ) -> None:
-        super().__init__(monitor, mode, min_delta)
-        if not 0 <= factor < 1:
-            raise ValueError(f"expected a factor in [0, 1); received {factor}")
-        self.factor, self.patience, self.verbose = factor, patience, verbose
-        self.cooldown, self.min_lr = cooldown, min_lr
-        self.wait = self.cooldown_counter = 0
+    monitor: str = "val_loss"
+    factor: float = 0.1
+    patience: int = 10
+    verbose: int = 0
+    mode: str = "auto"
+    min_delta: float = 1e-4
+    cooldown: int = 0
+    min_lr: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.factor < 1:
+            raise ValueError(f"expected a factor in [0, 1); received {self.factor}")
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.best = -self.sign * math.inf

@@ -102,6 +102,21 @@ class ArrayBatches:
     def __len__(self) -> int:
         return self.steps
 
+    def split(self, share: float) -> tuple["ArrayBatches", "ArrayBatches"]:
+        """Batches of the first samples, and of the last `share` of them."""
+        if not 0 < share < 1:
+            raise ValueError(f"expected a validation_split above 0 and below 1; received {share}")
+        cut = math.floor(self.n * (1 - share))
+        if cut in (0, self.n):
+            raise ValueError(f"expected more than {self.n} samples to split off {share:.0%}")
+        return self._rows(slice(cut)), self._rows(slice(cut, None))
+
+    def _rows(self, rows: slice) -> "ArrayBatches":
+        weight = self.targets.weight
+        targets = Targets(self.targets.t[rows], None if weight is None else weight[rows])
+        x = [array[rows] for array in self.x]
+        return ArrayBatches(x, targets, self.batch_size, self.shuffle, self.rng)
+
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one epoch."""
         order = self.rng.permutation(self.n) if self.shuffle else np.arange(self.n)
@@ -121,11 +136,17 @@ class SourceBatches:
     """Batches from a generator, a `Sequence`, or anything else that gives them one by one."""
 
     def __init__(
-        self, source: Any, shapes: list[Shape], dtype: str, options: dict[str, Any]
+        self,
+        source: Any,
+        shapes: list[Shape],
+        dtype: str,
+        class_weight: Any,
+        steps: int | None,
+        shuffle: bool,
+        rng: np.random.Generator,
     ) -> None:
         self.source, self.shapes, self.dtype = source, shapes, dtype
-        self.class_weight, self.steps = options.get("class_weight"), options.get("steps")
-        self.shuffle, self.rng = options.get("shuffle", False), options["rng"]
+        self.class_weight, self.steps, self.shuffle, self.rng = class_weight, steps, shuffle, rng
         if self.steps is None:
             try:
                 self.steps = len(source)
@@ -205,23 +226,6 @@ class _Again:
 
     def __next__(self) -> Any:
         return self.batches.pop() if self.batches else next(self.rest)
-
-
-def split(x: list[Array], targets: Targets, share: float) -> tuple[Any, Any]:
-    """Training and validation: the latter is the last `share` of the samples."""
-    if not 0 < share < 1:
-        raise ValueError(f"expected a validation_split above 0 and below 1; received {share}")
-    cut = math.floor(len(x[0]) * (1 - share))
-    if cut == 0 or cut == len(x[0]):
-        raise ValueError(f"expected more than {len(x[0])} samples to split off {share:.0%} of them")
-
-    def part(rows: slice) -> Any:
-        weight = targets.weight
-        return [a[rows] for a in x], Targets(
-            targets.t[rows], None if weight is None else weight[rows]
-        )
-
-    return part(slice(cut)), part(slice(cut, None))
 
 
 def frame_to_array(x: Any) -> Any:

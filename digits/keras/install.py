@@ -79,7 +79,7 @@ class Served(ModuleType):
 
 def is_module(value: Any) -> bool:
     """Whether a value has names of its own to import."""
-    return isinstance(value, ModuleType | SimpleNamespace) or type(value).__name__ == "_Math"
+    return isinstance(value, ModuleType | SimpleNamespace)
 
 
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):

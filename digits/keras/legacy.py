@@ -21,11 +21,15 @@ def note(text: str) -> None:
 
 
 def renamed(**names: str | None) -> Callable[[F], F]:
-    """Decorates a function that takes arguments under old names, `renamed(lr="learning_rate")`;
-    None stands for an argument that has no effect any more.
+    """Decorates a function, or a class, that takes arguments under old names,
+    `renamed(lr="learning_rate")`; None stands for an argument that has no effect any more.
     """
 
     def decorate(function: F) -> F:
+        if isinstance(function, type):
+            function.__init__ = decorate(function.__init__)  # type: ignore[misc]
+            return function
+
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
             for old in names.keys() & kwargs.keys():

@@ -158,6 +158,14 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> T
     return tensor(np.linalg.norm(np.asarray(x), ord, axis, keepdims))
 
 
+def logsumexp(x: Any, axis: Any = None, keepdims: Any = False) -> Tensor:
+    """log(sum(exp(x))), along an axis."""
+    return tensor(np.logaddexp.reduce(np.asarray(x), axis=axis, keepdims=keepdims))
+
+
+reduce_logsumexp = logsumexp
+
+
 def confusion_matrix(labels: Any, predictions: Any, num_classes: Any = None, **_: Any) -> Tensor:
     """How often each class (row) is taken for each class (column)."""
     t, y = np.asarray(labels, int).ravel(), np.asarray(predictions, int).ravel()

@@ -17,6 +17,7 @@ from digits.keras.config import snake_case
 from digits.keras.legacy import note
 from digits.keras.model import Model, Sequential
 from digits.keras.optimizers import Optimizer
+from digits.keras.serialization import custom_object_scope, plain
 from digits.keras.structure import model_from
 from digits.nn.layer import Layer as Core
 from digits.nn.sequential import Input
@@ -73,10 +74,17 @@ def load_model(filepath: Any, custom_objects: Any = None, compile: bool = True, 
     if path.is_dir():
         path = path / "model.keras"
     data = path.read_bytes()
-    if data[:4] == b"\x89HDF":
-        return _from_h5(data, custom_objects, compile)
-    if data[:2] != b"PK":
+    is_h5 = data[:4] == b"\x89HDF"
+    if not is_h5 and data[:2] != b"PK":
         raise ValueError(f"expected a .keras or .h5 file; {path} is neither: use another copy")
+    with custom_object_scope(custom_objects):
+        model, compiled = _from_h5(data) if is_h5 else _from_keras(data, path)
+        if compile and compiled:
+            _compile(model, compiled)
+    return model
+
+
+def _from_keras(data: bytes, path: Path) -> tuple[Model, Any]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         if "config.json" not in archive.namelist():
             raise ValueError(
@@ -86,12 +94,10 @@ def load_model(filepath: Any, custom_objects: Any = None, compile: bool = True, 
         if any(member.file_size > MAX_MEMBER for member in archive.infolist()):
             raise ValueError(f"expected members of at most {MAX_MEMBER:,} bytes in {path}")
         config = json.loads(archive.read("config.json"))
-        model = model_from(config, custom_objects)
+        model = model_from(config)
         with _h5py().File(io.BytesIO(archive.read("model.weights.h5")), "r") as file:
             _read_tree(model, file)
-    if compile and config.get("compile_config"):
-        _compile(model, config["compile_config"])
-    return model
+    return model, config.get("compile_config")
 
 
 def _as_keras(model: Model) -> bytes:
@@ -110,16 +116,14 @@ def _as_keras(model: Model) -> bytes:
 
 
 def _compile_config(model: Model) -> dict[str, Any]:
-    loss, names = model._loss_argument, []
-    for metric in model._metric_arguments:
-        names.append(metric if isinstance(metric, str) else getattr(metric, "name", None))
+    metrics = [m if isinstance(m, str) else getattr(m, "name", None) for m in model.metrics_given]
+    loss = model.loss_given if isinstance(model.loss_given, str) else plain(model.loss)
+    known = isinstance(model.optimizer, Optimizer)
     return {
-        "optimizer": model.optimizer.serialize()
-        if isinstance(model.optimizer, Optimizer)
-        else "sgd",
-        "loss": loss if isinstance(loss, str) else model.loss.serialize() if model.loss else None,
+        "optimizer": plain(model.optimizer) if known else "sgd",
+        "loss": loss,
         "loss_weights": None,
-        "metrics": [name for name in names if name],
+        "metrics": [name for name in metrics if name],
         "weighted_metrics": None,
     }
 
@@ -211,22 +215,16 @@ def load_weights(model: Model, filepath: Any, by_name: bool = False) -> None:
 
 
 def _build_from_tree(model: Model, file: Any) -> None:
-    """Give a stack that has not seen its inputs the shape that the first kernel in the file has."""
+    """Give a stack of rows that has not seen them the shape of the first kernel in the file."""
     if hasattr(model, "outputs"):
         return
-    for name, layer in _first_groups(model):
-        stored = file["layers"].get(name, {}).get("vars", {})
-        if "0" in stored:
-            shape = stored["0"].shape
-            if len(shape) == 2 and layer is model.layers[0]:
-                model.build((None, shape[0]))
-                return
-            break
-    raise ValueError(f"expected a model that has seen its inputs; {model.name} has not: build it")
-
-
-def _first_groups(model: Model) -> list[tuple[str, Any]]:
-    return [(snake_case(type(layer).__name__), layer) for layer in model.layers[:1]]
+    first = file["layers"].get(snake_case(type(model.layers[0]).__name__), {})
+    kernel = first.get("vars", {}).get("0")
+    if kernel is None or len(kernel.shape) != 2:
+        raise ValueError(
+            f"expected a model that has seen its inputs; {model.name} has not: build it"
+        )
+    model.build((None, kernel.shape[0]))
 
 
 # --- .h5, as Keras 1, 2 and 3 have it: a list of layers -------------------------------------------
@@ -262,19 +260,17 @@ def _arrays_of(layer: Any) -> list[Array]:
     return [v.numpy() for v in (*layer.trainable_weights, *layer.non_trainable_weights)]
 
 
-def _from_h5(data: bytes, custom_objects: Any, compiled: bool) -> Model:
+def _from_h5(data: bytes) -> tuple[Model, Any]:
     with _h5py().File(io.BytesIO(data), "r") as file:
         if "model_config" not in file.attrs:
             raise ValueError(
                 "expected a whole model; the file holds weights alone: make the model, then "
                 "load_weights"
             )
-        model = model_from(json.loads(_text(file.attrs["model_config"])), custom_objects)
+        model = model_from(json.loads(_text(file.attrs["model_config"])))
         _read_list(model, file["model_weights"], by_name=False)
-        if compiled and "training_config" in file.attrs:
-            config = json.loads(_text(file.attrs["training_config"]))
-            _compile(model, config | {"optimizer": config.get("optimizer_config")})
-    return model
+        compiled = json.loads(_text(file.attrs.get("training_config", "null")))
+    return model, compiled and compiled | {"optimizer": compiled.get("optimizer_config")}
 
 
 def _text(value: Any) -> str:

@@ -5,9 +5,43 @@ their own names.
 
 import difflib
 import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+
+_custom: dict[str, Any] = {}
+"""Classes and functions of the user, by the names that files may hold for them."""
+
+
+def get_custom_objects() -> dict[str, Any]:
+    """Names that files may hold besides Keras' own, and what they stand for; add to it."""
+    return _custom
+
+
+@contextmanager
+def custom_object_scope(objects: Any = None) -> Iterator[None]:
+    """A block in which files may hold other names: {"MyLayer": MyLayer}."""
+    before = dict(_custom)
+    _custom.update(objects or {})
+    try:
+        yield
+    finally:
+        _custom.clear()
+        _custom.update(before)
+
+
+def register_keras_serializable(
+    package: str = "Custom", name: str | None = None
+) -> Callable[[Any], Any]:
+    """Decorates a class or function that files may name."""
+
+    def decorate(kind: Any) -> Any:
+        _custom[name or kind.__name__] = _custom[f"{package}>{name or kind.__name__}"] = kind
+        return kind
+
+    return decorate
 
 
 class Configured:
@@ -81,7 +115,7 @@ def from_table(identifier: Any, table: dict[str, Any], kind: type, meaning: str)
 
 
 def _found(name: str, table: dict[str, Any], kind: type, meaning: str) -> Any:
-    known = {key: item for key, item in table.items() if is_public(key, item, kind)}
+    known = {key: item for key, item in table.items() if is_public(key, item, kind)} | _custom
     lower = {key.lower().replace("_", ""): item for key, item in known.items()}
     item = known.get(name, lower.get(str(name).lower().replace("_", "")))
     if item is None:

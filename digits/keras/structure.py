@@ -10,6 +10,7 @@ from digits.keras.graph import KerasTensor, in_order
 from digits.keras.layer import Layer
 from digits.keras.layers.basic import InputLayer
 from digits.keras.model import Model, Sequential
+from digits.keras.serialization import custom_object_scope, get_custom_objects
 
 
 def sequential_config(model: Sequential) -> dict[str, Any]:
@@ -58,44 +59,44 @@ def _reference(tensor: KerasTensor, call: int) -> dict[str, Any]:
     return {"class_name": "__keras_tensor__", "config": config}
 
 
-def model_from(config: Any, custom_objects: Any = None) -> Model:
+def model_from(config: Any) -> Model:
     """The model that has this configuration, with new weights."""
     if isinstance(config, list):  # Sequential in Keras 1 and early 2
-        return _stack_from({"layers": config}, custom_objects)
+        return _stack_from({"layers": config})
     if "class_name" in config:
-        return model_from(config["config"], custom_objects)
+        return model_from(config["config"])
     graph = any("inbound_nodes" in entry for entry in config.get("layers", []))
-    return (_graph_from if graph else _stack_from)(config, custom_objects)
+    return (_graph_from if graph else _stack_from)(config)
 
 
-def layer_from(entry: dict[str, Any], custom_objects: Any = None) -> Any:
+def layer_from(entry: dict[str, Any]) -> Any:
     """A layer, or a model that serves as one, from its entry in a configuration."""
     name, config = entry["class_name"], entry["config"]
     if name in ("Sequential", "Functional", "Model"):
-        return model_from(config, custom_objects)
-    kind = (custom_objects or {}).get(name) or getattr(layer_kinds, name, None)
+        return model_from(config)
+    kind = get_custom_objects().get(name) or getattr(layer_kinds, name, None)
     if not (isinstance(kind, type) and issubclass(kind, Layer)):
-        raise ValueError(f"expected layers that keras.layers has; the file names {name}")
+        raise ValueError(
+            f"expected layers that keras.layers has; the file names {name}: pass "
+            f"custom_objects={{'{name}': {name}}}"
+        )
     return kind.from_config(dict(config))
 
 
-def _stack_from(config: dict[str, Any], custom_objects: Any) -> Sequential:
+def _stack_from(config: dict[str, Any]) -> Sequential:
     model = Sequential(name=config.get("name"))
     for entry in config["layers"]:
-        model.add(layer_from(entry, custom_objects))
+        model.add(layer_from(entry))
     if not model.built and config.get("build_input_shape"):
         model.build(tuple(config["build_input_shape"]))
     return model
 
 
-def _graph_from(config: dict[str, Any], custom_objects: Any) -> Model:
-    made: dict[str, Any] = {}
+def _graph_from(config: dict[str, Any]) -> Model:
     outputs: dict[tuple[str, int, int], KerasTensor] = {}
     waiting = []
     for entry in config["layers"]:
-        layer = made[entry["config"].get("name", entry.get("name"))] = layer_from(
-            entry, custom_objects
-        )
+        layer = layer_from(entry)
         if isinstance(layer, InputLayer):
             outputs[(layer.name, 0, 0)] = layer.output
         waiting += [(layer, number, node) for number, node in enumerate(entry["inbound_nodes"])]
@@ -143,7 +144,8 @@ def _sources(node: Any) -> list[tuple[str, int, int]]:
 
 def model_from_json(text: str, custom_objects: Any = None) -> Model:
     """The model whose architecture `to_json` has written, with new weights."""
-    return model_from(json.loads(text), custom_objects)
+    with custom_object_scope(custom_objects):
+        return model_from(json.loads(text))
 
 
 def clone_model(model: Model, **_: Any) -> Model:

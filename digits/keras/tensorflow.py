@@ -13,7 +13,6 @@ from digits import keras
 from digits.keras import activations, ops
 from digits.keras.dataset import Dataset
 from digits.keras.legacy import note
-from digits.keras.ops import argmax
 from digits.keras.preprocessing import image as _images
 from digits.keras.random import normal, set_seed, shuffle, uniform
 from digits.keras.tensor import Tensor, tensor
@@ -48,13 +47,19 @@ def function(func: Any = None, **_: Any) -> Any:
     return func if func is not None else lambda wrapped: wrapped
 
 
-def reduce_logsumexp(x: Any, axis: Any = None, keepdims: Any = False) -> Tensor:
-    """log(sum(exp(x))), along an axis."""
-    return tensor(np.logaddexp.reduce(np.asarray(x), axis=axis, keepdims=keepdims))
+class Quiet:
+    """Settings that mean nothing here: whatever is asked for takes anything and does nothing."""
 
+    def __init__(self, **names: Any) -> None:
+        self.__dict__.update(names)
 
-def _nothing(*_: Any, **__: Any) -> None:
-    """Nothing to do here."""
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Quiet()
+
+    def __call__(self, *_: Any, **__: Any) -> None:
+        """Nothing to do."""
 
 
 def _no_devices(*_: Any, **__: Any) -> list[Any]:
@@ -101,22 +106,7 @@ nn = SimpleNamespace(
 )
 
 
-class _Math:
-    """tf.math: NumPy's functions, and a few more."""
-
-    confusion_matrix = staticmethod(ops.confusion_matrix)
-    argmax = staticmethod(argmax)
-    softmax = staticmethod(activations.softmax)
-    sigmoid = staticmethod(activations.sigmoid)
-    softplus = staticmethod(activations.softplus)
-    reduce_logsumexp = staticmethod(reduce_logsumexp)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(ops, name)
-
-
-math = _Math()
-linalg = math
+math = linalg = ops
 confusion_matrix = ops.confusion_matrix
 sigmoid, tanh = activations.sigmoid, activations.tanh
 set_random_seed = set_seed
@@ -130,34 +120,10 @@ random = SimpleNamespace(
     truncated_normal=normal,
 )
 
-_experimental = SimpleNamespace(
-    enable_op_determinism=_nothing,
-    list_physical_devices=_no_devices,
-    set_memory_growth=_nothing,
-    set_virtual_device_configuration=_nothing,
-)
-config = SimpleNamespace(
-    experimental=_experimental,
-    list_physical_devices=_no_devices,
-    list_logical_devices=_no_devices,
-    set_visible_devices=_nothing,
-    run_functions_eagerly=_nothing,
-    optimizer=SimpleNamespace(set_jit=_nothing),
-    threading=SimpleNamespace(
-        set_inter_op_parallelism_threads=_nothing, set_intra_op_parallelism_threads=_nothing
-    ),
-)
-logging = SimpleNamespace(
-    DEBUG=10,
-    INFO=20,
-    WARN=30,
-    ERROR=40,
-    FATAL=50,
-    set_verbosity=_nothing,
-    info=_nothing,
-    warn=_nothing,
-)
-autograph = SimpleNamespace(set_verbosity=_nothing)
+_devices = {"list_physical_devices": _no_devices, "list_logical_devices": _no_devices}
+config = Quiet(**_devices, experimental=Quiet(**_devices))
+logging = Quiet(DEBUG=10, INFO=20, WARN=30, ERROR=40, FATAL=50)
+autograph = Quiet()
 test = SimpleNamespace(
     is_gpu_available=lambda *_, **__: False,
     is_built_with_cuda=lambda: False,
@@ -286,9 +252,9 @@ train = SimpleNamespace(
     MomentumOptimizer=optimizers.SGD,
     latest_checkpoint=_latest_checkpoint,
 )
-global_variables_initializer = initialize_all_variables = _nothing
-ConfigProto = GPUOptions = SimpleNamespace
-disable_eager_execution = enable_eager_execution = disable_v2_behavior = _nothing
+global_variables_initializer = initialize_all_variables = Quiet()
+ConfigProto = GPUOptions = Quiet
+disable_eager_execution = enable_eager_execution = disable_v2_behavior = Quiet()
 reset_default_graph = keras.backend.clear_session
 compat = SimpleNamespace()
 compat.v1 = compat.v2 = sys.modules[__name__]

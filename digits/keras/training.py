@@ -46,6 +46,7 @@ class Trainer:
     stop_training = False
     history: Any = None
     training_network: Any
+    outputs: list[Any]
     name: str
     dtype: str
 
@@ -67,10 +68,8 @@ class Trainer:
         if getattr(self.optimizer, "owner", self) is not self:
             self.optimizer.slots, self.optimizer.iterations = {}, 0  # those of another model
         self.optimizer.owner = self
-        self._loss_argument, self._metric_arguments = (
-            loss,
-            _listed(metrics) + _listed(weighted_metrics),
-        )
+        self.loss_given = loss
+        self.metrics_given = _listed(metrics) + _listed(weighted_metrics)
         self.loss = losses.get(_only(loss, "loss"))
         self._factor = 1.0 if loss_weights is None else float(_only(loss_weights, "loss_weights"))
         self._metrics: list[Any] | None = None
@@ -84,12 +83,8 @@ class Trainer:
     def metrics(self) -> list[Any]:
         """The metrics, as objects."""
         if self._metrics is None:
-            shape = (
-                self.training_network.steps[-1].layer.output_sizes
-                if self.training_network.steps
-                else ()
-            )
-            self._metrics = [metrics.get(m, self.loss, shape) for m in self._metric_arguments]
+            shape = self.outputs[0].sizes
+            self._metrics = [metrics.get(m, self.loss, shape) for m in self.metrics_given]
         return self._metrics
 
     @property
@@ -133,21 +128,12 @@ class Trainer:
                 f"{type(self).__name__}.train_step is not used: there is no automatic "
                 "differentiation here; compile with a loss instead"
             )
-        shuffle, rng = data.note_shuffle(shuffle), new_generator()
-        if data.is_source(x):
-            x = self._set_up_from_source(x)
-            options = {"class_weight": class_weight, "steps": _whole(steps_per_epoch)}
-            batches: Any = data.SourceBatches(
-                x, self._shapes(), self.dtype, options | {"shuffle": shuffle, "rng": rng}
-            )
-        else:
-            inputs, targets = self._arrays(x, y, sample_weight, class_weight)
-            if validation_split:
-                (inputs, targets), held_out = data.split(inputs, targets, validation_split)
-                validation_data = validation_data or (held_out[0], *held_out[1])
-            batches = data.ArrayBatches(
-                inputs, targets, batch_size or 32, shuffle, rng, _whole(steps_per_epoch)
-            )
+        options = {"shuffle": data.note_shuffle(shuffle), "steps": steps_per_epoch}
+        given = self._batches(x, y, sample_weight, class_weight, batch_size or 32, options)
+        if validation_split and not data.is_source(x):
+            given, held_out = given.split(validation_split)
+            validation_data = validation_data or (held_out.x, *held_out.targets)
+        batches: Any = given
         self._prepare()
         verbose = 1 if verbose in ("auto", True) else int(verbose)
         self.history = History()
@@ -218,12 +204,19 @@ class Trainer:
     def _shapes(self) -> list[Any]:
         return [tensor.sizes for tensor in self.inputs]  # type: ignore[attr-defined]
 
-    def _set_up_from_source(self, source: Any) -> Any:
-        if hasattr(self, "outputs"):
-            return source
-        batch, source = data.first_batch(source)
-        self._as_inputs(data.parts_of(batch)[0])
-        return source
+    def _batches(
+        self, x: Any, y: Any, weight: Any, class_weight: Any, size: int, options: dict[str, Any]
+    ) -> Any:
+        """Arrays, or a source of batches, as batches of the shapes that this model takes."""
+        steps = None if options.get("steps") is None else max(1, int(options["steps"]))
+        shuffle, rng = options.get("shuffle", False), new_generator()
+        if not data.is_source(x):
+            inputs, targets = self._arrays(x, y, weight, class_weight)
+            return data.ArrayBatches(inputs, targets, size, shuffle, rng, steps)
+        if not hasattr(self, "outputs"):
+            batch, x = data.first_batch(x)
+            self._as_inputs(data.parts_of(batch)[0])
+        return data.SourceBatches(x, self._shapes(), self.dtype, class_weight, steps, shuffle, rng)
 
     # --- evaluate, predict ------------------------------------------------------------------------
 
@@ -241,26 +234,21 @@ class Trainer:
     ) -> Any:
         """The loss, and the metrics after it, on data that the model is not trained on."""
         self._require_compiled("evaluate")
-        bar = Progbar(None)
-        if data.is_source(x):
-            x = self._set_up_from_source(x)
-            options = {"steps": _whole(steps), "rng": new_generator()}
-            source: Any = data.SourceBatches(x, self._shapes(), self.dtype, options)
-            batches = source.epoch(0)
-        else:
-            inputs, targets = self._arrays(x, y, sample_weight, None)
-            size, rng = batch_size or 32, new_generator(0)
-            source = data.ArrayBatches(inputs, targets, size, False, rng)  # as it is shown
-            batches = data.ArrayBatches(inputs, targets, max(size, 256), False, rng).epoch(0)
+        bar, size = Progbar(None), batch_size or 32
+        at_once = max(size, 256)  # which changes nothing but the time
+        batches = self._batches(x, y, sample_weight, None, at_once, {"steps": steps})
+        count = len(batches) if data.is_source(x) else -(-batches.n // size)
         self._prepare()
         told = CallbackList(_listed(callbacks), self, {"verbose": verbose})
         told.tell("on_test_begin", {})
-        logs = self._evaluate(batches, told)
+        logs = self._evaluate(batches.epoch(0), told)
         if verbose:
-            bar.update(steps or len(source), logs, finalize=True)
+            bar.update(steps or count, logs, finalize=True)
         told.tell("on_test_end", logs)
-        if return_dict:
-            return logs
+        return logs if return_dict else self._figures(logs)
+
+    def _figures(self, logs: Logs) -> Any:
+        """The loss and the metrics after it; the loss itself if there are none."""
         values = [logs["loss"], *(logs[metric.name] for metric in self.metrics)]
         return values if len(values) > 1 else values[0]
 
@@ -290,10 +278,8 @@ class Trainer:
         told = CallbackList(_listed(callbacks), self, {"verbose": verbose})
         told.tell("on_predict_begin", {})
         if data.is_source(x):
-            x = self._set_up_from_source(x)
-            options = {"steps": _whole(steps), "rng": new_generator()}
-            source = data.SourceBatches(x, self._shapes(), self.dtype, options)
-            parts = [self.training_network.predict(inputs) for inputs, _ in source.epoch(0)]
+            batches = self._batches(x, None, None, None, 0, {"steps": steps})
+            parts = [self.training_network.predict(inputs) for inputs, _ in batches.epoch(0)]
             results = [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
         else:
             inputs = self._as_inputs(data.frame_to_array(x))
@@ -326,10 +312,7 @@ class Trainer:
         measures = Measures(self.metrics)
         measures.add(loss, *self.training_network.latest)
         logs = measures.logs()
-        if return_dict:
-            return logs
-        values = [logs["loss"], *(logs[metric.name] for metric in self.metrics)]
-        return values if len(values) > 1 else values[0]
+        return logs if return_dict else self._figures(logs)
 
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False, **_: Any
@@ -393,10 +376,6 @@ def _only(value: Any, argument: str) -> Any:
             f"expected one {argument}; received {len(values)}: models of one output can be trained"
         )
     return values[0]
-
-
-def _whole(value: Any) -> int | None:
-    return None if value is None else max(1, int(value))
 
 
 def _history_last(everybody: Any, history: History, bar: Any) -> list[Any]:

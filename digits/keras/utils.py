@@ -1,15 +1,19 @@
 """What Keras has in `keras.utils`: labels as one-hot rows, seeds, bars, pictures of models."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from digits.keras.legacy import note, renamed
+from digits.keras.legacy import renamed
 from digits.keras.lookup import look_up
 from digits.keras.preprocessing.image import array_to_img, img_to_array, load_img, save_img
 from digits.keras.progress import Progbar
 from digits.keras.random import set_random_seed
+from digits.keras.serialization import (
+    custom_object_scope,
+    get_custom_objects,
+    register_keras_serializable,
+)
 from digits.types import Array
 
 __all__ = [
@@ -85,35 +89,7 @@ def plot_model(model: Any, to_file: Any = "model.png", **options: Any) -> None:
 model_to_dot = plot = plot_model  # the latter in Keras 1
 
 
-def get_custom_objects() -> dict[str, Any]:
-    """Names that files may hold besides Keras' own; pass custom_objects to load_model instead."""
-    return {}
-
-
-class custom_object_scope:
-    """A block in which files may hold other names; pass custom_objects to load_model instead."""
-
-    def __init__(self, objects: Any = None) -> None:
-        if objects:
-            note("custom_object_scope has no effect: pass custom_objects to load_model")
-
-    def __enter__(self) -> None:
-        """Nothing to do."""
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing to do."""
-
-
 CustomObjectScope = custom_object_scope
-
-
-def register_keras_serializable(*_: Any, **__: Any) -> Callable[[Any], Any]:
-    """Decorates a class for files; nothing to do here."""
-
-    def decorate(kind: Any) -> Any:
-        return kind
-
-    return decorate
 
 
 def disable_interactive_logging() -> None:
