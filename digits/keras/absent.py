@@ -1,6 +1,7 @@
 """What is not served, and what to use instead."""
 
 import difflib
+import re
 from typing import Any
 
 RECURRENT = (
@@ -26,26 +27,52 @@ INSTEAD = {
     **dict.fromkeys(("applications", "VGG16", "ResNet50", "MobileNet", "MobileNetV2"), PHOTOS),
     **dict.fromkeys(("lite", "saved_model", "tpu", "TFSMLayer"), ELSEWHERE),
     **dict.fromkeys(("placeholder", "feed_dict"), "feed arrays to model.fit instead"),
-    "Conv2DTranspose": "use UpSampling2D and Conv2D",
-    "SeparableConv2D": "use DepthwiseConv2D and Conv2D of kernel size 1",
-    "LayerNormalization": "use BatchNormalization",
+    **dict.fromkeys(("SeparableConv2D", "DepthwiseConv2D", "MaxoutDense"), "use Conv2D or Dense"),
     "PReLU": "use LeakyReLU",
-    "scikit_learn": "use digits.sklearn.DigitsClassifier",
-    "KerasClassifier": "use digits.sklearn.DigitsClassifier",
+    **dict.fromkeys(
+        ("wrappers", "scikit_learn", "KerasClassifier"), "use digits.sklearn.DigitsClassifier"
+    ),
     "constraints": "use regularizers",
     "contrib": "it is no part of TensorFlow any more either",
-    "MultiHeadAttention": "use Conv2D",
     "image_dataset_from_directory": "use preprocessing.image.load_img",
     "examples": "use keras.datasets.mnist.load_data()",
 }
 """Names that scripts ask for, and the advice."""
 
 
+KINDS = (
+    ("layers", r".*(1D|3D|LSTM|GRU|RNN).*", "use the layers for images, such as Conv2D"),
+    ("layers", r"Random.*", "use RandomRotation, RandomTranslation, RandomZoom or RandomFlip"),
+    ("layers", r".*Dropout.*", "use Dropout"),
+    ("layers", r".*Normalization", "use BatchNormalization"),
+    ("layers", r".*Conv.*", "use Conv2D"),
+    ("layers", r".*Attention.*", "use Conv2D"),
+    ("layers", r".*", "use Dense, Conv2D, MaxPooling2D and the like, or a model of them"),
+    ("callbacks", r".*", "write it as a subclass of keras.callbacks.Callback"),
+    ("metrics", r".*", "pass a function (y_true, y_pred) as a metric"),
+    ("losses", r".*", "pass a function (y_true, y_pred) as the loss"),
+    ("optimizers|train", r".*", "use Adam, SGD, RMSprop or another of keras.optimizers"),
+    ("schedules", r".*", "use ExponentialDecay or keras.callbacks.LearningRateScheduler"),
+    ("initializers", r".*", "use HeNormal, GlorotUniform or RandomNormal"),
+    ("datasets", r".*", DATA),
+    ("models", r".*", "use Sequential or Model"),
+    ("image|preprocessing", r".*", "use load_img, img_to_array or ImageDataGenerator"),
+    ("utils|ops|backend|tensorflow|math|nn|random", r".*", "use NumPy or matplotlib"),
+)
+"""What to use instead of other names, by the end of the module's path and the name."""
+
+
 def message(module: str, name: str, target: Any) -> str:
     """That a name is not there, by its full name, and what is."""
     advice = INSTEAD.get(name)
+    there = [other for other in dir(target) if not other.startswith("_")]
+    close = difflib.get_close_matches(name, there, n=3, cutoff=0.8)
+    if advice is None and close:
+        advice = f"there is {', '.join(close)}"
     if advice is None:
-        there = [other for other in dir(target) if not other.startswith("_")]
-        close = difflib.get_close_matches(name, there, n=3, cutoff=0.7)
-        advice = f"there is {', '.join(close)}" if close else "see docs/coming-from.md for what is"
+        last = module.rpartition(".")[2]
+        found = (
+            a for kind, names, a in KINDS if re.match(kind, last) and re.fullmatch(names, name)
+        )
+        advice = next(found, "see docs/coming-from.md for what is")
     return f"{module}.{name} is not there in digits.keras: {advice}"

@@ -148,13 +148,7 @@ class SourceBatches:
         self.source, self.shapes, self.dtype = source, shapes, dtype
         self.class_weight, self.steps, self.shuffle, self.rng = class_weight, steps, shuffle, rng
         if self.steps is None:
-            try:
-                self.steps = len(source)
-            except TypeError:
-                raise ValueError(
-                    "expected steps_per_epoch, the number of batches in an epoch, for a generator; "
-                    "received None"
-                ) from None
+            self.steps = number_of_batches(source)
         self.running: Iterator[Any] | None = None
 
     def __len__(self) -> int:
@@ -197,6 +191,19 @@ class SourceBatches:
         return as_inputs(x, self.shapes, self.dtype), Targets(
             t, None if weight is None else np.asarray(weight)
         )
+
+
+def number_of_batches(source: Any) -> int:
+    """How many batches an epoch has; they are counted where the source does not tell."""
+    try:
+        return len(source)
+    except TypeError:
+        if iter(source) is source:
+            raise ValueError(
+                "expected steps_per_epoch, the number of batches in an epoch, for a generator; "
+                "received None"
+            ) from None
+        return sum(1 for _ in source)
 
 
 def is_source(x: Any) -> bool:

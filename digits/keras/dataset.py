@@ -56,7 +56,8 @@ class Dataset:
     def batch(self, batch_size: int, drop_remainder: bool = False, **_: Any) -> "Dataset":
         """Elements, so many at a time."""
         count = self._length / batch_size
-        count = math.floor(count) if drop_remainder else math.ceil(count)
+        if math.isfinite(count):
+            count = math.floor(count) if drop_remainder else math.ceil(count)
         if self._arrays is None:
             return Dataset(lambda: self._stacked(batch_size, drop_remainder), count)
         arrays, single, rng = self._arrays, self._single, self._order
@@ -136,8 +137,10 @@ class Dataset:
         return self._make()
 
     def __len__(self) -> int:
-        if not math.isfinite(self._length):
-            raise TypeError("expected a number of elements; it is not known, or without end")
+        if self._length == math.inf:
+            raise ValueError("expected steps_per_epoch for batches without end; received None")
+        if math.isnan(self._length):
+            raise TypeError("expected a number of elements; it is not known")
         return int(self._length)
 
 

@@ -19,8 +19,9 @@ from digits.keras.legacy import note
 ROOTS = ("keras", "tensorflow", "tf_keras")
 
 KERAS_PATHS = re.compile(
-    r"^(tf_keras|keras\.(src|api)(\._v\d)?(\.keras)?|tensorflow_core\.keras"
-    r"|tensorflow\.(compat\.v\d\.|python\.|contrib\.|_api\.v\d\.)?keras(\.(api|src)(\._v\d\.keras)?)?)(?=\.|$)"
+    r"^(tf_keras|keras\.(src|api|_tf_keras)(\._v\d)?(\.keras)?|tensorflow_core\.keras"
+    r"|tensorflow\.(compat\.v\d\.|python\.|contrib\.|_api\.v\d\.)?keras"
+    r"(\.(api|src|_tf_keras)(\._v\d)?(\.keras)?)?)(?=\.|$)"
 )
 """Where Keras has been found over the years."""
 
@@ -129,10 +130,13 @@ def _path_of_today(fullname: str) -> str:
     if fullname in ("tensorflow.python", "tensorflow.contrib", "tensorflow._api"):
         return "tensorflow"
     path = KERAS_PATHS.sub("keras", fullname)
+    parent, _, name = path.rpartition(".")
     for old, new in MOVED:
         if re.fullmatch(old, path):
             note(f"{fullname} is called {new} today")
             return new
+        if re.fullmatch(old, parent):  # a name that Python could not find in a module that moved
+            return f"{new}.{name}"
     return path
 
 

@@ -285,9 +285,13 @@ class Layer(Configured):
             core.needs_dx = needed
             needed = needed or bool(core.weight_shapes)
 
+    def trainable_pairs(self) -> list[tuple[Core, str]]:
+        """The weights that have gradients, each as a core and the name in it."""
+        return [(v.core, v.key) for v in self.weights if v.key in v.core.weights]
+
     def trained(self) -> list[tuple[Core, str]]:
-        """The weights that training changes, each as a core and the name in it."""
-        return [(v.core, v.key) for v in self.weights if v.trainable]
+        """Those of them that training changes."""
+        return self.trainable_pairs() if self.trainable else []
 
     def penalties(self) -> list[tuple[Any, Core, str]]:
         """The regularizers, each with the weight that it is for."""

@@ -49,7 +49,7 @@ class Model(Trainer, Layer):
                     f"expected tensors made by Input and layers; received {tensor!r}: call the "
                     "layers on Input(shape=...)"
                 )
-        self.inputs, self.outputs, self._network = inputs, outputs, None
+        self.inputs, self.outputs, self._network, self._wanted = inputs, outputs, None, None
         self._graph_layers = layers_by_depth(inputs, outputs)
         names = [layer.name for layer in self._graph_layers]
         twice = {name for name in names if names.count(name) > 1}

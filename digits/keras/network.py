@@ -12,6 +12,7 @@ import numpy as np
 from digits.compute.threads import adaptive_blas, single_threaded_blas
 from digits.keras.graph import KerasTensor, in_order
 from digits.keras.layer import Layer
+from digits.nn.layer import Layer as Core
 from digits.nn.layers import Activation
 from digits.nn.losses import Loss
 from digits.nn.parameters import Parameters
@@ -39,11 +40,10 @@ class Network:
     `latest` holds the outputs and targets of the latest `loss_and_gradient`, for the metrics.
     """
 
-    params: Parameters
-    grads: Parameters
-
     def __init__(self, inputs: list[KerasTensor], outputs: list[KerasTensor], dtype: str) -> None:
         self.dtype = dtype
+        self.params = self.grads = Parameters({}, dtype)
+        self.wanted: set[tuple[Core, str]] | None = None
         self.steps: list[Step] = []
         self.inputs = list(range(len(inputs)))
         self._count = len(inputs)
@@ -83,8 +83,11 @@ class Network:
 
     # --- training ---------------------------------------------------------------------------------
 
-    def prepare(self, loss: Loss) -> None:
-        """Gather what is trained, and take the last activation into the loss where it can be."""
+    def prepare(self, loss: Loss, wanted: set[tuple[Core, str]] | None = None) -> None:
+        """Gather what is trained (None: all that may be), and take the last activation into the
+        loss where it can be.
+        """
+        self.wanted = wanted
         if len(self.outputs) != 1:
             raise ValueError(
                 f"expected a model of one output to train; received one of {len(self.outputs)}: "
@@ -106,10 +109,16 @@ class Network:
         self.penalties = [p for layer in self.layers for p in layer.penalties()]
         trained: set[int] = set()
         for layer, sources, result in self.steps:
-            layer.set_needs_dx(any(source in trained for source in sources))
-            if layer.trained() or any(source in trained for source in sources):
+            needed = any(source in trained for source in sources)
+            layer.set_needs_dx(needed)
+            if needed or self._trained(layer):
                 trained.add(result)
         self.trained_values = trained
+
+    def _trained(self, layer: Layer) -> list[tuple[Core, str]]:
+        if self.wanted is None:
+            return layer.trained()
+        return [pair for pair in layer.trainable_pairs() if pair in self.wanted]
 
     def _calls(self, layer: Layer) -> int:
         return sum(step.layer is layer for step in self.steps)
@@ -119,9 +128,9 @@ class Network:
         owners = {
             f"{i}/{j}/{key}": (core, key)
             for i, layer in enumerate(self.layers)
-            for j, (core, key) in enumerate(layer.trained())
+            for j, (core, key) in enumerate(self._trained(layer))
         }
-        gathered = getattr(self, "params", Parameters({}))
+        gathered = self.params
         if list(gathered) == list(owners) and all(
             core.weights[key] is gathered[name] for name, (core, key) in owners.items()
         ):

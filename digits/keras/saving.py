@@ -200,9 +200,8 @@ def save_weights(model: Model, filepath: Any, overwrite: bool = True) -> None:
 def load_weights(model: Model, filepath: Any, by_name: bool = False) -> None:
     """Read weights from a file of weights or of a whole model, of any version of Keras."""
     path = Path(filepath)
-    if not path.exists():
-        path = path.with_name(f"{path.name}.weights.h5")
-    data = path.read_bytes()
+    other = path.with_name(f"{path.name}.weights.h5")  # what `save_weights` made of this name
+    data = (other if other.exists() and not path.is_file() else path).read_bytes()
     if data[:2] == b"PK":
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             data = archive.read("model.weights.h5")

@@ -20,7 +20,6 @@ OLD_FIT = {
     "nb_epoch": "epochs",
     "samples_per_epoch": "steps_per_epoch",
     "nb_val_samples": "validation_steps",
-    "show_accuracy": None,
     "nb_worker": None,
     "workers": None,
     "max_q_size": None,
@@ -44,6 +43,7 @@ class Trainer:
     optimizer: Any = None
     loss: Any = None
     stop_training = False
+    _wanted: Any = None
     history: Any = None
     training_network: Any
     outputs: list[Any]
@@ -73,6 +73,8 @@ class Trainer:
         self.loss = losses.get(_only(loss, "loss"))
         self._factor = 1.0 if loss_weights is None else float(_only(loss_weights, "loss_weights"))
         self._metrics: list[Any] | None = None
+        # What is frozen after this stays trainable for this model, until it is compiled again.
+        self._wanted = set(self.trained()) if hasattr(self, "outputs") else None
 
     @property
     def compiled(self) -> bool:
@@ -92,12 +94,15 @@ class Trainer:
         """The names of what `evaluate` gives."""
         return ["loss", *(metric.name for metric in self.metrics)]
 
-    def _require_compiled(self, verb: str) -> None:
+    def _require_compiled(self, verb: str, show_accuracy: bool = False) -> None:
         if not self.compiled or self.loss is None:
             raise RuntimeError(
                 f"expected a compiled model with a loss for {verb}: call "
                 'compile(optimizer="adam", loss="sparse_categorical_crossentropy") first'
             )
+        if show_accuracy and not self.metrics_given:
+            note('show_accuracy=True is called compile(..., metrics=["accuracy"]) today')
+            self.metrics_given, self._metrics = ["accuracy"], None
 
     # --- fit --------------------------------------------------------------------------------------
 
@@ -120,9 +125,10 @@ class Trainer:
         validation_steps: int | None = None,
         validation_batch_size: int | None = None,
         validation_freq: int = 1,
+        show_accuracy: bool = False,
     ) -> History:
         """Train for `epochs` epochs; the history of their figures."""
-        self._require_compiled("fit")
+        self._require_compiled("fit", show_accuracy)
         if type(self).train_step is not Trainer.train_step:
             raise NotImplementedError(
                 f"{type(self).__name__}.train_step is not used: there is no automatic "
@@ -160,8 +166,12 @@ class Trainer:
         """Not there; a subclass that has one is told so."""
         raise NotImplementedError
 
+    def trained(self) -> list[Any]:
+        """The weights that training changes."""
+        raise NotImplementedError
+
     def _prepare(self) -> None:
-        self.training_network.prepare(self.loss)
+        self.training_network.prepare(self.loss, self._wanted)
         self.training_network.factor = self._factor
 
     def _validation(self, given: Any, steps: int | None) -> Any:
@@ -231,9 +241,10 @@ class Trainer:
         steps: int | None = None,
         callbacks: Any = None,
         return_dict: bool = False,
+        show_accuracy: bool = False,
     ) -> Any:
         """The loss, and the metrics after it, on data that the model is not trained on."""
-        self._require_compiled("evaluate")
+        self._require_compiled("evaluate", show_accuracy)
         bar, size = Progbar(None), batch_size or 32
         at_once = max(size, 256)  # which changes nothing but the time
         batches = self._batches(x, y, sample_weight, None, at_once, {"steps": steps})

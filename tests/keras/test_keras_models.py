@@ -36,6 +36,7 @@ def chain() -> Any:
         layers.ZeroPadding2D(((1, 0), (0, 2))),
         layers.Conv2D(4, 2, activation="gelu"),
         layers.UpSampling2D(),
+        layers.Conv2DTranspose(2, 3, strides=2, padding="same", activation="tanh"),
         layers.AveragePooling2D(),
         layers.GlobalAveragePooling2D(keepdims=True),
         layers.Permute((3, 1, 2)),

@@ -159,6 +159,32 @@ class Dropout(Layer):
         return [nn.Dropout(self.rate)]
 
 
+class DropChannels(nn.Dropout):
+    """Dropout of whole channels."""
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        kept = super().forward(
+            np.ones((len(x), *[1] * (x.ndim - 2), x.shape[-1]), x.dtype), training
+        )
+        self.scale = kept.copy()
+        return x * self.scale
+
+    def backward(self, dy: Array) -> Array:
+        return dy * self.scale
+
+
+@arguments()
+class SpatialDropout2D(Dropout):
+    """In training a random share `rate` of the channels becomes 0 (Tompson et al. 2015)."""
+
+    rate: float
+    seed: Any = None
+    data_format: str | None = None
+
+    def make(self, shape: Shape) -> list[Core]:
+        return [DropChannels(self.rate)]
+
+
 class MoveAxis(Core):
     """One axis at another position."""
 

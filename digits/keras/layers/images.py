@@ -9,11 +9,11 @@ import numpy as np
 
 from digits.keras import config
 from digits.keras.layer import Layer, arguments, both
-from digits.keras.layers.basic import KERAS_1, MoveAxis, fused
-from digits.keras.legacy import note
+from digits.keras.layers.basic import KERAS_1, MoveAxis, activation_core, fused
+from digits.keras.legacy import ask_for, note
 from digits.nn import convolution, pooling
 from digits.nn.layer import Layer as Core
-from digits.types import Array, Shape
+from digits.types import Array, Pair, Shape
 
 IMAGE_ARGUMENTS: dict[str, str | None] = {
     "dim_ordering": "data_format",
@@ -107,6 +107,67 @@ class Conv2D(ImageLayer):
 
 
 Conv2D.__init__ = rows_and_columns(Conv2D.__init__)  # type: ignore[method-assign]
+
+
+class TransposedConvolution(Core):
+    """The way back through a convolution: what was the gradient with respect to its inputs is the
+    output here, so that images grow by the strides. W (height, width, outputs, inputs).
+    """
+
+    shares_work = True
+
+    def __init__(self, filters: int, kernel: Pair, strides: Pair, padding: str) -> None:
+        super().__init__()
+        self.filters, self.kernel, self.strides, self.padding = filters, kernel, strides, padding
+
+    def build(self, input_shape: Shape) -> None:
+        super().build(input_shape)
+        valid = self.padding == "valid"
+        sizes = zip(input_shape[:2], self.kernel, self.strides, strict=True)
+        grown = [size * s + (max(k - s, 0) if valid else 0) for size, k, s in sizes]
+        self.output_shape = (*grown, self.filters)
+        settings = (input_shape[2], self.kernel, self.strides, self.padding)
+        self.straight = convolution.Conv2D(*settings, use_bias=False)
+        self.straight.build(self.output_shape)
+        self.weight_shapes = {**self.straight.weight_shapes, "b": (self.filters,)}
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        if self.straight.weights.get("W") is not self.weights["W"]:
+            shared = {"W": self.weights["W"]}, {"W": self.grads["W"]}
+            self.straight.bind(*shared, {}, self.rng, self.dtype)
+        self.x = x
+        self.straight.forward(np.zeros((len(x), *self.output_shape), self.dtype))
+        return self.straight.backward(x) + self.weights["b"]
+
+    def backward(self, dy: Array) -> Array:
+        np.sum(dy, axis=(0, 1, 2), out=self.grads["b"])
+        dx = self.straight.forward(dy).copy()
+        self.straight.backward(self.x)  # for the gradient of the kernel
+        return dx
+
+
+@arguments(**KERAS_1, **IMAGE_ARGUMENTS)
+class Conv2DTranspose(ImageLayer):
+    """The way back through a Conv2D: images grow by the strides."""
+
+    filters: int
+    kernel_size: Any
+    strides: Any = (1, 1)
+    padding: str = "valid"
+    output_padding: Any = None
+    data_format: str | None = None
+    activation: Any = None
+    use_bias: bool = True
+    kernel_initializer: Any = "glorot_uniform"
+    bias_initializer: Any = "zeros"
+    kernel_regularizer: Any = None
+    bias_regularizer: Any = None
+
+    def image_cores(self, shape: Shape) -> list[Core]:
+        self.unused = ("b",) * (not self.use_bias)
+        ask_for(self.output_padding, "output_padding= of Conv2DTranspose", "use padding='same'")
+        settings = (self.filters, self.kernel_size, self.strides, self.padding.lower())
+        return [TransposedConvolution(*settings), activation_core(self.activation)]
 
 
 def Convolution2D(filters: int = 0, *sizes: Any, **options: Any) -> Conv2D:

@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from digits.cli import say
 from digits.keras import config
 from digits.keras.random import new_generator
 from digits.types import Array
@@ -173,15 +174,49 @@ class ImageDataGenerator:
         **_: Any,
     ) -> "NumpyArrayIterator":
         """Batches of changed images, without end; subset "training" or "validation"."""
-        x, cut = np.asarray(x), int(len(x) * self.validation_split)
-        part = {"training": slice(cut, None), "validation": slice(cut), None: slice(None)}[subset]
+        x = np.asarray(x)
         if x.ndim != 4:
             raise ValueError(
                 f"expected images of four axes, such as (n, 28, 28, 1); received {x.shape}: use "
                 "x.reshape(-1, 28, 28, 1)"
             )
-        rest = [None if a is None else np.asarray(a)[part] for a in (y, sample_weight)]
-        return NumpyArrayIterator(self, x[part], rest[0], rest[1], batch_size, shuffle, seed)
+        rest = [None if a is None else np.asarray(a) for a in (y, sample_weight)]
+        parts: list[Any] = [None if a is None else self._subset(a, subset) for a in (x, *rest)]
+        return NumpyArrayIterator(self, parts[0], parts[1], parts[2], batch_size, shuffle, seed)
+
+    def flow_from_directory(self, directory: Any, **options: Any) -> "NumpyArrayIterator":
+        """Batches of the pictures in a folder that has a folder for each class. Options are Keras':
+        target_size, color_mode, classes, class_mode, batch_size, shuffle, seed, subset.
+        """
+        subset, color_mode = options.get("subset"), options.get("color_mode", "rgb")
+        folders = sorted(path for path in Path(directory).iterdir() if path.is_dir())
+        names = list(options.get("classes") or [path.name for path in folders])
+        found = [
+            (label, path)
+            for label, name in enumerate(names)
+            for path in self._subset(_pictures(Path(directory, name)), subset)
+        ]
+        if not found:
+            raise ValueError(f"expected a folder for each class in {directory}; found no pictures")
+        size = options.get("target_size", (256, 256))
+        pictures = [load_img(path, color_mode=color_mode, target_size=size) for _, path in found]
+        t = np.array([label for label, _ in found])
+        mode = options.get("class_mode", "categorical")
+        y = np.eye(len(names))[t] if mode == "categorical" else None if mode is None else t
+        x, shuffle = np.stack([img_to_array(p) for p in pictures]), options.get("shuffle", True)
+        size, seed = options.get("batch_size", 32), options.get("seed")
+        flow = NumpyArrayIterator(self, x, y, None, size, shuffle, seed)
+        flow.class_indices = {name: label for label, name in enumerate(names)}
+        flow.classes, flow.filenames = t, [str(path.relative_to(directory)) for _, path in found]
+        say(f"Found {len(found)} images belonging to {len(names)} classes.")
+        return flow
+
+    def _subset(self, items: Any, subset: str | None) -> Any:
+        """Those for training or for validation; all if there is no subset."""
+        cut = int(len(items) * self.validation_split)
+        return items[
+            {"training": slice(cut, None), "validation": slice(cut), None: slice(None)}[subset]
+        ]
 
     def random_transform(self, x: Any, seed: Any = None) -> Array:
         """One image, changed."""
@@ -219,8 +254,17 @@ class ImageDataGenerator:
         return self.standardize(self._change(x.astype(np.float32), rng)).astype(np.float32)
 
 
+def _pictures(folder: Path) -> list[Path]:
+    kinds = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".ppm")
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in kinds)
+
+
 class NumpyArrayIterator:
     """What `flow` gives: a number of batches, each by its number, or one after another for ever."""
+
+    class_indices: dict[str, int]
+    classes: Array
+    filenames: list[str]
 
     def __init__(
         self,
@@ -237,6 +281,16 @@ class NumpyArrayIterator:
         self.rng = new_generator(seed)
         self.position = 0
         self.on_epoch_end()
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes."""
+        return len(self.class_indices)
+
+    @property
+    def samples(self) -> int:
+        """The number of images."""
+        return self.n
 
     def __len__(self) -> int:
         return math.ceil(self.n / self.batch_size)
