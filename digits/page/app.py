@@ -16,7 +16,7 @@
     GET  /training/model    the trained network as a model file
 
 ?network= chooses the network: "first", the one that the page was started with, or "trained".  What
-goes wrong is answered by {"error": a sentence, "code": a word}.
+goes wrong is answered by {"error": a sentence, "code": its name in texts.json, "values"}.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ import ipaddress
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -35,7 +34,8 @@ from werkzeug.exceptions import HTTPException
 
 from digits.data.synthetic_digits import strokes
 from digits.nn.network import Network
-from digits.page.models import BusyError, Model, Slots
+from digits.page.messages import STATIC, PageError, tell
+from digits.page.models import Model, Slots
 from digits.page.neighbors import Neighbors
 from digits.page.settings import LIMITS, TeachingSettings, TrainingSettings
 from digits.page.training import Training
@@ -43,8 +43,6 @@ from digits.photos.decode import decode_picture
 from digits.types import Array
 from mnist_loader import DatasetError
 from predict_image import read_digits, read_drawing
-
-PAGE = Path(__file__).with_name("static")
 
 MAX_PHOTO = 32 * 2**20
 """Bytes that are accepted: photos of phones have up to 15 million."""
@@ -54,8 +52,6 @@ MAX_DRAWING = 4_000_000
 
 MAX_STREAMS = 6
 """Pages that watch a training at the same time: each keeps a thread of the server."""
-
-NOTHING_TRAINED = "nothing has been trained yet; start a training first"
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; form-action 'none'; "
@@ -73,7 +69,7 @@ def application(network: Network, name: str = "", host: str = "127.0.0.1") -> Fl
 
     Raises ValueError for a network that does not tell ten digits apart in 784 pixels.
     """
-    app = Flask(__name__, static_folder=PAGE, static_url_path="/page", template_folder=PAGE)
+    app = Flask(__name__, static_folder=STATIC, static_url_path="/page", template_folder=STATIC)
     app.config["MAX_CONTENT_LENGTH"] = MAX_PHOTO
     first = Model(network)
     training = app.extensions["training"] = Training()
@@ -83,7 +79,7 @@ def application(network: Network, name: str = "", host: str = "127.0.0.1") -> Fl
             return first
         trained = training.model
         if trained is None:
-            abort(404, NOTHING_TRAINED)
+            raise PageError("nothing_trained", status=404)
         return trained
 
     @app.get("/")
@@ -116,11 +112,7 @@ def _add_reading(app: Flask, model: Callable[[], Model]) -> None:
             picture, _ = decode_picture(request.get_data())
             height, width = picture.shape[:2]
             if height * width > MAX_DRAWING:
-                abort(
-                    422,
-                    f"expected a drawing of at most {MAX_DRAWING:,} pixels; received "
-                    f"{width} x {height}: send larger pictures as photos",
-                )
+                raise PageError("drawing_too_large", f"{MAX_DRAWING:,}", width, height)
             with model().borrow() as copy:
                 return read_drawing(picture[..., 0], copy).to_dict(images=True)
 
@@ -135,7 +127,7 @@ def _add_reading(app: Flask, model: Callable[[], Model]) -> None:
     def written() -> dict[str, Any]:
         digits = request.args.get("digits", "")
         if not (digits.isascii() and digits.isdecimal() and len(digits) <= 12):
-            abort(422, f"expected 1 to 12 digits; received {digits[:40]}")
+            raise PageError("request", f"expected 1 to 12 digits; received {digits[:40]}")
         rng = np.random.default_rng()
         return {
             "digits": [
@@ -214,7 +206,7 @@ def _add_training(app: Flask, model: Callable[[], Model], training: Training) ->
     @app.get("/training/model")
     def model_file() -> Response:
         if training.model_file is None:
-            abort(404, NOTHING_TRAINED)
+            raise PageError("nothing_trained", status=404)
         headers = {"Content-Disposition": 'attachment; filename="model.npz"'}
         return Response(training.model_file, mimetype="application/octet-stream", headers=headers)
 
@@ -246,21 +238,17 @@ def _guard(app: Flask, host: str) -> None:
 
     @app.errorhandler(HTTPException)
     def refused(error: HTTPException) -> tuple[dict[str, Any], int]:
-        return {"error": error.description, "code": "refused"}, error.code or 500
+        sentence = error.description
+        return {"error": sentence, "code": "request", "values": [sentence]}, error.code or 500
 
     @app.errorhandler(413)
     def too_large(error: HTTPException) -> tuple[dict[str, Any], int]:
-        sentence = f"the file is larger than {MAX_PHOTO >> 20} MB; make it smaller"
-        return {"error": sentence, "code": "too_large"}, 413
-
-    @app.errorhandler(BusyError)
-    def busy(error: BusyError) -> tuple[dict[str, Any], int]:
-        return {"error": str(error), "code": "busy"}, 503
+        return tell(PageError("file_too_large", MAX_PHOTO >> 20)), 413
 
     @app.errorhandler(DatasetError)
-    @app.errorhandler(ValueError)  # PictureError is one, and what a network cannot answer another
+    @app.errorhandler(ValueError)  # PageError and PictureError, and what a network cannot answer
     def no_answer(error: Exception) -> tuple[dict[str, Any], int]:
-        return {"error": str(error), "code": type(error).__name__}, 422
+        return tell(error), getattr(error, "status", 422)
 
 
 def _is_ours(asked: str, host: str) -> bool:
@@ -283,14 +271,16 @@ def _is_ours(asked: str, host: str) -> bool:
 def _image(data: bytes) -> Array:
     """The 784 bytes of an image as float32 in [0, 1]."""
     if len(data) != 784:
-        abort(422, f"expected the 784 bytes of an image of 28 x 28; received {len(data):,}")
+        sentence = f"expected the 784 bytes of an image of 28 x 28; received {len(data):,}"
+        raise PageError("request", sentence)
     return np.frombuffer(data, np.uint8).astype(np.float32) / 255
 
 
 def _number(key: str) -> int:
     text = request.args.get(key, "")
     if not (text.isascii() and text.isdecimal() and len(text) < 8):
-        abort(422, f"expected {key} as a whole number of at least 0; received {text[:40]!r}")
+        sentence = f"expected {key} as a whole number of at least 0; received {text[:40]!r}"
+        raise PageError("request", sentence)
     return int(text)
 
 
@@ -298,5 +288,6 @@ def _json() -> dict[str, Any]:
     """What was sent as application/json, which other sites cannot send unasked."""
     content = request.get_json()
     if not isinstance(content, dict):
-        abort(422, f"expected a JSON object; received {type(content).__name__}")
+        sentence = f"expected a JSON object; received {type(content).__name__}"
+        raise PageError("request", sentence)
     return content

@@ -14,6 +14,7 @@ from digits.nn.layer import Layer
 from digits.nn.layers import Dense
 from digits.nn.network import Network
 from digits.nn.sequential import Sequential
+from digits.page.messages import PageError
 from digits.types import Array
 from digits.validation import check
 from functions import softmax, softmax_cross_entropy
@@ -48,7 +49,7 @@ class Inspector:
     def forward(self, x: Array) -> list[Array]:
         """The outputs of every layer for images x (n, 784); the last ones are the logits.
 
-        Raises ValueError for outputs that are not finite, which JSON does not know.
+        Raises PageError for outputs that are not finite, which JSON does not know.
         """
         outputs = []
         y = x.reshape(len(x), *self.network.input_shape)
@@ -56,11 +57,7 @@ class Inspector:
             for name, layer in zip(self.names, self.layers, strict=True):
                 y = layer.forward(y)
                 if not np.isfinite(y).all():
-                    raise ValueError(
-                        f"expected finite numbers in layer {name}; they are not finite, as its "
-                        "weights are too large: use another copy of the model, or train it again "
-                        "with a lower learning rate"
-                    )
+                    raise PageError("not_finite", name)
                 outputs.append(np.array(y))  # a layer may use its own array again
         return outputs
 

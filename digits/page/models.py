@@ -16,13 +16,10 @@ import numpy as np
 from digits.files.models import load_model, save_model
 from digits.nn.network import Network
 from digits.page.inspection import Inspector
+from digits.page.messages import PageError
 
 COPIES = 3
 """Requests that one network answers at the same time."""
-
-
-class BusyError(RuntimeError):
-    """There is too much to do already; the message says what to do."""
 
 
 class Slots:
@@ -34,12 +31,12 @@ class Slots:
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        """Inside, one of the slots is taken.  Raises BusyError if none gets free in time."""
+        """Inside, one of the slots is taken.  Raises PageError if none gets free in time."""
         if not self._all.acquire(blocking=False):
-            raise BusyError("too many requests at the same time; try again in a moment")
+            raise PageError("busy", status=503)
         try:
             if not self._running.acquire(timeout=self.patience):
-                raise BusyError("other requests take too long; try again in a moment")
+                raise PageError("busy", status=503)
             try:
                 yield
             finally:

@@ -9,6 +9,7 @@ import numpy as np
 
 from digits.data.synthetic_digits import generate
 from digits.page.inspection import as_base64
+from digits.page.messages import PageError
 from digits.types import Array
 from mnist_loader import load_mnist
 
@@ -26,7 +27,7 @@ class Neighbors:
     def nearest(self, image: Array, data: str) -> dict[str, Any]:
         """The COUNT nearest of IMAGES training images to an image (784,) in [0, 1].
 
-        Raises ValueError for other data, DatasetError where MNIST is unavailable.
+        Raises PageError for other data, DatasetError where MNIST is unavailable.
         """
         with self._lock:
             if data not in self._loaded:
@@ -56,4 +57,4 @@ def _load(data: str) -> tuple[Array, Array]:
     if data == "mnist":
         (images, labels), _ = load_mnist(normalize=True)
         return images[:IMAGES].copy(), labels[:IMAGES]
-    raise ValueError(f"expected data among synthetic, mnist; received {data[:40]}")
+    raise PageError("choice", "data", "synthetic, mnist", data[:40])

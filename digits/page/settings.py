@@ -24,9 +24,9 @@ from digits.nn.network import Network
 from digits.nn.optimizers import SGD, Adam, Optimizer, RMSprop
 from digits.nn.pooling import AveragePooling2D, MaxPooling2D
 from digits.nn.sequential import Sequential
+from digits.page.messages import PageError
 from digits.recipes import MNIST_DEVIATION, MNIST_MEAN, RECIPES
 from digits.types import Array
-from digits.validation import check
 
 LIMITS = {
     "images": 60_000,
@@ -65,10 +65,10 @@ class TrainingSettings:
 
     @classmethod
     def from_dict(cls, sent: dict[str, Any]) -> TrainingSettings:
-        """What the page sent, checked; raises ValueError for anything outside of the limits."""
+        """What the page sent, checked; raises PageError for anything outside of the limits."""
         layers = sent.get("layers", [])
-        few = isinstance(layers, list) and len(layers) <= LIMITS["layers"]
-        check(few, f"a list of at most {LIMITS['layers']} layers", layers)
+        _require(isinstance(layers, list), "request", "expected a list of layers")
+        _require(len(layers) <= LIMITS["layers"], "layers", LIMITS["layers"])
         settings = cls(
             data=_one_of(sent, "data", DATA),
             images=_integer(sent, "images", 100, LIMITS["images"]),
@@ -81,7 +81,13 @@ class TrainingSettings:
             seed=_integer(sent, "seed", 0, 2**32 - 1),
         )
         if settings.network == "layers":
-            _check_size(settings.build(initialize=False), settings.batch_size)
+            try:
+                network = settings.build(initialize=False)
+            except PageError:
+                raise
+            except ValueError as error:  # a kernel or a window that is larger than its image
+                raise PageError("no_image_left") from error
+            _check_size(network, settings.batch_size)
         return settings
 
     def build(self, initialize: bool = True) -> Network:
@@ -110,15 +116,15 @@ class TeachingSettings:
 
     @classmethod
     def from_dict(cls, sent: dict[str, Any]) -> TeachingSettings:
-        """What the page sent, checked; raises ValueError for what are no labeled digits."""
+        """What the page sent, checked; raises PageError for what are no labeled digits."""
         examples = sent.get("examples")
         few = isinstance(examples, list) and 1 <= len(examples) <= LIMITS["examples"]
-        check(few, f"1 to {LIMITS['examples']} digits to learn from", examples)
+        _require(few, "examples", LIMITS["examples"])
         images, labels = [], []
         for example in examples or []:
-            check(isinstance(example, dict), "each digit as an image and its label", example)
+            _require(isinstance(example, dict), "request", "expected an image and its label")
             data = b64decode(str(example.get("image", "")), validate=True)
-            check(len(data) == 784, "an image of 784 bytes", len(data))
+            _require(len(data) == 784, "request", "expected an image of 784 bytes")
             images.append(np.frombuffer(data, np.uint8).astype(np.float32) / 255)
             labels.append(_integer(example, "label", 0, 9))
         return cls(np.array(images), np.array(labels), bool(sent.get("rehearse", True)))
@@ -135,7 +141,7 @@ def _stack(layers: tuple[dict[str, Any], ...]) -> list[Layer]:
     for layer in layers:
         kind, units, activation = layer["kind"], layer["units"], layer["activation"]
         fits = is_image or kind not in ("conv", "max_pool", "average_pool")
-        check(fits, "convolution and pooling before the first dense layer", kind)
+        _require(fits, "before_dense")
         if kind == "conv":
             stack.append(Conv2D(units, layer["kernel"], activation=activation))
         elif kind == "max_pool":
@@ -165,14 +171,15 @@ def _check_size(network: Network, batch_size: int) -> None:
             *kernel, channels, filters = layer.arrays["W"].shape
             outputs = max(outputs, outputs // filters * channels * math.prod(kernel))
         numbers += outputs * batch_size
-    for what, count in (("parameters", network.params.flat.size), ("numbers", numbers)):
-        expected = f"a network and a batch of at most {LIMITS[what]:,} {what}"
-        check(count <= LIMITS[what], expected, count, "make its layers or the batch smaller")
+    size = network.params.flat.size
+    most, most_numbers = LIMITS["parameters"], LIMITS["numbers"]
+    _require(size <= most, "too_many_weights", f"{most:,}", f"{size:,}")
+    _require(numbers <= most_numbers, "too_many_numbers", f"{most_numbers:,}", f"{numbers:,}")
 
 
 def _layer(sent: Any) -> dict[str, Any]:
     kinds = ("dense", "conv", "max_pool", "average_pool", "batch_norm", "dropout")
-    check(isinstance(sent, dict), "each layer as its kind and its size", sent)
+    _require(isinstance(sent, dict), "request", "expected each layer as its kind and its size")
     kind = _one_of(sent, "kind", kinds)
     sized = kind in ("dense", "conv")
     return {
@@ -187,20 +194,24 @@ def _layer(sent: Any) -> dict[str, Any]:
 # --- one value ------------------------------------------------------------------------------------
 
 
+def _require(condition: object, code: str, *values: Any) -> None:
+    if not condition:
+        raise PageError(code, *values)
+
+
 def _one_of(sent: dict[str, Any], key: str, among: tuple[str, ...]) -> str:
-    check(sent.get(key) in among, f"{key} among {', '.join(among)}", sent.get(key))
-    return str(sent[key])
+    value = sent.get(key)
+    _require(value in among, "choice", key, ", ".join(among), f"{value!s:.40}")
+    return str(value)
 
 
 def _integer(sent: dict[str, Any], key: str, least: int, most: int) -> int:
-    value = sent.get(key)
-    good = isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
-    check(good, f"{key} as a whole number from {least:,} to {most:,}", value)
-    return int(sent[key])
+    return int(_float(sent, key, least, most, int))
 
 
-def _float(sent: dict[str, Any], key: str, least: float, most: float) -> float:
+def _float(sent: dict[str, Any], key: str, least: float, most: float, kind: type = float) -> float:
     value = sent.get(key)
-    good = isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
-    check(good, f"{key} as a number from {least:g} to {most:g}", value)
+    is_number = isinstance(value, kind | int) and not isinstance(value, bool)
+    good = is_number and least <= float(value or 0) <= most
+    _require(good, "range", key, f"{least:,}", f"{most:,}", f"{value!s:.40}")
     return float(sent[key])

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from typing import Any
 
-from digits.page.models import BusyError, Model, from_bytes, to_bytes
+from digits.page.messages import PageError, tell
+from digits.page.models import Model, from_bytes, to_bytes
 from digits.page.settings import TeachingSettings, TrainingSettings
 from digits.page.worker import work
 
@@ -36,13 +37,13 @@ class Training:
     ) -> None:
         """Begin a training; teaching begins with the network `base`.
 
-        Raises BusyError while another one runs.
+        Raises PageError while another one runs.
         """
         # A fresh process: the threads of this one would not be in a copy of it.
         context = multiprocessing.get_context("spawn")
         with self._changed:
             if self.state["state"] in RUNNING:
-                raise BusyError("a training is running already; stop it first")
+                raise PageError("running", status=503)
             own, other = context.Pipe()
             model = to_bytes(base.network) if base else None
             kind = "training" if base is None else "teaching"
@@ -55,12 +56,12 @@ class Training:
         threading.Thread(target=self._listen, args=(own, process), daemon=True).start()
 
     def command(self, name: str) -> None:
-        """Pause, step once, continue or stop; ValueError for another word, or if none runs."""
+        """Pause, step once, continue or stop; PageError for another word, or if none runs."""
         if name not in COMMANDS:
-            raise ValueError(f"expected a command among {', '.join(COMMANDS)}; received {name!r}")
+            raise PageError("choice", "command", ", ".join(COMMANDS), name)
         with self._changed:
             if self.state["state"] not in RUNNING or self._pipe is None:
-                raise ValueError("no training is running; start one first")
+                raise PageError("not_running")
             self._pipe.send(name)
 
     @property
@@ -98,8 +99,7 @@ class Training:
             process.join()
         with self._changed:
             if self.state["state"] in RUNNING:
-                sentence = "the training ended unexpectedly; start it again, or a smaller one"
-                self._take(pipe, {"state": "failed", "error": sentence})
+                self._take(pipe, {"state": "failed", **tell(PageError("ended"))})
 
     def _take(self, pipe: Connection, news: dict[str, Any] | bytes) -> None:
         with self._changed:

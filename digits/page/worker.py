@@ -18,6 +18,7 @@ from digits.data.synthetic_digits import generate
 from digits.nn.network import Network
 from digits.nn.optimizers import Adam
 from digits.page.inspection import as_base64, tiles
+from digits.page.messages import tell
 from digits.page.models import from_bytes, to_bytes
 from digits.page.settings import LIMITS, TeachingSettings, TrainingSettings
 from digits.training.augmentation import Augmentation
@@ -62,7 +63,7 @@ def work(
     except EOFError:
         return  # the server is gone
     except (ArithmeticError, OSError, MemoryError, RuntimeError, ValueError) as error:
-        pipe.send({"state": "failed", "error": str(error)})
+        pipe.send({"state": "failed", **tell(error)})
 
 
 def _train(pipe: Connection, settings: TrainingSettings) -> None:

@@ -36,7 +36,7 @@ class InkMap:
     labels: Array  # int32 (height, width): the number of a piece, 0 for paper
     density: Array  # float32 (height, width) in [0, 1]
     components: list[Component]  # the longest first
-    skipped: list[Box]  # of components that are too many, or too large all together
+    skipped: list[Box]  # of components that are too many, too large all together, or too thick
     boxes: dict[int, Box] = field(default_factory=dict)  # of each piece
 
     def box(self, pieces: tuple[int, ...]) -> Box:
@@ -81,11 +81,13 @@ def find_components(ink: Array, density: Array, flat: Array) -> InkMap:
     good &= 2 * along_edge <= longest
     good &= 2 * deepest <= np.maximum(0.4 * longest, 4)
     good[0] = False  # the paper
+    blobs = np.flatnonzero(~good[1:] & (longest[1:] >= max(ink.shape) / 20))[:MAX_COMPONENTS] + 1
     order = np.argsort(-longest, kind="stable")
     order = order[good[order]]
     total = np.cumsum(boxes[order, 2].astype(float) * boxes[order, 3])
     most = min(MAX_COMPONENTS, int(np.searchsorted(total, MAX_AREA * ink.size)))
-    kept, skipped = order[:most], [Box(*map(int, boxes[label, :4])) for label in order[most:]]
+    kept, left_out = order[:most], [*order[most:], *blobs]
+    skipped = [Box(*map(int, boxes[label, :4])) for label in left_out]
     is_kept = np.zeros(count, bool)
     is_kept[kept] = True
     page = InkMap(np.where(is_kept[labels], labels, 0), density, [], skipped)

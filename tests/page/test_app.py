@@ -17,7 +17,8 @@ from digits.data.synthetic_digits import strokes
 from digits.files.models import load_model
 from digits.nn.layers import Dense
 from digits.nn.sequential import Input, Sequential
-from digits.page.app import MAX_PHOTO, PAGE, application
+from digits.page.app import MAX_PHOTO, application
+from digits.page.messages import STATIC
 from digits.types import Array
 from predict_image import SHIPPED_MODEL, read_drawing
 from two_layer_net import TwoLayerNet
@@ -258,7 +259,7 @@ def test_what_is_no_image_of_the_network(client: FlaskClient) -> None:
 def test_what_is_too_large(client: FlaskClient, path: str) -> None:
     answer = client.post(path, data=bytes(MAX_PHOTO + 1), content_type="application/json")
     assert answer.status_code == 413
-    assert answer.get_json()["error"] == "the file is larger than 32 MB; make it smaller"
+    assert answer.get_json()["error"] == "The file is larger than 32 MB; make it smaller."
 
 
 def test_a_drawing_of_too_many_pixels(client: FlaskClient) -> None:
@@ -289,7 +290,7 @@ def test_messages_are_sentences(client: FlaskClient) -> None:
 def test_no_such_unit(client: FlaskClient, query: str) -> None:
     answer = client.post(f"/unit?{query}", data=bytes(784))
     assert answer.status_code == 422
-    assert answer.get_json()["error"].startswith("expected ")
+    assert "expected " in answer.get_json()["error"]
 
 
 def test_nothing_has_been_trained(client: FlaskClient) -> None:
@@ -302,7 +303,7 @@ def test_nothing_has_been_trained(client: FlaskClient) -> None:
         assert "start a training first" in answer.get_json()["error"]
     answer = client.post("/training/command", json={"command": "pause"})
     assert answer.status_code == 422
-    assert "no training is running" in answer.get_json()["error"]
+    assert "No training is running" in answer.get_json()["error"]
 
 
 def test_what_is_not_there(client: FlaskClient) -> None:
@@ -415,7 +416,7 @@ def test_every_answer_is_guarded(client: FlaskClient) -> None:
 
 
 def test_the_page_makes_no_outside_requests() -> None:
-    for file in PAGE.iterdir():
+    for file in STATIC.iterdir():
         addresses = re.findall(rb"https?://[^\s\"')]+", file.read_bytes())
         assert set(addresses) <= {b"http://www.w3.org/2000/svg"}, file.name
 

@@ -69,13 +69,13 @@ function row(group, said) {
   const [name, description] = describe(group[0].kind, isLast);
   const says = said.has(description) ? "" : description;
   said.add(description);
-  const title = group.length > 1 ? group.map(({ kind }) => kindName(kind)).join(" → ") : name;
+  const then = group.slice(1).map(({ kind }) => ` → ${kindName(kind)}`).join("");
   const { maps, height, width } = layer;
-  const shape = height * width > 1 ? text("shape", maps, height, width) : text("units", maps);
+  const shape = height * width > 1 ? text("shape", maps, height, width) : text("unitCount", maps);
   const canvas = element("canvas", { className: "pick" });
   canvas.setAttribute("role", "img");
-  canvas.ariaLabel = text("outputs", title);
-  const lines = element("p", {}, element("b", { textContent: title }), " ", element("small", { textContent: shape }));
+  canvas.ariaLabel = text("outputs", name + then);
+  const lines = element("p", {}, element("b", { textContent: name }), then, element("br"), element("small", { textContent: shape }));
   if (says) lines.append(element("br"), element("small", { textContent: says }));
   return element("li", {}, lines, canvas);
 }
@@ -136,10 +136,9 @@ export async function showReasons() {
   if (!digit) return;
   const image = bytes(digit.image);
   const among = $("among").value;
-  const [why, near] = await Promise.all([
-    ask(withNetwork("/reasons"), image),
-    ask(`/neighbors?data=${among}`, image),
-  ]);
+  const neighbors = ask(`/neighbors?data=${among}`, image); // slower at first
+  neighbors.catch(() => {}); // told below
+  const why = await ask(withNetwork("/reasons"), image);
   if (digit !== chosenDigit()) return;
   const { answer, patch } = why;
   $("reasons-intro").textContent = text("reasonsIntro", answer);
@@ -153,6 +152,9 @@ export async function showReasons() {
     paintDigit(under, image, 0.3);
     over.drawImage(under, 0, 0);
   }
+  if (!$("neighbors").children.length) $("neighbors-says").textContent = text("busy");
+  const near = await neighbors;
+  if (digit !== chosenDigit()) return;
   $("neighbors-says").textContent = text("neighborsSays", number(near.images, 6));
   $("neighbors").replaceChildren(...near.neighbors.map(({ image: pixels, label, distance }) => {
     const says = text("neighborLabel", label, number(distance, 2));

@@ -4,8 +4,8 @@ import { showLayers, showReasons } from "./inside.js";
 import * as paper from "./paper.js";
 import * as reader from "./reading.js";
 import { forgetTarget, showSteps, stop } from "./steps.js";
-import { language, setLanguage, text } from "./texts.js";
-import { $, ask, complain, forgetColors } from "./tools.js";
+import { language, setLanguage } from "./texts.js";
+import { $, ask, complain, forgetColors, showTrouble } from "./tools.js";
 import { listen, showExamples, showLayerList, showTraining } from "./training.js";
 
 const maxPhoto = Number(document.body.dataset.maxPhoto);
@@ -25,12 +25,13 @@ function openTab(name, focus = false) {
     tab.ariaSelected = String(mine);
     tab.tabIndex = mine ? 0 : -1;
     $(tab.getAttribute("aria-controls")).hidden = !mine;
+    if (mine) tab.parentElement.scrollLeft = tab.offsetLeft - tab.parentElement.offsetLeft - 40; // on phones
     if (mine && focus) tab.focus();
   }
   showPanel();
 }
 
-const showPanel = () => Promise.resolve(SHOW[open]()).catch((error) => complain(error.message));
+const showPanel = () => Promise.resolve(SHOW[open]()).catch((error) => complain(error));
 
 for (const tab of tabs) {
   const name = tab.id.slice(4);
@@ -53,7 +54,7 @@ reader.watchReading(() => SHOW[open]());
 
 async function take(file) {
   if (!file) return;
-  if (file.size > maxPhoto) return complain(text("tooLarge", Math.ceil(file.size / 2 ** 20), maxPhoto / 2 ** 20));
+  if (file.size > maxPhoto) return complain({ code: "photo_too_large", values: [Math.ceil(file.size / 2 ** 20), maxPhoto / 2 ** 20] });
   const bitmap = await createImageBitmap(file).catch(() => null); // null for a kind that the browser cannot show
   paper.replace({ strokes: [], photo: { file, bitmap } });
 }
@@ -80,7 +81,7 @@ for (const button of document.querySelectorAll("[data-sample]"))
       if (button.dataset.sample === "photo") return take(await (await fetch("/page/sample.jpg")).blob());
       paper.write((await ask(`/strokes?digits=${button.dataset.sample}`)).digits);
     } catch (error) {
-      complain(error.message);
+      complain(error);
     }
   });
 
@@ -126,6 +127,7 @@ document.addEventListener("keydown", (event) => {
 
 function speak(chosen) {
   setLanguage(chosen);
+  showTrouble();
   showLayerList();
   showTraining();
   showExamples();

@@ -48,7 +48,7 @@ export async function read() {
   $("reading").ariaBusy = "false";
 }
 
-const tell = () => Promise.all(watchers.map((watcher) => watcher())).catch((error) => complain(error.message));
+const tell = () => Promise.all(watchers.map((watcher) => watcher())).catch((error) => complain(error));
 
 async function readOnce() {
   const [since, sheet, { photo, strokes }] = [touched, paper.sheet, paper.sheet];
@@ -58,7 +58,7 @@ async function readOnce() {
     if (photo) answer = await ask(withNetwork("/photo"), photo.file);
     else if (strokes.length) answer = await ask(withNetwork("/drawing"), await paper.png());
     if (!isCurrent()) return;
-    complain("");
+    complain(null);
     reading = answer;
     chosen = nearest(sheet.strokes.at(-1)?.at(-1));
     show(performance.now() - since);
@@ -68,7 +68,7 @@ async function readOnce() {
     reading = null;
     show(0);
     await tell();
-    complain(error.message);
+    complain(error);
   }
 }
 

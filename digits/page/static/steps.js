@@ -11,15 +11,15 @@ const PACE = 1600; // milliseconds a step is shown when it plays
 const FORMULAS = {
   Normalization: ["y = (x − μ) / σ", "dx = dy / σ"],
   Rescaling: ["y = s x + o", "dx = s dy"],
-  ZeroPadding2D: ["y = x, with zeros around it", "dx = dy without the border"],
+  ZeroPadding2D: ["y[p+k, q+k] = x[p, q]", "dx[p, q] = dy[p+k, q+k]"],
   Conv2D: ["y[p,q,f] = b[f] + Σ x[p+i, q+j, c] W[i,j,c,f]", "dW[i,j,c,f] = Σ x[p+i, q+j, c] dy[p,q,f]\ndx[p+i, q+j, c] = Σ dy[p,q,f] W[i,j,c,f]"],
-  MaxPooling2D: ["y = max of the window", "dx = dy where x is the max, else 0"],
-  AveragePooling2D: ["y = mean of the window", "dx = dy / (pixels in the window)"],
-  Subsampling2D: ["y = f(w · mean of the window + b)", "dw = Σ dy · mean, db = Σ dy"],
+  MaxPooling2D: ["y = max xᵢ", "dxᵢ = dy · [xᵢ = y]"],
+  AveragePooling2D: ["y = Σ xᵢ / n", "dxᵢ = dy / n"],
+  Subsampling2D: ["a = w · Σ xᵢ / n + b,  y = f(a)", "da = dy f′(a)\ndw = Σ da · Σ xᵢ / n,  db = Σ da,  dxᵢ = w da / n"],
   BatchNormalization: ["y = γ (x − μ) / √(σ² + ε) + β", "dγ = Σ dy (x − μ) / √(σ² + ε), dβ = Σ dy\ndx = dy γ / √(σ² + ε)"],
   Activation: ["y = f(x)", "dx = dy f′(x)"],
   Dense: ["a = x W + b,  y = f(a)", "da = dy f′(a)\ndW = xᵀ da,  db = Σ da,  dx = da Wᵀ"],
-  Maxout: ["y = max over pieces of x W + b", "dW = xᵀ da for the largest piece"],
+  Maxout: ["y = maxₖ (x Wₖ + bₖ)", "dWₖ = xᵀ dy · [y = x Wₖ + bₖ]"],
 };
 
 let pass = null; // what the server answered

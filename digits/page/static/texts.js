@@ -25,5 +25,5 @@ export function setLanguage(chosen) {
 /** A number as it is written in the language of the page. */
 export function number(value, digits = 3) {
   if (value && Math.abs(value) < 1e-3) return value.toExponential(digits - 1);
-  return Number(value).toLocaleString(language === "zh" ? "zh-CN" : "en-US", { maximumSignificantDigits: digits });
+  return Number(value || 0).toLocaleString(language === "zh" ? "zh-CN" : "en-US", { maximumSignificantDigits: digits });
 }

@@ -21,30 +21,40 @@ export const percent = (p) => (p > 0.995 && p < 1 ? "> 99 %" : `${Math.round(100
 export const bytes = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
 export const base64 = (array) => btoa(String.fromCharCode(...array));
 
-export function complain(sentence) {
-  $("trouble").textContent = sentence;
-  $("trouble").hidden = !sentence;
+let trouble = null; // what went wrong last: {code, values}, or an Error
+
+export function complain(error) {
+  trouble = error;
+  showTrouble();
+}
+
+export function showTrouble() {
+  $("trouble").textContent = trouble && (trouble.code ? sentence(trouble) : trouble.message);
+  $("trouble").hidden = !trouble;
 }
 
 // --- the server ----------------------------------------------------------------------------------
 
-/** What the server answers; an Error with a sentence for the page where there is no answer. */
+/** What the server answers; throws {code, values} where there is no answer. */
 export async function ask(path, body, attempts = 3) {
   const json = body && body.constructor === Object;
   const options = json
     ? { method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json" } }
     : { method: body === undefined ? "GET" : "POST", body };
   const answer = await fetch(path, options).catch(() => null);
-  if (!answer) throw Error(text("noServer"));
-  const content = await answer.json().catch(() => ({ error: `error ${answer.status}` }));
+  if (!answer) throw { code: "no_server" };
+  const content = await answer.json().catch(() => ({ code: "request", values: [answer.status] }));
   if (answer.ok) return content;
   if (content.code === "busy" && attempts > 1 && !json) {
     await new Promise((resolve) => setTimeout(resolve, 400));
     return ask(path, body, attempts - 1);
   }
-  const known = `error.${content.code}`;
-  throw Error(text(isText(known) ? known : "cannot", content.error.replace(/\.$/, "")));
+  throw content;
 }
+
+/** Why something cannot be done, in the language of the page; a value may be the name of a text. */
+export const sentence = ({ code, values = [] }) =>
+  text(`error.${code}`, ...values.map((value) => (isText(value) ? text(value) : value)));
 
 // --- pictures of numbers -------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 
 import { chosenDigit, network, read, readWith, withNetwork } from "./reading.js";
 import { number, text } from "./texts.js";
-import { $, ask, bytes, color, complain, element, paintTiles, percent, thumbnail } from "./tools.js";
+import { $, ask, bytes, color, complain, element, paintTiles, percent, sentence, thumbnail } from "./tools.js";
 
 const RUNNING = ["preparing", "training", "paused"];
 const CHOICES = { // what suits each network: optimizer, learning rate, batch size, epochs
@@ -46,7 +46,7 @@ export function showLayerList() {
     const kinds = ["dense", "conv", "max_pool", "average_pool", "batch_norm", "dropout"];
     const fields = [choice("kind", options(kinds, layer.kind, redraw(layer, "kind")))];
     const sized = ["dense", "conv"].includes(layer.kind);
-    if (sized) fields.push(choice("size", numberInput(layer.units, layer.kind === "dense" ? 1024 : 64, redraw(layer, "units"))));
+    if (sized) fields.push(choice("units", numberInput(layer.units, layer.kind === "dense" ? 1024 : 64, redraw(layer, "units"))));
     if (layer.kind === "conv") fields.push(choice("kernel", numberInput(layer.kernel, 9, redraw(layer, "kernel"))));
     if (sized) fields.push(choice("activation", options(["relu", "sigmoid", "tanh", "elu"], layer.activation, redraw(layer, "activation"))));
     if (layer.kind === "dropout") fields.push(choice("rate", numberInput(layer.rate, 0.9, redraw(layer, "rate"), 0.05)));
@@ -87,12 +87,11 @@ const chosen = () => ({
 
 async function attempt(action) {
   try {
-    complain("");
+    complain(null);
     await action();
   } catch (error) {
-    complain(error.message);
-    $("trouble").scrollIntoView({ block: "nearest" });
-  }
+    complain(error);
+      }
 }
 
 const command = (name) => attempt(() => ask("/training/command", { command: name }));
@@ -129,7 +128,6 @@ function listenTo(source) {
     const before = state.state;
     state = JSON.parse(event.data);
     showTraining();
-    $("trained-network").disabled = !state.weights && $("trained-network").disabled;
     const ended = RUNNING.includes(before) && !RUNNING.includes(state.state);
     if (state.taught && ended) readWith("trained");
     else if (network === "trained" && (ended || performance.now() - latest > 1000)) {
@@ -142,7 +140,8 @@ function listenTo(source) {
 
 export function showTraining() {
   const running = RUNNING.includes(state.state);
-  const has = Boolean(state.weights);
+  const has = state.iterations !== undefined;
+  if (has) $("networks").hidden = false;
   $("train-start").disabled = running;
   for (const name of ["train-pause", "train-stop"]) $(name).disabled = !running || state.state === "preparing";
   $("train-step").disabled = state.state !== "paused";
@@ -151,7 +150,7 @@ export function showTraining() {
   $("keep").classList.toggle("disabled", !has);
   if (has) $("keep").href = "/training/model";
   else $("keep").removeAttribute("href");
-  const status = text(`state.${state.state}`, state.error ?? "");
+  const status = text(`state.${state.state}`, sentence(state));
   const said = state.iterations
     ? text("progress", status, number(state.iteration, 6), number(state.iterations, 6), number(state.seconds, 4), percent(state.accuracy.at(-1)[2]))
     : status;
@@ -170,7 +169,8 @@ function showNews() {
   curve($("accuracy-curve"), [[train, "--minus"], [test, "--plus"]], false);
   $("loss-curve").ariaLabel = `${text("loss")}: ${number(loss.at(-1) ?? 0)}`;
   $("accuracy-curve").ariaLabel = `${text("accuracy")}: ${percent(test.at(-1)[1])}`;
-  paintTiles($("first-weights"), state.weights, { largest: 60 });
+  $("first-weights").parentElement.hidden = !state.weights; // where they are no images
+  if (state.weights) paintTiles($("first-weights"), state.weights, { largest: 60 });
   $("misread").replaceChildren(...state.misread.map(({ image, label, answer }) => {
     const says = text("misreadOne", label, answer);
     return element("li", {}, thumbnail(bytes(image), says), element("small", { textContent: says }));
@@ -250,7 +250,7 @@ function showTaught() {
   const teaching = state.kind === "teaching";
   $("teach").disabled = RUNNING.includes(state.state) || !examples.length;
   $("teach-status").textContent = !teaching ? "" : state.taught
-    ? text("taught", state.taught.examples) : text(`state.${state.state}`, state.error ?? "");
+    ? text("taught", state.taught.examples) : text(`state.${state.state}`, sentence(state));
   $("taught").hidden = !(teaching && state.taught);
   if ($("taught").hidden) return;
   const { before, after } = state.taught;

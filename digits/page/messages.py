@@ -1,0 +1,41 @@
+"""What the page says when something cannot be done: a sentence for each code, in English and in
+Chinese, from static/texts.json.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from digits.photos.decode import PictureError
+from digits.training.callbacks import TrainingError
+from mnist_loader import DatasetError
+
+STATIC = Path(__file__).with_name("static")
+TEXTS: dict[str, list[str]] = json.loads((STATIC / "texts.json").read_text(encoding="utf-8"))
+
+CODES = {
+    PictureError: "picture",
+    DatasetError: "data",
+    TrainingError: "diverged",
+    MemoryError: "memory",
+}
+"""Errors of the library that a visitor may bring about."""
+
+
+class PageError(ValueError):
+    """What a visitor asked for and cannot have: the sentence `error.CODE` with these values, and
+    the status of the answer."""
+
+    def __init__(self, code: str, *values: Any, status: int = 422) -> None:
+        super().__init__(TEXTS[f"error.{code}"][0].format(*values))
+        self.code, self.values, self.status = code, values, status
+
+
+def tell(error: Exception) -> dict[str, Any]:
+    """An error as the page receives it: {"code", "values", "error"}, the last in English."""
+    if isinstance(error, PageError):
+        return {"code": error.code, "values": error.values, "error": str(error)}
+    code = next((code for kind, code in CODES.items() if isinstance(error, kind)), "other")
+    return {"code": code, "values": [str(error).rstrip(".")], "error": str(error)}
