@@ -27,17 +27,21 @@ def math(source: str, *_: Any, **__: Any) -> str:
 
 
 def reference() -> str:
-    """The page of the API reference: every public name, by the module that defines it."""
+    """The page of the API reference: every public name with an example, by module."""
     parts = ["# API reference\n", "`from digits import NAME` gives every name on this page.\n"]
     for module in dict.fromkeys(digits._MODULES.values()):
-        names = [name for name, home in digits._MODULES.items() if home == module]
-        parts += [f"## {module}\n", f"::: {module}"]
-        parts += [
-            "    options:",
-            f"      members: [{', '.join(names)}]",
-            "      show_root_heading: false\n",
-        ]
+        parts.append(f"## {module}\n")
+        for name in (name for name, home in digits._MODULES.items() if home == module):
+            parts += [f"::: {module}.{name}\n", example(name)]
     return "\n".join(parts)
+
+
+def example(name: str) -> str:
+    """The session of docs/examples.md that uses a name, without its other imports."""
+    text = (ROOT / "docs" / "examples.md").read_text("utf-8")
+    used = re.compile(rf"^(?!>>> from).*\b{name}\b", re.MULTILINE)
+    sessions = re.findall(r"^```python\n.*?^```$", text, re.MULTILINE | re.DOTALL)
+    return next((f"Example:\n\n{session}\n" for session in sessions if used.search(session)), "")
 
 
 def outside(page: str, markdown: str) -> Iterator[tuple[str, Path]]:

@@ -1,5 +1,5 @@
-"""The guide in docs/guide/ cannot grow stale: what it quotes stands in the named file, its lines
-print what it shows, and what it points to exists.
+"""The guide in docs/guide/ and the examples cannot grow stale: what they quote stands in the named
+file, their lines print what they show, and what they point to exists.
 """
 
 import doctest
@@ -9,13 +9,22 @@ import re
 import runpy
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 
+import digits
+import functions
+import mnist_loader
+import predict_image
+import train_net
+import two_layer_net
+
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = ROOT / "docs" / "guide"
 CHAPTERS = sorted(GUIDE.glob("[0-9]*.md"), key=lambda path: int(path.name.partition("-")[0]))
+EXAMPLES = GUIDE.parent / "examples.md"
 PAGES = [*CHAPTERS, GUIDE / "README.md"]
 
 every_chapter = pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
@@ -85,8 +94,8 @@ def test_quoted_lines_stand_in_their_file(chapter: Path) -> None:
         assert not gone, f"{chapter.name} quotes what {name} no longer says:\n{gone}"
 
 
-@every_chapter
-def test_sessions_print_what_the_guide_shows(
+@pytest.mark.parametrize("chapter", [*CHAPTERS, EXAMPLES], ids=lambda path: path.stem)
+def test_sessions_print_what_the_page_shows(
     chapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     session = sessions(chapter.read_text("utf-8"))
@@ -97,6 +106,19 @@ def test_sessions_print_what_the_guide_shows(
     failures: list[str] = []
     doctest.DocTestRunner(AboutEqual(), verbose=False).run(test, out=failures.append)
     assert not failures, "".join(failures)
+
+
+def test_every_public_name_has_an_example() -> None:
+    names = set(digits.__all__)
+    for module in (functions, two_layer_net, mnist_loader, train_net, predict_image):
+        defined = {name for name, value in vars(module).items() if defined_in(module, value)}
+        names |= {name for name in defined if not name.startswith("_")} - {"main"}
+    text = EXAMPLES.read_text("utf-8")
+    assert not [name for name in names if not re.search(rf"\b{name}\b", text)]
+
+
+def defined_in(module: ModuleType, value: object) -> bool:
+    return callable(value) and getattr(value, "__module__", "") == module.__name__
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
