@@ -34,7 +34,7 @@ def sigmoid(x: ArrayLike) -> Array:
     denominator of the textbook formula are multiplied by exp(x). So small results keep their
     relative precision.
     """
-    x = np.asarray(x)
+    x = unmasked(x)
     z = np.exp(-np.abs(x))  # in [0, 1]
     return np.maximum(x >= 0, z) / (1 + z)  # True counts as 1: the numerator is 1 or z
 
@@ -51,7 +51,7 @@ def tanh(x: ArrayLike) -> Array:
 
 def scaled_tanh(x: ArrayLike) -> Array:
     """1.7159 tanh(2x / 3), the activation of LeNet-5: 1 and -1 stay where they are."""
-    return TANH_AMPLITUDE * np.tanh(np.asarray(x) * TANH_STEEPNESS)
+    return TANH_AMPLITUDE * np.tanh(unmasked(x) * TANH_STEEPNESS)
 
 
 def relu(x: ArrayLike) -> Array:
@@ -66,13 +66,13 @@ def relu_grad(x: ArrayLike) -> Array:
 
 def leaky_relu(x: ArrayLike, negative_slope: float = LEAKY_SLOPE) -> Array:
     """x where x > 0, else negative_slope * x (Maas et al. 2013)."""
-    x = np.asarray(x)
+    x = unmasked(x)
     return np.where(x > 0, x, negative_slope * x)
 
 
 def elu(x: ArrayLike, alpha: float = 1.0) -> Array:
     """x where x > 0, else alpha (exp(x) - 1), in (-alpha, inf) (Clevert et al. 2015)."""
-    x = np.asarray(x)
+    x = unmasked(x)
     return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
 
 

@@ -5,11 +5,12 @@ function returns a Figure that belongs to no window; `save` writes it as a PNG.
 import io
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from digits.files.atomic import write_file
 from digits.types import Array
@@ -133,13 +134,15 @@ def _set_loss_axis(axes: "Axes", history: Course) -> None:
 # --- images ---------------------------------------------------------------------------------------
 
 
-def samples(x: Array, t: Array, title: str = "", names: Sequence[str] | None = None) -> "Figure":
+def samples(
+    x: ArrayLike, t: Iterable[int], title: str = "", names: Sequence[str] | None = None
+) -> "Figure":
     """A grid of images with their labels (n,), or the `names` of these classes, ten in a row.
 
     x: (n, pixels) of square images, (n, height, width) or (n, height, width, 1 or 3).
     """
     captions = [str(label) if names is None else names[label] for label in t]
-    return _grid(x, captions, title)
+    return _grid(np.asarray(x), captions, title)
 
 
 def mistakes(

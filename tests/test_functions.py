@@ -680,7 +680,7 @@ def test_gradient_check_takes_its_directions_from_the_generator_it_is_given(
 def test_masked_arrays_are_refused_and_not_read_through_the_mask() -> None:
     x = np.ma.masked_array(np.ones((2, 6)), mask=np.eye(2, 6, dtype=bool))
     network = TwoLayerNet(6, 3, 2)
-    for call in (lambda: network.predict(x), lambda: network.loss(x, [0, 1])):
+    for call in (network.predict, lambda x: network.loss(x, [0, 1]), F.sigmoid, F.leaky_relu):
         with pytest.raises(ValueError, match=r"masked array with 2 masked.*filled"):
-            call()
+            call(x)
     assert network.predict(np.ma.masked_array(np.ones((2, 6)))).shape == (2, 2)  # nothing masked

@@ -228,7 +228,7 @@ def test_samples_of_other_sizes_and_classes() -> None:
 
 def test_samples_show_the_images_with_their_labels() -> None:
     x, t = images(13)
-    shown = panels(plots.samples(x, t))
+    shown = panels(plots.samples(x.tolist(), t))
     assert [axes.get_title() for axes in shown] == [str(label) for label in t]
     for axes, image in zip(shown, x, strict=True):
         np.testing.assert_array_equal(axes.images[0].get_array(), image.reshape(28, 28))

@@ -18,6 +18,7 @@ from digits.types import Array, Shape
 FORMAT = "digits-from-scratch"
 VERSION = 1
 HEADER = "header.json"
+KERAS = "found a model of Keras: read it with digits.keras.models.load_model"
 
 
 class StorageError(ValueError):
@@ -63,10 +64,14 @@ def load_arrays(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, 
     except StorageError as error:
         raise StorageError(f"{path}: {error}") from None
     except Exception as error:  # damage surfaces anywhere in the reading, as anything
-        raise StorageError(
-            f"{path}: expected a {kind} file; it is damaged, cut off or something else ({error}): "
-            "use another copy"
-        ) from error
+        with path.open("rb") as file:
+            start = file.read(4)
+        found = f"found another kind of file ({error})"
+        if start[:2] == b"PK" or not start:
+            found = f"it is damaged or cut off ({error}): use another copy"
+        elif start == b"\x89HDF":
+            found = KERAS
+        raise StorageError(f"{path}: expected a {kind} file; {found}") from error
 
 
 def check_arrays(
@@ -119,6 +124,7 @@ def _read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Array]]:
     size = path.stat().st_size
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
+        _require("config.json" not in archive.namelist(), f"expected a {kind} file; {KERAS}")
         # Nothing compressed, and no two names for the same bytes: so the arrays cannot take more
         # memory than the file has bytes.
         plain = all(

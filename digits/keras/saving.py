@@ -73,10 +73,12 @@ def load_model(filepath: Any, custom_objects: Any = None, compile: bool = True, 
     path = Path(filepath)
     if path.is_dir():
         path = path / "model.keras"
+    if path.exists() and not path.is_file():
+        raise ValueError(f"expected a .keras or .h5 file; {path} is a pipe or a device")
     data = path.read_bytes()
     is_h5 = data[:4] == b"\x89HDF"
-    if not is_h5 and data[:2] != b"PK":
-        raise ValueError(f"expected a .keras or .h5 file; {path} is neither: use another copy")
+    if not is_h5 and not zipfile.is_zipfile(io.BytesIO(data)):
+        raise ValueError(f"expected a .keras or .h5 file; {path} is neither, or damaged")
     with custom_object_scope(custom_objects):
         model, compiled = _from_h5(data) if is_h5 else _from_keras(data, path)
         if compile and compiled:

@@ -68,6 +68,11 @@ class Optimizer:
     def __copy__(self) -> Self:
         return copy.deepcopy(self)  # a shallow copy would share the slots
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        slots = state["slots"].items()  # from joblib they come as files that cannot be written
+        self.slots = {name: np.require(slot, requirements=["W", "E"]) for name, slot in slots}
+
     def current_learning_rate(self) -> float:
         """The learning rate that the next update will use."""
         rate = self.learning_rate

@@ -135,6 +135,13 @@ def make_output(loss: str | Loss, label_smoothing: float, layers: Sequence[Layer
         if last.output_shape == (1,) and loss == "cross_entropy" and activation == "sigmoid":
             last.gives_logits = True
             return BinaryOutput(label_smoothing)
+        check(
+            last.output_shape != (1,),
+            "an output for each class, or one sigmoid",
+            "a single output whose softmax would always be 1",
+            "end with Dense(1, activation='sigmoid') for two classes, or use another loss for "
+            "numbers, such as mean_squared_error",
+        )
         last.gives_logits = activation == "softmax"
         return (SquaredErrorOutput if loss == "squared_error" else Output)(label_smoothing)
     if not isinstance(loss, Loss) and loss not in LOSSES:

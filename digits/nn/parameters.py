@@ -54,7 +54,8 @@ class Parameters(Mapping[str, Array]):
         return self.shapes, self.flat
 
     def __setstate__(self, state: tuple[dict[str, Shape], Array]) -> None:
-        self._make_views(*state)
+        shapes, flat = state
+        self._make_views(shapes, np.require(flat, requirements=["W", "E"]))  # joblib maps files
 
     def __copy__(self) -> "Parameters":
         return self.copy()

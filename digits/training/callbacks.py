@@ -166,18 +166,19 @@ class WarnIfUntrained(Callback):
 
     def on_train_end(self, training: Training) -> None:
         history = training.history
-        if history.best is None or history.best.iteration < max(100, training.batches):
+        first, last = history.losses[0], history.epochs[-1].train_loss if history.epochs else 0.0
+        if history.best is None or (len(history.losses) < 100 and last < 2 * first):
             return  # it is too early to tell
         reached = history.best.train_accuracy
         if reached is None:
             return  # the targets are no classes
         labels = np.argmax(self.t, axis=1) if self.t.ndim == 2 and self.t.shape[1] > 1 else self.t
         chance = float(np.unique(labels, return_counts=True)[1].max() / len(labels))
-        if reached < min(1, 1.05 * chance) or history.epochs[-1].train_loss > history.losses[0]:
+        if reached < min(1, 1.05 * chance) or last > first:
             logger.warning(
                 "the network has not learned: accuracy %.3f, where chance is %.3f; loss %.3g, at "
                 "first %.3g: try another learning rate",
-                *(reached, chance, history.epochs[-1].train_loss, history.losses[0]),
+                *(reached, chance, last, first),
             )
 
 

@@ -2,9 +2,11 @@
 the best one.  It is what the curves are drawn from, and what a claim can be checked against later.
 """
 
+import copy
 import csv
 import io
 from dataclasses import asdict, dataclass, field, fields
+from typing import Self
 
 from digits import plots
 from digits.types import Array
@@ -55,6 +57,9 @@ class History:
         self.epochs.append(record)
         if self.best is None or record.is_better_than(self.best):
             self.best, self.best_weights = record, (params.copy(), state.copy())
+
+    def __copy__(self) -> Self:
+        return copy.deepcopy(self)  # a shallow copy would share the lists
 
     def epochs_since_best(self) -> int:
         """How long ago the best epoch was; 0 before the first."""

@@ -19,6 +19,7 @@ from digits.nn.layers import BatchNormalization, Dense, Dropout, Flatten, Reshap
 from digits.nn.optimizers import SGD, Adam, Optimizer
 from digits.nn.pooling import AveragePooling2D, MaxPooling2D
 from digits.nn.sequential import Sequential
+from digits.training.history import History
 from digits.types import Array
 from two_layer_net import TwoLayerNet
 
@@ -27,7 +28,17 @@ WAYS: dict[str, Callable[[Any], Any]] = {
     "deepcopy": copy.deepcopy,
     "pickle": lambda thing: pickle.loads(pickle.dumps(thing)),
 }
+
+
+def read_only(thing: Any) -> Any:
+    """What comes out of joblib: arrays are views of files that cannot be written."""
+    buffers: list[pickle.PickleBuffer] = []
+    data = pickle.dumps(thing, protocol=5, buffer_callback=buffers.append)
+    return pickle.loads(data, buffers=[bytes(buffer) for buffer in buffers])
+
+
 every_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+to_joblib_too = pytest.mark.parametrize("way", [*WAYS.values(), read_only], ids=[*WAYS, "joblib"])
 
 
 def two_layers() -> TwoLayerNet:
@@ -63,7 +74,7 @@ def step(network: Any, optimizer: Optimizer) -> None:
 
 
 @every_network
-@every_way
+@to_joblib_too
 def test_a_copy_of_a_network_trains_alone(build: Callable[[], Any], way: Any) -> None:
     network, twin = build(), build()
     other = way(network)
@@ -91,7 +102,7 @@ def test_a_copy_of_a_layer_works_alone(way: Any) -> None:
     np.testing.assert_array_equal(layer.forward(x), y)
 
 
-@every_way
+@to_joblib_too
 def test_a_copy_of_an_optimizer_goes_on_alone(way: Any) -> None:
     network, optimizer = two_layers(), Adam(0.01, use_ema=True)
     step(network, optimizer)
@@ -100,6 +111,14 @@ def test_a_copy_of_an_optimizer_goes_on_alone(way: Any) -> None:
     for name, slot in optimizer.slots.items():
         np.testing.assert_array_equal(other.slots[name], slot)
         assert not np.shares_memory(other.slots[name], slot)
+    step(network, other)
+
+
+@every_way
+def test_a_copy_of_a_history_grows_alone(way: Any) -> None:
+    history = History(losses=[2.0])
+    way(history).losses.append(1.0)
+    assert history.losses == [2.0]
 
 
 def predict(network: Any, x: Array) -> Array:

@@ -214,7 +214,7 @@ def memory_of(build: Callable[[], object]) -> int:
         lambda: TwoLayerNet(784, 10**6, 10),
         lambda: Sequential([Dense(10**6), Dense(10)]),
         lambda: Sequential([Maxout(10**5, 10), Dense(10)]),
-        lambda: Sequential([Reshape((28, 28, 1)), ZeroPadding2D(10**6), Flatten(), Dense(1)]),
+        lambda: Sequential([Reshape((28, 28, 1)), ZeroPadding2D(10**6), Flatten(), Dense(2)]),
         lambda: Sequential([Reshape((28, 28, 1)), Conv2D(10**5, 3), Flatten(), Dense(10)]),
     ],
     ids=["two layers", "dense", "maxout", "padding", "filters"],
@@ -235,7 +235,7 @@ def test_the_refusal_names_the_memory() -> None:
     ):
         Parameters({"W1": (MAX_SIZE,), "b1": (1,)})
     with pytest.raises(ValueError, match=f"at most {MAX_OUTPUTS:,} outputs.*ZeroPadding2D"):
-        Sequential([Reshape((28, 28, 1)), ZeroPadding2D(2000), Flatten(), Dense(1)])
+        Sequential([Reshape((28, 28, 1)), ZeroPadding2D(2000), Flatten(), Dense(2)])
 
 
 @pytest.mark.parametrize("size", [0, -1, 2.5, "3", None, np.nan])

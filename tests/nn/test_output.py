@@ -47,6 +47,14 @@ def test_one_sigmoid_tells_two_classes() -> None:
         network.loss(x, t + 1)
 
 
+@pytest.mark.parametrize("loss", ["cross_entropy", "squared_error"])
+@pytest.mark.parametrize("activation", ["linear", "softmax", "relu"])
+def test_a_single_output_is_no_softmax(activation: str, loss: str) -> None:
+    """It would be 1 for every sample, with a loss of 0."""
+    with pytest.raises(ValueError, match=r"sigmoid.*mean_squared_error"):
+        Sequential([Dense(1, activation=activation)], loss=loss)
+
+
 def test_the_last_layer_stays_what_the_user_wrote() -> None:
     last = Dense(10, activation="softmax")
     network = Sequential([last])

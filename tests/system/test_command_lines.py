@@ -715,6 +715,9 @@ def test_a_training_that_learns_nothing_says_so(
     assert not caplog.messages
     run.train(*words, "--learning-rate", "1000")
     assert "has not learned" in caplog.text
+    caplog.clear()
+    run.train("--iterations", "20", "--learning-rate", "1000", "--quiet")
+    assert "has not learned" in caplog.text
 
 
 def test_a_training_that_diverges_later_keeps_what_it_had(run: Workshop) -> None:
