@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from digits.keras.legacy import ask_for, note
+from digits.keras.optimizers import less_common as more
 from digits.keras.optimizers import schedules
 from digits.keras.serialization import Configured, argument_names, from_table, plain
-from digits.nn import more_optimizers as more
 from digits.nn import optimizers as nn
 from digits.nn.parameters import Parameters
 
