@@ -6,9 +6,10 @@ import threading
 from collections.abc import Generator, Iterable
 from typing import NamedTuple, TypeVar
 
-from digits.validation import positive_int
-
 T = TypeVar("T")
+
+AHEAD = 2
+"""Items that are ready while another is worked on."""
 
 
 class _End(NamedTuple):
@@ -17,20 +18,14 @@ class _End(NamedTuple):
     error: BaseException | None
 
 
-def prefetch(items: Iterable[T], depth: int = 2) -> Generator[T, None, None]:
-    """Yield the items of an iterable, which a thread prepares up to `depth` ahead.
+def prefetch(items: Iterable[T]) -> Generator[T, None, None]:
+    """Yield the items of an iterable, which a thread prepares up to `AHEAD` ahead.
 
     Items and order stay the same; an exception of the iterable is raised here, in its place.  The
     thread starts with the first item asked for.  It ends with the last one or, when this generator
     is closed or dropped early, after the item it is working on.
-
-    Raises ValueError if `depth` is below 1.
     """
-    return _prefetch(items, positive_int(depth, "a number of items to prepare ahead"))
-
-
-def _prefetch(items: Iterable[T], depth: int) -> Generator[T, None, None]:
-    ready: queue.Queue[T | _End] = queue.Queue(depth)
+    ready: queue.Queue[T | _End] = queue.Queue(AHEAD)
     stopped = threading.Event()
 
     def prepare() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from digits.training.prefetch import prefetch
+from digits.training.prefetch import AHEAD, prefetch
 
 
 def running() -> list[threading.Thread]:
@@ -19,14 +19,12 @@ def no_thread_is_left() -> Iterator[None]:
     assert running() == []
 
 
-@pytest.mark.parametrize("depth", [1, 2, 5])
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 50])
-def test_prefetch_keeps_items_and_order(n: int, depth: int) -> None:
-    assert list(prefetch(range(n), depth)) == list(range(n))
+def test_prefetch_keeps_items_and_order(n: int) -> None:
+    assert list(prefetch(range(n))) == list(range(n))
 
 
-@pytest.mark.parametrize("depth", [1, 3])
-def test_prefetch_runs_ahead_by_depth_and_not_further(depth: int) -> None:
+def test_prefetch_runs_ahead_and_not_too_far() -> None:
     prepared = 0
     full = threading.Event()
 
@@ -35,17 +33,17 @@ def test_prefetch_runs_ahead_by_depth_and_not_further(depth: int) -> None:
         assert threading.current_thread().name == "prefetch"
         for item in range(100):
             prepared += 1
-            if prepared == depth + 2:  # one taken, depth waiting, one in hand
+            if prepared == AHEAD + 2:  # one taken, two waiting, one in hand
                 full.set()
             yield item
 
-    ahead = prefetch(items(), depth)
+    ahead = prefetch(items())
     assert prepared == 0
     assert next(ahead) == 0
     assert full.wait(10)
     for taken in range(2, 20):
         assert next(ahead) == taken - 1
-        assert prepared <= taken + depth + 1
+        assert prepared <= taken + AHEAD + 1
     ahead.close()
 
 
@@ -74,7 +72,7 @@ def fail() -> None:
 
 
 def close() -> None:
-    ahead = prefetch(itertools.count(), 5)
+    ahead = prefetch(itertools.count())
     assert next(ahead) == 0
     assert len(running()) == 1
     ahead.close()
@@ -87,9 +85,3 @@ def test_the_thread_ends_with_its_reader(leave: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         assert leave is fail
     assert running() == []
-
-
-@pytest.mark.parametrize("depth", [0, -1])
-def test_depth_is_at_least_one(depth: int) -> None:
-    with pytest.raises(ValueError, match="number of items to prepare ahead"):
-        prefetch(range(3), depth)
