@@ -28,7 +28,6 @@ from digits.files.atomic import remove_unfinished
 from digits.files.lock import FolderInUseError, folder_lock
 from digits.nn.network import Network
 from digits.nn.optimizers import Optimizer
-from digits.plots import class_names
 from digits.recipes import RECIPES
 from digits.runs import DATASETS, FIXED, RESULTS, RunConfig, archive_previous, write_results
 from digits.training.batches import Augment, Batches, Data, ShuffledBatches
@@ -235,10 +234,8 @@ def _say(text: str) -> None:
 
 
 def _draw_samples(config: RunConfig, data: Data, path: Path) -> None:
-    title, names = (
-        f"{config.dataset}: the first images to train on",
-        class_names(config.dataset, 11),
-    )
+    title = f"{config.dataset}: the first images to train on"
+    names = plots.class_names(config.dataset, 11)
     plots.save(plots.samples(data.x_train[:100], data.t_train[:100], title, names), path)
 
 
@@ -366,7 +363,7 @@ def _parser() -> Parser:
     length.add_argument("--iterations", type=cli.positive, metavar="N", help="batches to train on")
     add("--batch-size", type=cli.positive, metavar="N", help="images in a batch")
     add("--learning-rate", type=cli.rate, metavar="X", help="size of a step")
-    add("--dropout", type=cli.dropout, metavar="RATE", help="share of units that dropout drops")
+    add("--dropout", type=cli.dropout, metavar="RATE", help="fraction of units that dropout drops")
     add("--keep-prob", type=cli.keep_prob, dest="dropout", metavar="P", help="1 - dropout rate")
     add("--validation", type=cli.count, metavar="N", help="images to choose the best epoch by")
     add("--patience", type=cli.positive, metavar="N", help="epochs to wait for a better one")

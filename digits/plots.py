@@ -7,7 +7,7 @@ import math
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,6 +19,8 @@ from digits.validation import check
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from digits.training.history import History
 
 TRAIN, VALIDATION, TEST, FAINT = "#1f6fb4", "#e07b28", "#2c9f4b", "#c9d9e8"
 
@@ -67,17 +69,7 @@ def set_title(figure: "Figure", title: str) -> None:
 # --- learning curves ------------------------------------------------------------------------------
 
 
-class Course(Protocol):
-    """What is drawn of a training: a `digits.training.history.History`."""
-
-    losses: list[float]
-    epochs: list[Any]
-
-    @property
-    def best(self) -> Any: ...
-
-
-def curves(history: Course, title: str = "") -> "Figure":
+def curves(history: "History", title: str = "") -> "Figure":
     """Loss and accuracy against epochs, of every part of the data that was measured; the loss on a
     logarithmic axis where it has fallen so far that a linear one would show a flat line.
     """
@@ -113,7 +105,7 @@ def curves(history: Course, title: str = "") -> "Figure":
     return figure
 
 
-def _set_loss_axis(axes: "Axes", history: Course) -> None:
+def _set_loss_axis(axes: "Axes", history: "History") -> None:
     """High enough for where training began, low enough to see where it went."""
     measured = [
         loss
@@ -206,7 +198,7 @@ def _as_image(x: Array) -> Array:
 
 def confusion(counts: Array, title: str = "", names: Sequence[str] | None = None) -> "Figure":
     """How often the class of a row (counts (k, k)) was read as that of a column, in numbers; the
-    colors leave out the diagonal, where the right answers would outshine everything.
+    colors leave out the diagonal, where correct predictions would outshine everything.
     """
     names = names or class_names("", len(counts))
     figure = _figure(6.4, 6, title)

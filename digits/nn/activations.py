@@ -69,7 +69,7 @@ def relu_backward(dy: Array, y: Array) -> Array:
 
 
 def leaky_relu_backward(dy: Array, y: Array) -> Array:
-    """The derivative is 1 where y > 0, else the slope of the left side."""
+    """The derivative is 1 where y > 0, else that of the left side."""
     return np.where(y > 0, dy, functions.LEAKY_SLOPE * dy)
 
 

@@ -51,8 +51,7 @@ class Network(Protocol):
     """
 
     rng: np.random.Generator
-    """Source of the first weights and of whatever noise training needs; part of every checkpoint.
-    """
+    """Draws the initial weights and all that training leaves to chance; part of checkpoints."""
 
     output_activation: str
     """The activation that makes predictions from the logits of the last layer: "softmax"."""
@@ -62,27 +61,21 @@ class Network(Protocol):
 
     def predict(self, x: ArrayLike) -> Array:
         """Probabilities (n, 10)."""
-        ...
 
     def activations(self, x: ArrayLike) -> list[tuple[str, Array]]:
         """What each layer makes of x: pairs of its name and its outputs, (n, ...)."""
-        ...
 
     def loss(self, x: ArrayLike, t: ArrayLike) -> float:
         """Mean cross-entropy over the batch."""
-        ...
 
     def accuracy(self, x: ArrayLike, t: ArrayLike) -> float:
-        """Share of samples, 0 to 1, whose most probable class is the right one."""
-        ...
+        """Ratio of samples, 0 to 1, whose most probable class is their target."""
 
     def gradient(self, x: ArrayLike, t: ArrayLike) -> Parameters:
         """Gradient of `loss` by backpropagation, under the names of `params`."""
-        ...
 
     def numerical_gradient(self, x: ArrayLike, t: ArrayLike) -> Parameters:
         """Gradient of `loss` by central differences, in float64: slow, and right."""
-        ...
 
     def loss_and_gradient(self, x: ArrayLike, t: ArrayLike) -> tuple[float, Parameters]:
         """One step of training needs both, from a single forward pass, in training mode (dropout
@@ -90,27 +83,21 @@ class Network(Protocol):
 
         The gradient may be a buffer that the next call overwrites.
         """
-        ...
 
     def astype(self, dtype: DTypeLike) -> Self:
         """A copy in another type: float32 trains, float64 checks."""
-        ...
 
     def get_config(self) -> dict[str, Any]:
         """The architecture in plain values, the name of the class as "class"."""
-        ...
 
     def layer_arrays(self) -> list[LayerArrays]:
         """The layers in order, each with its configuration and its arrays."""
-        ...
 
     def save(self, path: str | Path) -> None:
         """Write weights, architecture and `metadata` to a `.npz` file."""
-        ...
 
     def export_onnx(self, path: str | Path) -> None:
         """Write all of it, from pixels to probabilities, as an ONNX file for other runtimes."""
-        ...
 
 
 class NetworkMixin:

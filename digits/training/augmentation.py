@@ -171,10 +171,10 @@ def _smooth_fields(n: int, deviation: np.float32, rng: np.random.Generator) -> I
     return smoothing @ coarse @ smoothing.T
 
 
-def _plane(slope_x: Images, slope_y: Images, offset: Images, across: Images) -> Images:
-    """slope_x * x + slope_y * y + offset for each image and pixel: (n, 28, 28)."""
-    along_row = slope_x[:, None] * across
-    down_column = slope_y[:, None] * across + offset[:, None]
+def _plane(per_x: Images, per_y: Images, offset: Images, across: Images) -> Images:
+    """per_x * x + per_y * y + offset for each image and pixel: (n, 28, 28)."""
+    along_row = per_x[:, None] * across
+    down_column = per_y[:, None] * across + offset[:, None]
     return along_row[:, None, :] + down_column[:, :, None]
 
 
@@ -246,7 +246,7 @@ def _blurred(images: Images, deviation: Images) -> Images:
     return images
 
 
-def _add_flaws(images: Images, share: float, rng: np.random.Generator) -> Images:
+def _add_flaws(images: Images, ratio: float, rng: np.random.Generator) -> Images:
     """What goes wrong in photographs: pieces of ruling lines, gaps in strokes, specks."""
     n = len(images)
     level = rng.random(n, dtype=np.float32) < 0.75  # the other lines are upright
@@ -255,7 +255,7 @@ def _add_flaws(images: Images, share: float, rng: np.random.Generator) -> Images
     speck, gap = _integers(1, 2, n, rng), _integers(1, 3, n, rng)
     flawed = images.copy()
     for high, wide, ink in ((height, breadth, True), (gap, gap, False), (speck, speck, True)):
-        struck = rng.random(n, dtype=np.float32) < share
+        struck = rng.random(n, dtype=np.float32) < ratio
         where = _rectangles(high, wide, rng) & struck[:, None, None]
         gray = np.float32(0.3) + _up_to(0.7, n, rng)[:, None, None] if ink else np.float32(0)
         flawed = np.where(where, np.maximum(flawed, gray) if ink else gray, flawed)

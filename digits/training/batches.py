@@ -52,11 +52,9 @@ class Batches(Protocol):
 
     def __len__(self) -> int:
         """Batches in an epoch."""
-        ...
 
     def epoch(self, epoch: int, start: int = 0) -> Iterable[tuple[ArrayLike, ArrayLike]]:
         """The batches (x, t) of an epoch, counted from 0, from batch `start` on."""
-        ...
 
 
 @dataclass(frozen=True)
