@@ -1,6 +1,6 @@
 """Files that earlier versions wrote load for ever, and predict what they predicted then.
 
-`tests/golden/make.py` made them; a format that has been published is never made anew.
+They are never made anew: a new format gets a folder of its own, and the old ones load for ever.
 """
 
 from pathlib import Path
@@ -31,7 +31,7 @@ def test_every_version_of_the_format_has_its_files() -> None:
     ("name", "dtype"),
     [("every-layer", "float32"), ("every-layer-float64", "float64"), ("two-layer", "float32")],
 )
-def test_a_model_answers_as_it_did(folder: Path, name: str, dtype: str) -> None:
+def test_a_model_predicts_as_it_did(folder: Path, name: str, dtype: str) -> None:
     network = load_model(folder / f"{name}.npz")
     with np.load(folder / "expected.npz") as expected:
         x, y = expected["x"].astype(dtype), expected[name]
