@@ -1,5 +1,5 @@
-"""What the tests share: one thread for the linear algebra, noise that is the same on every run, a
-small model, and the real data where it is to be had.
+"""What the tests share: one thread for the linear algebra, the same random numbers in every run, a
+small model, and the real data where it is available.
 """
 
 import os
@@ -7,6 +7,8 @@ import os
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before NumPy is imported, or it is too late
 os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = "120000000"  # so is this: tests import OpenCV themselves
 
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +29,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def rng() -> np.random.Generator:
-    """Noise of the test's own: what one test draws changes no other."""
+    """A random generator of the test's own: what one test draws changes no other."""
     return np.random.default_rng(20_240_229)
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Python's own Ctrl-C, also where the tests run in the background and it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +66,7 @@ def real_data() -> Path:
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    """A network that knows nothing, but answers."""
+    """A network with its initial weights."""
     path = tmp_path / "model.npz"
     TwoLayerNet(784, 8, 10, rng=np.random.default_rng(0)).save(path)
     return path

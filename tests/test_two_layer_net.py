@@ -1,10 +1,7 @@
-"""The network with every formula written out: its gradient against central differences, and a
-gradient with a mistake in it against the check that should notice.
+"""The network with every formula written out: predictions and loss against fifty digits, and its
+gradient against central differences.
 """
 
-import ast
-import inspect
-import textwrap
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +11,6 @@ import pytest
 from mpmath import mpf
 from numpy.typing import ArrayLike
 
-import two_layer_net
 from digits.types import Array
 from functions import directional_error, gradient_check, softmax, to_one_hot
 from two_layer_net import TwoLayerNet
@@ -59,15 +55,6 @@ def relative_errors(network: TwoLayerNet, x: Array, t: ArrayLike) -> dict[str, f
 # --- the gradient ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("form", LABEL_FORMS)
-def test_backpropagated_and_numerical_gradients_agree(
-    form: str, network: TwoLayerNet, batch: tuple[Array, Array]
-) -> None:
-    x, t = batch
-    errors = relative_errors(network, x, LABEL_FORMS[form](t))
-    assert max(errors.values()) < 1e-7, errors
-
-
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("sizes", [(6, 5, 4), (3, 7, 10), (1, 1, 2), (2, 1, 3)])
 def test_gradients_agree_for_any_sizes_and_data(sizes: tuple[int, int, int], seed: int) -> None:
@@ -94,21 +81,6 @@ def test_gradients_agree_in_the_full_network_along_random_directions(
     assert gradient_check(network, x, t) < 1e-7
 
 
-def test_gradients_agree_in_the_full_network_at_sampled_weights(rng: np.random.Generator) -> None:
-    network = TwoLayerNet(784, 50, 10, weight_init_std=0.1, rng=rng, dtype=np.float64)
-    x, t = rng.random((20, 784)), rng.integers(0, 10, 20)
-    grads = network.gradient(x, t).flat
-    for i in rng.choice(grads.size, 20, replace=False):
-        nudge = np.zeros_like(grads)
-        nudge[i] = 1e-4
-        network.params.flat += nudge
-        above = network.loss(x, t)
-        network.params.flat -= 2 * nudge
-        numerical = (above - network.loss(x, t)) / 2e-4
-        network.params.flat += nudge
-        assert grads[i] == pytest.approx(numerical, rel=1e-6, abs=1e-10)
-
-
 def test_both_label_forms_give_the_same_bits(
     network: TwoLayerNet, batch: tuple[Array, Array]
 ) -> None:
@@ -129,7 +101,7 @@ def test_loss_and_gradient_are_those_of_loss_and_of_gradient(
     np.testing.assert_array_equal(grads.flat, network.gradient(*batch).flat)
 
 
-def test_nothing_is_changed_by_looking(network: TwoLayerNet, batch: tuple[Array, Array]) -> None:
+def test_predicting_changes_nothing(network: TwoLayerNet, batch: tuple[Array, Array]) -> None:
     x, t = batch
     before = network.params.flat.tobytes(), x.tobytes(), t.tobytes()
     network.predict(x)
@@ -138,80 +110,6 @@ def test_nothing_is_changed_by_looking(network: TwoLayerNet, batch: tuple[Array,
     network.gradient(x, t)
     network.numerical_gradient(x, t)
     assert (network.params.flat.tobytes(), x.tobytes(), t.tobytes()) == before
-
-
-def test_gradient_of_a_batch_is_the_mean_over_its_samples(
-    network: TwoLayerNet, batch: tuple[Array, Array]
-) -> None:
-    x, t = batch
-    samples = [network.gradient(x[i : i + 1], t[i : i + 1]).flat for i in range(len(x))]
-    np.testing.assert_allclose(network.gradient(x, t).flat, np.mean(samples, axis=0), rtol=1e-12)
-
-
-# --- the gradient with a mistake in it ------------------------------------------------------------
-
-
-def backward_lines() -> list[str]:
-    """The lines of `loss_and_gradient` that compute something on the way back."""
-    (function,) = ast.parse(source()).body
-    assert isinstance(function, ast.FunctionDef)
-    statements = [s for s in function.body if isinstance(s, ast.Assign | ast.AugAssign)]
-    lines = [ast.unparse(s) for s in statements]
-    return lines[lines.index("grads = self.params.zeros_like()") + 1 :]
-
-
-def source() -> str:
-    return textwrap.dedent(inspect.getsource(TwoLayerNet.loss_and_gradient))
-
-
-class PlantError(ast.NodeTransformer):
-    """Multiply what one line assigns, adds, takes away or divides by with 1.01."""
-
-    def __init__(self, line: str) -> None:
-        self.line = line
-        self.planted = 0
-
-    def visit(self, node: ast.AST) -> ast.AST:
-        if isinstance(node, ast.Assign | ast.AugAssign) and ast.unparse(node) == self.line:
-            node.value = ast.BinOp(ast.Constant(1.01), ast.Mult(), node.value)
-            self.planted += 1
-            return node
-        return self.generic_visit(node)
-
-
-def with_error_in(line: str | None, network: TwoLayerNet) -> TwoLayerNet:
-    """`network` with the given line of its backward pass 1 % wrong; None for no line."""
-    tree = ast.parse(source())
-    if line is not None:
-        planter = PlantError(line)
-        planter.visit(tree)
-        assert planter.planted == 1
-    namespace = dict(vars(two_layer_net))
-    exec(compile(ast.fix_missing_locations(tree), "<with an error>", "exec"), namespace)
-
-    class Mutant(TwoLayerNet):
-        loss_and_gradient = namespace["loss_and_gradient"]
-
-    mutant = Mutant(network.input_size, network.hidden_size, network.output_size, dtype=np.float64)
-    mutant.params.flat[...] = network.params.flat
-    return mutant
-
-
-def test_without_an_error_the_mutant_is_the_network(
-    network: TwoLayerNet, batch: tuple[Array, Array]
-) -> None:
-    mutant = with_error_in(None, network)
-    assert max(relative_errors(mutant, *batch).values()) < 1e-7
-    assert gradient_check(mutant, *batch) < 1e-7
-
-
-@pytest.mark.parametrize("line", backward_lines())
-def test_one_percent_wrong_in_any_line_is_noticed(
-    line: str, network: TwoLayerNet, batch: tuple[Array, Array]
-) -> None:
-    mutant = with_error_in(line, network)
-    assert max(relative_errors(mutant, *batch).values()) > 1e-3
-    assert gradient_check(mutant, *batch) > 1e-5
 
 
 # --- the forward pass -----------------------------------------------------------------------------
@@ -254,11 +152,11 @@ def test_activations_lead_to_the_probabilities(
 
 def test_accuracy_counts_the_samples_that_are_right(network: TwoLayerNet) -> None:
     x = np.random.default_rng(3).random((40, 6))
-    answers = np.argmax(network.predict(x), axis=1)
-    assert network.accuracy(x, answers) == 1
-    assert network.accuracy(x, (answers + 1) % 4) == 0
-    answers[:10] = (answers[:10] + 1) % 4
-    assert network.accuracy(x, answers) == 0.75
+    predicted = np.argmax(network.predict(x), axis=1)
+    assert network.accuracy(x, predicted) == 1
+    assert network.accuracy(x, (predicted + 1) % 4) == 0
+    predicted[:10] = (predicted[:10] + 1) % 4
+    assert network.accuracy(x, predicted) == 0.75
 
 
 def test_huge_weights_neither_warn_nor_overflow(rng: np.random.Generator) -> None:
@@ -285,7 +183,7 @@ def test_the_network_of_the_book() -> None:
     assert not network.params["b2"].any()
 
 
-def test_the_same_noise_makes_the_same_network() -> None:
+def test_the_same_seed_makes_the_same_network() -> None:
     one, same, other = (
         TwoLayerNet(6, 5, 4, rng=np.random.default_rng(seed)).params.flat for seed in (1, 1, 2)
     )
@@ -305,9 +203,7 @@ def test_a_spread_that_no_weights_can_have(spread: float) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_every_number_on_the_way_has_the_type_of_the_network(
-    dtype: Any, rng: np.random.Generator
-) -> None:
+def test_every_array_has_the_dtype_of_the_network(dtype: Any, rng: np.random.Generator) -> None:
     network = TwoLayerNet(6, 5, 4, rng=rng, dtype=dtype)
     for x_dtype in (np.float32, np.float64):
         x, t = rng.random((9, 6)).astype(x_dtype), to_one_hot(rng.integers(0, 4, 9), 4, np.float64)
@@ -329,17 +225,7 @@ def test_every_number_on_the_way_has_the_type_of_the_network(
     assert network.numerical_gradient(x, t).dtype == np.float64
 
 
-def test_inputs_of_more_digits_are_rounded_before_anything_else(rng: np.random.Generator) -> None:
-    network = TwoLayerNet(6, 5, 4, weight_init_std=1, rng=rng)
-    x, t = rng.random((9, 6)), rng.integers(0, 4, 9)
-    rounded = x.astype(np.float32)
-    assert network.loss(x, t) == network.loss(rounded, t)
-    assert network.loss_and_gradient(x, t)[0] == network.loss_and_gradient(rounded, t)[0]
-    for gradient in (network.gradient(x, t), network.loss_and_gradient(x, t)[1]):
-        np.testing.assert_array_equal(gradient.flat, network.gradient(rounded, t).flat)
-
-
-def test_a_copy_in_another_type_shares_nothing(
+def test_a_copy_in_another_dtype_shares_nothing(
     network: TwoLayerNet, batch: tuple[Array, Array]
 ) -> None:
     network.metadata = {"recipe": "two-layer"}
@@ -354,28 +240,6 @@ def test_a_copy_in_another_type_shares_nothing(
 
 
 # --- learning -------------------------------------------------------------------------------------
-
-
-def test_it_learns_twenty_samples_by_heart(rng: np.random.Generator) -> None:
-    network = TwoLayerNet(784, 50, 10, rng=rng)
-    x, t = rng.random((20, 784), dtype=np.float32), np.arange(20) % 10
-    first_loss = network.loss(x, t)
-    assert first_loss == pytest.approx(np.log(10), rel=0.05)  # it knows nothing yet
-    for _ in range(1_000):
-        grads = network.gradient(x, t)
-        for name in NAMES:
-            network.params[name] -= 0.5 * grads[name]
-    assert network.accuracy(x, t) == 1
-    assert network.loss(x, t) < first_loss / 10
-
-
-def test_one_step_against_the_gradient_lowers_the_loss(
-    network: TwoLayerNet, batch: tuple[Array, Array]
-) -> None:
-    loss, grads = network.loss_and_gradient(*batch)
-    network.params.flat -= 1e-3 * grads.flat
-    expected = loss - 1e-3 * float(grads.flat @ grads.flat)  # to first order
-    assert network.loss(*batch) == pytest.approx(expected, rel=1e-5)
 
 
 # --- what it refuses ------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ def without_mirrors(monkeypatch: pytest.MonkeyPatch) -> None:
 def small_with_dropout(
     rng: np.random.Generator, dtype: DTypeLike = np.float32, dropout: float = 0.5
 ) -> Sequential:
-    """Builds what a recipe asks for: a network whose training needs noise."""
+    """Builds what a recipe asks for: a network whose training draws random numbers."""
     return Sequential(
         [Dense(20, activation="relu"), Dropout(dropout), Dense(10)], rng=rng, dtype=dtype
     )

@@ -1,9 +1,6 @@
 """Files appear all at once or not at all, whatever stops the writing, and whatever their names."""
 
-import importlib.util
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -79,35 +76,6 @@ def test_only_what_was_left_of_this_file_is_removed(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     remove_unfinished(tmp_path / "a.npz")
     assert names_in(tmp_path) == [".b.npz.77-0123abcd.part", ".mine.part", "a.npz"]
-
-
-FULL_DISK = """
-import resource, sys
-from digits.files.atomic import write_file
-
-resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, 5_000))  # no file may grow beyond this
-try:
-    write_file(sys.argv[1], bytes(100_000))
-except OSError as error:
-    sys.exit(f"refused: {error}")
-"""
-
-
-@pytest.mark.skipif(importlib.util.find_spec("resource") is None, reason="no such limits here")
-def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path, root: Path) -> None:
-    path = tmp_path / "a.bin"
-    path.write_bytes(b"old")
-    result = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, path],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"},
-        check=False,
-    )
-    assert result.returncode == 1
-    assert result.stderr.startswith(f"refused: {path} cannot be written: File too large")
-    assert path.read_bytes() == b"old"
-    assert names_in(tmp_path) == ["a.bin"]
 
 
 def test_where_no_file_can_be(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Weights for Keras and PyTorch without either of them: the order of axes in examples small enough
 to be written out, what is refused and how, and the examples in docs/exchange.md. That the others
-answer the same with these weights is tested in test_parity_exchange.py.
+predict the same with these weights is tested in test_parity_exchange.py.
 """
 
 import re

@@ -48,25 +48,6 @@ def test_the_network_of_formulas_comes_back(
     assert loaded.gradient(x, [0, 1, 2, 3, 0]).dtype == dtype  # it can be trained further
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_stack_comes_back(dtype: DTypeLike, tmp_path: Path, rng: np.random.Generator) -> None:
-    network = small(Dense(5, activation="tanh"), dtype=dtype, loss="squared_error")
-    x, t = rng.random((9, 6)), rng.integers(0, 3, 9)
-    for _ in range(3):  # moves the averages of batch normalization
-        network.loss_and_gradient(x, t)
-    network.metadata = {"recipe": "mine", "accuracy": 0.25}
-    network.save(tmp_path / "model.npz")
-    loaded = Sequential.load(tmp_path / "model.npz")
-    assert loaded.metadata == network.metadata
-    assert loaded.get_config() == network.get_config()
-    np.testing.assert_array_equal(loaded.buffers.flat, network.buffers.flat)
-    np.testing.assert_array_equal(loaded.predict(x), network.predict(x))
-    assert loaded.loss(x, t) == network.loss(x, t)
-    before = loaded.params.flat.copy()
-    loaded.params.flat[...] -= 0.1 * loaded.loss_and_gradient(x, t)[1].flat
-    assert not np.array_equal(loaded.params.flat, before)  # it can be trained further
-
-
 def test_loading_draws_no_initial_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small().save(tmp_path / "model.npz")
 
@@ -104,17 +85,6 @@ def test_a_name_of_another_format_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"ending in \.npz.*export_onnx.*to_keras"):
         small().save(tmp_path / name)
     assert not list(tmp_path.iterdir())
-
-
-def test_a_network_that_cannot_be_saved_harms_no_file(tmp_path: Path) -> None:
-    network, path = small(), tmp_path / "model.npz"
-    network.save(path)
-    before = path.read_bytes()
-    network.metadata = {"accuracy": float("nan")}
-    with pytest.raises(ValueError, match="nan"):
-        network.save(path)
-    assert path.read_bytes() == before
-    assert [file.name for file in tmp_path.iterdir()] == ["model.npz"]
 
 
 # --- layers of one's own --------------------------------------------------------------------------

@@ -67,7 +67,7 @@ def test_arrays_and_header_come_back(path: Path, arrays: dict[str, Array]) -> No
 
 @pytest.mark.parametrize("dtype", ["?", "u1", "i4", "i8", "f2", "f4", "f8", ">f4"])
 @pytest.mark.parametrize("shape", [(), (0,), (3, 0), (1,), (7,), (2, 3), (2, 1, 3, 4)])
-def test_numbers_of_every_type_and_shape_come_back(
+def test_arrays_of_every_dtype_and_shape_come_back(
     dtype: str, shape: tuple[int, ...], tmp_path: Path, rng: np.random.Generator
 ) -> None:
     array = np.asarray(rng.integers(0, 2, shape)).astype(dtype)
@@ -75,14 +75,6 @@ def test_numbers_of_every_type_and_shape_come_back(
     loaded = load_arrays(tmp_path / "a.npz", "model")[1]["a"]
     assert (loaded.dtype, loaded.shape) == (array.dtype, array.shape)
     np.testing.assert_array_equal(loaded, array)
-
-
-def test_columns_and_strides_come_back_in_rows(tmp_path: Path, rng: np.random.Generator) -> None:
-    whole = rng.normal(size=(6, 8))
-    views = {"columns": np.asfortranarray(whole), "part": whole[::2, ::-3], "turned": whole.T}
-    save_arrays(tmp_path / "a.npz", "model", {}, views)
-    for name, loaded in load_arrays(tmp_path / "a.npz", "model")[1].items():
-        np.testing.assert_array_equal(loaded, views[name])
 
 
 def test_loaded_arrays_can_be_written_to(path: Path) -> None:
@@ -488,12 +480,6 @@ def test_a_wrong_header_is_refused(name: str, tmp_path: Path, arrays: dict[str, 
 # --- fit ------------------------------------------------------------------------------------------
 
 SHAPES = {"W1": (3, 4), "b1": (4,)}
-
-
-def test_arrays_that_fit_pass(arrays: dict[str, Array]) -> None:
-    check_arrays("model.npz", arrays, SHAPES)
-    check_arrays("model.npz", {k: v.astype(np.float64) for k, v in arrays.items()}, SHAPES)
-    check_arrays("model.npz", {}, {})
 
 
 MISFITS: dict[str, dict[str, Array | None]] = {

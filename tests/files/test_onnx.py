@@ -14,7 +14,6 @@ from test_layers import CASES, title
 
 from digits import evaluate as evaluate_net
 from digits.data.synthetic_digits import generate
-from digits.files.models import LAYERS, load_model
 from digits.nn.activations import ACTIVATIONS
 from digits.nn.convolution import Conv2D
 from digits.nn.layer import Layer
@@ -33,7 +32,6 @@ from digits.nn.pooling import AveragePooling2D, MaxPooling2D, ZeroPadding2D
 from digits.nn.sequential import Input, Sequential
 from digits.recipes import RECIPES
 from digits.types import Array, Shape
-from mnist_loader import load_mnist
 from two_layer_net import TwoLayerNet
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,10 +66,6 @@ def randomized(network: Sequential) -> Sequential:
 
 
 # --- layers ---------------------------------------------------------------------------------------
-
-
-def test_every_layer_is_exported() -> None:
-    assert {type(layer) for layer, _ in CASES} == set(LAYERS.values())
 
 
 @pytest.mark.parametrize(("layer", "shape"), CASES, ids=title)
@@ -141,15 +135,6 @@ def test_recipes(name: str, runtime: Any, tmp_path: Path) -> None:
         np.testing.assert_allclose(y, network.predict(x[:n]), rtol=0, atol=1e-5)
 
 
-def test_the_shipped_network_on_mnist(runtime: Any, real_data: Path, tmp_path: Path) -> None:
-    _, (x, t) = load_mnist(normalize=True, dataset_dir=real_data)
-    network = load_model(ROOT / "digits" / "models" / "photo.npz")
-    network.export_onnx(tmp_path / "photo.onnx")
-    y = run_onnx(runtime, tmp_path / "photo.onnx", x[:500])
-    np.testing.assert_allclose(y, network.predict(x[:500]), rtol=0, atol=1e-5)
-    assert np.mean(np.argmax(y, axis=1) == t[:500]) > 0.98
-
-
 def test_float64_becomes_float32(runtime: Any, tmp_path: Path) -> None:
     network = trained_a_little("two-layer", np.float64)
     network.export_onnx(tmp_path / "net.onnx")
@@ -183,22 +168,6 @@ def test_what_a_file_says_of_itself(onnx: Any, tmp_path: Path) -> None:
     ]
 
 
-def test_a_failure_leaves_the_old_file(
-    onnx: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    network = TwoLayerNet(4, 3, 2)
-    (tmp_path / "net.onnx").write_bytes(b"old")
-
-    def full(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        network.export_onnx(tmp_path / "net.onnx")
-    assert [file.name for file in tmp_path.iterdir()] == ["net.onnx"]
-    assert (tmp_path / "net.onnx").read_bytes() == b"old"
-
-
 def test_without_onnx_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -220,15 +189,6 @@ def test_a_layer_of_ones_own_is_refused(tmp_path: Path) -> None:
     network = Sequential([Doubling(), Dense(10)])
     with pytest.raises(ValueError, match=r"expected layers that have ONNX.*received 'Doubling'"):
         network.export_onnx(tmp_path / "net.onnx")
-
-
-def test_a_model_is_not_overwritten(tmp_path: Path) -> None:
-    network, path = TwoLayerNet(4, 3, 2), tmp_path / "model.npz"
-    network.save(path)
-    before = path.read_bytes()
-    with pytest.raises(ValueError, match=r"a name ending in \.onnx"):
-        network.export_onnx(path)
-    assert path.read_bytes() == before
 
 
 def test_more_than_a_file_can_hold_is_refused(

@@ -7,8 +7,7 @@ import os
 import pickle
 import threading
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -119,17 +118,6 @@ def test_a_copy_of_a_history_grows_alone(way: Any) -> None:
     history = History(losses=[2.0])
     way(history).losses.append(1.0)
     assert history.losses == [2.0]
-
-
-def predict(network: Any, x: Array) -> Array:
-    found: Array = network.predict(x)
-    return found
-
-
-def test_networks_travel_to_other_processes() -> None:
-    network, (x, _) = stack(), batch(5)
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        np.testing.assert_array_equal(pool.submit(predict, network, x).result(), network.predict(x))
 
 
 @pytest.mark.parametrize("threads", [2, 8])

@@ -12,10 +12,7 @@ from hypothesis import strategies as st
 from digits.nn.convolution import Conv2D
 from digits.nn.fourier import FourierConvolution
 from digits.nn.geometry import Geometry
-from digits.nn.layers import Dense, Flatten, Reshape
-from digits.nn.sequential import Sequential
 from digits.types import Array, Pair, Shape
-from functions import gradient_check
 
 
 def convolution_of(
@@ -30,10 +27,10 @@ def convolution_of(
 
 
 def by_definition(
-    x: Array, W: Array, b: Array, dy: Array, border: tuple[tuple[int, int], ...]
+    x: Array, W: Array, b: Array, dy: Array, padding: tuple[tuple[int, int], ...]
 ) -> tuple[Array, Array, Array, Array]:
     """y, dW, db and dx, with the sums written out."""
-    padded = np.pad(x, ((0, 0), *border, (0, 0)))
+    padded = np.pad(x, ((0, 0), *padding, (0, 0)))
     rows, columns = dy.shape[1:3]
     y, dW, dpadded = np.zeros(dy.shape) + b, np.zeros(W.shape), np.zeros(padded.shape)
     for i in range(W.shape[0]):
@@ -42,7 +39,7 @@ def by_definition(
             y += padded[seen] @ W[i, j]
             dW[i, j] = np.einsum("nrci,nrcf->if", padded[seen], dy)
             dpadded[seen] += dy @ W[i, j].T
-    (top, _), (left, _) = border
+    (top, _), (left, _) = padding
     dx = dpadded[:, top : top + x.shape[1], left : left + x.shape[2]]
     return y, dW, dy.sum(axis=(0, 1, 2)), dx
 
@@ -51,8 +48,8 @@ def by_definition(
 @given(
     n=st.integers(1, 5),
     size=st.tuples(st.integers(1, 11), st.integers(1, 11)),
-    window=st.tuples(st.integers(1, 6), st.integers(1, 6)),
-    border=st.tuples(*[st.tuples(st.integers(0, 3), st.integers(0, 3))] * 2),
+    kernel=st.tuples(st.integers(1, 6), st.integers(1, 6)),
+    padding=st.tuples(*[st.tuples(st.integers(0, 3), st.integers(0, 3))] * 2),
     channels=st.integers(1, 4),
     filters=st.integers(1, 4),
     dtype=st.sampled_from([np.float32, np.float64]),
@@ -61,25 +58,25 @@ def by_definition(
 def test_it_is_the_sum_it_stands_for(
     n: int,
     size: tuple[int, int],
-    window: tuple[int, int],
-    border: tuple[tuple[int, int], tuple[int, int]],
+    kernel: tuple[int, int],
+    padding: tuple[tuple[int, int], tuple[int, int]],
     channels: int,
     filters: int,
     dtype: Any,
     seed: int,
 ) -> None:
-    steps = [s + sum(b) - w + 1 for s, b, w in zip(size, border, window, strict=True)]
-    if min(steps) < 1:
+    output = [s + sum(b) - w + 1 for s, b, w in zip(size, padding, kernel, strict=True)]
+    if min(output) < 1:
         return
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((n, *size, channels)).astype(dtype)
-    W = rng.standard_normal((*window, channels, filters)).astype(dtype)
+    W = rng.standard_normal((*kernel, channels, filters)).astype(dtype)
     b = rng.standard_normal(filters).astype(dtype)
-    dy = rng.standard_normal((n, *steps, filters)).astype(dtype)
-    convolution = convolution_of((*size, channels), window, border, filters, dtype)
+    dy = rng.standard_normal((n, *output, filters)).astype(dtype)
+    convolution = convolution_of((*size, channels), kernel, padding, filters, dtype)
     found = (convolution.forward(x, W, b), *convolution.backward(dy))
     exact = [array.astype(np.float64) for array in (x, W, b, dy)]
-    expected = by_definition(exact[0], exact[1], exact[2], exact[3], border)
+    expected = by_definition(exact[0], exact[1], exact[2], exact[3], padding)
     for array, right in zip(found, expected, strict=True):
         assert array is not None
         assert array.dtype == dtype
@@ -126,7 +123,7 @@ CONNECTIONS[0, 3] = 1
 @pytest.mark.parametrize("activation", [None, "relu", "softmax", "tanh"])
 @pytest.mark.parametrize("connections", [None, CONNECTIONS])
 @pytest.mark.parametrize(
-    ("size", "window"), [((9, 6), (4, 3)), ((5, 11), (5, 2)), ((7, 7), (1, 6))]
+    ("size", "kernel"), [((9, 6), (4, 3)), ((5, 11), (5, 2)), ((7, 7), (1, 6))]
 )
 def test_both_ways_of_a_layer_agree(
     dtype: Any,
@@ -134,21 +131,21 @@ def test_both_ways_of_a_layer_agree(
     activation: str | None,
     connections: Any,
     size: tuple[int, int],
-    window: tuple[int, int],
+    kernel: tuple[int, int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    answers: list[list[Array]] = []
+    results: list[list[Array]] = []
     for fourier in (False, True):
         rng = np.random.default_rng(1)
-        layer = Conv2D(4, window, padding=padding, activation=activation, connections=connections)
+        layer = Conv2D(4, kernel, padding=padding, activation=activation, connections=connections)
         built(layer, (*size, 3), dtype, rng)
         algorithm = layer.fourier if fourier else layer.patches
         monkeypatch.setattr(layer, "algorithm", lambda n, algorithm=algorithm: algorithm)
         y = layer.forward(rng.standard_normal((5, *size, 3)).astype(dtype))
         dx = layer.backward(rng.standard_normal(y.shape).astype(dtype))
         assert dx is not None
-        answers.append([y, dx, *layer.grads.values()])
-    for plain, in_frequencies in zip(*answers, strict=True):
+        results.append([y, dx, *layer.grads.values()])
+    for plain, in_frequencies in zip(*results, strict=True):
         assert plain.dtype == in_frequencies.dtype == dtype
         tolerance = (2e-5 if dtype == np.float32 else 1e-12) * (1 + np.abs(plain).max())
         np.testing.assert_allclose(plain, in_frequencies, atol=tolerance)
@@ -175,29 +172,3 @@ def test_the_shorter_way_is_taken(
 ) -> None:
     built(layer, shape, np.float32, np.random.default_rng(0))
     assert (layer.algorithm(n) is layer.fourier) == fourier or layer.fourier is None
-
-
-def test_the_input_gradient_is_left_out_where_it_is_unused() -> None:
-    layer = Conv2D(64, 5, padding="same")
-    built(layer, (14, 14, 32), np.float32, np.random.default_rng(0))
-    y = layer.forward(np.ones((10, 14, 14, 32), np.float32))
-    assert layer.backward(y) is not None
-    layer.needs_dx = False
-    assert layer.backward(y) is None
-
-
-def test_the_gradient_of_a_network_in_frequencies() -> None:
-    rng = np.random.default_rng(0)
-    network = Sequential(
-        [
-            Reshape((14, 14, 4)),
-            Conv2D(8, 3, activation="tanh"),
-            Conv2D(24, 5, padding="same", activation="tanh"),
-            Flatten(),
-            Dense(10),
-        ],
-        rng=rng,
-    )
-    x, t = rng.random((12, 784)), rng.integers(0, 10, 12)
-    network.loss(x, t)
-    assert gradient_check(network, x, t) < 1e-6

@@ -1,4 +1,4 @@
-"""First weights have the spread that each rule prescribes, within its limits, and the fans are
+"""Initial weights have the spread that each rule prescribes, within its limits, and the fans are
 counted as Keras counts them.
 """
 
@@ -73,7 +73,7 @@ def test_constants() -> None:
     np.testing.assert_array_equal(drawn(Constant(0.1), (2, 3)), np.full((2, 3), 0.1))
 
 
-def test_centre_and_spread_can_be_chosen() -> None:
+def test_center_and_spread_can_be_chosen() -> None:
     assert drawn(RandomNormal(3, 0.5)).mean() == pytest.approx(3, rel=0.01)
     assert drawn(RandomNormal(3, 0.5)).std() == pytest.approx(0.5, rel=0.01)
     truncated = drawn(TruncatedNormal(3, 0.5))

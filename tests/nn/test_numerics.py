@@ -18,7 +18,7 @@ from digits.nn.layers import BatchNormalization, Dense, Flatten, Maxout, Reshape
 from digits.nn.network import Network
 from digits.nn.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from digits.nn.parameters import MAX_SIZE, Parameters
-from digits.nn.pooling import AveragePooling2D, MaxPooling2D, ZeroPadding2D
+from digits.nn.pooling import ZeroPadding2D
 from digits.nn.sequential import MAX_OUTPUTS, Sequential
 from digits.recipes import RECIPES
 from digits.types import Array
@@ -132,22 +132,7 @@ def test_black_and_white_images_alone_and_in_company(name: str, gray: float, n: 
 # --- few images -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["two-layer", "photo"])
-def test_a_single_training_image_is_enough(name: str) -> None:
-    data = digits(1, 0, 1)
-    network = NETWORKS[name](np.random.default_rng(0))
-    history = train(network, data, SGD(0.1), batch_size=100, iterations=3, verbose=0)
-    assert len(history.losses) == len(history.epochs) == 3
-
-
 NETWORK = TwoLayerNet(784, 3, 10, rng=np.random.default_rng(0))
-
-
-@pytest.mark.parametrize("part", ["train", "validation", "test"])
-def test_images_and_labels_that_do_not_go_together(part: str) -> None:
-    good = digits(4, 4, 4)
-    with pytest.raises(ValueError, match=f"a label for each of 4 {part} images; received 3"):
-        Data(**{**vars(good), f"t_{part}": good.t_train[:3]})
 
 
 # --- pixels that are no numbers -------------------------------------------------------------------
@@ -242,13 +227,3 @@ def test_the_refusal_names_the_memory() -> None:
 def test_sizes_that_are_none(size: Any) -> None:
     with pytest.raises(ValueError, match="W1 of a shape of integers above 0"):
         TwoLayerNet(784, size, 10)
-
-
-@pytest.mark.parametrize("pool", [MaxPooling2D, AveragePooling2D])
-def test_a_window_larger_than_any_image(pool: Any) -> None:
-    assert pool(256, padding="same").kernel == (256, 256)
-    for sizes in (257, (1, 257)):
-        with pytest.raises(ValueError, match=r"strides of at most 256 pixels; received .*257"):
-            pool(sizes, padding="same")
-        with pytest.raises(ValueError, match=r"strides of at most 256 pixels; received .*257"):
-            pool(2, strides=sizes)

@@ -42,11 +42,11 @@ def vector(values: ArrayLike, dtype: Any = np.float64) -> Parameters:
 
 def path_of(optimizer: Optimizer, start: ArrayLike, gradients: ArrayLike) -> Array:
     """The weights after each update with one of the `gradients`, however long the vector."""
-    params, places = vector(start), []
+    params, path = vector(start), []
     for gradient in np.asarray(gradients, dtype=float):
         optimizer.update(params, vector(np.broadcast_to(gradient, params.flat.shape)))
-        places.append(params.flat.copy())
-    return np.array(places)
+        path.append(params.flat.copy())
+    return np.array(path)
 
 
 @pytest.fixture
@@ -106,13 +106,13 @@ BY_HAND: dict[str, tuple[Optimizer, list[float]]] = {
 
 @pytest.mark.parametrize("name", BY_HAND)
 def test_three_steps_worked_out_by_hand(name: str) -> None:
-    optimizer, places = BY_HAND[name]
+    optimizer, expected = BY_HAND[name]
     path = path_of(copy.deepcopy(optimizer), [1.0], GRADIENTS)
-    np.testing.assert_allclose(path.ravel(), places, rtol=1e-14)
+    np.testing.assert_allclose(path.ravel(), expected, rtol=1e-14)
 
 
 def test_epsilon_stands_where_keras_has_it() -> None:
-    # A gradient of 3e-4, squared 9e-8, beside an epsilon of 1e-7: its place makes a difference.
+    # A gradient of 3e-4, squared 9e-8, beside an epsilon of 1e-7: its position makes a difference.
     g, e = 3e-4, 1e-7
     steps = {
         Adagrad(1, initial_accumulator_value=0): g / math.sqrt(g**2 + e),
@@ -140,42 +140,6 @@ def test_arguments_not_given_are_those_of_keras() -> None:
 # --- against the papers, written another way ------------------------------------------------------
 
 
-def test_momentum_is_a_sum_over_all_former_gradients(start: Array, gradients: Array) -> None:
-    # Slope g_s is felt in step s, and again in every later step t, weaker by 0.8^(t - s).
-    path = path_of(SGD(0.05, momentum=0.8), start, gradients)
-    for t in range(len(gradients)):
-        felt = [sum(0.8**i for i in range(t - s + 1)) * gradients[s] for s in range(t + 1)]
-        np.testing.assert_allclose(path[t], start - 0.05 * np.sum(felt, axis=0), rtol=1e-12)
-
-
-def test_nesterov_takes_the_gradient_a_step_ahead(start: Array) -> None:
-    """Sutskever's form keeps w and looks ahead to w + mu v; the rule keeps the place ahead."""
-    stiffness, mu, rate = np.array([1.0, 2, 3, 4, 5]), 0.9, 0.05
-    optimizer, params = SGD(rate, momentum=mu, nesterov=True), vector(start)
-    w, v = start.copy(), np.zeros(5)
-    for _ in range(20):
-        ahead = w + mu * v
-        np.testing.assert_allclose(params.flat, ahead, rtol=1e-10)
-        v = mu * v - rate * stiffness * ahead
-        w = w + v
-        optimizer.update(params, vector(stiffness * params.flat))
-
-
-def test_adagrad_divides_by_the_root_of_all_squares(start: Array, gradients: Array) -> None:
-    path = path_of(Adagrad(0.3, initial_accumulator_value=0.2, epsilon=0.01), start, gradients)
-    roots = np.sqrt(0.2 + np.cumsum(gradients**2, axis=0) + 0.01)
-    np.testing.assert_allclose(path, start - np.cumsum(0.3 * gradients / roots, axis=0), rtol=1e-12)
-
-
-def test_rmsprop_divides_by_the_root_of_the_recent_squares(start: Array, gradients: Array) -> None:
-    path = path_of(RMSprop(0.02, rho=0.7, epsilon=1e-3), start, gradients)
-    w = start.copy()
-    for t in range(len(gradients)):
-        square = 0.3 * sum(0.7 ** (t - s) * gradients[s] ** 2 for s in range(t + 1))
-        w = w - 0.02 * gradients[t] / np.sqrt(square + 1e-3)
-        np.testing.assert_allclose(path[t], w, rtol=1e-12)
-
-
 @pytest.mark.parametrize("epsilon", [0.0, 1e-7, 1e-2])
 def test_adam_is_algorithm_1_of_its_paper(epsilon: float, start: Array, gradients: Array) -> None:
     """There m and v are corrected one by one, and epsilon is added to the corrected root: it is the
@@ -191,39 +155,7 @@ def test_adam_is_algorithm_1_of_its_paper(epsilon: float, start: Array, gradient
         np.testing.assert_allclose(path[t - 1], theta, rtol=1e-12)
 
 
-@pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])
-def test_adam_moves_by_its_rate_for_any_constant_gradient(size: float) -> None:
-    path = path_of(Adam(0.01, epsilon=0), [0.0], np.full((20, 1), size)).ravel()
-    np.testing.assert_allclose(path, -0.01 * np.arange(1, 21), rtol=1e-12)
-
-
-def test_adamw_decays_apart_from_the_averages(start: Array, gradients: Array) -> None:
-    """Algorithm 2 of Loshchilov and Hutter: theta -= rate * (Adam's direction + decay * theta)."""
-    path = path_of(AdamW(0.02, weight_decay=0.3), start, gradients)
-    # Adam's steps depend on the gradients alone, so Adam itself can say what they are.
-    adams = np.diff(path_of(Adam(0.02), np.zeros(5), gradients), axis=0, prepend=0)
-    theta = start.copy()
-    for place, step in zip(path, adams, strict=True):
-        theta = theta + step - 0.02 * 0.3 * theta
-        np.testing.assert_allclose(place, theta, rtol=1e-9)
-
-
 # --- what all rules share -------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", RULES)
-def test_every_rule_finds_the_minimum_of_a_quadratic(name: str, rng: np.random.Generator) -> None:
-    steepness, bottom = np.array([0.5, 1, 2, 5]), rng.normal(size=4)
-    params = vector(bottom + 1)
-    optimizer = RULES[name](weight_decay=0.0)
-
-    def loss() -> float:
-        return 0.5 * float(steepness @ (params.flat - bottom) ** 2)
-
-    first = loss()
-    for _ in range(1_500):
-        optimizer.update(params, vector(steepness * (params.flat - bottom)))
-    assert loss() < 1e-3 * first
 
 
 @pytest.mark.parametrize("block", [1, 7, 100, 1 << 30])
@@ -371,16 +303,6 @@ def test_the_average_follows_the_weights(start: Array, gradients: Array) -> None
     assert (1 + 10) / (10 + 10) > 0.4 > (1 + 1) / (10 + 1)  # both halves of the rule were seen
 
 
-def test_empty_slots_are_not_shared() -> None:
-    params = vector([1.0, 2.0])
-    slots = Adagrad(initial_accumulator_value=0.3, use_ema=True).empty_slots(params)
-    assert {name: slot.tolist() for name, slot in slots.items()} == {
-        "accumulator": [0.3, 0.3],
-        "average": [1, 2],
-    }
-    assert not any(np.shares_memory(slot, params.flat) for slot in slots.values())
-
-
 # --- schedules ------------------------------------------------------------------------------------
 
 
@@ -490,15 +412,3 @@ def test_bad_numbers_are_refused(
 def test_schedules_that_cannot_be_are_refused(schedule: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         schedule()
-
-
-def test_zero_is_as_good_as_any_number() -> None:
-    nothing: dict[str, Any] = {"learning_rate": 0, "weight_decay": 0, "ema_momentum": 0}
-    SGD(momentum=0, **nothing)
-    Adagrad(initial_accumulator_value=0, epsilon=0, **nothing)
-    RMSprop(rho=0, momentum=0, epsilon=0, **nothing)
-    Adam(beta_1=0, beta_2=0, epsilon=0, **nothing)
-    assert OneCycle(0.1, 1, warmup=0, start=0)(0) == 0.1
-    assert CosineDecay(0, 10, warmup_target=0.1, warmup_steps=2)(0) == 0
-    assert ExponentialDecay(0, 10, 1)(5) == 0
-    assert PiecewiseConstantDecay([1], [0, 1])(0) == 0

@@ -21,16 +21,13 @@ from digits.nn.layers import (
     Dense,
     Dropout,
     Flatten,
-    Maxout,
-    Normalization,
-    Rescaling,
     Reshape,
 )
-from digits.nn.pooling import AveragePooling2D, MaxPooling2D, Subsampling2D, ZeroPadding2D
+from digits.nn.pooling import MaxPooling2D
 from digits.nn.sequential import PREDICT_BATCH_SIZE as SIZE
 from digits.nn.sequential import Input, Sequential
 from digits.types import Array
-from functions import gradient_check, numerical_gradient, relu, softmax, to_one_hot
+from functions import gradient_check, relu, softmax, to_one_hot
 from two_layer_net import TwoLayerNet
 
 
@@ -80,26 +77,6 @@ def test_layers_are_applied_one_after_the_other() -> None:
     assert network.accuracy(x, t) == np.mean(logits.argmax(axis=1) == t)
 
 
-def test_layers_read_the_one_flat_vector() -> None:
-    network, (x, _) = dense(), batch(4)
-    before = network.predict(x)
-    network.params.flat[...] *= 1.5
-    assert not np.allclose(network.predict(x), before)
-    network.params["W1"] -= network.params["W1"]
-    assert np.allclose(network.predict(x), network.predict(x)[0])
-
-
-def test_labels_are_indices_or_one_hot() -> None:
-    for loss in ("cross_entropy", "squared_error"):
-        network, (x, t) = dense(loss=loss), batch(5)
-        one_hot = to_one_hot(t, 3)
-        assert network.loss(x, t) == network.loss(x, one_hot) == network.loss(x, t.tolist())
-        assert network.accuracy(x, t) == network.accuracy(x, one_hot)
-        np.testing.assert_array_equal(
-            network.gradient(x, t).flat, network.gradient(x, one_hot).flat
-        )
-
-
 @pytest.mark.parametrize("make", [dense, convolutional])
 @pytest.mark.parametrize("loss", ["cross_entropy", "squared_error"])
 def test_numerical_gradient_equals_gradient(make: Callable[..., Sequential], loss: str) -> None:
@@ -137,16 +114,16 @@ def test_gradient_is_a_copy_that_the_next_call_leaves_alone() -> None:
     assert network.gradient(x, t).flat.any()
 
 
-def test_answering_changes_nothing() -> None:
+def test_predicting_changes_nothing() -> None:
     network, (x, t) = convolutional(), batch(8, 36)
     before = network.params.flat.copy(), network.buffers.flat.copy()
-    noise = network.rng.bit_generator.state
+    rng_state = network.rng.bit_generator.state
     x.flags.writeable = t.flags.writeable = False
     network.predict(x), network.predict_classes(x), network.loss(x, t), network.accuracy(x, t)
     network.gradient(x, t), network.activations(x), str(network)
     np.testing.assert_array_equal(network.params.flat, before[0])
     np.testing.assert_array_equal(network.buffers.flat, before[1])
-    assert network.rng.bit_generator.state == noise
+    assert network.rng.bit_generator.state == rng_state
     network.loss_and_gradient(x, t)
     assert not np.array_equal(network.buffers.flat, before[1]), "training gathers averages"
 
@@ -186,12 +163,6 @@ def test_squared_error_is_that_of_the_probabilities() -> None:
     expected = 0.5 * np.mean(np.sum((y - to_one_hot(t, 3)) ** 2, axis=1))
     assert network.loss(x, t) == pytest.approx(expected, rel=1e-12)
 
-    def loss(_: Array) -> float:
-        return network.loss(x, t)
-
-    numerical = numerical_gradient(loss, network.params.flat)
-    np.testing.assert_allclose(network.gradient(x, t).flat, numerical, atol=1e-9)
-
 
 def test_smoothed_labels_are_those_of_functions_and_stay_with_the_network(tmp_path: Path) -> None:
     network, (x, t) = dense(label_smoothing=0.2), batch(5)
@@ -208,7 +179,7 @@ def test_smoothed_labels_are_those_of_functions_and_stay_with_the_network(tmp_pa
 
 
 @pytest.mark.parametrize("smoothing", [-0.1, 1, np.nan])
-def test_label_smoothing_is_a_share(smoothing: float) -> None:
+def test_label_smoothing_is_a_fraction(smoothing: float) -> None:
     with pytest.raises(ValueError, match=r"expected a label_smoothing in \[0, 1\).*; received"):
         dense(label_smoothing=smoothing)
 
@@ -239,7 +210,7 @@ def test_astype_is_a_copy_with_nothing_shared() -> None:
     np.testing.assert_array_equal(double.params.flat, network.params.flat)
     np.testing.assert_array_equal(double.buffers.flat, network.buffers.flat)
     np.testing.assert_allclose(double.predict(x), network.predict(x), rtol=1e-5)
-    # The same noise awaits both.
+    # Both draw the same random numbers.
     assert double.loss(x, t, training=True) == pytest.approx(
         network.loss(x, t, training=True), rel=1e-5
     )
@@ -281,7 +252,7 @@ def test_without_input_inputs_are_784_pixels() -> None:
     assert stack(Input(6), Dense(3)).input_shape == (6,)  # type: ignore[arg-type]
 
 
-def test_inputs_of_another_float_type_are_taken() -> None:
+def test_inputs_of_another_float_dtype_are_taken() -> None:
     network, (x, t) = dense(np.float32), batch(4)
     for dtype in (np.float64, np.float16):
         assert network.predict(x.astype(dtype)).dtype == np.float32
@@ -289,7 +260,7 @@ def test_inputs_of_another_float_type_are_taken() -> None:
 
 
 @pytest.mark.parametrize("n", [1, SIZE - 1, SIZE, SIZE + 1, 2 * SIZE + 37])
-def test_predicting_in_pieces_is_predicting_at_once(n: int) -> None:
+def test_predicting_in_batches_is_predicting_at_once(n: int) -> None:
     network, (x, t) = convolutional(), batch(n, 36)
     at_once = x.reshape(n, 6, 6, 1)
     for layer in network.layers:
@@ -313,7 +284,7 @@ def test_memory_for_predicting_does_not_grow_with_the_number_of_images() -> None
 
 
 @pytest.mark.parametrize("make", [dense, convolutional])
-def test_no_images_no_answers(make: Callable[..., Sequential]) -> None:
+def test_no_images_no_predictions(make: Callable[..., Sequential]) -> None:
     network = make()
     for shape in ((0, int(np.prod(network.input_shape))), (0, *network.input_shape)):
         x = np.zeros(shape)
@@ -349,30 +320,6 @@ def test_inputs_that_are_none(x: ArrayLike, error: type[Exception], message: str
     ):
         with pytest.raises(error, match=message):
             ask(x)
-
-
-@pytest.mark.parametrize(
-    ("t", "message"),
-    [
-        ([0, 3], "expected labels that are integers 0 to 2; received 3"),
-        ([0, 0.5], "received 0.5"),
-        ([0], "expected one label for each of 2 samples; received 1"),
-        ([[1, 0, 0], [1, 1, 0]], "expected one-hot labels"),
-        ([[1, 0], [0, 1]], r"expected labels of shape \(n,\).* \(n, 3\).*received shape \(2, 2\)"),
-        (1, r"received shape \(\)"),
-    ],
-    ids=str,
-)
-@pytest.mark.parametrize("loss", ["cross_entropy", "squared_error"])
-def test_labels_that_are_none(t: Any, message: str, loss: str) -> None:
-    network, (x, _) = dense(loss=loss), batch(2)
-    if loss == "squared_error" and "one label for each" in message:
-        message = "expected"
-    for ask in (network.loss, network.gradient, network.loss_and_gradient):
-        with pytest.raises(ValueError, match=message):
-            ask(x, t)
-    with pytest.raises(ValueError, match=message.split("samples")[0]):
-        network.accuracy(x, t)
 
 
 # --- stacks that grow -----------------------------------------------------------------------------
@@ -461,7 +408,7 @@ def test_losses_that_are_none(loss: Any) -> None:
 
 
 @pytest.mark.parametrize("dtype", [int, np.uint8, bool, complex, str])
-def test_types_that_no_weight_has(dtype: Any) -> None:
+def test_dtypes_that_no_weight_has(dtype: Any) -> None:
     with pytest.raises((TypeError, ValueError), match=r"expected .*float"):
         Sequential([Dense(10)], dtype=dtype)
 
@@ -484,78 +431,32 @@ def test_layers_of_a_network_cannot_be_taken_from_it() -> None:
 # --- looking inside -------------------------------------------------------------------------------
 
 
-def test_summary_is_a_table_as_keras_prints() -> None:
-    network = stack(
-        Input((28, 28)),
-        Flatten(),
-        Dense(300, activation="relu"),
-        Dense(100, activation="relu"),
-        Dense(10, activation="softmax"),
-    )
-    assert (
-        str(network)
-        == """\
-Model: "Sequential"
-───────────────────────────────────────
-Layer (type)       Output Shape  Param #
-═══════════════════════════════════════
-flatten (Flatten)  (None, 784)         0
-dense (Dense)      (None, 300)   235,500
-dense_1 (Dense)    (None, 100)    30,100
-dense_2 (Dense)    (None, 10)      1,010
-───────────────────────────────────────
-Total params: 266,610
-Trainable params: 266,610
-Non-trainable params: 0""".replace("─" * 39, "─" * 40).replace("═" * 39, "═" * 40)
-    )
-
-
-def test_summary_of_every_layer() -> None:
+def test_summary_is_a_table_of_layers_shapes_and_parameters() -> None:
     network = stack(
         Reshape((28, 28, 1)),
-        ZeroPadding2D(2),
         Conv2D(32, 5, padding="same"),
         BatchNormalization(),
         MaxPooling2D(2),
         Conv2D(64, 3, strides=2, use_bias=False),
-        BatchNormalization(),
-        AveragePooling2D(2, padding="same"),
-        Subsampling2D(2),
         Flatten(),
         Dropout(0.5),
-        Rescaling(2),
-        Normalization(),
-        Maxout(20, pieces=3),
-        Activation("tanh"),
         Dense(10),
     )
     text = str(network)
     rows = re.findall(r"^(\S+) \((\w+)\) +\(None, (.*?)\) +([\d,]+)$", text, re.MULTILINE)
     assert rows == [
         ("reshape", "Reshape", "28, 28, 1", "0"),
-        ("zero_padding2d", "ZeroPadding2D", "32, 32, 1", "0"),
-        ("conv2d", "Conv2D", "32, 32, 32", "832"),
-        ("batch_normalization", "BatchNormalization", "32, 32, 32", "128"),
-        ("max_pooling2d", "MaxPooling2D", "16, 16, 32", "0"),
-        ("conv2d_1", "Conv2D", "7, 7, 64", "18,432"),
-        ("batch_normalization_1", "BatchNormalization", "7, 7, 64", "256"),
-        ("average_pooling2d", "AveragePooling2D", "4, 4, 64", "0"),
-        ("subsampling2d", "Subsampling2D", "2, 2, 64", "128"),
-        ("flatten", "Flatten", "256", "0"),
-        ("dropout", "Dropout", "256", "0"),
-        ("rescaling", "Rescaling", "256", "0"),
-        ("normalization", "Normalization", "256", "0"),
-        ("maxout", "Maxout", "20", "15,420"),
-        ("activation", "Activation", "20", "0"),
-        ("dense", "Dense", "10", "210"),
+        ("conv2d", "Conv2D", "28, 28, 32", "832"),
+        ("batch_normalization", "BatchNormalization", "28, 28, 32", "128"),
+        ("max_pooling2d", "MaxPooling2D", "14, 14, 32", "0"),
+        ("conv2d_1", "Conv2D", "6, 6, 64", "18,432"),
+        ("flatten", "Flatten", "2304", "0"),
+        ("dropout", "Dropout", "2304", "0"),
+        ("dense", "Dense", "10", "23,050"),
     ]
-    counts = [int(row[3].replace(",", "")) for row in rows]
-    gathered = 2 * (32 + 64)  # moving means and variances
-    assert f"Total params: {sum(counts):,}\n" in text
-    assert f"Trainable params: {sum(counts) - gathered:,}\n" in text
-    assert text.endswith(f"Non-trainable params: {gathered:,}")
-    table = text.split("\n")[1:-3]
-    assert len(set(map(len, table))) == 1, "every line as wide as the others"
+    for total in ("Total params: 42,442", "Trainable params: 42,378", "Non-trainable params: 64"):
+        assert total in text.splitlines()
+    assert len(set(map(len, text.split("\n")[1:-3]))) == 1, "every line as wide as the others"
 
 
 def test_activations_are_named_as_in_the_summary() -> None:

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -136,16 +135,8 @@ def test_idle_connections_do_not_block_others() -> None:
         page_server.close()
 
 
-@pytest.fixture
-def ctrl_c_is_heard() -> Iterator[None]:
-    """Programs that are started in the background would otherwise be told to ignore it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
-@pytest.mark.usefixtures("ctrl_c_is_heard")
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_ends_it(root: Path) -> None:
     command = [sys.executable, "-m", "digits.page", "--port", "0"]
     with subprocess.Popen(

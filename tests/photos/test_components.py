@@ -10,7 +10,7 @@ from digits.photos.ink import stroke_width
 from digits.types import Array
 
 
-def test_a_normalized_digit_is_centred_by_mass_in_twenty_pixels() -> None:
+def test_a_normalized_digit_is_centered_by_mass_in_twenty_pixels() -> None:
     ink = figure_seven(paper=0, ink=255).astype(np.float32) / 255
     image = normalize_digit(ink)
     assert image.shape == (28, 28)
@@ -24,7 +24,7 @@ def test_a_normalized_digit_is_centred_by_mass_in_twenty_pixels() -> None:
     assert abs(image.sum(axis=0) @ along / image.sum() - 14) <= 0.5
 
 
-def test_normalising_does_not_depend_on_size_or_place() -> None:
+def test_normalizing_does_not_depend_on_size_or_position() -> None:
     ink = figure_seven(paper=0, ink=255).astype(np.float32) / 255
     image = normalize_digit(ink)
     assert np.abs(normalize_digit(np.pad(ink, ((9, 50), (80, 3)))) - image).max() == 0
@@ -39,12 +39,12 @@ def test_a_hair_line_is_thickened() -> None:
     assert 1.2 < stroke_width(cv2.resize(image, None, fx=4, fy=4) > 0.5) / 4 < 3
 
 
-def test_normalising_nothing_gives_nothing() -> None:
+def test_normalizing_nothing_gives_nothing() -> None:
     assert not normalize_digit(np.zeros((5, 5), np.float32)).any()
     assert normalize_digit(np.ones((1, 1), np.float32)).max() == 1
 
 
-def test_normalising_is_what_mnist_did(mnist_test: tuple[Array, Array]) -> None:
+def test_normalizing_is_what_mnist_did(mnist_test: tuple[Array, Array]) -> None:
     """MNIST's own digits, enlarged and put somewhere on a page, come back as they were."""
     images, _ = mnist_test
     similar = 0

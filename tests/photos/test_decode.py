@@ -177,8 +177,8 @@ def test_what_is_wrong_with_a_file_is_said(
 
 
 def test_numbers_that_no_picture_has() -> None:
-    strange = np.array([[0, 1e300], [-np.inf, 1e-320], [np.nan, -3e38], [2, 1]])
-    assert check_picture(strange).tolist() == [[0, 0], [0, 0], [0, 0], [255, 127]]
+    nonfinite = np.array([[0, 1e300], [-np.inf, 1e-320], [np.nan, -3e38], [2, 1]])
+    assert check_picture(nonfinite).tolist() == [[0, 0], [0, 0], [0, 0], [255, 127]]
     with pytest.raises(PictureError, match="array of numbers"):
         check_picture(np.full((4, 4), "ink"))
 
@@ -212,21 +212,6 @@ def test_a_thumbnail_does_not_hide_a_missing_end() -> None:
     assert decode_picture(whole)[0].shape == (120, 90, 3)
     with pytest.raises(PictureError, match="cut off"):
         decode_picture(whole[:-40])
-
-
-def test_damaged_bytes_never_do_worse_than_an_error() -> None:
-    rng = np.random.default_rng(0)
-    for suffix in (".jpg", ".png", ".bmp", ".webp", ".tiff", ".gif"):
-        whole = encoded(cv2.cvtColor(figure_seven(), cv2.COLOR_GRAY2BGR), suffix)
-        for _ in range(40):
-            data = bytearray(whole)
-            for place in rng.integers(0, min(len(data), 400), 3):
-                data[place] = rng.integers(256)
-            try:
-                picture, _ = decode_picture(bytes(data))
-            except PictureError:
-                continue
-            assert picture.dtype == np.uint8
 
 
 @pytest.mark.parametrize("shape", [(5,), (5, 5, 2), (0, 5), (2, 5, 5, 3)])

@@ -280,7 +280,7 @@ def wait_for(path: Path) -> None:
         time.sleep(0.001)
 
 
-def test_a_killed_setting_aside_is_ended_by_the_next_start(
+def test_a_killed_archiving_is_ended_by_the_next_start(
     tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
@@ -301,11 +301,11 @@ def test_a_killed_setting_aside_is_ended_by_the_next_start(
             context.setattr(Path, "rename", killed)
             assert train_net.main(words) == 130
         assert train_net.main(words) == 0
-        aside = out / f"before-{done + 1}"
-        assert str(aside) in capsys.readouterr().err
-        assert names_in(aside) == names_in(out)[-len(FILES) :] == FILES
+        archived = out / f"before-{done + 1}"
+        assert str(archived) in capsys.readouterr().err
+        assert names_in(archived) == names_in(out)[-len(FILES) :] == FILES
         if not done:
-            assert {name: (aside / name).read_bytes() for name in FILES} == before
+            assert {name: (archived / name).read_bytes() for name in FILES} == before
     assert not (out / ".before.part").exists()
 
 

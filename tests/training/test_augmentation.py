@@ -81,14 +81,6 @@ def test_any_batch_size(x: Images, n: int) -> None:
     assert changed.dtype == np.float32
 
 
-def test_images_need_not_lie_side_by_side_in_memory(x: Images) -> None:
-    frozen = np.asfortranarray(x)
-    frozen.flags.writeable = False
-    assert np.array_equal(
-        EVERYTHING(frozen, np.random.default_rng(0)), EVERYTHING(x, np.random.default_rng(0))
-    )
-
-
 # --- geometry -------------------------------------------------------------------------------------
 
 
@@ -277,13 +269,6 @@ def test_last_two_views_are_turned_to_either_side() -> None:
         heights = 13.5 - np.arange(28) @ turned[:, 4:24] / turned[:, 4:24].sum(axis=0)
         steepness = np.polyfit(np.arange(4, 24), heights, 1)[0]
         assert np.rad2deg(np.arctan(steepness)) == pytest.approx(degrees, abs=0.2)
-
-
-@pytest.mark.parametrize("n", [0, 1, 7])
-def test_views_keep_shape_and_dtype(x: Images, n: int) -> None:
-    views = list(tta_views(x[:n], 7))
-    assert [view.shape for view in views] == [(n, 784)] * 7
-    assert {view.dtype for view in views} == {np.dtype(np.float32)}
 
 
 @pytest.mark.parametrize("count", [-1, 0, 8])
