@@ -1,78 +1,117 @@
-"""What is not served, and what to use instead."""
+"""Names of Keras and TensorFlow that are not there, and what to use instead. Old scripts import
+many names that they never use: a known one may be imported, and says what it is when it is used.
+"""
 
 import difflib
 import re
 from typing import Any
 
-RECURRENT = (
-    "recurrent layers are not there: take the rows of an image together, with Flatten or Conv2D"
-)
-TEXT = "text is not there: this library is for images"
-GRADIENT = "there is no automatic differentiation here: use model.compile and model.fit"
-PHOTOS = "networks for large photographs are not there: stack Conv2D, MaxPooling2D and Dense"
 DATA = "only mnist and fashion_mnist are there"
-ELSEWHERE = "models for other programs are not there: digits' networks have export_onnx"
 
-INSTEAD = {
-    **dict.fromkeys(
-        ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "TimeDistributed"), RECURRENT
+GROUPS = {
+    "recurrent layers are not there: take the rows of an image together, with Flatten or Conv2D": (
+        "LSTM GRU SimpleRNN RNN Bidirectional TimeDistributed CuDNNLSTM CuDNNGRU ConvLSTM2D "
+        "LSTMCell GRUCell SimpleRNNCell StackedRNNCells Masking RepeatVector Wrapper"
     ),
-    **dict.fromkeys(("CuDNNLSTM", "CuDNNGRU", "ConvLSTM2D", "LSTMCell", "Masking"), RECURRENT),
-    **dict.fromkeys(("Embedding", "TextVectorization", "text", "sequence", "pad_sequences"), TEXT),
-    **dict.fromkeys(("Tokenizer", "imdb", "reuters"), TEXT),
-    **dict.fromkeys(("cifar10", "cifar100", "boston_housing", "california_housing"), DATA),
-    **dict.fromkeys(
-        ("GradientTape", "gradients", "grad", "custom_gradient", "AggregationMethod"), GRADIENT
+    "text is not there: this library is for images": (
+        "Embedding TextVectorization text sequence pad_sequences Tokenizer StringLookup Hashing "
+        "IntegerLookup CategoryEncoding Discretization"
     ),
-    **dict.fromkeys(("applications", "VGG16", "ResNet50", "MobileNet", "MobileNetV2"), PHOTOS),
-    **dict.fromkeys(("lite", "saved_model", "tpu", "TFSMLayer"), ELSEWHERE),
-    **dict.fromkeys(("placeholder", "feed_dict"), "feed arrays to model.fit instead"),
-    **dict.fromkeys(("SeparableConv2D", "DepthwiseConv2D", "MaxoutDense"), "use Conv2D or Dense"),
-    "PReLU": "use LeakyReLU",
-    **dict.fromkeys(
-        ("wrappers", "scikit_learn", "KerasClassifier"), "use digits.sklearn.DigitsClassifier"
+    DATA: "imdb reuters cifar10 cifar100 boston_housing california_housing",
+    "there is no automatic differentiation here: use model.compile and model.fit": (
+        "GradientTape gradients grad custom_gradient AggregationMethod"
     ),
-    "constraints": "use regularizers",
-    "contrib": "it is no part of TensorFlow any more either",
-    "image_dataset_from_directory": "use preprocessing.image.load_img",
-    "examples": "use keras.datasets.mnist.load_data()",
+    "networks for large photographs are not there: stack Conv2D, MaxPooling2D and Dense": (
+        "applications VGG16 VGG19 ResNet50 MobileNet MobileNetV2 InceptionV3 Xception"
+    ),
+    "models for other programs are not there: digits' networks have export_onnx": (
+        "lite saved_model tpu TFSMLayer"
+    ),
+    "feed arrays to model.fit instead": "placeholder feed_dict",
+    "use digits.sklearn.DigitsClassifier": "wrappers scikit_learn KerasClassifier KerasRegressor",
+    "use regularizers": "constraints MaxNorm maxnorm max_norm NonNeg UnitNorm unit_norm",
+    "use Conv2D": (
+        "SeparableConv2D DepthwiseConv2D SeparableConvolution2D LocallyConnected2D "
+        "MultiHeadAttention Attention AdditiveAttention AtrousConvolution2D"
+    ),
+    "use Dense": "MaxoutDense EinsumDense Highway Dot dot",
+    "use LeakyReLU": "PReLU ThresholdedReLU SReLU ParametricSoftplus",
+    "use Dropout": "AlphaDropout GaussianDropout",
+    "use BatchNormalization": (
+        "LayerNormalization GroupNormalization UnitNormalization SpectralNormalization "
+        "RMSNormalization"
+    ),
+    "use RandomRotation, RandomTranslation, RandomZoom or RandomFlip": (
+        "RandomContrast RandomBrightness RandomCrop RandomHeight RandomWidth RandomShear"
+    ),
+    "prepare the images before, with NumPy or OpenCV": "Resizing CenterCrop Cropping2D",
+    "use preprocessing.image.ImageDataGenerator().flow_from_directory": (
+        "image_dataset_from_directory"
+    ),
+    "use ModelCheckpoint, or a subclass of keras.callbacks.Callback": (
+        "BackupAndRestore RemoteMonitor SwapEMAWeights"
+    ),
+    "it is no part of TensorFlow any more either": "contrib",
+    "use keras.datasets.mnist.load_data()": "examples",
+    "use a model of layers": "ActivityRegularization InputSpec",
 }
+INSTEAD = {name: advice for advice, names in GROUPS.items() for name in names.split()}
 """Names that scripts ask for, and the advice."""
 
-
 KINDS = (
-    ("layers", r".*(1D|3D|LSTM|GRU|RNN).*", "use the layers for images, such as Conv2D"),
-    ("layers", r"Random.*", "use RandomRotation, RandomTranslation, RandomZoom or RandomFlip"),
-    ("layers", r".*Dropout.*", "use Dropout"),
-    ("layers", r".*Normalization", "use BatchNormalization"),
-    ("layers", r".*Conv.*", "use Conv2D"),
-    ("layers", r".*Attention.*", "use Conv2D"),
-    ("layers", r".*", "use Dense, Conv2D, MaxPooling2D and the like, or a model of them"),
-    ("callbacks", r".*", "write it as a subclass of keras.callbacks.Callback"),
-    ("metrics", r".*", "pass a function (y_true, y_pred) as a metric"),
-    ("losses", r".*", "pass a function (y_true, y_pred) as the loss"),
-    ("optimizers|train", r".*", "use Adam, SGD, RMSprop or another of keras.optimizers"),
-    ("schedules", r".*", "use ExponentialDecay or keras.callbacks.LearningRateScheduler"),
-    ("initializers", r".*", "use HeNormal, GlorotUniform or RandomNormal"),
-    ("datasets", r".*", DATA),
-    ("models", r".*", "use Sequential or Model"),
-    ("image|preprocessing", r".*", "use load_img, img_to_array or ImageDataGenerator"),
-    ("utils|ops|backend|tensorflow|math|nn|random", r".*", "use NumPy or matplotlib"),
+    ("layers", "use Dense, Conv2D, MaxPooling2D and the like, or a model of them"),
+    ("callbacks", "write it as a subclass of keras.callbacks.Callback"),
+    ("metrics", "pass a function (y_true, y_pred) as a metric"),
+    ("losses", "pass a function (y_true, y_pred) as the loss"),
+    ("optimizers|train", "use Adam, SGD, RMSprop or another of keras.optimizers"),
+    ("schedules", "use ExponentialDecay or keras.callbacks.LearningRateScheduler"),
+    ("initializers", "use HeNormal, GlorotUniform or RandomNormal"),
+    ("datasets", DATA),
+    ("models", "use Sequential or Model"),
+    ("image|preprocessing", "use load_img, img_to_array or ImageDataGenerator"),
+    ("utils|ops|backend|tensorflow|math|nn|random", "use NumPy or matplotlib"),
 )
-"""What to use instead of other names, by the end of the module's path and the name."""
+"""What to use instead of other names, by the last part of the module's path."""
+
+
+class Absent:
+    """A known name that is not there: it can be imported, and each use of it says what it is."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        """Say that it is not there."""
+        raise NotImplementedError(self._text)
+
+    def __mro_entries__(self, bases: Any) -> Any:
+        raise NotImplementedError(self._text)
+
+    def __instancecheck__(self, value: Any) -> bool:
+        return False
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Absent(self._text)
+
+
+def is_known(name: str) -> bool:
+    """Whether Keras or TensorFlow has, or had, such a name."""
+    return name in INSTEAD or re.fullmatch(r"[A-Z]\w+(1D|3D)(Transpose)?", name) is not None
 
 
 def message(module: str, name: str, target: Any) -> str:
     """That a name is not there, by its full name, and what is."""
     advice = INSTEAD.get(name)
+    if advice is None and is_known(name):
+        advice = "use the layers for images, such as Conv2D"
     there = [other for other in dir(target) if not other.startswith("_")]
     close = difflib.get_close_matches(name, there, n=3, cutoff=0.8)
     if advice is None and close:
         advice = f"there is {', '.join(close)}"
     if advice is None:
         last = module.rpartition(".")[2]
-        found = (
-            a for kind, names, a in KINDS if re.match(kind, last) and re.fullmatch(names, name)
-        )
-        advice = next(found, "see docs/coming-from.md for what is")
+        found = [text for names, text in KINDS if last in names.split("|")]
+        advice = found[0] if found else "see docs/coming-from.md for what is"
     return f"{module}.{name} is not there in digits.keras: {advice}"

@@ -32,9 +32,11 @@ class Dataset:
         return made
 
     @classmethod
-    def from_generator(cls, generator: Callable[[], Any], *_: Any, **__: Any) -> "Dataset":
+    def from_generator(
+        cls, generator: Callable[..., Any], *_: Any, args: Any = (), **__: Any
+    ) -> "Dataset":
         """The elements that a generator gives."""
-        return cls(lambda: iter(generator()), math.nan)
+        return cls(lambda: iter(generator(*args)), math.nan)
 
     _arrays: Any = None  # while elements are rows of arrays: they can be taken many at a time
     _single = False

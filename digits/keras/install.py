@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from digits.keras.absent import message
+from digits.keras.absent import Absent, is_known, message
 from digits.keras.legacy import note
 
 ROOTS = ("keras", "tensorflow", "tf_keras")
@@ -71,7 +71,10 @@ class Served(ModuleType):
         try:
             value = getattr(self._target, name)
         except AttributeError:
-            raise AttributeError(message(self.__name__, name, self._target)) from None
+            text = message(self.__name__, name, self._target)
+            if is_known(name):
+                return Absent(text)
+            raise AttributeError(text) from None
         return importlib.import_module(f"{self.__name__}.{name}") if is_module(value) else value
 
     def __dir__(self) -> list[str]:
@@ -118,8 +121,11 @@ def resolve(fullname: str) -> Any:
         try:
             value = getattr(target, name)
         except AttributeError:
-            raise ImportError(message(walked, name, target), name=fullname) from None
-        if not is_module(value):
+            text = message(walked, name, target)
+            if not is_known(name):
+                raise ImportError(text, name=fullname) from None
+            value = Absent(text)
+        if not is_module(value) and not isinstance(value, Absent):
             raise ImportError(f"{walked}.{name} is no module: write `from {walked} import {name}`")
         target, walked = value, f"{walked}.{name}"
     return target

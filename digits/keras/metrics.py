@@ -298,3 +298,10 @@ def _that_goes_with(name: str, loss: Any, outputs: tuple[int, ...]) -> Metric:
 
 
 deserialize = get
+
+
+def __getattr__(name: str) -> Any:
+    """Losses are metrics, too: `categorical_crossentropy`."""
+    if hasattr(getattr(losses, name, None), "loss"):
+        return getattr(losses, name)
+    raise AttributeError(f"keras.metrics.{name} is not there")

@@ -158,6 +158,11 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> T
     return tensor(np.linalg.norm(np.asarray(x), ord, axis, keepdims))
 
 
+def boolean_mask(tensor: Any, mask: Any, **_: Any) -> Any:
+    """The rows where the mask is true."""
+    return convert_to_tensor(np.asarray(tensor)[np.asarray(mask, bool)])
+
+
 def logsumexp(x: Any, axis: Any = None, keepdims: Any = False) -> Tensor:
     """log(sum(exp(x))), along an axis."""
     return tensor(np.logaddexp.reduce(np.asarray(x), axis=axis, keepdims=keepdims))

@@ -74,8 +74,8 @@ def test_public_script_ends_well(script: Path | None, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("from keras.layers import LSTM", "keras.layers.LSTM is not there"),
-        ("import keras.applications.vgg16", "keras.applications is not there"),
+        ("from keras.layers import LSTM; LSTM(3)", "keras.layers.LSTM is not there"),
+        ("import keras.applications.vgg16 as v; v.VGG16()", "keras.applications is not there"),
         ("import tensorflow as tf; tf.GradientTape()", "tensorflow.GradientTape is not there"),
         ("import keras; keras.layers.Dens", "there is Dense"),
     ],

@@ -15,7 +15,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 # What main is told, so that a test is short; what is left under runs/; the test accuracy that is
 # surely reached in that time (guessing gives 0.1; twenty layers hardly begin to learn).
 CASES: dict[str, tuple[dict[str, int], set[str], float]] = {
-    "conv_dropout": ({"iterations": 20, "validation": 200}, {"curves.png", "features.png"}, 0.3),
+    "conv_dropout": ({"epochs": 1}, {"curves.png", "features.png"}, 0.3),
     "deep_mlp": ({"epochs": 2}, {"confusion.png", "mistakes.png", "model.npz"}, 0.0),
     "lenet5": ({"epochs": 5}, {"filters.png", "model.npz"}, 0.3),
     "mlp": ({"epochs": 5}, {"curves.png", "samples.png"}, 0.6),
