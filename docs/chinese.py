@@ -1,4 +1,4 @@
-"""Copies all blocks of code and formulas of the English guide into the Chinese one, where they are
+"""Copies all blocks of code and formulas of the English pages into the Chinese ones, where they are
 the same: run it after changing one of them.
 
     python docs/chinese.py
@@ -16,15 +16,23 @@ def blocks(path: Path) -> list[str]:
     return BLOCK.findall(path.read_text("utf-8"))
 
 
+def pairs() -> list[tuple[Path, Path]]:
+    """Every page, chapters and others, with its Chinese edition."""
+    pages = [*(DOCS / "guide").glob("[0-9]*.md"), *DOCS.glob("*.md")]
+    return [(page, DOCS / "zh" / page.name) for page in sorted(pages) if page.name != "index.md"]
+
+
 def main() -> None:
-    """Write the chapters whose blocks have changed; `@@` stands for a block that is new."""
-    for english in sorted((DOCS / "guide").glob("[0-9]*.md")):
-        chinese, source = DOCS / "zh" / english.name, blocks(english)
+    """Write the pages whose blocks have changed; `@@` stands for a block that is new."""
+    for english, chinese in pairs():
+        if not chinese.exists():
+            continue
+        source = blocks(english)
         if len(blocks(chinese)) != len(source):
             raise SystemExit(f"{chinese}: expected {len(source)} blocks, as in {english}")
         prose = BLOCK.split(chinese.read_text("utf-8"))
-        pairs = zip(prose, [*source, ""], strict=True)
-        chinese.write_text("".join(text + block for text, block in pairs), "utf-8")
+        parts = zip(prose, [*source, ""], strict=True)
+        chinese.write_text("".join(text + block for text, block in parts), "utf-8")
 
 
 if __name__ == "__main__":

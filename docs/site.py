@@ -5,6 +5,7 @@ pages, and the API reference lists every public name.  Nothing is loaded from el
 import posixpath
 import re
 import runpy
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -58,9 +59,11 @@ def page_of(source: Path) -> str:
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Draw the formulas."""
+    """Draw the formulas, and lead to the home of the project, where it has one."""
     fence = {"name": "math", "class": "math", "format": math}
     config.mdx_configs["pymdownx.superfences"] = {"custom_fences": [fence]}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    config.repo_url = project.get("urls", {}).get("Homepage")
     return config
 
 

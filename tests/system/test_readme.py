@@ -17,7 +17,8 @@ EDITIONS = ("README.md", "README.zh-CN.md")
 
 FENCE = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)]+)\)")
-PAGES = [*EDITIONS, *(f"docs/{path.name}" for path in sorted(ROOT.glob("docs/*.md")))]
+FOLDERS = ("docs", "docs/zh")
+PAGES = [*EDITIONS, *(f"{at}/{path.name}" for at in FOLDERS for path in (ROOT / at).glob("*.md"))]
 
 
 def headings(text: str) -> list[str]:
@@ -37,12 +38,25 @@ def tables(text: str) -> list[int]:
 
 def links(text: str) -> list[str]:
     found = set(LINK.findall(text)) - set(EDITIONS)
-    return sorted(link.replace("docs/zh/", "docs/guide/") for link in found)
+    return sorted(
+        link.replace("docs/zh/README", "docs/guide/README").replace("zh/", "") for link in found
+    )
 
 
 @pytest.mark.parametrize("part", [headings, code, tables, links])
 def test_both_editions_have_the_same_structure(part: Callable[[str], object]) -> None:
     first, second = (part((ROOT / name).read_text("utf-8")) for name in EDITIONS)
+    assert first == second
+
+
+TRANSLATED = [path.name for path in sorted(ROOT.glob("docs/zh/*.md")) if path.name[0].islower()]
+
+
+@pytest.mark.parametrize("part", [headings, FENCE.findall, tables])
+@pytest.mark.parametrize("page", TRANSLATED)
+def test_chinese_pages_have_the_same_structure(page: str, part: Callable[[str], object]) -> None:
+    """`python docs/chinese.py` copies the blocks of code."""
+    first, second = (part((ROOT / folder / page).read_text("utf-8")) for folder in FOLDERS)
     assert first == second
 
 

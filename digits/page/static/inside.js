@@ -71,7 +71,7 @@ function row(group, said) {
   said.add(description);
   const then = group.slice(1).map(({ kind }) => ` → ${kindName(kind)}`).join("");
   const { maps, height, width } = layer;
-  const shape = height * width > 1 ? text("shape", maps, height, width) : text("unitCount", maps);
+  const shape = height * width > 1 ? text(maps > 1 ? "shape" : "oneMap", maps, height, width) : text("unitCount", maps);
   const canvas = element("canvas", { className: "pick" });
   canvas.setAttribute("role", "img");
   canvas.ariaLabel = text("outputs", name + then);
