@@ -38,8 +38,9 @@ def reference() -> str:
 
 
 def example(name: str) -> str:
-    """The session of docs/examples.md that uses a name, without its other imports."""
-    text = (ROOT / "docs" / "examples.md").read_text("utf-8")
+    """The first session of the examples that uses a name, or a program of exchange.md."""
+    pages = ("examples.md", "exchange.md")
+    text = "".join((ROOT / "docs" / page).read_text("utf-8") for page in pages)
     used = re.compile(rf"^(?!>>> from).*\b{name}\b", re.MULTILINE)
     sessions = re.findall(r"^```python\n.*?^```$", text, re.MULTILINE | re.DOTALL)
     return next((f"Example:\n\n{session}\n" for session in sessions if used.search(session)), "")
