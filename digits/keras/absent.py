@@ -27,7 +27,7 @@ GROUPS = {
     "models for other programs are not there: digits' networks have export_onnx": (
         "lite saved_model tpu TFSMLayer"
     ),
-    "feed arrays to model.fit instead": "placeholder feed_dict",
+    "feed arrays to model.fit instead": "placeholder feed_dict get_session",
     "use digits.sklearn.DigitsClassifier": "wrappers scikit_learn KerasClassifier KerasRegressor",
     "use regularizers": "constraints MaxNorm maxnorm max_norm NonNeg UnitNorm unit_norm",
     "use Conv2D": (

@@ -95,11 +95,6 @@ def set_learning_phase(value: Any) -> None:
     note("set_learning_phase has no effect: fit trains, predict does not")
 
 
-def get_session() -> Any:
-    """Refused: there are no sessions."""
-    raise NotImplementedError("backend.get_session is not there: nothing runs in a session here")
-
-
 def set_session(_: Any) -> None:
     """Nothing to do: there are no sessions."""
     note("set_session has no effect: there are no sessions")

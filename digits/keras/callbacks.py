@@ -11,6 +11,7 @@ import numpy as np
 
 from digits.keras.legacy import Logs, note, renamed
 from digits.keras.progress import Progbar, described, show
+from digits.validation import check
 
 MOMENTS = (
     *("on_train_begin", "on_train_end", "on_epoch_begin", "on_epoch_end"),
@@ -97,8 +98,7 @@ class _Monitor(Callback):
     min_delta: float = 0
 
     def __post_init__(self) -> None:
-        if self.mode not in ("auto", "min", "max"):
-            raise ValueError(f"expected mode 'auto', 'min' or 'max'; received {self.mode!r}")
+        check(self.mode in ("auto", "min", "max"), "mode 'auto', 'min' or 'max'", self.mode)
         grows = any(word in self.monitor for word in ("acc", "auc", "precision", "recall", "f1"))
         self.sign = 1 if self.mode == "max" or (self.mode == "auto" and grows) else -1
         self.best: Any = -self.sign * math.inf
@@ -233,8 +233,7 @@ class ReduceLROnPlateau(_Monitor):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.factor < 1:
-            raise ValueError(f"expected a factor in [0, 1); received {self.factor}")
+        check(0 <= self.factor < 1, "a factor in [0, 1)", self.factor)
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.best = -self.sign * math.inf

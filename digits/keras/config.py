@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from digits.keras.legacy import note
+from digits.validation import check
 
 _settings: dict[str, Any] = {
     "floatx": "float32",
@@ -23,8 +24,7 @@ def set_floatx(dtype: str) -> None:
     if dtype == "float16":
         note("float16 is taken for float32: NumPy computes no faster in it")
         dtype = "float32"
-    if dtype not in ("float32", "float64"):
-        raise ValueError(f"expected 'float32' or 'float64'; received {dtype!r}")
+    check(dtype in ("float32", "float64"), "'float32' or 'float64'", dtype)
     _settings["floatx"] = dtype
 
 
@@ -52,11 +52,9 @@ def standard_data_format(data_format: str | None) -> str:
     """One of the two names of today, the setting for None; Keras 1 called them "tf" and "th"."""
     names = {"tf": "channels_last", "th": "channels_first", None: image_data_format()}
     data_format = names.get(data_format, data_format)
-    if data_format not in ("channels_last", "channels_first"):
-        raise ValueError(
-            f"expected data_format 'channels_last' or 'channels_first'; received {data_format!r}"
-        )
-    return data_format
+    formats = ("channels_last", "channels_first")
+    check(data_format in formats, f"data_format {' or '.join(formats)}", data_format)
+    return str(data_format)
 
 
 def snake_case(name: str) -> str:

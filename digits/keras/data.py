@@ -11,18 +11,17 @@ import numpy as np
 from digits.keras.legacy import note
 from digits.keras.network import Targets
 from digits.types import Array, Shape
+from digits.validation import check
 
 Batch = tuple[list[Array], Targets]
 
 
 def as_inputs(x: Any, shapes: list[Shape], dtype: str) -> list[Array]:
     """The inputs of a model as arrays of its dtype, one for each input, (n, *shape)."""
-    if isinstance(x, dict):
-        x = list(x.values())
+    x = list(x.values()) if isinstance(x, dict) else x
     several = isinstance(x, list | tuple) and (len(shapes) > 1 or _is_list_of_arrays(x, shapes))
     arrays = [np.asarray(part) for part in (x if several else [x])]
-    if len(arrays) != len(shapes):
-        raise ValueError(f"expected {len(shapes)} inputs; received {len(arrays)}")
+    check(len(arrays) == len(shapes), f"{len(shapes)} inputs", len(arrays))
     return [_fitted(array, shape, dtype) for array, shape in zip(arrays, shapes, strict=True)]
 
 
@@ -32,19 +31,16 @@ def _is_list_of_arrays(x: Any, shapes: list[Shape]) -> bool:
 
 def _fitted(array: Array, shape: Shape, dtype: str) -> Array:
     """The array as (n, *shape), where it only lacks, or has, axes of size 1 at its end."""
-    if array.dtype.kind not in "biuf":
-        raise ValueError(f"expected numbers; received an array of type {array.dtype}")
+    check(array.dtype.kind in "biuf", "numbers", array.dtype)
     got, want = array.shape[1:], tuple(shape)
     if got != want:
         while got and got[-1] == 1:
             got = got[:-1]
         while want and want[-1] == 1:
             want = want[:-1]
-        if got != want or array.ndim == 0:
-            raise ValueError(
-                f"expected inputs of shape {(None, *shape)}; received shape {array.shape}: reshape "
-                f"them with x.reshape{(-1, *shape)}"
-            )
+        advice = f"reshape them with x.reshape{(-1, *shape)}"
+        same = got == want and array.ndim > 0
+        check(same, f"inputs of shape {(None, *shape)}", array.shape, advice)
     return array.astype(dtype, copy=False).reshape(len(array), *shape)
 
 
@@ -88,15 +84,11 @@ class ArrayBatches:
     ) -> None:
         self.x, self.targets, self.batch_size, self.shuffle = x, targets, batch_size, shuffle
         self.rng, self.n = rng, len(x[0])
-        if batch_size < 1:
-            raise ValueError(f"expected a batch_size of at least 1; received {batch_size}")
-        if self.n == 0:
-            raise ValueError("expected at least 1 sample; received none")
+        check(batch_size >= 1, "a batch_size of at least 1", batch_size)
+        check(self.n > 0, "at least 1 sample", self.n)
         for name, part in (("targets", targets.t), ("weights", targets.weight)):
-            if part is not None and len(part) != self.n:
-                raise ValueError(
-                    f"expected {name} for each of {self.n:,} samples; received {len(part):,}"
-                )
+            count = self.n if part is None else len(part)
+            check(count == self.n, f"{name} for each of {self.n:,} samples", count)
         self.steps = steps or math.ceil(self.n / batch_size)
 
     def __len__(self) -> int:
@@ -104,11 +96,9 @@ class ArrayBatches:
 
     def split(self, share: float) -> tuple["ArrayBatches", "ArrayBatches"]:
         """Batches of the first samples, and of the last `share` of them."""
-        if not 0 < share < 1:
-            raise ValueError(f"expected a validation_split above 0 and below 1; received {share}")
+        check(0 < share < 1, "a validation_split above 0 and below 1", share)
         cut = math.floor(self.n * (1 - share))
-        if cut in (0, self.n):
-            raise ValueError(f"expected more than {self.n} samples to split off {share:.0%}")
+        check(0 < cut < self.n, f"enough samples to split {share:.0%} off", self.n)
         return self._rows(slice(cut)), self._rows(slice(cut, None))
 
     def _rows(self, rows: slice) -> "ArrayBatches":
@@ -176,11 +166,8 @@ class SourceBatches:
         if batch is None:  # at its end: it may begin again
             self.running = iter(self.source)
             batch = next(self.running, None)
-        if batch is None:
-            raise ValueError(
-                "expected more batches; the generator has ended: let it go on for ever, or make "
-                "steps_per_epoch times epochs as small as it is"
-            )
+        advice = "let it go on for ever, or make steps_per_epoch times epochs as small as it is"
+        check(batch is not None, "more batches from the generator", "its end", advice)
         return batch
 
     def _batch(self, batch: Any) -> Batch:
@@ -198,12 +185,9 @@ def number_of_batches(source: Any) -> int:
     try:
         return len(source)
     except TypeError:
-        if iter(source) is source:
-            raise ValueError(
-                "expected steps_per_epoch, the number of batches in an epoch, for a generator; "
-                "received None"
-            ) from None
-        return sum(1 for _ in source)
+        endless = iter(source) is source
+    check(not endless, "steps_per_epoch, the number of batches in an epoch, for a generator", None)
+    return sum(1 for _ in source)
 
 
 def is_source(x: Any) -> bool:
@@ -233,13 +217,6 @@ class _Again:
 
     def __next__(self) -> Any:
         return self.batches.pop() if self.batches else next(self.rest)
-
-
-def frame_to_array(x: Any) -> Any:
-    """A pandas table or column as an array; anything else as it is."""
-    if hasattr(x, "to_numpy"):
-        return x.to_numpy()
-    return x
 
 
 def note_shuffle(shuffle: Any) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 from digits.keras import config
 from digits.keras.lookup import look_up
 from digits.types import Shape
+from digits.validation import check
 
 
 class KerasTensor:
@@ -96,11 +97,8 @@ def in_order(outputs: list[KerasTensor], stop: list[KerasTensor]) -> list[KerasT
             order.append(tensor)
         elif id(tensor) not in seen:
             seen.add(id(tensor))
-            if not tensor.inputs:
-                raise ValueError(
-                    f"expected outputs that depend on the inputs alone; they depend on {tensor!r} "
-                    "too: add it to the inputs"
-                )
+            expected = "outputs that depend on the inputs alone"
+            check(tensor.inputs, expected, tensor, "add it to the inputs")
             waiting.append((tensor, True))
             waiting += [(source, False) for source in reversed(tensor.inputs)]
     return order

@@ -18,6 +18,7 @@ from digits.keras.serialization import Configured, argument_names, plain
 from digits.keras.tensor import Tensor
 from digits.nn.layer import Layer as Core
 from digits.types import Array, Shape
+from digits.validation import check
 
 T = TypeVar("T")
 
@@ -80,10 +81,7 @@ class Variable:
     def assign(self, value: Any) -> None:
         """Put other numbers into the array; ValueError for another shape."""
         value = np.asarray(value)
-        if value.shape != self.shape:
-            raise ValueError(
-                f"expected {self.path} of shape {self.shape}; received shape {value.shape}"
-            )
+        check(value.shape == self.shape, f"{self.path} of shape {self.shape}", value.shape)
         self.value[...] = value
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
@@ -199,11 +197,8 @@ class Layer(Configured):
         if self.built and not self.cores:
             self.built = False  # nothing in it depends on the shape
         if self.built:
-            if shape != self.input_sizes:
-                raise ValueError(
-                    f"expected inputs of shape {(None, *self.input_sizes)} for {self.name}; "
-                    f"received {(None, *shape)}: make a second layer"
-                )
+            expected = f"inputs of shape {(None, *self.input_sizes)} for {self.name}"
+            check(shape == self.input_sizes, expected, (None, *shape), "make a second layer")
             return
         self.input_sizes = shape
         self.cores = self.make(shape)
@@ -332,11 +327,8 @@ class Layer(Configured):
     def set_weights(self, weights: Any) -> None:
         """Replace all weights; ValueError, before any is changed, if a shape is another."""
         variables, arrays = self.weights, [np.asarray(array) for array in weights]
-        if [v.shape for v in variables] != [array.shape for array in arrays]:
-            raise ValueError(
-                f"expected weights of shapes {[v.shape for v in variables]} for {self.name}; "
-                f"received {[array.shape for array in arrays]}"
-            )
+        own, given = [v.shape for v in variables], [array.shape for array in arrays]
+        check(own == given, f"weights of shapes {own} for {self.name}", given)
         for variable, array in zip(variables, arrays, strict=True):
             variable.assign(array)
 
@@ -403,10 +395,8 @@ class Layer(Configured):
 def sizes_of(shape: Any) -> Shape:
     """The shape of one sample, from a number, a list or a tuple."""
     sizes = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
-    if not sizes or not all(isinstance(size, int | np.integer) and size > 0 for size in sizes):
-        raise ValueError(
-            f"expected a shape of whole numbers above 0, such as (28, 28, 1); received {shape!r}"
-        )
+    whole = all(isinstance(size, int | np.integer) and size > 0 for size in sizes)
+    check(sizes and whole, "a shape of whole numbers above 0, such as (28, 28, 1)", shape)
     return tuple(map(int, sizes))
 
 

@@ -11,6 +11,7 @@ from digits.keras.serialization import Configured, from_table, plain
 from digits.keras.tensor import Tensor, tensor
 from digits.nn import losses as nn
 from digits.types import Array
+from digits.validation import check
 
 
 class Loss(nn.Loss, Configured):
@@ -28,8 +29,8 @@ class Loss(nn.Loss, Configured):
             ask_for(None if value == -1 else value, f"{option}= of a loss", "leave it out")
         super().__init__(*args, **options)
         self.reduction = {"auto": "sum_over_batch_size", None: "none"}.get(reduction, reduction)
-        if self.reduction not in ("sum_over_batch_size", "sum", "none", "mean_with_sample_weight"):
-            raise ValueError(f"expected a reduction such as 'sum'; received {reduction!r}")
+        known = ("sum_over_batch_size", "sum", "none", "mean_with_sample_weight")
+        check(self.reduction in known, f"a reduction among {', '.join(known)}", reduction)
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The loss of outputs y_pred for targets y_true, as a tensor."""
@@ -63,11 +64,9 @@ class FunctionLoss(Loss):
         raise ValueError(f"{self.name} cannot be written to a file: compile after loading")
 
     def per_sample(self, y: Array, t: Any) -> tuple[Array, Array]:
-        if y.ndim != 2 or y.shape[1] > self.MAX_OUTPUTS:
-            raise ValueError(
-                f"expected at most {self.MAX_OUTPUTS} outputs for a loss of one's own; received "
-                f"{y.shape[1:]}: use a loss of keras.losses"
-            )
+        few = y.ndim == 2 and y.shape[1] <= self.MAX_OUTPUTS
+        expected = f"at most {self.MAX_OUTPUTS} outputs for a loss of one's own"
+        check(few, expected, y.shape[1:], "use a loss of keras.losses")
         wide, target = y.astype(np.float64), np.asarray(t)
         target = target.astype(np.float64) if target.shape == y.shape else target
         dy = np.empty_like(wide)
@@ -107,11 +106,8 @@ class CategoricalCrossentropy(Loss, nn.CategoricalCrossentropy):
 
 
 def _require_one_hot(y: Array, t: Array) -> None:
-    if t.shape != y.shape:
-        raise ValueError(
-            f"expected one-hot targets of shape {y.shape}; received shape {t.shape}: call "
-            "to_categorical(y), or use loss='sparse_categorical_crossentropy'"
-        )
+    advice = "call to_categorical(y), or use loss='sparse_categorical_crossentropy'"
+    check(t.shape == y.shape, f"one-hot targets of shape {y.shape}", t.shape, advice)
 
 
 def _with_keras_side(kind: type[nn.Loss]) -> Any:

@@ -97,12 +97,8 @@ class Mean(Metric):
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         values = np.asarray(values, np.float64)
-        weight = (
-            np.ones(len(values) if values.ndim else ()) if sample_weight is None else sample_weight
-        )
-        weight = np.asarray(weight, np.float64)
-        if values.ndim > 1:
-            values = values.reshape(len(values), -1).mean(axis=1)
+        values = values.reshape(len(values), -1).mean(axis=1) if values.ndim > 1 else values
+        weight = np.asarray(1.0 if sample_weight is None else sample_weight, np.float64)
         self.total += float((values * weight).sum())
         self.count += float(np.broadcast_to(weight, values.shape).sum())
 
@@ -130,33 +126,38 @@ class MeanMetricWrapper(Mean):
         return {"name": self.name, **self.arguments}
 
 
-def _mean_of(function: Any, class_name: str, first: str = "name") -> Any:
+def _mean_of(name: str, function: Any, first: str = "name") -> Any:
     """A class whose metric is the mean of a function; `first` is its first argument."""
 
     def __init__(self: Any, *args: Any, name: Any = None, dtype: Any = None, **given: Any) -> None:
         given |= {first: args[0]} if args else {}
-        name = given.pop("name", name) or snake_case(class_name)
-        MeanMetricWrapper.__init__(self, function, name, dtype, **given)
+        shown = given.pop("name", name) or snake_case(type(self).__name__)
+        MeanMetricWrapper.__init__(self, function, shown, dtype, **given)
 
     doc = f"The mean of {function.__name__}."
-    return type(class_name, (MeanMetricWrapper,), {"__init__": __init__, "__doc__": doc})
+    return type(name, (MeanMetricWrapper,), {"__init__": __init__, "__doc__": doc})
 
 
-CategoricalAccuracy = _mean_of(categorical_accuracy, "CategoricalAccuracy")
-SparseCategoricalAccuracy = _mean_of(sparse_categorical_accuracy, "SparseCategoricalAccuracy")
-BinaryAccuracy = _mean_of(binary_accuracy, "BinaryAccuracy", "threshold")
-Accuracy = _mean_of(equal_accuracy, "Accuracy")
-TopKCategoricalAccuracy = _mean_of(top_k_categorical_accuracy, "TopKCategoricalAccuracy", "k")
+CategoricalAccuracy = _mean_of("CategoricalAccuracy", categorical_accuracy)
+SparseCategoricalAccuracy = _mean_of("SparseCategoricalAccuracy", sparse_categorical_accuracy)
+BinaryAccuracy = _mean_of("BinaryAccuracy", binary_accuracy, "threshold")
+Accuracy = _mean_of("Accuracy", equal_accuracy)
+TopKCategoricalAccuracy = _mean_of("TopKCategoricalAccuracy", top_k_categorical_accuracy, "k")
 SparseTopKCategoricalAccuracy = _mean_of(
-    sparse_top_k_categorical_accuracy, "SparseTopKCategoricalAccuracy", "k"
+    "SparseTopKCategoricalAccuracy", sparse_top_k_categorical_accuracy, "k"
 )
-CategoricalCrossentropy = _mean_of(losses.categorical_crossentropy, "CategoricalCrossentropy")
-SparseCategoricalCrossentropy = _mean_of(
-    losses.sparse_categorical_crossentropy, "SparseCategoricalCrossentropy"
-)
-BinaryCrossentropy = _mean_of(losses.binary_crossentropy, "BinaryCrossentropy")
-MeanSquaredError = _mean_of(losses.mean_squared_error, "MeanSquaredError")
-MeanAbsoluteError = _mean_of(losses.mean_absolute_error, "MeanAbsoluteError")
+MeanSquaredError = _mean_of("MeanSquaredError", losses.mean_squared_error)
+MeanAbsoluteError = _mean_of("MeanAbsoluteError", losses.mean_absolute_error)
+
+
+def __getattr__(name: str) -> Any:
+    """Every loss is a metric, too: its function, and its class."""
+    found = getattr(losses, name, None)
+    if hasattr(found, "loss"):
+        return found
+    if isinstance(found, type) and issubclass(found, losses.Loss):
+        return _mean_of(name, getattr(losses, losses.nn_name(found)))
+    raise AttributeError(f"keras.metrics.{name} is not there")
 
 
 class RootMeanSquaredError(MeanSquaredError):  # type: ignore[misc, valid-type]
@@ -196,30 +197,22 @@ class _Counts(Metric):
         self.false_negatives += float((weight * (~above & t)).sum())
         self.true_negatives += float((weight * (~above & ~t)).sum())
 
-    def result(self) -> Tensor:
-        """The count, or the ratio of counts, that the class is named after."""
-        return tensor(self.figure())
 
-    def figure(self) -> float:
-        """The result as a number."""
-        raise NotImplementedError
-
-
-def _ratio(part: float, whole: float) -> float:
-    return part / whole if whole else 0.0
+def _ratio(part: float, whole: float) -> Tensor:
+    return tensor(part / whole if whole else 0.0)
 
 
 class Precision(_Counts):
     """The share of outputs above the threshold that are right to be there."""
 
-    def figure(self) -> float:
+    def result(self) -> Tensor:
         return _ratio(self.true_positives, self.true_positives + self.false_positives)
 
 
 class Recall(_Counts):
     """The share of targets of 1 whose output is above the threshold."""
 
-    def figure(self) -> float:
+    def result(self) -> Tensor:
         return _ratio(self.true_positives, self.true_positives + self.false_negatives)
 
 
@@ -247,7 +240,7 @@ class AUC(Metric):
         _, rank, count = np.unique(y, return_inverse=True, return_counts=True)
         ranks = (np.cumsum(count) - (count - 1) / 2)[rank]  # mean rank of equals
         ones, zeros = int(t.sum()), int((~t).sum())
-        return tensor(_ratio(float(ranks[t].sum()) - ones * (ones + 1) / 2, ones * zeros))
+        return _ratio(float(ranks[t].sum()) - ones * (ones + 1) / 2, ones * zeros)
 
 
 # --- by name --------------------------------------------------------------------------------------
@@ -268,14 +261,9 @@ def get(identifier: Any, loss: Any = None, outputs: tuple[int, ...] = (1,)) -> M
         return _that_goes_with(name, loss, outputs)
     if name in SHORT:
         return globals()[name](name=name)
-    if (
-        isinstance(identifier, str)
-        and identifier in globals()
-        and not isinstance(globals()[identifier], type)
-    ):
-        return MeanMetricWrapper(globals()[identifier])
-    if isinstance(identifier, str) and hasattr(losses, identifier):
-        return MeanMetricWrapper(getattr(losses, identifier), identifier)
+    function = globals().get(name, getattr(losses, str(name), None))
+    if isinstance(identifier, str) and callable(function) and not isinstance(function, type):
+        return MeanMetricWrapper(function, name)
     if isinstance(identifier, losses.Loss):
         return MeanMetricWrapper(type(identifier)(reduction="none"), identifier.name)
     found = from_table(identifier, globals(), Metric, "a metric")
@@ -283,25 +271,13 @@ def get(identifier: Any, loss: Any = None, outputs: tuple[int, ...] = (1,)) -> M
 
 
 def _that_goes_with(name: str, loss: Any, outputs: tuple[int, ...]) -> Metric:
-    accuracy_wanted = name in ("accuracy", "acc")
     if isinstance(loss, losses.SparseCategoricalCrossentropy):
-        fn: Any = (
-            sparse_categorical_accuracy
-            if accuracy_wanted
-            else losses.sparse_categorical_crossentropy
-        )
+        kinds = sparse_categorical_accuracy, losses.sparse_categorical_crossentropy
     elif isinstance(loss, losses.BinaryCrossentropy) or outputs[-1:] == (1,):
-        fn = binary_accuracy if accuracy_wanted else losses.binary_crossentropy
+        kinds = binary_accuracy, losses.binary_crossentropy
     else:
-        fn = categorical_accuracy if accuracy_wanted else losses.categorical_crossentropy
-    return MeanMetricWrapper(fn, name)
+        kinds = categorical_accuracy, losses.categorical_crossentropy
+    return MeanMetricWrapper(kinds[name in ("crossentropy", "ce")], name)
 
 
 deserialize = get
-
-
-def __getattr__(name: str) -> Any:
-    """Losses are metrics, too: `categorical_crossentropy`."""
-    if hasattr(getattr(losses, name, None), "loss"):
-        return getattr(losses, name)
-    raise AttributeError(f"keras.metrics.{name} is not there")

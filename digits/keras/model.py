@@ -18,6 +18,7 @@ from digits.keras.summary import print_summary
 from digits.keras.tensor import Tensor
 from digits.keras.training import Trainer
 from digits.types import Array
+from digits.validation import check
 
 
 class Model(Trainer, Layer):
@@ -44,17 +45,14 @@ class Model(Trainer, Layer):
 
     def _set_graph(self, inputs: list[KerasTensor], outputs: list[KerasTensor]) -> None:
         for tensor in (*inputs, *outputs):
-            if not isinstance(tensor, KerasTensor):
-                raise ValueError(
-                    f"expected tensors made by Input and layers; received {tensor!r}: call the "
-                    "layers on Input(shape=...)"
-                )
+            advice = "call the layers on Input(shape=...)"
+            made = isinstance(tensor, KerasTensor)
+            check(made, "tensors made by Input and layers", tensor, advice)
         self.inputs, self.outputs, self._network, self._wanted = inputs, outputs, None, None
         self._graph_layers = layers_by_depth(inputs, outputs)
         names = [layer.name for layer in self._graph_layers]
         twice = {name for name in names if names.count(name) > 1}
-        if twice:
-            raise ValueError(f"expected a name of its own for every layer; {twice} is there twice")
+        check(not twice, "a name of its own for every layer", f"{twice} twice")
         self.built = True
         self.input_sizes, self.output_sizes = inputs[0].sizes, outputs[0].sizes
 
@@ -101,8 +99,10 @@ class Model(Trainer, Layer):
 
     def _trace(self, inputs: Any) -> Any:
         """The outputs that the model's own `call` makes of tensors."""
-        if type(self).call is Model.call:
-            raise ValueError("expected Model(inputs, outputs), or a subclass of Model with a call")
+        own = type(self).call is not Model.call
+        check(
+            own, "Model(inputs, outputs), or a subclass of Model with a call", type(self).__name__
+        )
         return self.call(inputs)
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
@@ -154,11 +154,9 @@ class Model(Trainer, Layer):
         """A layer by its name or number; ValueError if there is none."""
         if index is not None:
             return self.layers[index]
-        for layer in self.layers:
-            if layer.name == name:
-                return layer
-        names = ", ".join(layer.name for layer in self.layers)
-        raise ValueError(f"expected a layer among {names}; received {name!r}")
+        found = {layer.name: layer for layer in self.layers}
+        check(name in found, f"a layer among {', '.join(found)}", name)
+        return found[str(name)]
 
     # --- weights ----------------------------------------------------------------------------------
 
@@ -261,8 +259,7 @@ class Sequential(Model):
         if not isinstance(layer, Layer):
             raise TypeError(f"expected a layer, such as Dense(10); received {layer!r}")
         if isinstance(layer, InputLayer):
-            if self._stack:
-                raise ValueError("expected Input as the first layer; received it after others")
+            check(not self._stack, "Input as the first layer", "it after others")
             self._begin(layer.output)
             return
         if any(layer is other for other in self._stack):
@@ -287,8 +284,7 @@ class Sequential(Model):
 
     def pop(self, rebuild: bool = True) -> Layer:
         """Take the last layer away."""
-        if not self._stack:
-            raise ValueError("expected at least 1 layer; the stack is empty")
+        check(self._stack, "at least 1 layer", "an empty stack")
         layer = self._stack.pop()
         if hasattr(self, "outputs"):
             (before,) = self.outputs[0].inputs
@@ -303,8 +299,7 @@ class Sequential(Model):
     _layers = layers
 
     def _trace(self, inputs: Any) -> Any:
-        if not self._stack:
-            raise ValueError(f"model {self.name} has no layers yet: add some")
+        check(self._stack, f"layers in model {self.name}", "none yet", "add some")
         for layer in self._stack:
             inputs = layer(inputs)
         return inputs

@@ -17,6 +17,7 @@ from digits.nn.layers import Activation
 from digits.nn.losses import Loss
 from digits.nn.parameters import Parameters
 from digits.types import Array
+from digits.validation import check
 
 
 class Targets(NamedTuple):
@@ -88,11 +89,8 @@ class Network:
         loss where it can be.
         """
         self.wanted = wanted
-        if len(self.outputs) != 1:
-            raise ValueError(
-                f"expected a model of one output to train; received one of {len(self.outputs)}: "
-                "train a model that ends in one of them"
-            )
+        advice = "train a model that ends in one of them"
+        check(len(self.outputs) == 1, "a model of one output to train", len(self.outputs), advice)
         if len(self.layers) != len(self.steps):
             twice = [layer.name for layer in self.layers if self._calls(layer) > 1]
             raise ValueError(

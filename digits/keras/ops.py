@@ -8,54 +8,26 @@ from typing import Any
 
 import numpy as np
 
-from digits.keras import activations
+from digits.keras import activations, losses
 from digits.keras.graph import KerasTensor
-from digits.keras.losses import (
-    BinaryCrossentropy,
-    CategoricalCrossentropy,
-    SparseCategoricalCrossentropy,
-)
 from digits.keras.tensor import Tensor, tensor
 
 OTHER_NAMES = {
-    "pow": "power",
-    "concat": "concatenate",
-    "add_n": "sum",
-    "reduce_sum": "sum",
-    "reduce_mean": "mean",
-    "reduce_max": "max",
-    "reduce_min": "min",
-    "reduce_prod": "prod",
-    "reduce_any": "any",
-    "reduce_all": "all",
-    "reduce_std": "std",
-    "reduce_variance": "var",
-    "acos": "arccos",
-    "asin": "arcsin",
-    "atan": "arctan",
-    "divide_no_nan": "divide",
-    "floordiv": "floor_divide",
-    "truediv": "true_divide",
-    "range": "arange",
-    "clip_by_value": "clip",
-    "gather": "take",
-    "rank": "ndim",
-    "fill": "full",
-    "stop_gradient": "asarray",
-    "flatten": "ravel",
-    "batch_flatten": "ravel",
-    "permute_dimensions": "transpose",
+    **{
+        f"reduce_{name}": name
+        for name in ("sum", "mean", "max", "min", "prod", "any", "all", "std")
+    },
+    **{"reduce_variance": "var", "pow": "power", "concat": "concatenate", "add_n": "sum"},
+    **{"acos": "arccos", "asin": "arcsin", "atan": "arctan", "range": "arange", "fill": "full"},
+    **{"divide_no_nan": "divide", "floordiv": "floor_divide", "truediv": "true_divide"},
+    **{"clip_by_value": "clip", "gather": "take", "rank": "ndim", "stop_gradient": "asarray"},
+    **{"flatten": "ravel", "batch_flatten": "ravel", "permute_dimensions": "transpose"},
 }
 """Names of Keras and TensorFlow, and what NumPy calls the same."""
 
 ARGUMENTS = {
-    "keep_dims": "keepdims",
-    "reduction_indices": "axis",
-    "dimension": "axis",
-    "dim": "axis",
-    "perm": "axes",
-    "input": "a",
-    "input_tensor": "a",
+    **{"keep_dims": "keepdims", "reduction_indices": "axis", "dimension": "axis", "dim": "axis"},
+    **{"perm": "axes", "input": "a", "input_tensor": "a"},
 }
 """Names of arguments in TensorFlow, and NumPy's."""
 
@@ -134,23 +106,18 @@ def one_hot(
     return tensor(np.eye(int(depth), dtype=_dtype(dtype) or np.float32)[np.asarray(x, int)])
 
 
-def categorical_crossentropy(
-    target: Any, output: Any, from_logits: bool = False, axis: int = -1
-) -> Any:
-    """The cross-entropy of each sample, for one-hot targets."""
-    return CategoricalCrossentropy(from_logits, reduction="none")(target, output)
+def _crossentropy(kind: Any) -> Any:
+    """The loss of each sample as a function (target, output)."""
+
+    def call(target: Any, output: Any, from_logits: bool = False, axis: int = -1) -> Any:
+        return kind(from_logits, reduction="none")(target, output)
+
+    return call
 
 
-def sparse_categorical_crossentropy(
-    target: Any, output: Any, from_logits: bool = False, axis: int = -1
-) -> Any:
-    """The cross-entropy of each sample, for class indices."""
-    return SparseCategoricalCrossentropy(from_logits, reduction="none")(target, output)
-
-
-def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Any:
-    """The binary cross-entropy of each sample."""
-    return BinaryCrossentropy(from_logits, reduction="none")(target, output)
+categorical_crossentropy = _crossentropy(losses.CategoricalCrossentropy)
+sparse_categorical_crossentropy = _crossentropy(losses.SparseCategoricalCrossentropy)
+binary_crossentropy = _crossentropy(losses.BinaryCrossentropy)
 
 
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:

@@ -7,6 +7,7 @@ import numpy as np
 
 from digits.keras.serialization import Configured, from_table
 from digits.types import Array
+from digits.validation import check
 
 
 class Regularizer(Configured):
@@ -66,11 +67,8 @@ def get(identifier: Any) -> Any:
     if identifier in ("l1_l2", "l1l2"):
         return l1_l2()
     found = from_table(identifier, globals(), Regularizer, "a regularizer")
-    if found is not None and not hasattr(found, "gradient"):
-        raise ValueError(
-            f"expected a regularizer such as L2(0.01); received {identifier!r}: a function of "
-            "one's own has no gradient here"
-        )
+    known, advice = found is None or hasattr(found, "gradient"), "a function has no gradient here"
+    check(known, "a regularizer such as L2(0.01)", identifier, advice)
     return found
 
 

@@ -23,6 +23,7 @@ from digits.nn.layer import Layer as Core
 from digits.nn.sequential import Input
 from digits.nn.sequential import Sequential as Network
 from digits.types import Array
+from digits.validation import check
 
 VERSION = "3.15.0"
 MAX_MEMBER = 2**31
@@ -179,8 +180,8 @@ def _write_tree(model: Model, group: Any) -> None:
 def _read_tree(model: Model, group: Any) -> None:
     for name, layer in _children(model):
         own = group["layers"].get(name)
-        if own is None and (isinstance(layer, Model) or layer.get_weights()):
-            raise ValueError(f"expected weights of {layer.name} in the file; found none")
+        needed = isinstance(layer, Model) or layer.get_weights()
+        check(own is not None or not needed, f"weights of {layer.name} in the file", None)
         if isinstance(layer, Model):
             _read_tree(layer, own)
         elif layer.get_weights():
@@ -221,10 +222,8 @@ def _build_from_tree(model: Model, file: Any) -> None:
         return
     first = file["layers"].get(snake_case(type(model.layers[0]).__name__), {})
     kernel = first.get("vars", {}).get("0")
-    if kernel is None or len(kernel.shape) != 2:
-        raise ValueError(
-            f"expected a model that has seen its inputs; {model.name} has not: build it"
-        )
+    known = kernel is not None and len(kernel.shape) == 2
+    check(known, "a model that has seen its inputs", model.name, "build it")
     model.build((None, kernel.shape[0]))
 
 
@@ -263,11 +262,8 @@ def _arrays_of(layer: Any) -> list[Array]:
 
 def _from_h5(data: bytes) -> tuple[Model, Any]:
     with _h5py().File(io.BytesIO(data), "r") as file:
-        if "model_config" not in file.attrs:
-            raise ValueError(
-                "expected a whole model; the file holds weights alone: make the model, then "
-                "load_weights"
-            )
+        advice = "make the model, then load_weights"
+        check("model_config" in file.attrs, "a whole model", "weights alone", advice)
         model = model_from(json.loads(_text(file.attrs["model_config"])))
         _read_list(model, file["model_weights"], by_name=False)
         compiled = json.loads(_text(file.attrs.get("training_config", "null")))
@@ -286,17 +282,13 @@ def _read_list(model: Model, group: Any, by_name: bool) -> None:
     else:
         layers = [layer for layer in model.layers if layer.weights]
         arrays = [found for found in stored.values() if found]
-        if len(layers) != len(arrays):
-            raise ValueError(
-                f"expected weights of {len(layers)} layers; the file has {len(arrays)}"
-            )
+        check(len(layers) == len(arrays), f"weights of {len(layers)} layers", len(arrays))
         pairs = list(zip(layers, arrays, strict=True))
     for layer, found in pairs:
         if isinstance(layer, Model):
-            for v, array in zip(
-                (*layer.trainable_weights, *layer.non_trainable_weights), found, strict=True
-            ):
-                v.assign(array)
+            variables = (*layer.trainable_weights, *layer.non_trainable_weights)
+            for variable, array in zip(variables, found, strict=True):
+                variable.assign(array)
         else:
             layer.set_weights(found)
 
@@ -312,10 +304,8 @@ def to_network(model: Model) -> Network:
     straight = all(step.sources == (i,) for i, step in enumerate(model.training_network.steps))
     cores: list[Core] = [core for layer in chain for core in layer.cores]
     known = all(layer.cores for layer in chain) and {type(c) for c in cores} <= {*LAYERS.values()}
-    if not straight or not known or len(model.outputs) != 1:
-        raise ValueError(
-            "expected a chain of layers that digits.nn has, for a .npz file; save to .keras instead"
-        )
+    fits, expected = straight and known, "a chain of layers that digits.nn has, for a .npz file"
+    check(fits and len(model.outputs) == 1, expected, model.name, "save to .keras instead")
     shape = model.inputs[0].sizes
     copies = [type(core)(**core.get_config()) for core in cores]
     network = Network([Input(shape), *copies])

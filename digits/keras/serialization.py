@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from digits.validation import check
+
 _custom: dict[str, Any] = {}
 """Classes and functions of the user, by the names that files may hold for them."""
 
@@ -118,9 +120,8 @@ def _found(name: str, table: dict[str, Any], kind: type, meaning: str) -> Any:
     known = {key: item for key, item in table.items() if is_public(key, item, kind)} | _custom
     lower = {key.lower().replace("_", ""): item for key, item in known.items()}
     item = known.get(name, lower.get(str(name).lower().replace("_", "")))
-    if item is None:
-        close = difflib.get_close_matches(str(name), known, n=3) or sorted(known)
-        raise ValueError(f"expected {meaning} such as {', '.join(close)}; received {name!r}")
+    close = difflib.get_close_matches(str(name), known, n=3) or sorted(known)
+    check(item is not None, f"{meaning} such as {', '.join(close)}", name)
     return item
 
 

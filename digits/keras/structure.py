@@ -11,6 +11,7 @@ from digits.keras.layer import Layer
 from digits.keras.layers.basic import InputLayer
 from digits.keras.model import Model, Sequential
 from digits.keras.serialization import custom_object_scope, get_custom_objects
+from digits.validation import check
 
 
 def sequential_config(model: Sequential) -> dict[str, Any]:
@@ -28,10 +29,8 @@ def sequential_config(model: Sequential) -> dict[str, Any]:
 
 def functional_config(model: Model) -> dict[str, Any]:
     """The configuration of a graph."""
-    if not hasattr(model, "outputs"):
-        raise ValueError(
-            f"expected a model that has seen its inputs; {model.name} has not: build it"
-        )
+    seen = hasattr(model, "outputs")
+    check(seen, "a model that has seen its inputs", model.name, "build it")
     tensors = in_order(model.outputs, model.inputs)
     calls: dict[int, int] = {}
     numbers: dict[str, int] = {}
@@ -74,12 +73,9 @@ def layer_from(entry: dict[str, Any]) -> Any:
     name, config = entry["class_name"], entry["config"]
     if name in ("Sequential", "Functional", "Model"):
         return model_from(config)
-    kind = get_custom_objects().get(name) or getattr(layer_kinds, name, None)
-    if not (isinstance(kind, type) and issubclass(kind, Layer)):
-        raise ValueError(
-            f"expected layers that keras.layers has; the file names {name}: pass "
-            f"custom_objects={{'{name}': {name}}}"
-        )
+    kind: Any = get_custom_objects().get(name) or getattr(layer_kinds, name, None)
+    known = isinstance(kind, type) and issubclass(kind, Layer)
+    check(known, "layers that keras.layers has", name, f"pass custom_objects={{'{name}': {name}}}")
     return kind.from_config(dict(config))
 
 
@@ -102,10 +98,7 @@ def _graph_from(config: dict[str, Any]) -> Model:
         waiting += [(layer, number, node) for number, node in enumerate(entry["inbound_nodes"])]
     while waiting:  # until no call waits for the output of another
         ready = [call for call in waiting if all(s in outputs for s in _sources(call[2]))]
-        if not ready:
-            raise ValueError(
-                "expected layers that are made of one another; they wait for each other"
-            )
+        check(ready, "layers of which one can be the first", "a circle of them")
         for layer, number, node in ready:
             tensors = [outputs[source] for source in _sources(node)]
             results = layer(tensors if layer.merges or len(tensors) > 1 else tensors[0])

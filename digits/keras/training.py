@@ -14,6 +14,7 @@ from digits.keras.network import Targets
 from digits.keras.progress import Progbar
 from digits.keras.random import new_generator
 from digits.types import Array
+from digits.validation import check
 from train_net import train_loop, train_step
 
 OLD_FIT = {
@@ -177,28 +178,22 @@ class Trainer:
     def _validation(self, given: Any, steps: int | None) -> Any:
         if data.is_source(given):
             return lambda: self.evaluate(given, steps=steps, verbose=0, return_dict=True)
-        if not isinstance(given, list | tuple) or len(given) < 2:
-            raise ValueError("expected validation_data=(x, y), or (x, y, sample_weight)")
+        pair = isinstance(given, list | tuple) and len(given) > 1
+        check(pair, "validation_data=(x, y), or (x, y, sample_weight)", type(given).__name__)
         x, y, weight = (*given, None)[:3]
         x, targets = self._arrays(x, y, weight, None)
         return lambda: self._evaluate([(x, targets)])
 
     def _arrays(self, x: Any, y: Any, sample_weight: Any, class_weight: Any) -> tuple[Any, Targets]:
         """Inputs and targets as arrays; the model learns the shape of its inputs, if it has to."""
-        x, y = data.frame_to_array(x), data.frame_to_array(y)
         inputs = self._as_inputs(x)
-        if y is None:
-            raise ValueError("expected targets y; received None")
+        check(y is not None, "targets y", None)
         t = np.asarray(y[0] if isinstance(y, list) and len(y) == 1 else y)
         weight = None if sample_weight is None else np.asarray(sample_weight)
         if class_weight is not None:
             by_class = data.class_weights(class_weight, t)
             weight = by_class if weight is None else weight * by_class
-        if len(t) != len(inputs[0]):
-            raise ValueError(
-                f"expected as many targets as inputs; received {len(inputs[0]):,} inputs and "
-                f"{len(t):,} targets"
-            )
+        check(len(t) == len(inputs[0]), f"a target for each of {len(inputs[0]):,} inputs", len(t))
         return inputs, Targets(t, weight)
 
     def _as_inputs(self, x: Any) -> list[Array]:
@@ -293,7 +288,7 @@ class Trainer:
             parts = [self.training_network.predict(inputs) for inputs, _ in batches.epoch(0)]
             results = [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
         else:
-            inputs = self._as_inputs(data.frame_to_array(x))
+            inputs = self._as_inputs(x)
             bar = Progbar(-(-len(inputs[0]) // (batch_size or 32)))
             results = self.training_network.predict(inputs)
             if verbose:
@@ -382,10 +377,7 @@ def _only(value: Any, argument: str) -> Any:
     )
     if not isinstance(values, list | tuple):
         return value
-    if len(values) != 1:
-        raise ValueError(
-            f"expected one {argument}; received {len(values)}: models of one output can be trained"
-        )
+    check(len(values) == 1, f"one {argument}", len(values), "models of one output can be trained")
     return values[0]
 
 

@@ -15,6 +15,7 @@ from digits.keras.serialization import (
     register_keras_serializable,
 )
 from digits.types import Array
+from digits.validation import check
 
 __all__ = [
     "Progbar",
@@ -45,11 +46,10 @@ def to_categorical(x: Any, num_classes: int | None = None, dtype: Any = None) ->
         labels = labels[..., 0]
     whole = labels.astype(np.intp)
     classes = int(num_classes or (whole.max(initial=-1) + 1))
-    if labels.size and (labels.min() < 0 or labels.max() >= classes or (whole != labels).any()):
-        raise ValueError(
-            f"expected class indices 0 to {classes - 1}; received values from {labels.min()} to "
-            f"{labels.max()}: pass num_classes={labels.max() + 1}"
-        )
+    low, high = labels.min(initial=0), labels.max(initial=0)
+    good = low >= 0 and high < classes and (whole == labels).all()
+    received, advice = f"values from {low} to {high}", f"pass num_classes={high + 1}"
+    check(good, f"class indices 0 to {classes - 1}", received, advice)
     return np.eye(classes, dtype=dtype or np.float64)[whole]
 
 

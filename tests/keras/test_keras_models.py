@@ -351,7 +351,7 @@ def test_wrong_data_is_named(rng: np.random.Generator) -> None:
         model.fit(x, t, verbose=0)
     with pytest.raises(ValueError, match="reshape"):
         model.fit(x[:, :11], np.eye(3)[t], verbose=0)
-    with pytest.raises(ValueError, match="as many targets"):
+    with pytest.raises(ValueError, match="a target for each of 200"):
         model.fit(x, np.eye(3)[t[:7]], verbose=0)
 
 

@@ -12,6 +12,7 @@ from digits.keras.random import new_generator
 from digits.nn import layers as nn
 from digits.nn.layer import Layer as Core
 from digits.types import Array, Shape
+from digits.validation import check
 
 
 @arguments()
@@ -31,8 +32,7 @@ class Softmax(Layer):
     axis: int = -1
 
     def make(self, shape: Shape) -> list[Core]:
-        if self.axis not in (-1, len(shape)):
-            raise ValueError(f"expected axis=-1, the last; received {self.axis}: use Permute first")
+        check(self.axis in (-1, len(shape)), "axis=-1, the last", self.axis, "use Permute first")
         return [nn.Activation("softmax")]
 
 
@@ -104,12 +104,9 @@ class Normalization(Layer):
         self.built = False
 
     def make(self, shape: Shape) -> list[Core]:
-        if self.invert:
-            raise ValueError("expected invert=False; received True: use Rescaling")
-        if self.mean is None or self.variance is None:
-            raise ValueError(
-                f"{self.name} has no mean and variance yet: call its adapt(data) first"
-            )
+        check(not self.invert, "invert=False", self.invert, "use Rescaling")
+        known = self.mean is not None and self.variance is not None
+        check(known, f"mean and variance of {self.name}", None, "call its adapt(data) first")
         variance = np.maximum(np.asarray(self.variance, np.float64), 1e-7)
         return [nn.Normalization(np.squeeze(self.mean), np.squeeze(variance))]
 

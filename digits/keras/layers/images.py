@@ -14,6 +14,7 @@ from digits.keras.legacy import ask_for, note
 from digits.nn import convolution, pooling
 from digits.nn.layer import Layer as Core
 from digits.types import Array, Pair, Shape
+from digits.validation import check
 
 IMAGE_ARGUMENTS: dict[str, str | None] = {
     "dim_ordering": "data_format",
@@ -31,11 +32,9 @@ class ImageLayer(Layer):
 
     def check_images(self, shape: Shape) -> None:
         """Raise ValueError for inputs that are no images."""
-        if len(shape) != 3:
-            raise ValueError(
-                f"{type(self).__name__} {self.name} expected images such as (n, 28, 28, 1); "
-                f"received {(None, *shape)}: put Reshape((28, 28, 1)) before it"
-            )
+        expected = f"images such as (n, 28, 28, 1) for {type(self).__name__} {self.name}"
+        advice = "put Reshape((28, 28, 1)) before it"
+        check(len(shape) == 3, expected, (None, *shape), advice)
 
     def make(self, shape: Shape) -> list[Core]:
         self.check_images(shape)
@@ -314,8 +313,7 @@ class UpSampling2D(ImageLayer):
     interpolation: str = "nearest"
 
     def image_cores(self, shape: Shape) -> list[Core]:
-        if self.interpolation != "nearest":
-            raise ValueError(f"expected interpolation='nearest'; received {self.interpolation!r}")
+        check(self.interpolation == "nearest", "interpolation='nearest'", self.interpolation)
         return [Repeat(self.size)]
 
 

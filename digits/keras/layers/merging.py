@@ -8,6 +8,7 @@ import numpy as np
 
 from digits.keras.layer import Layer, arguments
 from digits.types import Array, Shape
+from digits.validation import check
 
 
 class Merge(Layer):
@@ -16,8 +17,7 @@ class Merge(Layer):
     merges = True
 
     def shape_of(self, shape: list[Shape]) -> Shape:
-        if len(set(shape)) != 1:
-            raise ValueError(f"{self.name} expected inputs of one shape; received {shape}")
+        check(len(set(shape)) == 1, f"inputs of one shape for {self.name}", shape)
         return shape[0]
 
     @property
@@ -76,13 +76,12 @@ class Concatenate(Merge):
     axis: int = -1
 
     def shape_of(self, shape: list[Shape]) -> Shape:
-        try:
-            return np.concatenate([np.empty((0, *sizes)) for sizes in shape], self.axis).shape[1:]
-        except ValueError as error:
-            raise ValueError(
-                f"{self.name} expected inputs of one shape but for axis {self.axis}; "
-                f"received {[(None, *sizes) for sizes in shape]}"
-            ) from error
+        axis = (self.axis - 1) if self.axis > 0 else self.axis  # the samples are not in `shape`
+        others = {tuple(np.delete(sizes, axis)) for sizes in shape}
+        check(len(others) == 1, f"inputs for {self.name} that differ in axis {self.axis}", shape)
+        sizes = list(shape[0])
+        sizes[axis] = sum(each[axis] for each in shape)
+        return tuple(sizes)
 
     def forward(self, x: list[Array], training: bool) -> Array:
         self.ends = np.cumsum([array.shape[self.axis] for array in x])[:-1]

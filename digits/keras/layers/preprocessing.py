@@ -6,6 +6,7 @@ from digits.keras.layer import Layer, arguments
 from digits.keras.preprocessing.image import Change, change_images
 from digits.keras.random import new_generator
 from digits.types import Array, Shape
+from digits.validation import check
 
 
 class RandomChange(Layer):
@@ -22,8 +23,7 @@ class RandomChange(Layer):
         return super().__call__(inputs, *args, training=training, **kwargs)
 
     def shape_of(self, shape: Shape) -> Shape:
-        if len(shape) != 3:
-            raise ValueError(f"{self.name} expected images (n, h, w, c); received {(None, *shape)}")
+        check(len(shape) == 3, f"images (n, h, w, c) for {self.name}", (None, *shape))
         return shape
 
     def forward(self, x: Array, training: bool) -> Array:

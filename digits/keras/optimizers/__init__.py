@@ -10,6 +10,7 @@ from digits.keras.optimizers import schedules
 from digits.keras.serialization import Configured, argument_names, from_table, plain
 from digits.nn import optimizers as nn
 from digits.nn.parameters import Parameters
+from digits.validation import check
 
 LOWER_TODAY = {"adadelta": 1.0, "adagrad": 0.01}
 """Learning rates that are 0.001 unless told otherwise, and what they were in old scripts."""
@@ -141,8 +142,7 @@ def get(identifier: Any) -> Any:
     if isinstance(identifier, nn.Optimizer) and not isinstance(identifier, Optimizer):
         return identifier  # one of digits.nn
     found = from_table(identifier, globals(), Optimizer, "an optimizer")
-    if not isinstance(found, Optimizer):
-        raise ValueError(f"expected an optimizer such as Adam(); received {identifier!r}")
+    check(isinstance(found, Optimizer), "an optimizer such as Adam()", identifier)
     return found
 
 

@@ -14,6 +14,7 @@ from digits.cli import say
 from digits.keras import config
 from digits.keras.random import new_generator
 from digits.types import Array
+from digits.validation import check
 
 Range = tuple[float, float]
 BORDERS = {
@@ -125,10 +126,8 @@ class ImageDataGenerator:
         validation_split: float = 0.0,
         dtype: Any = None,
     ) -> None:
-        if zca_whitening or channel_shift_range:
-            raise ValueError(
-                "expected zca_whitening and channel_shift_range unset: they are for color images"
-            )
+        unset = not zca_whitening and not channel_shift_range
+        check(unset, "zca_whitening and channel_shift_range unset", True, "they are for colors")
         self.featurewise_center, self.samplewise_center = featurewise_center, samplewise_center
         self.featurewise_std_normalization = featurewise_std_normalization
         self.samplewise_std_normalization = samplewise_std_normalization
@@ -175,11 +174,8 @@ class ImageDataGenerator:
     ) -> "NumpyArrayIterator":
         """Batches of changed images, without end; subset "training" or "validation"."""
         x = np.asarray(x)
-        if x.ndim != 4:
-            raise ValueError(
-                f"expected images of four axes, such as (n, 28, 28, 1); received {x.shape}: use "
-                "x.reshape(-1, 28, 28, 1)"
-            )
+        advice = "use x.reshape(-1, 28, 28, 1)"
+        check(x.ndim == 4, "images of four axes, such as (n, 28, 28, 1)", x.shape, advice)
         rest = [None if a is None else np.asarray(a) for a in (y, sample_weight)]
         parts: list[Any] = [None if a is None else self._subset(a, subset) for a in (x, *rest)]
         return NumpyArrayIterator(self, parts[0], parts[1], parts[2], batch_size, shuffle, seed)
@@ -196,8 +192,7 @@ class ImageDataGenerator:
             for label, name in enumerate(names)
             for path in self._subset(_pictures(Path(directory, name)), subset)
         ]
-        if not found:
-            raise ValueError(f"expected a folder for each class in {directory}; found no pictures")
+        check(found, f"a folder with pictures for each class in {directory}", "no pictures")
         size = options.get("target_size", (256, 256))
         pictures = [load_img(path, color_mode=color_mode, target_size=size) for _, path in found]
         t = np.array([label for label, _ in found])
