@@ -176,8 +176,8 @@ class WarnIfUntrained(Callback):
         chance = float(np.unique(labels, return_counts=True)[1].max() / len(labels))
         if reached < min(1, 1.05 * chance) or last > first:
             logger.warning(
-                "the network has not learned: accuracy %.3f, where chance is %.3f; loss %.3g, at "
-                "first %.3g: try another learning rate",
+                "the training went wrong: accuracy %.3f, where chance is %.3f; loss %.3g, at first "
+                "%.3g: try another learning rate",
                 *(reached, chance, last, first),
             )
 

@@ -2,8 +2,8 @@
 one `.npz` file. A training that goes on from it ends, to the last bit, as without the pause.
 """
 
-import sys
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,9 @@ from digits.nn.optimizers import Optimizer
 from digits.training.callbacks import Callback, Training
 from digits.training.history import EpochRecord, History
 from digits.validation import check
+
+MAX_NUMBER = float(np.finfo(np.float32).max)
+"""In a checkpoint: no loss can be more."""
 
 
 class Checkpoint(Callback):
@@ -90,6 +93,9 @@ def load_checkpoint(path: Path, network: Network, optimizer: Optimizer) -> Histo
         history.best = None if header["best"] is None else _record(header["best"])
         history.seconds = _number(header["seconds"], float)
         check((history.best is None) == (not history.epochs), "a best epoch", history.best)
+        ends = [0, *(record.iteration for record in history.epochs), iterations + 1]
+        in_order = all(end < later for end, later in pairwise(ends))
+        check(in_order, "epochs that end one after another", ends[1:-1])
         rng = np.random.default_rng()  # tries the state out, before the network's own is changed
         rng.bit_generator.state = header["noise"]
         for name, array in arrays.items():
@@ -116,12 +122,13 @@ def _record(values: dict[str, Any]) -> EpochRecord:
     for name, value in asdict(record).items():
         if value is not None or name in ("epoch", "iteration", "learning_rate", "train_loss"):
             _number(value, int if name in ("epoch", "iteration") else float)
+    check(min(record.epoch, record.iteration) > 0, "epochs that are counted from 1", record)
     return record
 
 
 def _number(value: Any, kind: type[int] | type[float]) -> Any:
     """The value if it is a finite number of this kind and not below 0; else ValueError."""
     fits = isinstance(value, int) or (kind is float and isinstance(value, float))
-    if not fits or not 0 <= value <= sys.float_info.max:
+    if not fits or not 0 <= value <= MAX_NUMBER:
         raise ValueError(f"expected a finite {kind.__name__} of at least 0; found {value!r:.50}")
     return value

@@ -263,3 +263,15 @@ def test_the_header_is_wrong(checkpoint: Path, name: str, value: Any) -> None:
         header[name] = value
     save_arrays(checkpoint, "checkpoint", header, arrays)
     refused(checkpoint, *blank())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("iteration", 0), ("epoch", 0), ("train_loss", 1e308), ("train_loss", None)],
+)
+@pytest.mark.parametrize("part", ["epochs", "best"])
+def test_an_epoch_is_wrong(checkpoint: Path, part: str, name: str, value: Any) -> None:
+    header, arrays = opened(checkpoint)
+    (header[part][0] if part == "epochs" else header[part])[name] = value
+    save_arrays(checkpoint, "checkpoint", header, arrays)
+    refused(checkpoint, *blank())
