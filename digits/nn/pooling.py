@@ -30,11 +30,11 @@ class Pooling(KernelLayer):
         super().__init__(window, strides, padding, activation)
         self.windows_overlap = any(s < w for s, w in zip(strides, window, strict=True))
 
-    def gradient_workspace(self, n: int, dtype: Any) -> Array:
-        """dx with its padding, zeros. Where windows do not overlap, `add` overwrites all that the
-        batch before wrote.
+    def zeros_like(self, name: str, x: Array) -> Array:
+        """Zeros to write gradients with respect to x to. Where windows do not overlap, `add`
+        overwrites all that the batch before wrote.
         """
-        dx = self.image_workspace("dx", n, self.geometry.padded, dtype, fill=0)
+        dx = self.cache.array_like(name, x, x.shape, fill=0)
         if self.windows_overlap:
             dx[...] = 0
         return dx
@@ -62,7 +62,7 @@ class MaxPooling2D(Pooling):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         padded = self.padded(x, fill=-np.inf)  # padding that is never the largest
-        y = self.image_workspace("y", len(x), self.output_shape, x.dtype)
+        y = self.cache.array_like("y", padded, (len(x), *self.output_shape))
         first, *others = self.geometry.taps(padded)
 
         def maximum_of_rows(part: slice) -> None:
@@ -79,18 +79,21 @@ class MaxPooling2D(Pooling):
         """The gradient goes where the maximum came from: the first pixel in reading order, if
         several are equal.
         """
-        cache, geometry = self.cache, self.geometry
-        y, dx = cache.y, self.gradient_workspace(len(dy), dy.dtype)
-        # dy of windows whose maximum is still to be found, else 0:
-        unclaimed = self.image_workspace("unclaimed", len(dy), self.output_shape, dy.dtype)
-        taps = list(zip(geometry.taps(cache.padded), geometry.taps(dx), strict=True))
+        geometry, padded, y = self.geometry, self.cache.padded, self.cache.y
+        dx, unclaimed = (
+            self.zeros_like("dx", padded),
+            self.cache.array_like("unclaimed", y, y.shape),
+        )
+        *taps, (_, last) = zip(geometry.taps(padded), geometry.taps(dx), strict=True)
 
         def backward_of_rows(part: slice) -> None:
-            unclaimed[:, part] = dy[:, part]
+            rest = unclaimed[:, part]  # dy of windows whose maximum is still to be found, else 0
+            rest[...] = dy[:, part]
             for x, dx in taps:
-                found = unclaimed[:, part] * (x[:, part] == y[:, part])
-                unclaimed[:, part] -= found
+                found = rest * (x[:, part] == y[:, part])
+                rest -= found
                 self.add(found, dx[:, part])
+            self.add(rest, last[:, part])
 
         self.parallel_for_windows(backward_of_rows, 5 * ELEMENTWISE * dx.size)
         return geometry.inside(dx)
@@ -100,8 +103,9 @@ class AveragePooling2D(Pooling):
     """y = the mean of the numbers in the window, padding not counted."""
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        y = self.image_workspace("mean", len(x), self.output_shape, x.dtype)
-        first, *others = self.geometry.taps(self.padded(x))
+        padded = self.cache.padded = self.padded(x)
+        y = self.cache.array_like("mean", padded, (len(x), *self.output_shape))
+        first, *others = self.geometry.taps(padded)
         count = self._count(x.dtype)
 
         def means_of_rows(part: slice) -> None:
@@ -116,7 +120,7 @@ class AveragePooling2D(Pooling):
 
     def backward(self, dy: Array) -> Array:
         """Each number in the window has the same weight in the mean."""
-        dx = self.gradient_workspace(len(dy), dy.dtype)
+        dx = self.zeros_like("dx", self.cache.padded)
         quotient = dy / self._count(dy.dtype)
         taps = list(self.geometry.taps(dx))
 

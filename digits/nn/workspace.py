@@ -27,6 +27,7 @@ class ThreadCache(threading.local):
         self.size = -1
         """Of the batches that a layer has made its arrays for."""
         self.arrays: dict[str, Array] = {}
+        self.made_for: dict[str, Any] = {}
 
     def __reduce__(self) -> tuple[type["ThreadCache"], tuple[()]]:
         return ThreadCache, ()
@@ -40,3 +41,13 @@ class ThreadCache(threading.local):
             array = np.empty(shape, dtype) if fill is None else np.full(shape, fill, dtype)
             self.arrays[name] = array
         return array
+
+    def array_like(self, name: str, x: Array, shape: Shape, fill: float | None = None) -> Array:
+        """The same, in the order of axes in memory that x has, and of the dtype of x."""
+        made_for = shape, x.dtype, x.strides
+        if self.made_for.get(name) != made_for:
+            self.made_for[name] = made_for
+            self.arrays[name] = np.empty_like(x, shape=shape)
+            if fill is not None:
+                self.arrays[name][...] = fill
+        return self.arrays[name]
