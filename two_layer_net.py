@@ -8,7 +8,7 @@ import math
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from digits.compute.threads import adaptive_blas
 from digits.nn.network import LayerArrays, NetworkMixin
@@ -81,6 +81,13 @@ class TwoLayerNet(NetworkMixin):
         """Probabilities (n, output_size); each row sums to 1."""
         _, a2 = self._forward(to_inputs(x, self.input_size, self.params.dtype))
         return softmax(a2)
+
+    @adaptive_blas
+    @without_warnings
+    def predict_classes(self, x: ArrayLike) -> NDArray[np.intp]:
+        """The most probable class of each sample, (n,): that of the largest logit."""
+        _, a2 = self._forward(to_inputs(x, self.input_size, self.params.dtype))
+        return np.argmax(a2, axis=1)
 
     @without_warnings
     def loss(self, x: ArrayLike, t: ArrayLike) -> float:

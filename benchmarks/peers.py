@@ -5,16 +5,19 @@ Every function here takes a workload, images (m, 784) and labels (m,), and retur
 which takes so many steps, each on the next batch of a fixed random order.
 """
 
+from __future__ import annotations
+
 import importlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from digits.types import Array
+if TYPE_CHECKING:  # when this file is read, the library need not have been found yet
+    from digits.types import Array
 
 Run = Callable[[int], None]
 
@@ -72,15 +75,10 @@ def batches(size: int, count: int) -> Iterator[Array]:
 
 
 def build(network: str) -> Any:
-    """The network of the recipe; the two-layer one stacked from layers as the others are."""
-    from digits.nn.layers import Dense
-    from digits.nn.sequential import Sequential
+    """The network that `train_net.py --recipe` trains under this name."""
     from digits.recipes import RECIPES
 
-    rng = np.random.default_rng(0)
-    if network == "two-layer":
-        return Sequential([Dense(50, activation="sigmoid"), Dense(10)], rng=rng)
-    return RECIPES[network].build(rng)
+    return RECIPES[network].build(np.random.default_rng(0))
 
 
 def ours(workload: Workload, x: Array, t: Array) -> Run:
@@ -111,9 +109,6 @@ def matrix_products(workload: Workload, x: Array, t: Array) -> Run:
     A layer y = x W needs dW = x^T dy and, unless it is the first, dx = dy W^T; a convolution is
     the same with a row of x for each place of its window.
     """
-    from digits.nn.convolution import Conv2D
-    from digits.nn.layers import Dense
-
     rng = np.random.default_rng(0)
     products: list[tuple[Array, Array, Array]] = []
 
@@ -129,17 +124,15 @@ def matrix_products(workload: Workload, x: Array, t: Array) -> Run:
         )
 
     parts = 1 if workload.training else -(-workload.batch_size // 100)  # to fit into memory
-    network = build(workload.network)
-    for i, layer in enumerate(network.layers):
-        if not isinstance(layer, Dense | Conv2D):
-            continue
-        *window, units = layer.weight_shapes["W"]
+    layers = [layer for layer in build(workload.network).layer_arrays() if "W" in layer.arrays]
+    for layer in layers:
+        *window, units = layer.arrays["W"].shape
         inputs = int(np.prod(window))
         rows = workload.batch_size // parts * int(np.prod(layer.output_shape[:-1]))
         add(rows, inputs, units)
         if workload.training:
             add(inputs, rows, units, "first")
-            if i > network.first:
+            if layer is not layers[0]:
                 add(rows, units, inputs, "second")
 
     def run(steps: int) -> None:

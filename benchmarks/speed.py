@@ -35,7 +35,7 @@ TRAINING = [
     Workload("lenet5", 64),
 ]
 NETWORKS = ("two-layer", "mlp", "deep-mlp", "mlp-adam", "conv", "lenet5")
-PREDICTION = [Workload(name, n, training=False) for name in NETWORKS for n in (1, 1000)]
+PREDICTION = [Workload(name, n, training=False) for name in NETWORKS for n in (1, 1000, 10_000)]
 WORKLOADS = {str(workload): workload for workload in [*TRAINING, *PREDICTION]}
 
 REFERENCE, LIBRARY, FLOOR = "PyTorch", "this library", "matrix products"
@@ -54,8 +54,8 @@ TOLERATED = 0.03
 
 
 def serve(system: str, workload: Workload, images: str) -> None:
-    """Answer every line of stdin with the seconds of a step and of the chunk, and the processor
-    time of other programs.
+    """Answer every line of stdin with the seconds of a step and of the chunk, the processor time of
+    other programs, and the megabytes that the first steps took beside network and images.
 
     The first answer is the number of steps in a chunk, or why the system cannot be measured.
     """
@@ -72,7 +72,9 @@ def serve(system: str, workload: Workload, images: str) -> None:
     except ImportError as error:
         answer(missing=str(error))
         return
+    before = memory_peak(reset=True)
     run(3)
+    megabytes = memory_peak() - before
     steps, seconds = 1, 0.0
     while seconds < CHUNK / 3:
         steps *= 2
@@ -86,7 +88,7 @@ def serve(system: str, workload: Workload, images: str) -> None:
         run(steps)
         seconds = time.perf_counter() - began
         others = taken_by_others() - others
-        answer(seconds=seconds / steps, chunk=seconds, others=others)
+        answer(seconds=seconds / steps, chunk=seconds, others=others, megabytes=megabytes)
 
 
 def taken_by_others() -> float:
@@ -100,6 +102,16 @@ def taken_by_others() -> float:
     interrupts_and_stolen = sum(rest[:3])
     ticks = user + nice + system + interrupts_and_stolen
     return ticks / os.sysconf("SC_CLK_TCK") - time.process_time()
+
+
+def memory_peak(reset: bool = False) -> float:
+    """The most megabytes this process has had, since the last reset; nan except on Linux."""
+    status, forget = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    if not status.exists():
+        return float("nan")
+    if reset:
+        forget.write_text("5")
+    return int(status.read_text().split("VmHWM:")[1].split()[0]) / 1024
 
 
 # --- all systems, in turn -------------------------------------------------------------------------
@@ -174,6 +186,7 @@ def row(workload: str, system: str, results: dict[str, list[dict[str, float]]]) 
         theirs = [chunk["seconds"] for chunk in results[other]]
         pairs = zip(theirs, own, strict=True)
         cells.append(f"{statistics.median(b / a if faster else a / b for b, a in pairs):.2f}")
+    cells.append(f"{results[system][0]['megabytes']:,.1f}")
     return f"| {' | '.join(cells)} | {disturbance(results[system]):.1%} |"
 
 
@@ -278,10 +291,9 @@ def main() -> int:
         folder = Path(temporary)
         images = folder / "images.npz"
         np.savez(images, x=x, t=t)
-        print(
-            "| workload | system | microseconds | from - to | PyTorch / it | it / floor | others |"
-        )
-        print("|---|---|---|---|---|---|---|", flush=True)
+        names = "workload | system | microseconds | from - to | PyTorch / it | it / floor | MB"
+        print(f"| {names} | others |")
+        print("|---|---|---|---|---|---|---|---|", flush=True)
         for name in chosen:
             results = measure(options.systems, WORKLOADS[name], str(images), options.rounds)
             for system, chunks in results.items():
