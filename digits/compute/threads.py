@@ -265,8 +265,11 @@ def _blas_libraries() -> list[Any]:
 class _Contention:
     """Whether other programs keep the threads of BLAS from working, measured now and then."""
 
-    INTERVAL = 0.25
-    """Seconds between measurements, which take less than a millisecond on an idle machine."""
+    INTERVAL, PATIENCE = 0.1, 2.0
+    """Seconds until the next measurement: usually, and after one that found contention. One takes
+    a quarter of a millisecond on an idle machine. On a busy one it may be lucky, and find none
+    while another program waits; so that is believed for a short time only.
+    """
 
     def __init__(self) -> None:
         self.measured_at, self.result = -1.0, False
@@ -274,7 +277,8 @@ class _Contention:
 
     def found(self) -> bool:
         now = time.monotonic()
-        due = now - self.measured_at > self.INTERVAL or self.measured_at < 0
+        age = now - self.measured_at
+        due = age > (self.PATIENCE if self.result else self.INTERVAL) or self.measured_at < 0
         if due and _pool.size > 1 and self.measuring.acquire(blocking=False):
             try:
                 self.result = self._measure()
