@@ -127,6 +127,8 @@ class Layer(Configured):
 
     module = "keras.layers"
     merges = False  # whether it takes a list of inputs
+    trains_alone = False  # whether it computes as in training when it is called on arrays
+    training_mode: Any = None  # True or False, if it was called on a tensor with training=
     unused: tuple[str, ...] = ()  # weights of cores that this layer does not have
     declared_shape: Shape | None = None
     activation: str  # of layers that have one
@@ -176,21 +178,23 @@ class Layer(Configured):
 
     def __call__(self, inputs: Any, *_: Any, training: Any = None, **__: Any) -> Any:
         """The tensor that the layer makes of a tensor; of an array, an array."""
-        if hasattr(self, "call"):  # a layer of one's own, made of other layers
+        if type(self).call is not Layer.call:  # the user's own, made of other layers
             return self.call(inputs)
-        several = isinstance(inputs, list | tuple)
-        sources = tuple(inputs) if several else (inputs,)
+        return self.call(inputs, training)
+
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        """What `__call__` does; a layer of one's own has another one."""
+        sources = tuple(inputs) if isinstance(inputs, list | tuple) else (inputs,)
         if any(isinstance(source, KerasTensor) for source in sources):
             shapes = [source.sizes for source in sources]
             self.set_up(shapes if self.merges else shapes[0])
-            result = KerasTensor(self.output_sizes, self, sources)
-            self.calls.append(result)
-            return result
+            self.training_mode = training
+            self.calls.append(KerasTensor(self.output_sizes, self, sources))
+            return self.calls[-1]
         arrays = [np.asarray(source, self.dtype) for source in sources]
         self.set_up([a.shape[1:] for a in arrays] if self.merges else arrays[0].shape[1:])
-        return (
-            self.forward(arrays if self.merges else arrays[0], bool(training)).copy().view(Tensor)
-        )
+        training = self.trains_alone if training is None else bool(training)
+        return self.forward(arrays if self.merges else arrays[0], training).copy().view(Tensor)
 
     def set_up(self, shape: Any) -> None:
         """Learn the shape of one input (of each, if it merges several) and make the weights."""

@@ -189,12 +189,13 @@ class Network:
         for layer, sources, result in self.steps:
             given: Any = [values[source] for source in sources]
             given = given if layer.merges else given[0]
+            trains = training if layer.training_mode is None else bool(layer.training_mode)
             if logits and self.last is not None and result == self.outputs[0]:
                 for core in layer.cores[:-1]:
-                    given = core.forward(given, training)
+                    given = core.forward(given, trains)
                 values[result] = given
             else:
-                values[result] = layer.forward(given, training)
+                values[result] = layer.forward(given, trains)
         return [values[number] for number in self.outputs]
 
     def predict(self, x: list[Array], chunk: int = 256) -> list[Array]:

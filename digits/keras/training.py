@@ -188,6 +188,7 @@ class Trainer:
         """Inputs and targets as arrays; the model learns the shape of its inputs, if it has to."""
         inputs = self._as_inputs(x)
         check(y is not None, "targets y", None)
+        y = _only(y, "array of targets") if isinstance(y, dict) else y
         t = np.asarray(y[0] if isinstance(y, list) and len(y) == 1 else y)
         weight = None if sample_weight is None else np.asarray(sample_weight)
         if class_weight is not None:

@@ -12,15 +12,13 @@ from digits.validation import check
 class RandomChange(Layer):
     """Images (n, h, w, c), each changed in its own way; a subclass says how, as a `Change`."""
 
+    trains_alone = True
     change: Change
     seed: Any
     fill_mode: str
 
     def __post_init__(self) -> None:
         self.rng = new_generator(self.seed)
-
-    def __call__(self, inputs: Any, *args: Any, training: Any = True, **kwargs: Any) -> Any:
-        return super().__call__(inputs, *args, training=training, **kwargs)
 
     def shape_of(self, shape: Shape) -> Shape:
         check(len(shape) == 3, f"images (n, h, w, c) for {self.name}", (None, *shape))
