@@ -127,8 +127,7 @@ class RunConfig:
 
 
 def archive_previous(out: Path) -> Path | None:
-    """Move the results of an earlier run into a folder of their own, and say which: nobody loses
-    trained weights here.
+    """Move the results of an earlier run into a folder of their own, and return it.
 
     That folder gets its name last, so the next start completes a move that a kill interrupted.
     """

@@ -116,7 +116,7 @@ def test_boxes_lie_around_the_digits_in_the_picture_that_was_given(typist: Typis
             assert 38 <= h <= 56
 
 
-def test_light_on_dark_grey_and_sixteen_bits(typist: Typist) -> None:
+def test_light_on_dark_gray_and_sixteen_bits(typist: Typist) -> None:
     picture = page("4071")
     for version in (
         255 - picture,

@@ -469,17 +469,17 @@ def test_data_in_three_sets_that_share_no_image(tmp_path: Path) -> None:
     whole = load_data("synthetic", folder, 0, seed=0)
     assert len(whole.x_validation) == 0
 
-    def labelled(x: Array, t: Array) -> set[tuple[bytes, int]]:
+    def labeled(x: Array, t: Array) -> set[tuple[bytes, int]]:
         return {(image.tobytes(), int(label)) for image, label in zip(x, t, strict=True)}
 
     kept, held_out = (
-        labelled(data.x_train, data.t_train),
-        labelled(data.x_validation, data.t_validation),
+        labeled(data.x_train, data.t_train),
+        labeled(data.x_validation, data.t_validation),
     )
     assert not kept & held_out
-    assert kept | held_out == labelled(whole.x_train, whole.t_train)
-    assert held_out == labelled(*_validation(folder, seed=3))
-    assert held_out != labelled(*_validation(folder, seed=4))
+    assert kept | held_out == labeled(whole.x_train, whole.t_train)
+    assert held_out == labeled(*_validation(folder, seed=3))
+    assert held_out != labeled(*_validation(folder, seed=4))
 
 
 def _validation(folder: Path, seed: int) -> tuple[Array, Array]:

@@ -85,7 +85,7 @@ class Network(Protocol):
         """
 
     def astype(self, dtype: DTypeLike) -> Self:
-        """A copy in another type: float32 trains, float64 checks."""
+        """A copy in another dtype: float32 trains, float64 checks."""
 
     def get_config(self) -> dict[str, Any]:
         """The architecture in plain values, the name of the class as "class"."""

@@ -18,7 +18,7 @@ MAX_FRAMES = 30
 
 
 def working_copy(picture: Array) -> tuple[Array, float]:
-    """The picture in gray at the size it is analysed in, and that size over the original one."""
+    """The picture in gray at the size it is analyzed in, and that size over the original one."""
     longest = max(picture.shape[:2])
     scale = min(WORKING_SIZE, max(MIN_SIZE, longest)) / longest
     if scale != 1:

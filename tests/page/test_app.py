@@ -101,7 +101,7 @@ def test_an_empty_paper_is_no_error(client: FlaskClient) -> None:
 
 
 def test_a_photo_is_read(client: FlaskClient, rng: np.random.Generator) -> None:
-    """Larger than what is analysed, in uneven light: the boxes are in the pixels of `size`."""
+    """Larger than what is analyzed, in uneven light: the boxes are in the pixels of `size`."""
     paper = cv2.resize(drawn(["2026"], rng), (4800, 1680), interpolation=cv2.INTER_AREA)
     light = np.linspace(0.5, 0.95, 4800)
     photo = np.repeat((paper * light).astype(np.uint8)[..., np.newaxis], 3, axis=2)

@@ -130,7 +130,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_the_chapters_follow_each_other() -> None:
-    """The index names them all, and each has its neighbours at head and foot."""
+    """The index names them all, and each has its neighbors at head and foot."""
     index = (GUIDE / "README.md").read_text("utf-8")
     listed = re.findall(r"^\d+\. \[[\w ]+\]\((.+)\):", index, re.MULTILINE)
     assert listed == [chapter.name for chapter in CHAPTERS]

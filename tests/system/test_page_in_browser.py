@@ -439,8 +439,8 @@ def test_a_photo(page: Page, tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "photo.jpg"), photo)
     page.choose_file(tmp_path / "photo.jpg")
     page.wait_for("document.getElementById('reading').textContent === '5'")
-    grey = page.pixels("#pad")
-    assert (grey == [190, 190, 190, 255]).all(axis=2).mean() > 0.3  # the photo is on the paper
+    gray = page.pixels("#pad")
+    assert (gray == [190, 190, 190, 255]).all(axis=2).mean() > 0.3  # the photo is on the paper
 
     # A click leaves it there.  Whoever draws on it begins anew, and may have it back.
     page.draw([[(20, 20)]])

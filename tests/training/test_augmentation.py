@@ -179,7 +179,7 @@ def test_noise_is_as_strong_as_asked() -> None:
 
 
 @pytest.mark.parametrize(("uniform", "power"), [(1, np.e), (0, 1 / np.e), (0.5, 1)])
-def test_contrast_raises_grey_levels_to_a_power(x: Images, uniform: float, power: float) -> None:
+def test_contrast_raises_gray_levels_to_a_power(x: Images, uniform: float, power: float) -> None:
     changed = Augmentation(contrast=1)(x, Extreme(uniform))
     assert changed == pytest.approx(x**power, rel=1e-5)
 

@@ -90,7 +90,7 @@ def test_reading(fuzz: Fuzzer) -> None:
         assert all(0 <= digit.confidence <= 1 for digit in reading.digits)
 
     honest = pictures()
-    large = encoded(".png", seven(WORKING_SIZE))  # whatever its size, a picture is analysed in this
+    large = encoded(".png", seven(WORKING_SIZE))  # whatever its size, a picture is analyzed in this
     limit = memory_for(lambda: read(large), fuzz.folder)
     fuzz(
         "picture, read", honest, damaged_png, read, (PictureError,),
