@@ -117,15 +117,6 @@ def test_the_command_writes_what_it_prints(
     assert json.loads((out / "report.json").read_text("utf-8")) == report
 
 
-@pytest.mark.parametrize("count", ["0", "8", "many"])
-def test_unknown_numbers_of_views(count: str, capsys: pytest.CaptureFixture[str]) -> None:
-    for option in ("--tta", "--looks"):
-        with pytest.raises(SystemExit) as end:
-            evaluate_net.main(["model.npz", option, count])
-        assert end.value.code == 2
-        assert option in capsys.readouterr().err
-
-
 # --- the command line, in an empty folder ---------------------------------------------------------
 
 
@@ -264,11 +255,3 @@ def test_wrong_usage(command: Command) -> None:
         status, out, err = command(*arguments)
         assert (status, out) == (2, "")
         assert why in err
-
-
-def test_ctrl_c(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(path: Path) -> Network:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(evaluate_net, "load_model", interrupted)
-    assert command("model.npz") == (130, "", "")

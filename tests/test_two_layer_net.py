@@ -150,15 +150,6 @@ def test_activations_lead_to_the_probabilities(
     np.testing.assert_allclose(softmax(a2), network.predict(x))
 
 
-def test_accuracy_counts_the_samples_that_are_right(network: TwoLayerNet) -> None:
-    x = np.random.default_rng(3).random((40, 6))
-    predicted = np.argmax(network.predict(x), axis=1)
-    assert network.accuracy(x, predicted) == 1
-    assert network.accuracy(x, (predicted + 1) % 4) == 0
-    predicted[:10] = (predicted[:10] + 1) % 4
-    assert network.accuracy(x, predicted) == 0.75
-
-
 def test_huge_weights_neither_warn_nor_overflow(rng: np.random.Generator) -> None:
     for dtype in (np.float32, np.float64):
         network = TwoLayerNet(6, 5, 4, weight_init_std=1e4, rng=rng, dtype=dtype)

@@ -133,14 +133,6 @@ def test_the_network_of_formulas() -> None:
     np.testing.assert_array_equal(other.params.flat, network.params.flat)
 
 
-def test_what_is_given_is_a_copy() -> None:
-    network = example()
-    before = network.params.flat.copy()
-    for array in (*to_keras(network), *to_torch(network).values()):
-        array[...] = 0
-    np.testing.assert_array_equal(network.params.flat, before)
-
-
 def test_names_of_the_other_model_and_its_counters() -> None:
     network = Sequential([Input((3,)), BatchNormalization(), Dense(2)])
     names = ["norm.weight", "norm.bias", "norm.running_mean", "norm.running_var"]

@@ -48,28 +48,6 @@ def test_the_network_of_formulas_comes_back(
     assert loaded.gradient(x, [0, 1, 2, 3, 0]).dtype == dtype  # it can be trained further
 
 
-def test_loading_draws_no_initial_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    small().save(tmp_path / "model.npz")
-
-    def never(self: Layer) -> None:
-        raise AssertionError("weights that will be overwritten")
-
-    monkeypatch.setattr(Dense, "initialize", never)
-    load_model(tmp_path / "model.npz")
-
-
-def test_the_file_is_plain_numpy_and_plain_text(tmp_path: Path) -> None:
-    """NumPy alone can read the weights."""
-    network = TwoLayerNet(6, 5, 4)
-    network.save(tmp_path / "model.npz")
-    with np.load(tmp_path / "model.npz", allow_pickle=False) as arrays:
-        for name, array in network.params.items():
-            np.testing.assert_array_equal(arrays[name], array)
-    with zipfile.ZipFile(tmp_path / "model.npz") as archive:
-        header = json.loads(archive.read("header.json"))
-    assert header["network"] == {"class": "TwoLayerNet", "sizes": [6, 5, 4]}
-
-
 def test_a_network_of_another_class_is_named(tmp_path: Path) -> None:
     TwoLayerNet(6, 5, 4).save(tmp_path / "two.npz")
     small().save(tmp_path / "stack.npz")

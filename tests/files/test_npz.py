@@ -393,16 +393,7 @@ def test_a_header_in_another_alphabet_is_refused(tmp_path: Path) -> None:
 
 
 HOSTILE_HEADERS = [
-    "",
-    "(",
-    "'''",
-    "[" * 100,
-    "1-",
-    "\x00",
-    "{[]: 1}",
-    "{**1}",
-    "{'a': 1}",
-    "[1, 2]",
+    *("", "(", "'''", "[" * 100, "1-", "\x00", "{[]: 1}", "{**1}", "{'a': 1}", "[1, 2]"),
     "__import__('os').getcwd()",
     *(
         f"{{'descr': {descr}, 'fortran_order': False, 'shape': (1,)}}"

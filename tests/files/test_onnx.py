@@ -23,9 +23,7 @@ from digits.nn.layers import (
     Dense,
     Dropout,
     Flatten,
-    Normalization,
     Rescaling,
-    Reshape,
 )
 from digits.nn.network import LayerArrays, Network
 from digits.nn.pooling import AveragePooling2D, MaxPooling2D, ZeroPadding2D
@@ -97,19 +95,6 @@ def test_activations_of_images_that_lie_as_onnx_wants_them(
     x = np.random.default_rng(1).standard_normal((3, 8, 9, 2)).astype(np.float32)
     network.export_onnx(tmp_path / "images.onnx")
     y = run_onnx(runtime, tmp_path / "images.onnx", x)
-    np.testing.assert_allclose(y, network.predict(x), rtol=0, atol=1e-6)
-
-
-@pytest.mark.parametrize("shape", [(6,), (5, 4), (4, 3, 2)])
-def test_normalization_of_the_last_axis_whatever_the_rank(
-    shape: Shape, runtime: Any, tmp_path: Path
-) -> None:
-    mean = np.linspace(-1, 1, shape[-1])
-    layers = [BatchNormalization(), Normalization(mean, mean**2 + 1), BatchNormalization()]
-    network = randomized(Sequential([Input(shape), *layers, Reshape((-1,)), Dense(5)]))
-    x = np.random.default_rng(1).standard_normal((3, *shape)).astype(np.float32)
-    network.export_onnx(tmp_path / "rank.onnx")
-    y = run_onnx(runtime, tmp_path / "rank.onnx", x)
     np.testing.assert_allclose(y, network.predict(x), rtol=0, atol=1e-6)
 
 

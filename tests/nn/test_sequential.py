@@ -463,15 +463,8 @@ def test_summary_is_a_table_of_layers_shapes_and_parameters() -> None:
 def test_activations_are_named_as_in_the_summary() -> None:
     network, (x, _) = convolutional(), batch(3, 36)
     outputs = network.activations(x)
-    assert [name for name, _ in outputs] == [
-        "conv2d",
-        "batch_normalization",
-        "activation",
-        "max_pooling2d",
-        "flatten",
-        "dropout",
-        "dense",
-    ]
+    names = "conv2d batch_normalization activation max_pooling2d flatten dropout dense"
+    assert [name for name, _ in outputs] == names.split()
     for layer, (_, y) in zip(network.layers, outputs, strict=True):
         assert y.shape == (3, *layer.output_shape)
     np.testing.assert_allclose(softmax(outputs[-1][1]), network.predict(x), rtol=1e-13)

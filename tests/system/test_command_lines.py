@@ -231,13 +231,6 @@ def test_nothing_is_archived_for_a_run_that_cannot_start(run: Workshop) -> None:
 # --- options --------------------------------------------------------------------------------------
 
 
-def test_list(run: Workshop) -> None:
-    outcome = run("--list")
-    assert (outcome.status, outcome.err) == (0, "")
-    assert [line for line in outcome.out.splitlines() if line in RECIPES] == list(RECIPES)
-    assert not list(run.folder.iterdir())
-
-
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -542,27 +535,11 @@ def test_a_checkpoint_that_was_edited_is_refused_in_a_line(
     assert "start a new run" in outcome.why
 
 
-def test_resume_with_seconds_of_zero_and_a_length_that_is_behind(
-    run: Workshop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_resume_to_a_length_that_is_behind(run: Workshop) -> None:
     run.train("--epochs", "2")
     outcome = run.resume("--iterations", "3")
     assert outcome.status == 1
     assert f"above the {2 * EPOCH} batches" in outcome.why
-    steps = list[int]()
-
-    def press() -> None:
-        steps.append(1)
-        if len(steps) == 3:
-            signal.raise_signal(signal.SIGINT)
-
-    before_each_step(monkeypatch, press)
-    assert run.start("--epochs", "2").status == 130  # in the first epoch: there is no best one yet
-    for length in ("3", "2"):
-        outcome = run.resume("--iterations", length)
-        assert outcome.status == 1
-        assert "above the 3 batches" in outcome.why
-    assert run.resume("--iterations", "4").status == 0
 
 
 def test_out_that_is_a_file(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -797,24 +774,6 @@ def test_killed_at_any_moment_the_next_start_ends_equal(
 # --- processes ------------------------------------------------------------------------------------
 
 
-def test_from_another_folder_with_warnings_as_errors(
-    root: Path, tmp_path: Path, data: Path
-) -> None:
-    words = ("--dataset", "synthetic", "--validation", "100", "--epochs", "1", "--out", "out")
-    environment = os.environ | {"MNIST_DATASET_DIR": str(data)}
-    done = subprocess.run(
-        command(root, *words),
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert names_in(tmp_path / "out") == FILES
-
-
 @signals
 def test_a_bar_on_a_terminal(root: Path, tmp_path: Path, data: Path) -> None:
     """It shows how far, how long still, loss and accuracy."""
@@ -848,16 +807,3 @@ def test_a_bar_on_a_terminal(root: Path, tmp_path: Path, data: Path) -> None:
 
 
 # --- the real thing -------------------------------------------------------------------------------
-
-
-def test_real_mnist(run: Workshop, real_data: Path) -> None:
-    outcome = run(
-        *("--recipe", "two-layer", "--iterations", "600", "--seed", "0"),
-        *("--dataset-dir", real_data, "--out", run.out),
-    )
-    assert (outcome.status, outcome.err) == (0, "")
-    report = run.report()
-    assert report["dataset"] == "mnist"
-    assert report["epochs"] == 2
-    assert 0.70 < report["test_accuracy"] < 0.999
-    assert 0.70 < report["train_accuracy"] < 0.999

@@ -248,9 +248,9 @@ def test_a_user_of_whom_the_system_knows_no_home(
 # --- other runs beside it -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("runs", [3, pytest.param(16, marks=pytest.mark.slow)])
-def test_trainings_that_share_an_empty_data_folder(runs: int, tmp_path: Path, root: Path) -> None:
+def test_trainings_that_share_an_empty_data_folder(tmp_path: Path, root: Path) -> None:
     """Each draws the digits or finds them drawn; all train the same network, to the last bit."""
+    runs = 4
     processes = [start(root, *new_run(tmp_path / "data", tmp_path / f"{i}")) for i in range(runs)]
     assert [end(process)[0] for process in processes] == [0] * runs
     assert names_in(tmp_path / "data" / "synthetic") == ["synthetic.pkl"]

@@ -117,13 +117,6 @@ def test_shear_leans_upright_bars() -> None:
     assert leaning[5:23].sum(axis=1) == pytest.approx(2, abs=0.05)
 
 
-def test_turning_comes_before_slanting_and_stretching(x: Images) -> None:
-    at_once = Augmentation(rotation=90, shear=0.3, scale=0.2)(x, Extreme(1))
-    turned = Augmentation(rotation=90)(x, Extreme(1))
-    one_by_one = Augmentation(shear=0.3, scale=0.2)(turned, Extreme(1))
-    assert at_once == pytest.approx(one_by_one, abs=1e-3)
-
-
 def test_shift_by_a_fraction_interpolates_between_neighbors(x: Images) -> None:
     moved = Augmentation(shift=0.25)(x, Extreme(1)).reshape(-1, 28, 28)  # looks down and right
     framed = np.pad(x.reshape(-1, 28, 28), ((0, 0), (0, 1), (0, 1)))
