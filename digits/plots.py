@@ -7,7 +7,7 @@ import math
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,8 +19,6 @@ from digits.validation import check
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from digits.training.history import History
 
 TRAIN, VALIDATION, TEST, FAINT = "#1f6fb4", "#e07b28", "#2c9f4b", "#c9d9e8"
 
@@ -69,7 +67,17 @@ def set_title(figure: "Figure", title: str) -> None:
 # --- learning curves ------------------------------------------------------------------------------
 
 
-def curves(history: "History", title: str = "") -> "Figure":
+class Course(Protocol):
+    """What is drawn of a training: a `digits.training.history.History`."""
+
+    losses: list[float]
+    epochs: list[Any]
+
+    @property
+    def best(self) -> Any: ...
+
+
+def curves(history: Course, title: str = "") -> "Figure":
     """Loss and accuracy against epochs, of every part of the data that was measured; the loss on a
     logarithmic axis where it has fallen so far that a linear one would show a flat line.
     """
@@ -105,7 +113,7 @@ def curves(history: "History", title: str = "") -> "Figure":
     return figure
 
 
-def _set_loss_axis(axes: "Axes", history: "History") -> None:
+def _set_loss_axis(axes: "Axes", history: Course) -> None:
     """High enough for where training began, low enough to see where it went."""
     measured = [
         loss
