@@ -28,6 +28,7 @@ ONLY_AT_DEFAULT = {
     "activity_regularizer": "use a kernel_regularizer",
     "groups": "use several layers and Concatenate",
     "dilation_rate": "use strides or pooling",
+    "output_padding": "use padding='same'",
     "sparse": "give arrays",
     "ragged": "give arrays of one shape",
     **dict.fromkeys(

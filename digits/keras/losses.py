@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from digits.keras.legacy import ask_for, note
-from digits.keras.serialization import Configured, from_table, plain
+from digits.keras.serialization import Configured, from_table, plain, with_side
 from digits.keras.tensor import Tensor, tensor
 from digits.nn import losses as nn
 from digits.types import Array
@@ -110,25 +110,20 @@ def _require_one_hot(y: Array, t: Array) -> None:
     check(t.shape == y.shape, f"one-hot targets of shape {y.shape}", t.shape, advice)
 
 
-def _with_keras_side(kind: type[nn.Loss]) -> Any:
-    """A loss of digits.nn that is called as Keras calls it."""
-    return type(kind.__name__, (Loss, kind), {"__doc__": kind.__doc__, "__module__": __name__})
-
-
-SparseCategoricalCrossentropy = _with_keras_side(nn.SparseCategoricalCrossentropy)
-BinaryCrossentropy = _with_keras_side(nn.BinaryCrossentropy)
-MeanSquaredError = _with_keras_side(nn.MeanSquaredError)
-MeanAbsoluteError = _with_keras_side(nn.MeanAbsoluteError)
-MeanAbsolutePercentageError = _with_keras_side(nn.MeanAbsolutePercentageError)
-MeanSquaredLogarithmicError = _with_keras_side(nn.MeanSquaredLogarithmicError)
-Huber = _with_keras_side(nn.Huber)
-LogCosh = _with_keras_side(nn.LogCosh)
-Poisson = _with_keras_side(nn.Poisson)
-Hinge = _with_keras_side(nn.Hinge)
-SquaredHinge = _with_keras_side(nn.SquaredHinge)
-CategoricalHinge = _with_keras_side(nn.CategoricalHinge)
-KLDivergence = _with_keras_side(nn.KLDivergence)
-CosineSimilarity = _with_keras_side(nn.CosineSimilarity)
+SparseCategoricalCrossentropy = with_side(Loss, nn.SparseCategoricalCrossentropy)
+BinaryCrossentropy = with_side(Loss, nn.BinaryCrossentropy)
+MeanSquaredError = with_side(Loss, nn.MeanSquaredError)
+MeanAbsoluteError = with_side(Loss, nn.MeanAbsoluteError)
+MeanAbsolutePercentageError = with_side(Loss, nn.MeanAbsolutePercentageError)
+MeanSquaredLogarithmicError = with_side(Loss, nn.MeanSquaredLogarithmicError)
+Huber = with_side(Loss, nn.Huber)
+LogCosh = with_side(Loss, nn.LogCosh)
+Poisson = with_side(Loss, nn.Poisson)
+Hinge = with_side(Loss, nn.Hinge)
+SquaredHinge = with_side(Loss, nn.SquaredHinge)
+CategoricalHinge = with_side(Loss, nn.CategoricalHinge)
+KLDivergence = with_side(Loss, nn.KLDivergence)
+CosineSimilarity = with_side(Loss, nn.CosineSimilarity)
 
 
 def _per_sample(kind: Any) -> Any:

@@ -77,6 +77,12 @@ class Configured:
         return f"{type(self).__name__}({', '.join(arguments)})"
 
 
+def with_side(side: type, kind: type) -> Any:
+    """A class of digits.nn, `kind`, which does the work, with the arguments of Keras, `side`."""
+    module = {"__doc__": kind.__doc__, "__module__": side.__module__}
+    return type(kind.__name__, (side, kind), module)
+
+
 def argument_names(kind: type) -> list[str]:
     """Names of the arguments of `__init__`, those of **options left out."""
     parameters = inspect.signature(kind.__init__).parameters.values()  # type: ignore[misc]

@@ -10,7 +10,7 @@ import numpy as np
 from digits.keras import config
 from digits.keras.layer import Layer, arguments, both
 from digits.keras.layers.basic import KERAS_1, MoveAxis, activation_core, fused
-from digits.keras.legacy import ask_for, note
+from digits.keras.legacy import note
 from digits.nn import convolution, pooling
 from digits.nn.layer import Layer as Core
 from digits.types import Array, Pair, Shape
@@ -145,26 +145,11 @@ class TransposedConvolution(Core):
         return dx
 
 
-@arguments(**KERAS_1, **IMAGE_ARGUMENTS)
-class Conv2DTranspose(ImageLayer):
+class Conv2DTranspose(Conv2D):
     """The way back through a Conv2D: images grow by the strides."""
-
-    filters: int
-    kernel_size: Any
-    strides: Any = (1, 1)
-    padding: str = "valid"
-    output_padding: Any = None
-    data_format: str | None = None
-    activation: Any = None
-    use_bias: bool = True
-    kernel_initializer: Any = "glorot_uniform"
-    bias_initializer: Any = "zeros"
-    kernel_regularizer: Any = None
-    bias_regularizer: Any = None
 
     def image_cores(self, shape: Shape) -> list[Core]:
         self.unused = ("b",) * (not self.use_bias)
-        ask_for(self.output_padding, "output_padding= of Conv2DTranspose", "use padding='same'")
         settings = (self.filters, self.kernel_size, self.strides, self.padding.lower())
         return [TransposedConvolution(*settings), activation_core(self.activation)]
 
@@ -181,45 +166,39 @@ def Convolution2D(filters: int = 0, *sizes: Any, **options: Any) -> Conv2D:
     return Conv2D(options.pop("nb_filter", filters), *sizes, **options)
 
 
+@arguments(**IMAGE_ARGUMENTS)
 class _Pooling(ImageLayer):
     """One number for every window."""
 
-    core: Any
-    pool_size: Any
-    strides: Any
-    padding: str
+    pool_size: Any = (2, 2)
+    strides: Any = None
+    padding: str = "valid"
+    data_format: str | None = None
+    core = pooling.Pooling
 
     def image_cores(self, shape: Shape) -> list[Core]:
         self.strides = self.pool_size if self.strides is None else self.strides
         return [self.core(self.pool_size, self.strides, self.padding.lower())]
 
 
-@arguments(**IMAGE_ARGUMENTS)
 class MaxPooling2D(_Pooling):
     """The largest number under a window."""
 
-    pool_size: Any = (2, 2)
-    strides: Any = None
-    padding: str = "valid"
-    data_format: str | None = None
     core = pooling.MaxPooling2D
 
 
-@arguments(**IMAGE_ARGUMENTS)
 class AveragePooling2D(_Pooling):
     """The mean of the numbers under a window."""
 
-    pool_size: Any = (2, 2)
-    strides: Any = None
-    padding: str = "valid"
-    data_format: str | None = None
     core = pooling.AveragePooling2D
 
 
+@arguments()
 class _GlobalPooling(ImageLayer):
     """One number for each channel."""
 
-    keepdims: bool
+    data_format: str | None = None
+    keepdims: bool = False
 
     @property
     def axes(self) -> tuple[int, int]:
@@ -239,24 +218,16 @@ class _GlobalPooling(ImageLayer):
         return self.slope * (dy if self.keepdims else np.expand_dims(dy, self.axes))
 
 
-@arguments()
 class GlobalAveragePooling2D(_GlobalPooling):
     """The mean of each channel."""
-
-    data_format: str | None = None
-    keepdims: bool = False
 
     def elements(self, x: Array) -> tuple[Array, Array]:
         pixels = x.shape[self.axes[0]] * x.shape[self.axes[1]]
         return x.mean(axis=self.axes, keepdims=self.keepdims), np.full_like(x, 1 / pixels)
 
 
-@arguments()
 class GlobalMaxPooling2D(_GlobalPooling):
     """The largest number of each channel; equals share the gradient."""
-
-    data_format: str | None = None
-    keepdims: bool = False
 
     def elements(self, x: Array) -> tuple[Array, Array]:
         y = x.max(axis=self.axes, keepdims=True)

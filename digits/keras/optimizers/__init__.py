@@ -7,7 +7,7 @@ import numpy as np
 from digits.keras.legacy import ask_for, note
 from digits.keras.optimizers import less_common as more
 from digits.keras.optimizers import schedules
-from digits.keras.serialization import Configured, argument_names, from_table, plain
+from digits.keras.serialization import Configured, argument_names, from_table, plain, with_side
 from digits.nn import optimizers as nn
 from digits.nn.parameters import Parameters
 from digits.validation import check
@@ -121,20 +121,15 @@ class Optimizer(nn.Optimizer, Configured):
         return f"{type(self).__name__}(learning_rate={self._rate!r})"
 
 
-def _with_keras_side(kind: type[nn.Optimizer]) -> Any:
-    """An optimizer of digits.nn that takes Keras' arguments."""
-    return type(kind.__name__, (Optimizer, kind), {"__doc__": kind.__doc__, "__module__": __name__})
-
-
-SGD = _with_keras_side(nn.SGD)
-RMSprop = _with_keras_side(nn.RMSprop)
-Adagrad = _with_keras_side(nn.Adagrad)
-Adadelta = _with_keras_side(more.Adadelta)
-Adam = _with_keras_side(nn.Adam)
-AdamW = _with_keras_side(nn.AdamW)
-Adamax = _with_keras_side(more.Adamax)
-Nadam = _with_keras_side(more.Nadam)
-Ftrl = _with_keras_side(more.Ftrl)
+SGD = with_side(Optimizer, nn.SGD)
+RMSprop = with_side(Optimizer, nn.RMSprop)
+Adagrad = with_side(Optimizer, nn.Adagrad)
+Adadelta = with_side(Optimizer, more.Adadelta)
+Adam = with_side(Optimizer, nn.Adam)
+AdamW = with_side(Optimizer, nn.AdamW)
+Adamax = with_side(Optimizer, more.Adamax)
+Nadam = with_side(Optimizer, more.Nadam)
+Ftrl = with_side(Optimizer, more.Ftrl)
 
 
 def get(identifier: Any) -> Any:
