@@ -129,14 +129,17 @@ def _read_ink(
     seen, p = decide.classify(reader, page, proposals)
     chosen = decide.filter_unsure(decide.best_cover(page, proposals, p), p)
     evidence = 0.0
+    writing = dict.fromkeys(chosen, 1.0)  # how probable it is that these are digits at all
     if not drawn:
         chosen = decide.filter_outliers(chosen, page, proposals, p)
-        chosen, evidence = decide.filter_rows(chosen, page, proposals, p)
+        writing, evidence = decide.filter_rows(chosen, page, proposals, p)
+        chosen = list(writing)
     digits = []
     lines = decide.rows_of([proposals[index].box for index in chosen])
     for row, line in enumerate(lines):
         for index in (chosen[member] for member in line):
-            q, box, image = p[index, :10], proposals[index].box, seen[index].reshape(28, 28)
+            q, box = writing[index] * p[index, :10], proposals[index].box
+            image = seen[index].reshape(28, 28)
             second, first = (int(digit) for digit in np.argsort(q, kind="stable")[-2:])
             confidence, other = float(q[first]), float(q[second])
             digits.append(Digit(first, confidence, box, row, second, other, image, q))

@@ -26,7 +26,11 @@ IN_WORDS = np.array([0.028, 0.155, 0.015, 0.009, 0.008, 0.022, 0.007, 0.024, 0.0
 """How often the network takes a component of handwritten words for each digit."""
 
 LOG_RATIO_DIGIT = np.log(0.1 / IN_WORDS)
-LOG_RATIO_NONE = float(np.log(0.2 / (1 - IN_WORDS.sum())))  # signs stand between digits, too
+
+ROW_WEIGHTS = np.array([1, 2, -1.28, 1])
+"""Of the measures of a row: for the log-likelihood ratio of digits and words, by which it is kept;
+fitted, with `IN_WORDS`, by benchmarks/evidence.py to pages of open handwriting fonts."""
+
 LOG_PRIOR_DIGITS = 1.7
 
 MAX_STATES = 256
@@ -210,48 +214,65 @@ def filter_outliers(
     return [index for index, fit in zip(chosen, fits, strict=True) if fit]
 
 
-def filter_rows(
-    chosen: list[int], page: InkMap, candidates: Sequence[Candidate], p: Array
-) -> tuple[list[int], float]:
-    """The digits in rows of digits, and the evidence for a page of digits: a row is writing of one
-    kind.
+class Row(NamedTuple):
+    """The digits of a row, boxes around the other ink in it, and what they say of it: see
+    `measure_rows`."""
 
-    Evidence for digits is the log-likelihood ratio of what the network sees in a row if it is one
-    of digits and if it is one of words, in which some letters look like digits; the whole page
-    gives the prior.  In a row of digits, what else has their size is one too, unless the network
-    rules it out.
-    """
-    if not chosen:
-        return [], 0.0
-    heights = [candidates[index].box.height for index in chosen]
-    typical = float(np.median(heights))
+    digits: list[int]
+    others: list[Box]
+    measures: Array
+
+
+def measure_rows(
+    chosen: list[int], page: InkMap, candidates: Sequence[Candidate], p: Array
+) -> list[Row]:
+    """The rows of a page, each with four measures: how much rarer its digits are
+    among what the network sees in words than among digits, and how sure it is of them, in
+    logarithms; how many letters are beside them; and how many digits and letters the page has, in a
+    logarithm of their ratio."""
+    typical = float(np.median([candidates[index].box.height for index in chosen] or [0]))
     others = [
         box
         for box in unread_runs(chosen, page, candidates)
         if 0.4 * typical < box.height < 2.5 * typical and box.width > 0.3 * typical
     ]
-    whole = {candidate.box: index for index, candidate in reversed(list(enumerate(candidates)))}
     boxes = [candidates[index].box for index in chosen] + others
     letters = [max(1.0, box.width / typical) for box in others]
-    prior = float(np.log((len(chosen) + 1) / (sum(letters) + 1)))
-    kept: list[int] = []
-    total = 0.0
+    balance = np.log((len(chosen) + 1) / (sum(letters) + 1))
+    found = []
     for row in rows_of(boxes):
         digits = [chosen[member] for member in row if member < len(chosen)]
         rest = [member - len(chosen) for member in row if member >= len(chosen)]
         q = p[digits, :10]
-        evidence = float(LOG_RATIO_DIGIT[q.argmax(axis=1)].sum() + 2 * np.log(q.max(axis=1)).sum())
-        evidence += LOG_RATIO_NONE * sum(letters[other] for other in rest)
-        total += evidence
-        if evidence + prior + LOG_PRIOR_DIGITS > 0:
-            kept += digits
-            if 3 * len(rest) < 2 * len(digits):
-                kept += [
-                    whole[others[other]]
-                    for other in rest
-                    if others[other] in whole
-                    and _may_be_digit(others[other], p[whole[others[other]]])
-                ]
+        rare = LOG_RATIO_DIGIT[q.argmax(axis=1)].sum()
+        beside = sum(letters[other] for other in rest)
+        measures = np.array([rare, np.log(q.max(axis=1)).sum(), beside, balance])
+        found.append(Row(digits, [others[other] for other in rest], measures))
+    return found
+
+
+def filter_rows(
+    chosen: list[int], page: InkMap, candidates: Sequence[Candidate], p: Array
+) -> tuple[dict[int, float], float]:
+    """The digits in rows of digits, each with the probability that its row is one, and the evidence
+    for a page of digits: a row is writing of one kind.
+
+    Evidence for digits is the log-likelihood ratio of what the network sees in a row if it is one
+    of digits and if it is one of words, in which some letters look like digits.  In a row of
+    digits, what else has their size is one too, unless the network rules it out.
+    """
+    whole = {candidate.box: index for index, candidate in reversed(list(enumerate(candidates)))}
+    kept: dict[int, float] = {}
+    total = 0.0
+    for digits, others, measures in measure_rows(chosen, page, candidates, p):
+        evidence = ROW_WEIGHTS * measures
+        total += float(evidence[:3].sum())  # the rest of the page speaks for itself
+        log_odds = float(evidence.sum()) + LOG_PRIOR_DIGITS
+        if log_odds > 0:
+            if 3 * len(others) < 2 * len(digits):
+                alike = [whole[box] for box in others if box in whole]
+                digits += [i for i in alike if _may_be_digit(candidates[i].box, p[i])]
+            kept |= dict.fromkeys(digits, float(1 / (1 + np.exp(-log_odds))))
     return kept, total
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from digits.photos.candidates import Candidate
 from digits.photos.components import Component, InkMap
-from digits.photos.decide import best_cover, rows_of
+from digits.photos.decide import best_cover, filter_rows, rows_of
 from digits.types import Array, Box
 
 
@@ -49,6 +49,28 @@ def test_the_best_account_is_found(seed: int) -> None:
                 if log_p > best_log_p:
                     best, best_log_p = list(chosen), log_p
     assert sorted(best_cover(page, candidates, p)) == best
+
+
+@pytest.mark.parametrize(
+    ("row", "letters", "belief"),
+    [("83625", 0, (0.99, 1)), ("83625", 1, (0.9, 1)), ("101", 9, (0, 0)), ("1", 4, (0, 0))],
+)
+def test_a_row_is_judged_as_a_whole(row: str, letters: int, belief: tuple[float, float]) -> None:
+    """Digits of which the network is sure are digits, unless they are o and l among letters."""
+    page, candidates, _ = some_ink(len(row) + letters, np.random.default_rng(0))
+    p = np.full((len(candidates), 11), 0.002)
+    p[:, 10] = 0.98
+    p[range(len(row)), [int(digit) for digit in row]] = 0.98
+    p[: len(row), 10] = 0.002
+    kept, _ = filter_rows(list(range(len(row))), page, candidates, p)
+    least, most = belief
+    assert all(least <= kept.get(index, 0.0) <= most for index in range(len(row)))
+
+
+def test_one_stroke_alone_is_less_certain_than_an_eight() -> None:
+    page, candidates, _ = some_ink(1, np.random.default_rng(0))
+    kept = [filter_rows([0], page, candidates, np.eye(11)[[digit]])[0][0] for digit in (1, 8)]
+    assert 0.5 < kept[0] < kept[1] < 1
 
 
 def test_each_piece_of_many_is_used_once(rng: np.random.Generator) -> None:
