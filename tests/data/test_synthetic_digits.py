@@ -4,7 +4,6 @@ import gzip
 import hashlib
 import os
 import tracemalloc
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -113,33 +112,6 @@ def test_style_is_well_formed(style: glyphs.DigitStyle) -> None:
     assert np.ptp(x) <= 1.3
 
 
-@pytest.fixture
-def write_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
-    """Let these be the only styles of the digit 1."""
-
-    def write_only(**styles: tuple[float, list[list[tuple[float, float]]]]) -> None:
-        entries = [
-            glyphs.DigitStyle(
-                1, frequency, name, [glyphs.Stroke(np.array(s), [True] * len(s)) for s in strokes]
-            )
-            for name, (frequency, strokes) in styles.items()
-        ]
-        others = [style for style in glyphs.digit_styles() if style.digit != 1]
-        table = sorted(others + entries, key=lambda style: style.digit)
-        monkeypatch.setattr(glyphs, "digit_styles", lambda: table)
-        synthetic_digits._compiled_styles.cache_clear()
-
-    yield write_only
-    synthetic_digits._compiled_styles.cache_clear()
-
-
-def test_styles_are_written_as_often_as_the_table_says(write_only: Callable[..., None]) -> None:
-    write_only(upright=(3, [[(0.3, 0), (0.3, 1)]]), wide=(1, [[(0, 0), (0.8, 0), (0.8, 1)]]))
-    images, _ = generate(2000, np.random.default_rng(0), labels=[1] * 2000)
-    wide = images.any(axis=1).sum(axis=1) > 12
-    assert wide.mean() == pytest.approx(0.25, abs=0.08)  # a slanted upright is wide, too
-
-
 # --- strokes to draw at any size ------------------------------------------------------------------
 
 
@@ -155,16 +127,6 @@ def test_strokes_are_one_high_and_start_at_the_left_edge(digit: int) -> None:
         assert 0.9 < (points[:, 1] + radii).max() <= 1 + 1e-9
         assert 0 < radii.min()
         assert radii.max() < 0.2
-
-
-def test_strokes_are_split_where_the_pen_is_lifted(write_only: Callable[..., None]) -> None:
-    bar, foot = [(0.0, 0.2), (0.2, 0.0), (0.2, 1.0)], [(0.0, 1.0), (0.4, 1.0)]
-    write_only(flag=(1, [bar, foot]))
-    written = strokes(1, np.random.default_rng(0))
-    assert [np.ptp(points[:, 1]) > 0.5 for points, _ in written] == [True, False]
-    for points, radii in written:
-        assert len(points) == len(radii)
-        assert np.linalg.norm(np.diff(points, axis=0), axis=1).max() < 0.05
 
 
 # --- wrong arguments ------------------------------------------------------------------------------

@@ -140,21 +140,6 @@ def test_arguments_not_given_are_those_of_keras() -> None:
 # --- against the papers, written another way ------------------------------------------------------
 
 
-@pytest.mark.parametrize("epsilon", [0.0, 1e-7, 1e-2])
-def test_adam_is_algorithm_1_of_its_paper(epsilon: float, start: Array, gradients: Array) -> None:
-    """There m and v are corrected one by one, and epsilon is added to the corrected root: it is the
-    rule's own epsilon, corrected too.
-    """
-    path = path_of(Adam(0.02, beta_1=0.8, beta_2=0.95, epsilon=epsilon), start, gradients)
-    theta, m, v = start.copy(), np.zeros(5), np.zeros(5)
-    for t, g in enumerate(gradients, start=1):
-        m = 0.8 * m + 0.2 * g
-        v = 0.95 * v + 0.05 * g**2
-        m_hat, v_hat = m / (1 - 0.8**t), v / (1 - 0.95**t)
-        theta = theta - 0.02 * m_hat / (np.sqrt(v_hat) + epsilon / np.sqrt(1 - 0.95**t))
-        np.testing.assert_allclose(path[t - 1], theta, rtol=1e-12)
-
-
 # --- what all rules share -------------------------------------------------------------------------
 
 

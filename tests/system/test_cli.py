@@ -6,11 +6,8 @@ import errno
 import io
 import json
 import os
-import signal
-import socket
 import subprocess
 import sys
-import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,25 +104,6 @@ def test_drawings_are_worth_going_on_for(
     words = (*pictures, "--annotate", tmp_path / "seen.png")
     assert run("predict_image", *words, stdout=closed_pipe) == (0, "")
     assert {path.name for path in tmp_path.glob("seen-*")} == {"seen-1.png", "seen-2.png"}
-
-
-@pipes
-def test_the_page_starts_with_closed_stdout(closed_pipe: int) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "digits.page", "--port", str(port)]
-    with subprocess.Popen(command, stdout=closed_pipe, stderr=subprocess.PIPE, text=True) as it:
-        end = time.monotonic() + 60
-        while it.poll() is None and time.monotonic() < end:
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except ConnectionRefusedError:
-                time.sleep(0.05)
-        assert it.poll() is None
-        it.terminate()
-        _, err = it.communicate(timeout=60)
-    assert (it.returncode, err) == (-signal.SIGTERM, "")
 
 
 @pipes

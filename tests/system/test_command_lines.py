@@ -261,17 +261,6 @@ def test_options_reach_the_run(
     assert rates == [rate for rate in [header["run"]["dropout"]] if rate is not None]
 
 
-@pytest.mark.parametrize("name", [name for name in RECIPES if not name.startswith("conv")])
-def test_recipe(name: str, run: Workshop) -> None:
-    # Ten images are enough, unless a recipe learns from them what digits of all kinds look like.
-    held_out = "690" if RECIPES[name].extend is None else "550"
-    run.train("--recipe", name, "--iterations", "1", "--validation", held_out)
-    report, model = run.report(), load_model(run.out / "model.npz")
-    assert report["recipe"] == name
-    assert report["parameters"] == model.params.flat.size
-    assert f"{report['parameters']:,} parameters" in RECIPES[name].description()
-
-
 def test_dataset(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     asked, load = list[str](), mnist_loader.load_mnist
 
@@ -571,23 +560,6 @@ def before_each_step(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -
         return network
 
     monkeypatch.setitem(RECIPES, "two-layer", replace(RECIPES["two-layer"], build=build))
-
-
-def test_a_full_disk(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was there stays there."""
-    run.train("--epochs", "2")
-    before = results(run.out)
-
-    def full(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    outcome = run.resume("--epochs", "4")
-    assert outcome.status == 1
-    assert "No space left" in outcome.why
-    assert len(outcome.err.splitlines()) == 1
-    assert results(run.out) == before
-    assert names_in(run.out) == FILES
 
 
 @pytest.mark.parametrize("recipe", ["two-layer", "mlp", "lenet5-1998"])
