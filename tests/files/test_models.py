@@ -138,6 +138,7 @@ def written(
 
 def refused(path: Path, message: str) -> None:
     """The file is refused in one sentence that names it, with little memory."""
+    TwoLayerNet(1, 1, 1)  # takes memory once in a process
     tracemalloc.start()
     try:
         with pytest.raises(StorageError, match=message) as caught:

@@ -16,7 +16,8 @@ from mutation import TOKENS, damaged, damaged_png, mutants
 from werkzeug.test import run_wsgi_app
 
 from digits.files.models import load_model
-from digits.page.app import MAX_PHOTO, PAGE, application
+from digits.page.app import MAX_PHOTO, application
+from digits.page.messages import STATIC
 from predict_image import SHIPPED_MODEL
 
 INSIDE = (
@@ -124,7 +125,7 @@ def test_requests(fuzz: Fuzzer) -> None:
             assert ask(data)[0] == 200
         assert ask(request("GET", "/nowhere"))[0] == 404
 
-    files = {path.read_bytes() for path in PAGE.iterdir() if path.is_file()}
+    files = {path.read_bytes() for path in STATIC.iterdir() if path.is_file()}
     files |= {ask(request("GET", "/"))[2], b""}
     limit = memory_for(work, fuzz.folder) + 4 * MAX_PHOTO
     answers = {"rows", "layers", "contributions", "steps", "saliency", "neighbors", "digits"}
