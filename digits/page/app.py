@@ -140,29 +140,16 @@ def _add_reading(app: Flask, model: Callable[[], Model]) -> None:
 def _add_inspection(app: Flask, model: Callable[[], Model]) -> None:
     slots, neighbors = Slots(2, 6), Neighbors()
 
-    @app.post("/layers")
-    def layers() -> dict[str, Any]:
+    @app.post("/<any(layers, unit, steps, reasons):question>")
+    def inspect(question: str) -> dict[str, Any]:
         image = _image(request.get_data())
         with slots.one(), model().inspect() as inspector:
-            return {"layers": inspector.layers_as_dicts(image)}
-
-    @app.post("/unit")
-    def unit() -> dict[str, Any]:
-        image = _image(request.get_data())
-        layer, map_, row, column = map(_number, ("layer", "map", "row", "column"))
-        with slots.one(), model().inspect() as inspector:
-            return inspector.unit(image, layer, map_, row, column)
-
-    @app.post("/steps")
-    def steps() -> dict[str, Any]:
-        image = _image(request.get_data())
-        with slots.one(), model().inspect() as inspector:
-            return inspector.steps(image, _number("target"))
-
-    @app.post("/reasons")
-    def reasons() -> dict[str, Any]:
-        image = _image(request.get_data())
-        with slots.one(), model().inspect() as inspector:
+            if question == "layers":
+                return {"layers": inspector.layers_as_dicts(image)}
+            if question == "unit":
+                return inspector.unit(image, *map(_number, ("layer", "map", "row", "column")))
+            if question == "steps":
+                return inspector.steps(image, _number("target"))
             return inspector.reasons(image)
 
     @app.post("/neighbors")

@@ -8,11 +8,13 @@ import { $, ask, bytes, color, complain, element, fit, paintDigit, percent } fro
 const certainty = (p) => percent(Math.min(p, 0.999)); // no network is certain
 
 const SLOW = 250; // milliseconds after which a busy sign is shown
+const PACE = 250; // milliseconds between two looks inside while one draws
 
 export let reading = null; // the server's latest answer
 export let network = "first"; // the network that reads
 let chosen = 0; // which of its digits is looked at
 let touched = 0; // when the paper last changed, in milliseconds
+let told = 0; // when the others last looked at the digit
 let asking = false;
 let again = false;
 let busy = 0;
@@ -48,7 +50,10 @@ export async function read() {
   $("reading").ariaBusy = "false";
 }
 
-const tell = () => Promise.all(watchers.map((watcher) => watcher())).catch((error) => complain(error));
+function tell() {
+  told = performance.now();
+  return Promise.all(watchers.map((watcher) => watcher())).catch(complain);
+}
 
 async function readOnce() {
   const [since, sheet, { photo, strokes }] = [touched, paper.sheet, paper.sheet];
@@ -62,7 +67,9 @@ async function readOnce() {
     reading = answer;
     chosen = nearest(sheet.strokes.at(-1)?.at(-1));
     show(performance.now() - since);
-    await tell(); // before the next question: the browser and the server share the processors
+    // Before the next question, as the browser and the server share the processors; seldom while
+    // one draws, as the next question waits for it.
+    if (!again || performance.now() - told > PACE) await tell();
   } catch (error) {
     if (!isCurrent()) return;
     reading = null;
