@@ -18,7 +18,8 @@ EDITIONS = ("README.md", "README.zh-CN.md")
 FENCE = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)]+)\)")
 FOLDERS = ("docs", "docs/zh")
-PAGES = [*EDITIONS, *(f"{at}/{path.name}" for at in FOLDERS for path in (ROOT / at).glob("*.md"))]
+PLACES = ("*.md", "docs/*.md", "docs/zh/*.md", "dataset/*.md", "examples/*.md", "digits/*/*.md")
+PAGES = [path.relative_to(ROOT).as_posix() for at in PLACES for path in sorted(ROOT.glob(at))]
 
 
 def headings(text: str) -> list[str]:
