@@ -280,6 +280,6 @@ def feature_maps(
 
 def _tile(axes: "Axes", image: Array, name: str, scale: tuple[float, float] = (0.0, 1.0)) -> None:
     axes.axis("off")
-    axes.imshow(image, cmap="viridis", vmin=scale[0], vmax=scale[1])
+    axes.imshow(image, cmap="Blues", vmin=scale[0], vmax=scale[1])
     if name:
         axes.set_title(name, fontsize=7, loc="left")
