@@ -38,7 +38,7 @@ def main() -> None:
                 f'<!doctype html><meta charset="utf-8"><style>{STYLE}</style>{html}', "utf-8"
             )
             flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"]
-            command = [chromium, *flags, f"--print-to-pdf={page.with_suffix('.pdf')}", source]
+            command = [chromium, *flags, f"--print-to-pdf={page.with_suffix('.pdf')}", str(source)]
             subprocess.run(command, check=True, capture_output=True)
 
 

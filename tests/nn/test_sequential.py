@@ -348,7 +348,7 @@ def test_adding_layers_builds_what_a_list_of_them_builds() -> None:
 
 def test_an_added_layer_leaves_the_weights_before_it_and_is_trained() -> None:
     x, t = np.random.default_rng(1).random((40, 4), np.float32), np.arange(40) % 2
-    layers = [Input((4,)), Dense(3, activation="softmax")]
+    layers: list[Layer | Input] = [Input((4,)), Dense(3, activation="softmax")]
     network = Sequential(layers, rng=np.random.default_rng(0))
     network.fit(x, t, verbose=0)
     before, first = network.get_weights(), network.predict(x)
