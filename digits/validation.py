@@ -17,3 +17,12 @@ def positive_int(value: Any, meaning: str) -> int:
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
     check(whole and value > 0, f"{meaning} as a whole number above 0", value)
     return int(value)
+
+
+def check_generator(rng: object) -> None:
+    """Raise TypeError unless it is a numpy.random.Generator."""
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(
+            f"expected rng as a numpy.random.Generator; received {type(rng).__name__}: "
+            "pass numpy.random.default_rng(seed)"
+        )

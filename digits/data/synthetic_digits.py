@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from digits.data import glyphs
-from digits.validation import check
+from digits.validation import check, check_generator
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.intp]
@@ -68,7 +68,7 @@ def generate(
     Generator or if `n` or `labels` are not integers; ValueError if `n` is negative or `labels` are
     not `n` digits.
     """
-    _check_generator(rng)
+    check_generator(rng)
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
         raise TypeError(f"expected n as a whole number of images; received {n!r}: pass an int")
     check(n >= 0, "n of at least 0 images", n)
@@ -91,7 +91,7 @@ def strokes(digit: int, rng: np.random.Generator) -> list[tuple[Floats, Floats]]
     The unit is the height of the digit, ink included; the ink begins at x = 0 and y = 0. Raises
     TypeError or ValueError if `digit` is not 0 to 9 or `rng` is not a Generator.
     """
-    _check_generator(rng)
+    check_generator(rng)
     style = _choose_styles(_checked_labels(1, [digit]), rng)
     x, y = _pen_paths(style, rng)
     radius = _pen_radii(1, rng) / BOX
@@ -100,14 +100,6 @@ def strokes(digit: int, rng: np.random.Generator) -> list[tuple[Floats, Floats]]
     points = np.stack([x - np.min(x - radius), y - np.min(y - radius)], axis=1)
     lifts = np.flatnonzero(np.diff(_compiled_styles().stroke[style[0]])) + 1
     return list(zip(np.split(points, lifts), np.split(radius, lifts), strict=True))
-
-
-def _check_generator(rng: object) -> None:
-    if not isinstance(rng, np.random.Generator):
-        raise TypeError(
-            f"expected rng as a numpy.random.Generator; received {type(rng).__name__}: "
-            "pass numpy.random.default_rng(seed)"
-        )
 
 
 def _checked_labels(n: int, labels: ArrayLike) -> Integers:

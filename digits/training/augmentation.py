@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.validation import check
+from digits.validation import check, check_generator
 
 Images = NDArray[np.float32]
 
@@ -81,11 +81,7 @@ class Augmentation:
                 "convert them with .astype(np.float32)"
             )
         check(x.shape[1:] == (PIXELS,), f"images of shape (n, {PIXELS})", x.shape)
-        if not isinstance(rng, np.random.Generator):
-            raise TypeError(
-                f"expected rng as a numpy.random.Generator; received {type(rng).__name__}: "
-                "pass numpy.random.default_rng(seed)"
-            )
+        check_generator(rng)
         images: Images = x.reshape(-1, SIDE, SIDE)
         if self.rotation or self.scale or self.shear or self.shift or self.elastic:
             images = self._affine_elastic(images, rng)
