@@ -47,6 +47,10 @@ ENOUGH_EVIDENCE = 4.0
 TURNING_EVIDENCE = 4.0
 """By so much another way up must be more probable."""
 
+MAX_TO_TURN = 200
+"""Candidates for a megapixel of the file, or in a smaller one: with more, the other ways up, which
+take as long again, are not tried."""
+
 # OpenCV loads when the first picture is read, hence the imports inside functions: who asks for help
 # does not wait for it, and where it is missing one sentence says so.
 
@@ -61,7 +65,8 @@ def read_digits(
     image : a file, or an array: uint8, (height, width) in gray or (height, width, 3) in OpenCV's
         order blue, green, red.
     model : a network, the file of one, or None for the one that is shipped.
-    rotate : whether a picture that says little upright is also read on its sides and upside down.
+    rotate : whether a picture that says little upright, and is not too full for it, is also read
+        on its sides and upside down.
 
     Raises
     ------
@@ -76,14 +81,16 @@ def read_digits(
     gray, scale = ink.working_copy(picture)
     flat = ink.flatten_light(gray)
     mask, density = ink.find_ink(flat)
-    rows, digits, evidence, _ = _read_ink(mask, density, flat, reader)
+    rows, digits, evidence, _, candidates = _read_ink(mask, density, flat, reader)
     rotation = 0
     doubtful = evidence < ENOUGH_EVIDENCE or any(digit.unsure for digit in digits)
+    megapixels = max(1.0, mask.size * (decode_scale / scale) ** 2 / 1e6)
+    doubtful &= candidates <= MAX_TO_TURN * megapixels
     for turns in (1, 2, 3) if rotate and doubtful else ():
         turned, ink_density, page = (
             np.ascontiguousarray(np.rot90(a, turns)) for a in (mask, density, flat)
         )
-        other_rows, others, other_evidence, _ = _read_ink(turned, ink_density, page, reader)
+        other_rows, others, other_evidence, *_ = _read_ink(turned, ink_density, page, reader)
         if other_evidence > max(evidence, 0) + TURNING_EVIDENCE * (rotation == 0):
             rows, evidence, rotation = other_rows, other_evidence, 360 - 90 * turns
             height, width = turned.shape
@@ -109,7 +116,7 @@ def read_drawing(drawing: Array, model: Reader | str | Path | None = None) -> Re
     flat, scale = ink.working_copy(drawing)
     density = 1 - flat.astype(np.float32) / 255
     mask = density > 0.4  # as in `ink.find_ink`
-    rows, digits, _, unread = _read_ink(mask, density, flat, load_reader(model), drawn=True)
+    rows, digits, _, unread, _ = _read_ink(mask, density, flat, load_reader(model), drawn=True)
     digits = [replace(digit, box=digit.box.scaled(1 / scale)) for digit in digits]
     unread = [box.scaled(1 / scale) for box in unread]
     return Reading(rows, digits, drawing, flat, mask, unread=unread)
@@ -117,8 +124,9 @@ def read_drawing(drawing: Array, model: Reader | str | Path | None = None) -> Re
 
 def _read_ink(
     mask: Array, density: Array, flat: Array, reader: Reader, drawn: bool = False
-) -> tuple[list[str], list[Digit], float, list[Box]]:
-    """The rows and digits of ink, the evidence that it is digits, and what could not be read.
+) -> tuple[list[str], list[Digit], float, list[Box], int]:
+    """The rows and digits of ink, the evidence that it is digits, what could not be read, and the
+    number of candidates.
 
     drawn: whether all of it was drawn to be read; on a photograph there is other ink, too.
     """
@@ -144,7 +152,8 @@ def _read_ink(
             confidence, other = float(q[first]), float(q[second])
             digits.append(Digit(first, confidence, box, row, second, other, image, q))
     rows = ["".join(str(d.digit) for d in digits if d.row == row) for row in range(len(lines))]
-    return rows, digits, evidence, decide.unread_boxes(chosen, page, proposals)
+    unread = decide.unread_boxes(chosen, page, proposals)
+    return rows, digits, evidence, unread, len(proposals)
 
 
 def read_many(

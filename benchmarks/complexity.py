@@ -68,21 +68,21 @@ def lines(count: int) -> Array:
 
 
 def specks(count: int) -> Array:
-    drawing = paper(2000, 2000)
-    for x, y in np.random.default_rng(0).integers(0, 2000, (count, 2)):
-        cv2.circle(drawing, (int(x), int(y)), 4, 0, -1)
+    drawing = paper(1000, 1000)
+    for x, y in np.random.default_rng(0).integers(0, 1000, (count, 2)):
+        cv2.circle(drawing, (int(x), int(y)), 3, 0, -1)
     return drawing
 
 
 def cursive(count: int) -> Array:
     """Words whose letters touch, ten in a line."""
-    drawing = paper(2000, 2000)
+    drawing = paper(1000, 1000)
     rng = np.random.default_rng(0)
     for number in range(count):
-        x = np.arange(0, 150)
-        wave = 20 * np.sin(x / rng.uniform(3, 6)) * rng.uniform(0.5, 1, len(x))
-        points = np.stack([20 + 195 * (number % 10) + x, 40 + 60 * (number // 10) + wave], axis=1)
-        cv2.polylines(drawing, [points.astype(np.int32)], False, 0, 3)
+        x = np.arange(0, 75)
+        wave = 10 * np.sin(x / rng.uniform(2, 3)) * rng.uniform(0.5, 1, len(x))
+        points = np.stack([10 + 98 * (number % 10) + x, 20 + 30 * (number // 10) + wave], axis=1)
+        cv2.polylines(drawing, [points.astype(np.int32)], False, 0, 2)
     return drawing
 
 
@@ -99,7 +99,7 @@ KINDS: dict[str, tuple[Callable[[int], Array], int]] = {
     "hatching": (hatching, 160),
     "rings": (rings, 320),
     "lines": (lines, 160),
-    "specks": (specks, 20_000),
+    "specks": (specks, 8000),
     "cursive": (cursive, 320),
     "digits": (digits, 900),
 }

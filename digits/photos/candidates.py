@@ -9,6 +9,9 @@ from digits.types import Box
 
 MAX_MERGES = 400
 MAX_CANDIDATES = 1500
+MAX_DENSITY = 1000
+"""Candidates for a megapixel, or in a smaller picture."""
+
 MAX_AREA = 40
 """Of the boxes of all candidates together, in areas of the picture."""
 
@@ -56,7 +59,8 @@ def propose(page: InkMap) -> list[Candidate]:
     candidates.sort(key=lambda candidate: (candidate.pieces not in whole, len(candidate.pieces)))
     areas = np.cumsum([candidate.box.area for candidate in candidates])
     few = int(np.searchsorted(areas, MAX_AREA * page.labels.size, side="right"))
-    return candidates[: min(few, MAX_CANDIDATES)]
+    megapixels = max(1.0, page.labels.size / 1e6)
+    return candidates[: min(few, MAX_CANDIDATES, int(MAX_DENSITY * megapixels))]
 
 
 def _merge_prior(one: Component, other: Component) -> float:
