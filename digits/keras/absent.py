@@ -30,6 +30,9 @@ GROUPS = {
     "feed arrays to model.fit instead": "placeholder feed_dict get_session",
     "use digits.sklearn.DigitsClassifier": "wrappers scikit_learn KerasClassifier KerasRegressor",
     "use regularizers": "constraints MaxNorm maxnorm max_norm NonNeg UnitNorm unit_norm",
+    "use Conv2DTranspose": "Deconvolution2D",
+    "use concatenate, add or multiply": "Merge",
+    "use kernel_regularizer=": "activity_l1 activity_l2",
     "use Conv2D": (
         "SeparableConv2D DepthwiseConv2D SeparableConvolution2D LocallyConnected2D "
         "MultiHeadAttention Attention AdditiveAttention AtrousConvolution2D"

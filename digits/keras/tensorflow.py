@@ -129,6 +129,7 @@ test = SimpleNamespace(
     is_built_with_cuda=lambda: False,
     gpu_device_name=lambda: "",
 )
+python = SimpleNamespace()
 version = SimpleNamespace(VERSION=__version__)
 sysconfig = SimpleNamespace(get_build_info=dict)
 data = SimpleNamespace(Dataset=Dataset, AUTOTUNE=-1, experimental=SimpleNamespace(AUTOTUNE=-1))

@@ -134,7 +134,7 @@ def lean(k: Any) -> Any:
             layers.Permute((2, 1, 3)),
             layers.Reshape((-1, 6)),
             layers.Dense(4, activation="elu"),
-            layers.GlobalMaxPooling2D() if False else layers.Flatten(),
+            layers.Flatten(),
             layers.Dense(5),
             layers.Softmax(),
         ]

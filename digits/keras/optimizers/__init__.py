@@ -131,6 +131,9 @@ Adamax = with_side(Optimizer, more.Adamax)
 Nadam = with_side(Optimizer, more.Nadam)
 Ftrl = with_side(Optimizer, more.Ftrl)
 
+sgd, adam, rmsprop, nadam = SGD, Adam, RMSprop, Nadam  # Keras 1 and 2
+adagrad, adadelta, adamax = Adagrad, Adadelta, Adamax
+
 
 def get(identifier: Any) -> Any:
     """An optimizer by name, class or configuration."""
