@@ -1,7 +1,11 @@
-"""How the tests start the programs of this library, each as a process of its own."""
+"""How the tests start the programs of this library, each as a process of its own, and what these
+leave.
+"""
 
 import sys
 from pathlib import Path
+
+from digits.files.lock import LOCK_FILE
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -16,3 +20,8 @@ PROGRAMS = {
 def command(program: str, *arguments: object) -> list[str]:
     """What starts a program with these arguments."""
     return [sys.executable, "-W", "error", *PROGRAMS[program], *map(str, arguments)]
+
+
+def names_in(folder: Path) -> list[str]:
+    """What is in a folder, sorted, without the lock file, which stays."""
+    return sorted(path.name for path in folder.iterdir() if path.name != LOCK_FILE)

@@ -17,7 +17,6 @@ from digits.evaluate import evaluate
 from digits.nn.convolution import Conv2D
 from digits.nn.layers import Dense, Flatten
 from digits.nn.network import Network
-from digits.nn.pooling import AveragePooling2D
 from digits.nn.sequential import Input, Sequential
 from digits.training.augmentation import tta_views
 from digits.types import Array
@@ -190,23 +189,6 @@ def test_fashion_has_names(command: Command, data: Path, monkeypatch: pytest.Mon
     assert status == 0
     assert out.count("ankle boot") == 1
     assert "read as" in command("model.npz", "--dataset", "fashion", "--show", "0")[1]
-
-
-def test_a_network_of_no_known_origin_is_named_by_its_file(command: Command, data: Path) -> None:
-    convolutional().save("mine.npz")
-    status, out, _ = command("mine.npz", "--dataset", "synthetic", "--dataset-dir", data)
-    assert (status, out.partition(":")[0]) == (0, "mine.npz on synthetic")
-    assert Path("weights.png").is_file()
-
-
-def test_where_no_layer_has_weights_none_are_drawn(command: Command) -> None:
-    network = Sequential([Input((28, 28, 1)), AveragePooling2D((14, 5)), Flatten()])  # 2 x 5 = 10
-    network.metadata = {"dataset": "synthetic"}
-    network.save("model.npz")
-    status, out, _ = command("model.npz")
-    assert status == 0
-    assert "drew confusion.png, mistakes.png in .;" in out
-    assert not Path("weights.png").exists()
 
 
 @pytest.mark.parametrize("make", [two_layers, convolutional])

@@ -25,6 +25,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
+from programs import names_in
 
 import mnist_loader
 from digits.data import download, synthetic_digits
@@ -193,10 +194,6 @@ def server(published: Published, monkeypatch: pytest.MonkeyPatch) -> Iterator[Se
     yield mirror
     mirror.http.shutdown()
     mirror.http.server_close()
-
-
-def names_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 COMPLETE = sorted([*(f"{name}.gz" for name in NAMES), "mnist.pkl"])

@@ -255,11 +255,3 @@ def test_feature_maps_show_each_layer_in_a_row() -> None:
     assert names == ["input", *(name for name, _ in LENET_MAPS)]
     heights = [bar.get_height() for bar in figure.axes[-1].patches]  # type: ignore[attr-defined]
     assert heights == np.eye(10)[8].tolist()
-
-
-def test_maps_of_one_layer_share_their_scale() -> None:
-    """Or those of 1 x 1 would all look the same."""
-    last = panels(drawn("maps, lenet"))[-16:]
-    assert len({axes.images[0].get_clim() for axes in last}) == 1
-    low, high = last[0].images[0].get_clim()
-    assert low < high

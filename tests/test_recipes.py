@@ -10,11 +10,10 @@ import pytest
 from numpy.typing import DTypeLike, NDArray
 
 from digits.data.synthetic_digits import generate
-from digits.nn.layers import Dropout
 from digits.nn.network import Network
 from digits.nn.optimizers import Adam, Optimizer
 from digits.nn.parameters import Parameters
-from digits.nn.schedules import CosineDecay, OneCycle
+from digits.nn.schedules import OneCycle
 from digits.nn.sequential import Sequential
 from digits.recipes import C3_SEES, MNIST_DEVIATION, MNIST_MEAN, RECIPES
 from digits.types import Array
@@ -103,17 +102,6 @@ def test_the_list_shows_every_description(capsys: pytest.CaptureFixture[str]) ->
         assert all(line in text[start:] for line in recipe.description().splitlines())
 
 
-@every_recipe
-def test_dropout_is_a_rate_of_networks_that_have_it(name: str) -> None:
-    recipe, rng = RECIPES[name], np.random.default_rng(0)
-    for rate in (None, 0.25, 0.0):
-        network = recipe.network(rng, dropout=rate)
-        layers = network.layers if isinstance(network, Sequential) else []
-        rates = [layer.rate for layer in layers if isinstance(layer, Dropout)]
-        expected = recipe.dropout if rate is None else rate
-        assert rates == ([] if recipe.dropout is None else [expected])
-
-
 def test_initial_weights_are_those_of_the_sources() -> None:
     two_layer, conv = built("two-layer"), built("conv")
     assert two_layer.params["W1"].std() == pytest.approx(0.01, rel=0.02)
@@ -191,8 +179,3 @@ def test_what_reads_photographs_has_an_eleventh_class() -> None:
     changed = recipe.augment(images, np.random.default_rng(2))
     assert changed.dtype == np.float32
     assert 0 <= changed.min() <= changed.max() <= 1
-
-
-def test_lenet5_1998_falls_along_a_cosine() -> None:
-    optimizer = RECIPES["lenet5-1998"].optimizer(0.01, 200)
-    assert optimizer.learning_rate == CosineDecay(0.01, 200)

@@ -527,17 +527,6 @@ def test_which_epoch_is_better(
     assert record(2, *one).is_better_than(record(1, *other)) is better
 
 
-def test_the_best_weights_are_a_copy() -> None:
-    history, params, state = History(), np.ones(3), np.zeros(1)
-    history.add(record(1, 0.5, 1.0), params, state)
-    params[...], state[...] = 7, 7
-    history.add(record(2, 0.4, 1.0), params, state)
-    assert history.best_weights is not None
-    np.testing.assert_array_equal(history.best_weights[0], np.ones(3))
-    np.testing.assert_array_equal(history.best_weights[1], np.zeros(1))
-    assert history.epochs_since_best() == 1
-
-
 def test_history_as_csv_gives_every_figure_to_the_last_bit() -> None:
     history = fit(small_network(), digits(30, 10, 10), SGD(0.1), batch_size=7, iterations=10)
     rows = list(csv.DictReader(history.to_csv().splitlines()))

@@ -144,13 +144,6 @@ def test_outside_a_shared_batch_and_alone_nothing_is_averaged() -> None:
         assert global_batch(x) == (3, slice(None))
 
 
-def test_what_rank_0_does_is_known_to_all() -> None:
-    assert (
-        by_ranks(3, lambda ranks: ranks.broadcast(lambda: {"rank": ranks.rank}))
-        == [{"rank": 0}] * 3
-    )
-
-
 def test_what_rank_0_cannot_do_ends_the_others_in_silence() -> None:
     def work(ranks: ProcessGroup) -> str:
         try:

@@ -4,12 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
+from programs import names_in
 
 from digits.files.atomic import WriteError, remove_unfinished, replacing, write_file, write_new
-
-
-def names_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def test_missing_folders_are_made(tmp_path: Path) -> None:

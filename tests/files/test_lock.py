@@ -205,18 +205,6 @@ def test_a_file_system_without_locks(
     assert str(tmp_path) in record.getMessage()
 
 
-def test_a_full_disk_is_no_reason_to_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The lock needs no room; only the name of its owner does."""
-
-    def full(*_: object) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "write", full)
-    with folder_lock(tmp_path):
-        with pytest.raises(FolderInUseError, match="another process"), folder_lock(tmp_path):
-            pass
-
-
 @pytest.mark.skipif(os.name == "nt", reason="the other tests show it there")
 def test_on_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """There `msvcrt` locks a byte, which nobody may then read."""

@@ -32,8 +32,6 @@ from digits.recipes import RECIPES
 from digits.types import Array, Shape
 from two_layer_net import TwoLayerNet
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 @pytest.fixture
 def onnx() -> Any:
@@ -118,14 +116,6 @@ def test_recipes(name: str, runtime: Any, tmp_path: Path) -> None:
     for n in (1, 2, 40):
         y = run_onnx(runtime, tmp_path / "recipe.onnx", x[:n])
         np.testing.assert_allclose(y, network.predict(x[:n]), rtol=0, atol=1e-5)
-
-
-def test_float64_becomes_float32(runtime: Any, tmp_path: Path) -> None:
-    network = trained_a_little("two-layer", np.float64)
-    network.export_onnx(tmp_path / "net.onnx")
-    x = np.random.default_rng(0).random((3, 784)).astype(np.float32)
-    y = run_onnx(runtime, tmp_path / "net.onnx", x)
-    np.testing.assert_allclose(y, network.predict(x), rtol=0, atol=1e-6)
 
 
 # --- the file -------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from digits.nn.pooling import MaxPooling2D
 from digits.nn.sequential import PREDICT_BATCH_SIZE as SIZE
 from digits.nn.sequential import Input, Sequential
 from digits.types import Array
-from functions import gradient_check, relu, softmax, to_one_hot
+from functions import gradient_check, softmax, to_one_hot
 from two_layer_net import TwoLayerNet
 
 
@@ -141,20 +141,6 @@ def test_a_softmax_at_the_end_is_the_softmax_of_the_network() -> None:
         np.testing.assert_array_equal(network.predict(x), plain.predict(x))
         assert network.loss(x, t) == plain.loss(x, t)
         np.testing.assert_array_equal(network.gradient(x, t).flat, plain.gradient(x, t).flat)
-
-
-def test_a_softmax_further_down_is_a_layer_as_any() -> None:
-    network, (x, t) = stack(Input((6,)), Dense(5, "softmax"), Dense(3), dtype=np.float64), batch(4)
-    hidden = network.activations(x)[0][1]
-    np.testing.assert_allclose(hidden.sum(axis=1), np.ones(4))
-    assert gradient_check(network, x, t) < 1e-6
-
-
-def test_other_activations_at_the_end_stay() -> None:
-    network, (x, t) = stack(Input((6,)), Dense(3, activation="relu"), dtype=np.float64), batch(4)
-    logits = relu(x @ network.params["W1"] + network.params["b1"])
-    np.testing.assert_allclose(network.predict(x), softmax(logits))
-    assert gradient_check(network, x, t) < 1e-6
 
 
 def test_squared_error_is_that_of_the_probabilities() -> None:

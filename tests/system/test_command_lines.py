@@ -23,31 +23,27 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import ArrayLike, DTypeLike
+from programs import names_in
 from tiny_data import TRAIN, small_with_dropout, without_mirrors
 
 import mnist_loader
 import train_net
 from digits import plots
 from digits.compute import threads as parallel
-from digits.files.lock import LOCK_FILE
 from digits.files.models import load_model
 from digits.files.npz import load_arrays, save_arrays
 from digits.nn.layers import Dropout
 from digits.nn.parameters import Parameters
 from digits.nn.sequential import Sequential
 from digits.recipes import RECIPES, Recipe
+from digits.runs import RESULTS
 from two_layer_net import TwoLayerNet
 
-FILES = {"model.npz", "checkpoint.npz", "history.csv", "curves.png", "report.json"}
+FILES = sorted(RESULTS)
 REPORT = {
     *("recipe", "dataset", "seed", "epochs", "parameters", "train_accuracy"),
     *("validation_accuracy", "test_accuracy", "test_loss", "seconds", "images_per_second"),
 }
-
-
-def names_in(folder: Path) -> set[str]:
-    """The files there, without the lock file, which stays."""
-    return {path.name for path in folder.iterdir()} - {LOCK_FILE}
 
 
 EPOCH = (TRAIN - 100) // 100

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from programs import names_in
 from tiny_data import TEST, TRAIN, write_data_set
 
 import mnist_loader
 import train_net
-from digits.files.lock import LOCK_FILE
 from digits.files.models import load_model
 from digits.files.npz import load_arrays
 from digits.runs import RESULTS
@@ -75,10 +75,6 @@ def new_run(data: Path, out: Path, batches: int = 3) -> tuple[object, ...]:
         *("--dataset", "synthetic", "--dataset-dir", data, "--out", out, "--quiet"),
         *("--validation", 100, "--iterations", batches),
     )
-
-
-def names_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir() if path.name != LOCK_FILE)
 
 
 def obey_permissions() -> None:

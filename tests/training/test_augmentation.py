@@ -98,16 +98,6 @@ def test_a_quarter_turn_is_exact(x: Images, uniform: float, quarters: int) -> No
     assert turned == pytest.approx(expected, abs=1e-4)
 
 
-def test_half_the_size() -> None:
-    bar = np.zeros((1, 28, 28), dtype=np.float32)
-    bar[:, 4:24, 10:18] = 1
-    larger = Augmentation(scale=0.5)(bar.reshape(1, 784), Extreme(0)).reshape(28, 28)
-    smaller = Augmentation(scale=0.5)(bar.reshape(1, 784), Extreme(1)).reshape(28, 28)
-    assert larger[14].sum() == pytest.approx(16, abs=0.1)
-    assert smaller[14].sum() == pytest.approx(8 / 1.5, abs=0.5)
-    assert smaller[:, 14].sum() == pytest.approx(20 / 1.5, abs=0.5)
-
-
 def test_shear_leans_upright_bars() -> None:
     bar = np.zeros((1, 28, 28), dtype=np.float32)
     bar[:, 4:24, 13:15] = 1
