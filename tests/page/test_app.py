@@ -18,7 +18,7 @@ from digits.files.models import load_model
 from digits.nn.layers import Dense
 from digits.nn.sequential import Input, Sequential
 from digits.page.app import MAX_PHOTO, application
-from digits.page.messages import STATIC
+from digits.page.messages import STATIC, TEXTS
 from digits.types import Array
 from predict_image import SHIPPED_MODEL, read_drawing
 from two_layer_net import TwoLayerNet
@@ -400,6 +400,16 @@ def test_every_answer_is_guarded(client: FlaskClient) -> None:
         assert headers["Content-Security-Policy"].startswith("default-src 'self';")
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert "Access-Control-Allow-Origin" not in headers
+
+
+def test_every_text_is_in_both_languages() -> None:
+    for name, texts in TEXTS.items():
+        english, chinese = ([*re.findall(r"\{\d\}", text)] for text in texts)
+        assert len(texts) == 2
+        assert all(texts), name
+        # An error's Chinese sentence may leave out the English one of the library.
+        assert set(chinese) <= set(english), name
+        assert name.startswith("error.") or set(chinese) == set(english), name
 
 
 def test_the_page_makes_no_outside_requests() -> None:
