@@ -59,6 +59,7 @@ async function take(file) {
   paper.replace({ strokes: [], photo: { file, bitmap } });
 }
 
+$("trouble").addEventListener("click", () => complain(null));
 $("file").addEventListener("change", () => {
   take($("file").files[0]);
   $("file").value = ""; // so that the same photo can be chosen again
