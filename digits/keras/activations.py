@@ -1,5 +1,6 @@
 """Activation functions under Keras' names, for arrays and for the tensors of a model."""
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -8,8 +9,12 @@ import numpy as np
 
 import functions
 from digits.keras.graph import KerasTensor, apply_activation
+from digits.keras.legacy import note, renamed
+from digits.keras.lookup import look_up
+from digits.keras.serialization import get_custom_objects
 from digits.keras.tensor import tensor
 from digits.types import Array
+from digits.validation import check
 
 # --- formulas that digits.nn has no need of: y, and the derivative of y with respect to x ---------
 
@@ -135,7 +140,8 @@ def relu(
     return tensor(y if max_value is None else np.minimum(y, max_value))
 
 
-sigmoid, tanh, elu, leaky_relu = map(_public, ("sigmoid", "tanh", "elu", "leaky_relu"))
+sigmoid, tanh, elu = map(_public, ("sigmoid", "tanh", "elu"))
+leaky_relu = renamed(alpha="negative_slope")(_public("leaky_relu"))
 selu, gelu, softplus, softsign = map(_public, ("selu", "gelu", "softplus", "softsign"))
 mish, exponential, relu6 = map(_public, ("mish", "exponential", "relu6"))
 hard_sigmoid, log_softmax = _public("hard_sigmoid"), _public("log_softmax")
@@ -143,30 +149,51 @@ silu = swish = _public("silu")
 hard_silu = hard_swish = _public("hard_silu")
 
 
-def name_of(activation: Any) -> str:
-    """The name of an activation given by name, as a function, as a layer, or as None."""
-    if activation is None:
-        return "linear"
+def name_of(activation: Any) -> Any:
+    """The name of an activation given by name, as a function, as a layer, or as None; a layer with
+    arguments, or a function of one's own, as it is.
+    """
     if isinstance(activation, dict):
-        activation = activation.get("config", activation.get("class_name"))
-    name = getattr(activation, "__name__", activation)
-    name = {"swish": "silu", "hard_swish": "hard_silu"}.get(str(name).lower(), str(name).lower())
-    if name not in IN_NN and name not in MORE:
-        raise ValueError(
-            f"expected an activation among {', '.join((*IN_NN, *MORE))}; received {activation!r}: "
-            "a function of one's own has no derivative here"
-        )
-    return name
+        kind, config = activation.get("class_name"), activation.get("config")
+        if not isinstance(config, dict):
+            return name_of(config or kind)
+        activation = look_up(f"layers.{kind}")(**config)
+    kind = type(activation).__name__
+    if hasattr(activation, "elements") and kind in ("Activation", "Softmax"):
+        return getattr(activation, "activation", "softmax")
+    given = "linear" if activation is None else getattr(activation, "__name__", activation)
+    name = {"swish": "silu", "hard_swish": "hard_silu"}.get(str(given).lower(), str(given).lower())
+    if name in IN_NN or name in MORE:
+        return name
+    activation = get_custom_objects().get(given if isinstance(given, str) else "", activation)
+    names = ", ".join((*IN_NN, *MORE))
+    check(callable(activation), f"an activation among {names}, or a function", activation)
+    return activation
+
+
+def elements_of(activation: Any) -> Callable[[Array], tuple[Array, Any]]:
+    """What gives y and its derivative, for an activation that digits.nn does not have."""
+    if isinstance(activation, str):
+        return MORE[activation]
+    if hasattr(activation, "elements"):
+        elements: Callable[[Array], tuple[Array, Any]] = activation.elements
+        return elements
+    name = getattr(activation, "__name__", "activation")
+    note(f"the derivative of {name} is taken by central differences, number by number")
+    return functools.partial(_by_differences, activation)
+
+
+def _by_differences(function: Any, x: Array) -> tuple[Array, Array]:
+    wide, h = x.astype(np.float64), 1e-5
+    up, down = (np.asarray(function(tensor(wide + step))) for step in (h, -h))
+    return np.asarray(function(tensor(x)), x.dtype), ((up - down) / (2 * h)).astype(x.dtype)
 
 
 def get(identifier: Any) -> Callable[..., Any]:
     """The function of that name."""
-    return globals()[name_of(identifier)]
+    name = name_of(identifier)
+    found: Callable[..., Any] = globals()[name] if isinstance(name, str) else name
+    return found
 
 
-def serialize(activation: Any) -> str:
-    """The name of an activation."""
-    return name_of(activation)
-
-
-deserialize = get
+serialize, deserialize = name_of, get

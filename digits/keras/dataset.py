@@ -1,5 +1,7 @@
 """The few verbs of `tf.data.Dataset` that scripts for MNIST use, on arrays in memory."""
 
+import builtins
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -106,15 +108,11 @@ class Dataset:
 
     def take(self, count: int) -> "Dataset":
         """The first elements."""
-        return Dataset(
-            lambda: (e for _, e in zip(range(count), self, strict=False)), min(count, self._length)
-        )
+        return Dataset(lambda: itertools.islice(self, count), min(count, self._length))
 
     def skip(self, count: int) -> "Dataset":
         """The elements after the first."""
-        return Dataset(
-            lambda: (e for i, e in enumerate(self) if i >= count), max(0, self._length - count)
-        )
+        return Dataset(lambda: itertools.islice(self, count, None), max(0, self._length - count))
 
     def prefetch(self, *_: Any, **__: Any) -> "Dataset":
         """The elements as they are: they are in memory."""
@@ -134,6 +132,31 @@ class Dataset:
     def cardinality(self) -> Any:
         """The number of elements."""
         return tensor(len(self))
+
+    def filter(self, predicate: Callable[..., Any]) -> "Dataset":
+        """The elements for which a function is true."""
+
+        def chosen() -> Iterator[Any]:
+            for element in self:
+                if predicate(*(element if isinstance(element, tuple) else (element,))):
+                    yield element
+
+        return Dataset(chosen, math.nan)
+
+    @classmethod
+    def zip(cls, datasets: Any, *others: Any) -> "Dataset":
+        """Elements of several data sets side by side."""
+        parts = tuple(datasets) if isinstance(datasets, tuple | list) else (datasets, *others)
+        return cls(lambda: builtins.zip(*parts, strict=False), min(part._length for part in parts))
+
+    def concatenate(self, dataset: "Dataset") -> "Dataset":
+        """These elements, and then those of another data set."""
+        return Dataset(lambda: itertools.chain(self, dataset), self._length + dataset._length)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f"tensorflow.data.Dataset.{name} is not there: give arrays to model.fit, or a generator"
+        )
 
     def __iter__(self) -> Iterator[Any]:
         return self._make()

@@ -132,7 +132,7 @@ class Layer(Configured):
     training_mode: Any = None  # True or False, if it was called on a tensor with training=
     unused: tuple[str, ...] = ()  # weights of cores that this layer does not have
     declared_shape: Shape | None = None
-    activation: str  # of layers that have one
+    activation: Any  # of layers that have one
     input_sizes: Any = ()  # the shape of an input without the batch; a list of them, if it merges
     output_sizes: Shape = ()
 

@@ -58,8 +58,15 @@ class Quiet:
             raise AttributeError(name)
         return Quiet()
 
-    def __call__(self, *_: Any, **__: Any) -> None:
+    def __call__(self, *_: Any, **__: Any) -> Any:
         """Nothing to do."""
+        return Quiet()
+
+    def __enter__(self) -> "Quiet":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to close."""
 
 
 def _no_devices(*_: Any, **__: Any) -> list[Any]:
@@ -123,7 +130,7 @@ random = SimpleNamespace(
 _devices = {"list_physical_devices": _no_devices, "list_logical_devices": _no_devices}
 config = Quiet(**_devices, experimental=Quiet(**_devices))
 logging = Quiet(DEBUG=10, INFO=20, WARN=30, ERROR=40, FATAL=50)
-autograph = Quiet()
+autograph = summary = profiler = debugging = Quiet()
 test = SimpleNamespace(
     is_gpu_available=lambda *_, **__: False,
     is_built_with_cuda=lambda: False,

@@ -1,5 +1,7 @@
 """What Keras has in `keras.utils`: labels as one-hot rows, seeds, bars, pictures of models."""
 
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,6 +60,17 @@ def normalize(x: Any, axis: int = -1, order: int = 2) -> Array:
     x = np.atleast_1d(np.asarray(x, np.float64))
     length = np.linalg.norm(x, order, axis, keepdims=True)
     return x / np.where(length == 0, 1, length)
+
+
+def get_file(fname: Any = None, origin: Any = None, **_: Any) -> str:
+    """The path of a file: mnist.npz, written from the data set that this library has."""
+    name = Path(str(fname or origin)).name
+    advice = "download it yourself and open it by its path"
+    check(name == "mnist.npz", "mnist.npz", name, advice)
+    (x, t), (x_test, t_test) = look_up("datasets.mnist").load_data()
+    path = Path(tempfile.gettempdir(), name)
+    np.savez(path, x_train=x, y_train=t, x_test=x_test, y_test=t_test)
+    return str(path)
 
 
 class PyDataset:

@@ -27,29 +27,29 @@ KERAS_1 = {
 class OtherActivation(Core):
     """An activation that digits.nn does not have."""
 
-    def __init__(self, activation: str) -> None:
+    def __init__(self, activation: Any) -> None:
         super().__init__()
-        self.activation = activation
+        self.elements = activations.elements_of(activation)
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        y, self.gradient = activations.MORE[self.activation](x)
+        y, self.gradient = self.elements(x)
         return y
 
     def backward(self, dy: Array) -> Array:
         return self.gradient(dy) if callable(self.gradient) else dy * self.gradient
 
 
-def activation_core(activation: str) -> Core:
+def activation_core(activation: Any) -> Core:
     """The activation as a layer of its own."""
-    other = activation in activations.MORE
-    return OtherActivation(activation) if other else nn.Activation(activation)
+    known = activation in activations.IN_NN
+    return nn.Activation(activation) if known else OtherActivation(activation)
 
 
-def fused(activation: str) -> tuple[str, list[Core]]:
+def fused(activation: Any) -> tuple[str, list[Core]]:
     """The activation as an argument for a layer of digits.nn, and the layers that follow if it has
     to be one of its own. Softmax and sigmoid always are: a loss may take them in.
     """
-    if activation in activations.MORE or activation in ("softmax", "sigmoid"):
+    if activation not in activations.IN_NN or activation in ("softmax", "sigmoid"):
         return "linear", [activation_core(activation)]
     return activation, []
 
