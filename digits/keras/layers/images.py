@@ -52,10 +52,12 @@ class ImageLayer(Layer):
         raise NotImplementedError
 
 
-def rows_and_columns(make: Any) -> Any:
+def rows_and_columns(kind: Any) -> Any:
     """Decorates what takes Keras 1's Conv2D(32, 3, 3, border_mode="same"): a kernel of 3 x 3, where
     without such a spelling it is a kernel of 3 and strides of 3.
     """
+
+    make = kind.__init__
 
     @functools.wraps(make)
     def call(self: Any, *args: Any, **options: Any) -> None:
@@ -65,9 +67,11 @@ def rows_and_columns(make: Any) -> Any:
             args = (args[0], args[1:])
         make(self, *args, **options)
 
-    return call
+    kind.__init__ = call
+    return kind
 
 
+@rows_and_columns
 @arguments(**KERAS_1, **IMAGE_ARGUMENTS)
 class Conv2D(ImageLayer):
     """Each filter is a small image that is compared with the inputs at every position."""
@@ -103,9 +107,6 @@ class Conv2D(ImageLayer):
         activation, more = fused(self.activation)
         settings = (self.filters, self.kernel_size, self.strides, self.padding.lower())
         return [convolution.Conv2D(*settings, activation=activation, use_bias=self.use_bias), *more]
-
-
-Conv2D.__init__ = rows_and_columns(Conv2D.__init__)  # type: ignore[method-assign]
 
 
 class TransposedConvolution(Core):

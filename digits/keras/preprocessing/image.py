@@ -94,6 +94,7 @@ def _changed(image: Array, change: Change, rng: np.random.Generator) -> Array:
     return image
 
 
+@dataclass(eq=False, repr=False)
 class ImageDataGenerator:
     """Images that are scaled, standardized and changed at random as training asks for them.
 
@@ -101,57 +102,47 @@ class ImageDataGenerator:
     or the smallest and largest factor; rotation_range and shear_range are degrees.
     """
 
-    def __init__(
-        self,
-        featurewise_center: bool = False,
-        samplewise_center: bool = False,
-        featurewise_std_normalization: bool = False,
-        samplewise_std_normalization: bool = False,
-        zca_whitening: bool = False,
-        zca_epsilon: float = 1e-6,
-        rotation_range: float = 0,
-        width_shift_range: float = 0.0,
-        height_shift_range: float = 0.0,
-        brightness_range: Any = None,
-        shear_range: float = 0.0,
-        zoom_range: Any = 0.0,
-        channel_shift_range: float = 0.0,
-        fill_mode: str = "nearest",
-        cval: float = 0.0,
-        horizontal_flip: bool = False,
-        vertical_flip: bool = False,
-        rescale: float | None = None,
-        preprocessing_function: Callable[[Array], Array] | None = None,
-        data_format: str | None = None,
-        validation_split: float = 0.0,
-        dtype: Any = None,
-    ) -> None:
-        unset = not zca_whitening and not channel_shift_range
+    featurewise_center: bool = False
+    samplewise_center: bool = False
+    featurewise_std_normalization: bool = False
+    samplewise_std_normalization: bool = False
+    zca_whitening: bool = False
+    zca_epsilon: float = 1e-6
+    rotation_range: float = 0
+    width_shift_range: float = 0.0
+    height_shift_range: float = 0.0
+    brightness_range: Any = None
+    shear_range: float = 0.0
+    zoom_range: Any = 0.0
+    channel_shift_range: float = 0.0
+    fill_mode: str = "nearest"
+    cval: float = 0.0
+    horizontal_flip: bool = False
+    vertical_flip: bool = False
+    rescale: float | None = None
+    preprocessing_function: Callable[[Array], Array] | None = None
+    data_format: str | None = None
+    validation_split: float = 0.0
+    dtype: Any = None
+
+    def __post_init__(self) -> None:
+        unset = not self.zca_whitening and not self.channel_shift_range
         check(unset, "zca_whitening and channel_shift_range unset", True, "they are for colors")
-        self.featurewise_center, self.samplewise_center = featurewise_center, samplewise_center
-        self.featurewise_std_normalization = featurewise_std_normalization
-        self.samplewise_std_normalization = samplewise_std_normalization
-        self.brightness_range, self.rescale = brightness_range, rescale
-        self.preprocessing_function, self.validation_split = (
-            preprocessing_function,
-            validation_split,
-        )
-        self.channels_first = config.standard_data_format(data_format) == "channels_first"
+        self.channels_first = config.standard_data_format(self.data_format) == "channels_first"
         self.mean: Any = 0.0
         self.std: Any = 1.0
-        zoom = (
-            zoom_range if isinstance(zoom_range, tuple | list) else (1 - zoom_range, 1 + zoom_range)
-        )
+        zoom, right, down = self.zoom_range, self.width_shift_range, self.height_shift_range
+        low, high = zoom if isinstance(zoom, tuple | list) else (1 - zoom, 1 + zoom)
         self.change = Change(
-            rotation=(-rotation_range, rotation_range),
-            right=(-width_shift_range, width_shift_range),
-            down=(-height_shift_range, height_shift_range),
-            shear=(-shear_range, shear_range),
-            zoom=(zoom[0], zoom[1]),
-            flip_columns=horizontal_flip,
-            flip_rows=vertical_flip,
-            fill_mode=fill_mode,
-            fill_value=cval,
+            rotation=(-self.rotation_range, self.rotation_range),
+            right=(-right, right),
+            down=(-down, down),
+            shear=(-self.shear_range, self.shear_range),
+            zoom=(low, high),
+            flip_columns=self.horizontal_flip,
+            flip_rows=self.vertical_flip,
+            fill_mode=self.fill_mode,
+            fill_value=self.cval,
         )
 
     def fit(self, x: Any, augment: bool = False, rounds: int = 1, seed: Any = None) -> None:
