@@ -5,7 +5,7 @@ written. The mathematics is done by layers of digits.nn, the `cores`.
 import copy
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypeVar, dataclass_transform
 
 import numpy as np
@@ -147,8 +147,8 @@ class Layer(Configured):
 
     def __post_init__(self) -> None:
         """Turn names among the arguments into what they stand for."""
-        for name in argument_names(type(self)):
-            setattr(self, name, kept(name, getattr(self, name)))
+        for field in fields(self):  # type: ignore[arg-type]
+            setattr(self, field.name, kept(field.name, getattr(self, field.name)))
 
     def _take(self, options: dict[str, Any]) -> None:
         """Read the arguments that every layer has; refuse those that none has."""
@@ -379,7 +379,7 @@ class Layer(Configured):
     def get_config(self) -> dict[str, Any]:
         """The arguments that make this layer again, as plain values."""
         names = [n for n in argument_names(type(self)) if n not in ("name", "trainable")]
-        settings = {name: plain(getattr(self, name)) for name in names}
+        settings = {name: plain(getattr(self, name)) for name in names if hasattr(self, name)}
         return {"name": self.name, "trainable": self.trainable, "dtype": self.dtype, **settings}
 
     @classmethod

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from digits.keras.config import snake_case
 from digits.keras.legacy import ask_for, note
 from digits.keras.serialization import Configured, from_table, plain, with_side
 from digits.keras.tensor import Tensor, tensor
@@ -35,7 +36,11 @@ class Loss(nn.Loss, Configured):
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The loss of outputs y_pred for targets y_true, as a tensor."""
         y = np.asarray(y_pred)
-        losses, _ = self.per_sample(y if y.dtype.kind == "f" else y.astype(np.float32), y_true)
+        y = y if y.dtype.kind == "f" else y.astype(np.float32)
+        if hasattr(self, "call"):  # a loss of one's own
+            losses = np.asarray(self.call(tensor(y_true), tensor(y)))
+        else:
+            losses, _ = self.per_sample(y, y_true)
         if sample_weight is not None:
             losses = losses * np.asarray(sample_weight, losses.dtype).reshape(losses.shape)
         if self.reduction == "none":
@@ -55,9 +60,9 @@ class FunctionLoss(Loss):
 
     MAX_OUTPUTS = 100
 
-    def __init__(self, function: Any) -> None:
+    def __init__(self, function: Any, name: str | None = None) -> None:
         self.function, self.reduction = function, "sum_over_batch_size"
-        self.name = getattr(function, "__name__", type(function).__name__)
+        self.name = name or getattr(function, "__name__", type(function).__name__)
         note(f"the gradient of {self.name} is taken by central differences")
 
     def get_config(self) -> dict[str, Any]:
@@ -90,7 +95,8 @@ class FunctionLoss(Loss):
 
 def nn_name(kind: type) -> str:
     """The name of a loss in digits.nn.losses, such as "huber"."""
-    return next(name for name, work in nn.LOSSES.items() if work.__name__ == kind.__name__)
+    names = {work.__name__: name for name, work in nn.LOSSES.items()}
+    return names.get(kind.__name__, snake_case(kind.__name__))
 
 
 class CategoricalCrossentropy(Loss, nn.CategoricalCrossentropy):
@@ -164,6 +170,8 @@ def get(identifier: Any) -> Any:
     if hasattr(identifier, "loss") and isinstance(identifier.loss, type):
         return identifier.loss()
     found = from_table(identifier, globals(), Loss, "a loss")
+    if hasattr(found, "call"):
+        return FunctionLoss(found.call, found.name)
     return found if isinstance(found, Loss) else FunctionLoss(found)
 
 
