@@ -114,19 +114,19 @@ class TwoLayerNet(NetworkMixin):
         give da2 = (y - t) / n. A layer a = z W + b passes on dW = z^T da, db = the sum of da over
         the samples, dz = da W^T. The sigmoid z = sigmoid(a) passes on da = dz z (1 - z).
         """
-        x = to_inputs(x, self.input_size, self.params.dtype, finite=False)
+        x, W2 = to_inputs(x, self.input_size, self.params.dtype, finite=False), self.params["W2"]
         z1, a2 = self._forward(x)
         loss, da2 = softmax_cross_entropy_with_grad(a2, t)  # da2 = (y - t) / n
         if not math.isfinite(loss):
             require_finite(x)  # only now that something is wrong, as it takes time
 
         grads = self.params.zeros_like()
-        np.matmul(z1.T, da2, out=grads["W2"])  # (50, n) @ (n, 10)
-        np.sum(da2, axis=0, out=grads["b2"])
-        dz1 = da2 @ self.params["W2"].T  # (n, 10) @ (10, 50)
+        grads["W2"] = z1.T @ da2  # (50, n) @ (n, 10)
+        grads["b2"] = np.sum(da2, axis=0)
+        dz1 = da2 @ W2.T  # (n, 10) @ (10, 50)
         da1 = dz1 * z1 * (1 - z1)
-        np.matmul(x.T, da1, out=grads["W1"])  # (784, n) @ (n, 50)
-        np.sum(da1, axis=0, out=grads["b1"])
+        np.matmul(x.T, da1, out=grads["W1"])  # x.T @ da1, in place: (784, n) @ (n, 50)
+        grads["b1"] = np.sum(da1, axis=0)
         return loss, grads
 
     def activations(self, x: ArrayLike) -> list[tuple[str, Array]]:

@@ -21,23 +21,27 @@ left.) For images the same is done along both axes, and each frequency has a sma
 by channels. On a ring of 16 plain matrix products compute the DFT as fast as the fast Fourier
 transform, and any L will do.
 
-Two images at the price of one: as the weights are real, images a and b can be transformed as the
-complex image a + bi, and come out as y_a + y_b i.
+Only real numbers are multiplied. The frequencies f and -f of a real row are conjugates, so half of
+them are enough: frequency 0 (and L / 2, if L is even) is real, for the others the real and the
+imaginary part are two numbers. Along the second axis the rows that are real are treated alike;
+those that are complex need all L frequencies, each a complex number. Two complex numbers are
+multiplied with three products (Gauss):
 
-Backward, a small change u_a + u_b i of such an output changes the loss by dy_a u_a + dy_b u_b, the
-real part of g u, where g = dy_a - dy_b i is the conjugate of dy. All steps above are sums of
-products by constants, u = A v, and g . A v = A^T g . v: so g goes back through the same matrices,
-transposed but not conjugated, and what arrives at x is the conjugate of dx. Of what arrives at the
-weights, which are real, only the real part changes the loss.
+    (a + bi)(c + di) = (m1 - m2) + (m3 - m1 - m2) i,    m1 = ac, m2 = bd, m3 = (a + b)(c + d)
+
+So the spectrum of an image or a kernel has the three numbers a, b and a + b for each complex
+frequency. These sums are in the matrices already, and so is what has to be done with m1, m2, m3. A
+convolution then is y = C^T ((A W) (B x)): linear maps A, B, C^T, and products between them, one for
+each number of the spectrum. Its gradients follow from the same maps, transposed: dy enters
+as C dy, dx = B^T ((A W)^T (C dy)), dW = A^T ((B x)^T (C dy)).
 
 After Mathieu, Henaff and LeCun, "Fast training of convolutional networks through FFTs", 2014.
 """
 
-import math
-
 import numpy as np
 from numpy.typing import DTypeLike
 
+from digits.compute.matmul import blocked_matmul
 from digits.compute.threads import ELEMENTWISE, parallel_for
 from digits.nn.activations import LINEAR, ActivationFunction
 from digits.nn.geometry import Geometry
@@ -45,52 +49,141 @@ from digits.nn.workspace import ThreadCache
 from digits.types import Array, Pair
 
 
-class DFT:
-    """The transforms along one side of an image: three matrices, with a row or column for each
-    frequency.
+class Side:
+    """The transforms along one side of an image: for each position, the numbers by which it enters
+    the frequencies; or, for outputs, by which these enter it. Matrices (frequencies, positions):
+
+    rows: of real numbers, where a complex frequency has two: its real and its imaginary part;
+    real: the same, where it has three: see above;
+    complex: of complex numbers, first all real parts, then all imaginary parts.
     """
 
-    def __init__(self, size: int, kernel: int, output: int, padding: Pair, dtype: DTypeLike):
-        before, after = padding
-        self.length = size + max(before, after)
-        frequencies = np.arange(self.length)[:, np.newaxis]
+    def __init__(self, length: int, positions: Array, dtype: DTypeLike, *, output: bool = False):
+        angles = 2 * np.pi / length * np.outer(np.arange(length), positions)
+        c, s = np.cos(angles), np.sin(angles)
+        reals = [0, length // 2] if length % 2 == 0 else [0]
+        k = slice(1, (length + 1) // 2)  # those of f and -f that are kept
+        if output:
+            # Real part of exp(i angle) (a + bi), doubled as frequency -f adds the same:
+            rows = _by_turns(2 * c[k], -2 * s[k])
+            real = _by_turns(2 * (c + s)[k], 2 * (s - c)[k], -2 * s[k])
+            # The complex number itself, from m1, m2 and m3:
+            complex_ = _by_turns(
+                np.hstack([c + s, s - c]), np.hstack([s - c, -s - c]), np.hstack([-s, c])
+            )
+            scale = length
+        else:
+            rows, real = _by_turns(c[k], s[k]), _by_turns(c[k], s[k], (c + s)[k])
+            # exp(i angle) (a + bi), and the sum of both parts:
+            complex_ = _by_turns(np.hstack([c, -s]), np.hstack([s, c]), np.hstack([c + s, c - s]))
+            scale = 1
+        self.rows = (np.vstack([c[reals], rows]) / scale).astype(dtype)
+        self.real = (np.vstack([c[reals], real]) / scale).astype(dtype)
+        self.complex = (complex_ / scale).astype(dtype)
 
-        def exponentials(positions: Array) -> Array:  # (length, positions)
-            return np.exp(2j * np.pi / self.length * frequencies * positions).astype(dtype)
 
-        self.input = exponentials(-np.arange(size))  # (length, size)
-        self.kernel = exponentials(np.arange(kernel) - before)  # (length, kernel)
-        self.inverse = exponentials(np.arange(output)).T / self.length  # (output, length)
+def _by_turns(*matrices: Array) -> Array:
+    """The first row of each, then the second row of each, ..."""
+    return np.stack(matrices, axis=1).reshape(-1, matrices[0].shape[1])
+
+
+class Transform:
+    """A linear map from numbers at positions (height, width, q) to their spectrum (numbers, q), and
+    its transpose. The work is done for some frequencies along the first axis at a time: the real
+    ones are number 0, the complex ones follow.
+    """
+
+    def __init__(self, first: Side, second: Side) -> None:
+        self.rows, self.real, self.complex = first.rows, second.real, second.complex
+        length = len(self.rows)
+        self.reals, self.pairs = 2 - length % 2, (length - 1) // 2
+        self.height, self.width = self.rows.shape[1], self.real.shape[1]
+        self.numbers = self.reals * len(self.real) + self.pairs * len(self.complex)
+
+    def multiplications(self) -> int:
+        """For one column q."""
+        second = self.reals * self.real.size + self.pairs * self.complex.size
+        return self.rows.size * self.width + second
+
+    def rows_of(self, part: slice) -> slice:
+        """Where these frequencies are in what the first axis is transformed to."""
+        start = self.reals + 2 * (part.start - 1) if part.start else 0
+        return slice(start, self.reals + 2 * (part.stop - 1))
+
+    def numbers_of(self, part: slice) -> slice:
+        """Where these frequencies are in the spectrum."""
+        real, each = self.reals * len(self.real), len(self.complex)
+        start = real + each * (part.start - 1) if part.start else 0
+        return slice(start, real + each * (part.stop - 1))
+
+    def forward(self, x: Array, half: Array, spectrum: Array, part: slice) -> None:
+        """From x (height, width, q) to its spectrum; `half` (length, width, q) is between."""
+        rows, q = self.rows_of(part), x.shape[2]
+        blocked_matmul(
+            self.rows[rows], x.reshape(self.height, -1), half[rows].reshape(-1, self.width * q), 100
+        )
+        for matrix, between, numbers in self._second_axis(half, spectrum, part):
+            blocked_matmul(matrix, between, numbers, 100)
+
+    def transposed(self, spectrum: Array, half: Array, part: slice) -> None:
+        """From a spectrum to `half`; what remains is `last`."""
+        for matrix, between, numbers in self._second_axis(half, spectrum, part):
+            blocked_matmul(matrix.T, numbers, between, 100)
+
+    def last(self, half: Array, y: Array, part: slice) -> None:
+        """From all of `half` to these rows of y (height, width, q)."""
+        length, width, q = half.shape
+        out = y[part].reshape(-1, width * q)
+        blocked_matmul(self.rows.T[part], half.reshape(length, -1), out, 100)
+
+    def _second_axis(
+        self, half: Array, spectrum: Array, part: slice
+    ) -> list[tuple[Array, Array, Array]]:
+        """Stacks of the products along the second axis: matrix, `half`, spectrum."""
+        q, real = half.shape[2], self.reals * len(self.real)
+        stacks = []
+        if part.start == 0:
+            numbers = spectrum[:real].reshape(self.reals, -1, q)
+            stacks.append((self.real, half[: self.reals], numbers))
+        if part.stop > 1:
+            pairs = slice(max(part.start, 1) - 1, part.stop - 1)
+            between = half[self.reals :].reshape(self.pairs, 2 * self.width, q)[pairs]
+            numbers = spectrum[real:].reshape(self.pairs, -1, q)[pairs]
+            stacks.append((self.complex, between, numbers))
+        return stacks
 
 
 class FourierConvolution:
-    """The convolution of `digits.nn.convolution` for strides of one pixel, with its activation."""
+    """The convolution of `digits.nn.convolution` for strides of one pixel, with its activation.
+
+    Images are (height, width, n, channels) in memory here, so that the products for each number of
+    the spectrum have long rows, of channels.
+    """
 
     def __init__(self, geometry: Geometry, filters: int, dtype: DTypeLike) -> None:
-        self.geometry, self.filters = geometry, filters
-        self.dtype = np.dtype(dtype)
-        self.complex = np.result_type(self.dtype, np.complex64)
-        self.rows, self.columns = (
-            DFT(size, kernel, output, padding, self.complex)
-            for size, kernel, output, padding in zip(
-                geometry.image[:2], geometry.kernel, geometry.output, geometry.padding, strict=True
-            )
+        self.geometry, self.filters, self.dtype = geometry, filters, np.dtype(dtype)
+        inputs, kernels, outputs, lengths = [], [], [], []
+        for size, kernel, output, (before, after) in zip(
+            geometry.image[:2], geometry.kernel, geometry.output, geometry.padding, strict=True
+        ):
+            length = size + max(before, after)
+            inputs.append(Side(length, -np.arange(size), dtype))
+            kernels.append(Side(length, np.arange(kernel) - before, dtype))
+            outputs.append(Side(length, np.arange(output), dtype, output=True))
+            lengths.append(length)
+        self.input, self.kernel, self.output = (
+            Transform(*sides) for sides in (inputs, kernels, outputs)
         )
-        self.frequencies = self.rows.length * self.columns.length
+        self.lengths: Pair = (lengths[0], lengths[1])
         self.cache = ThreadCache()
 
     def multiplications(self, n: int) -> int:
-        """How many of real numbers a `forward` of n images takes, four for each complex one."""
-        # As `transform` does it: first a matrix for all rows, then one for all columns.
+        """Of a `forward` of n images."""
         channels, filters = self.geometry.image[2], self.filters
-        kernel, output = self.geometry.kernel, self.geometry.output
-        rows, columns = self.rows.length, self.columns.length
-        for_kernel = rows * math.prod(kernel) + self.frequencies * kernel[1]
-        for_image = rows * math.prod(self.geometry.image[:2])
-        for_image += self.frequencies * self.geometry.image[1]
-        for_output = output[0] * self.frequencies + math.prod(output) * columns
-        a_pair = for_image * channels + self.frequencies * channels * filters + for_output * filters
-        return 4 * (for_kernel * channels * filters + a_pair * ((n + 1) // 2))
+        for_kernel = self.kernel.multiplications() * channels * filters
+        transforms = self.input.multiplications() * channels
+        transforms += self.output.multiplications() * filters
+        return for_kernel + n * (transforms + self.input.numbers * channels * filters)
 
     def forward(
         self, x: Array, W: Array, b: Array | None, activation: ActivationFunction = LINEAR
@@ -98,73 +191,81 @@ class FourierConvolution:
         """y (n, rows, columns, filters) from x (n, height, width, channels), b (filters,) and
         W (kernel height, kernel width, channels, filters).
         """
-        n, rows, columns = len(x), self.rows, self.columns
-        pairs, W = self._paired("x", x), W.astype(self.complex)
-        # Spectra have the two frequencies first: then (channels, n / 2), (channels, filters), ...
-        x_hat, W_hat = self._spectrum("x_hat", pairs), self._spectrum("W_hat", W)
-        y_hat = self._array("y_hat", (*x_hat.shape[:2], W.shape[3], pairs.shape[3]))
-        y = self._array("y", (*self.geometry.output, *y_hat.shape[2:]))
+        n, channels, filters = len(x), x.shape[3], self.filters
+        self.cache.dx = self.cache.array_like("dx of images", x, x.shape)  # in the order of x
+        x = np.ascontiguousarray(x.transpose(1, 2, 0, 3)).reshape(*x.shape[1:3], -1)
+        W_hat, W_half = self._spectrum("W", self.kernel, (channels, filters))
+        x_hat, x_half = self._spectrum("x", self.input, (n, channels))
+        y_hat, y_half = self._spectrum("y", self.output, (n, filters))
+        kept = self.cache.array("kept", W.shape, self.dtype, fill=np.nan)
+        y = self._array("y", (*self.geometry.output, n, filters))
+        W_is_new = not np.array_equal(W, kept)  # else, as in predictions, its spectrum is here
+        kept[...] = W
 
-        def forward_transforms(part: slice) -> None:
-            transform(rows.input[part], columns.input, pairs, out=x_hat[part])
-            transform(rows.kernel[part], columns.kernel, W, out=W_hat[part])
-            # For each frequency, (filters, channels) @ (channels, n / 2):
-            np.matmul(W_hat[part].swapaxes(2, 3), x_hat[part], out=y_hat[part])
+        def products(part: slice) -> None:
+            numbers = self.input.numbers_of(part)
+            if W_is_new:
+                self.kernel.forward(kept.reshape(*W.shape[:2], -1), W_half, _flat(W_hat), part)
+            self.input.forward(x, x_half, _flat(x_hat), part)
+            # For each number of the spectrum, (n, channels) @ (channels, filters):
+            np.matmul(x_hat[numbers], W_hat[numbers], out=y_hat[numbers])
+            if b is not None and part.start == 0:
+                # The same number everywhere is frequency 0, which outputs divide by the lengths.
+                y_hat[0] += self.lengths[0] * self.lengths[1] * b
+            self.output.transposed(_flat(y_hat), y_half, part)
 
-        def inverse_transform(part: slice) -> None:
-            transform(rows.inverse[part], columns.inverse, y_hat, out=y[part])
+        def outputs_of_rows(part: slice) -> None:
+            self.output.last(y_half, y.reshape(*y.shape[:2], -1), part)
             activation.apply(images[:, part])
 
-        images = self._unpaired(y, n)
-        parallel_for(forward_transforms, rows.length, 4 * W_hat.size * pairs.shape[3])
-        if b is not None:
-            # The same number everywhere, for both images of a pair, has frequency 0 only, which
-            # the inverse transform will divide by the number of frequencies.
-            y_hat[0, 0] += self.frequencies * np.array(b + 1j * b, self.complex)[:, np.newaxis]
-        parallel_for(inverse_transform, len(y), 4 * len(y) * y_hat.size)
-        self.cache.x_hat, self.cache.W_hat, self.cache.y = x_hat, W_hat, images
+        images = y.transpose(2, 0, 1, 3)
+        parallel_for(products, 1 + self.input.pairs, self.multiplications(n))
+        parallel_for(outputs_of_rows, len(y), len(self.output.rows) * y.size)
+        self.cache.x_hat, self.cache.W, self.cache.y = x_hat, kept, images
         return images
 
     def backward(
         self, dy: Array, activation: ActivationFunction = LINEAR, needs_dx: bool = True
     ) -> tuple[Array, Array, Array | None]:
         """dW, db, and dx unless it is not needed, for the latest `forward`."""
-        n, rows, columns = len(dy), self.rows, self.columns
-        x_hat, W_hat, y = self.cache.x_hat, self.cache.W_hat, self.cache.y
+        x_hat, W, y = self.cache.x_hat, self.cache.W, self.cache.y
         if activation is not LINEAR:
             dy = self._activation_gradient(dy, y, activation)
-        pairs = self._paired("dy", dy)
-        np.conjugate(pairs, out=pairs)  # from here on, all gradients are conjugates: g
-        dy_hat = self._spectrum("dy_hat", pairs)
-        dW_hat, dx_hat = self._array("dW_hat", W_hat.shape), self._array("dx_hat", x_hat.shape)
-        dW = self._array("dW", (*self.geometry.kernel, *dW_hat.shape[2:]))
-        dx = self._array("dx", (*self.geometry.image[:2], *dx_hat.shape[2:]))
+        (_, n, channels), filters, image = x_hat.shape, self.filters, self.geometry.image
+        dy = np.ascontiguousarray(dy.transpose(1, 2, 0, 3)).reshape(*dy.shape[1:3], -1)
+        dy_hat, dy_half = self._spectrum("dy", self.output, (n, filters))
+        dW_hat, dW_half = self._spectrum("dW", self.kernel, (channels, filters))
+        dx_hat, dx_half = self._spectrum("dx", self.input, (n, channels))
+        W_T_hat, W_T_half = self._spectrum("W_T", self.kernel, (filters, channels))
+        W_T = np.ascontiguousarray(W.swapaxes(2, 3)).reshape(*W.shape[:2], -1)
+        dW = self._array("dW", (*self.geometry.kernel, channels, filters))
+        dx, dx_of_images = self._array("dx", (*image[:2], n, channels)), self.cache.dx
 
-        def transforms(part: slice) -> None:
-            transform(rows.inverse.T[part], columns.inverse.T, pairs, out=dy_hat[part])
-            # For each frequency, (channels, n / 2) @ (n / 2, filters):
-            np.matmul(x_hat[part], dy_hat[part].swapaxes(2, 3), out=dW_hat[part])
-            if needs_dx:  # (channels, filters) @ (filters, n / 2)
-                np.matmul(W_hat[part], dy_hat[part], out=dx_hat[part])
+        def products(part: slice) -> None:
+            numbers = self.input.numbers_of(part)
+            self.output.forward(dy, dy_half, _flat(dy_hat), part)
+            # For each number of the spectrum, (channels, n) @ (n, filters):
+            np.matmul(x_hat[numbers].swapaxes(1, 2), dy_hat[numbers], out=dW_hat[numbers])
+            self.kernel.transposed(_flat(dW_hat), dW_half, part)
+            if needs_dx:  # (n, filters) @ (filters, channels), faster than by W_hat's transpose
+                self.kernel.forward(W_T, W_T_half, _flat(W_T_hat), part)
+                np.matmul(dy_hat[numbers], W_T_hat[numbers], out=dx_hat[numbers])
+                self.input.transposed(_flat(dx_hat), dx_half, part)
 
-        def kernel_gradient(part: slice) -> None:
-            transform(rows.kernel.T[part], columns.kernel.T, dW_hat, out=dW[part])
+        def gradients_of_rows(part: slice) -> None:
+            self.input.last(dx_half, dx.reshape(*image[:2], -1), part)
+            dx_of_images[:, part] = dx[part].transpose(2, 0, 1, 3)
 
-        def input_gradient(part: slice) -> None:
-            transform(rows.input.T[part], columns.input.T, dx_hat, out=dx[part])
-            np.conjugate(dx[part], out=dx[part])  # the gradient itself again
-
-        parallel_for(transforms, rows.length, 4 * W_hat.size * pairs.shape[3])
-        parallel_for(kernel_gradient, len(dW), 4 * len(dW) * dW_hat.size)
-        # b comes in times (1 + i), and the real part of g (1 + i) is Re g - Im g.
-        db = self.frequencies * np.sum(dy_hat[0, 0].real - dy_hat[0, 0].imag, axis=1)
+        parallel_for(products, 1 + self.input.pairs, 2 * self.multiplications(n))
+        self.kernel.last(dW_half, dW.reshape(*dW.shape[:2], -1), slice(0, len(dW)))
+        db = self.lengths[0] * self.lengths[1] * np.sum(dy_hat[0], axis=0)
         if not needs_dx:
-            return dW.real, db, None
-        parallel_for(input_gradient, len(dx), 4 * len(dx) * dx_hat.size)
-        return dW.real, db, self._unpaired(dx, n)
+            return dW, db, None
+        parallel_for(gradients_of_rows, len(dx), len(self.input.rows) * dx.size)
+        return dW, db, dx_of_images
 
     def _activation_gradient(self, dy: Array, y: Array, activation: ActivationFunction) -> Array:
-        da = np.empty_like(y)
+        da = self.cache.array_like("da", y, y.shape)
 
         def backward_of_rows(part: slice) -> None:
             activation.apply_backward(dy[:, part], y[:, part], out=da[:, part])
@@ -173,33 +274,14 @@ class FourierConvolution:
         return da
 
     def _array(self, name: str, shape: tuple[int, ...]) -> Array:
-        return self.cache.array(name, shape, self.complex)
+        return self.cache.array(name, shape, self.dtype)
 
-    def _spectrum(self, name: str, x: Array) -> Array:
-        return self._array(name, (self.rows.length, self.columns.length, *x.shape[2:]))
-
-    def _paired(self, name: str, x: Array) -> Array:
-        """Images (n, height, width, channels) as complex pairs (height, width, channels, n / 2); if
-        n is odd, the last one has a partner of zeros.
-        """
-        n, *shape = x.shape
-        pairs = self._array(name, (*shape, (n + 1) // 2))
-        # Seen as real numbers, a row of complex ones is a, b, a, b, ...: the images in their order.
-        real = pairs.view(self.dtype)
-        real[..., :n] = x.transpose(1, 2, 3, 0)
-        real[..., n:] = 0
-        return pairs
-
-    def _unpaired(self, pairs: Array, n: int) -> Array:
-        """The n images (n, height, width, channels) in pairs of them: a view."""
-        return pairs.view(self.dtype)[..., :n].transpose(3, 0, 1, 2)
+    def _spectrum(self, name: str, transform: Transform, q: Pair) -> tuple[Array, Array]:
+        """Room for the spectrum (numbers, *q) of a batch, and for `half` of its transform."""
+        half = (len(transform.rows), transform.width, q[0] * q[1])
+        numbers = self._array(f"{name}_hat", (transform.numbers, *q))
+        return numbers, self._array(f"{name}_half", half)
 
 
-def transform(rows: Array, columns: Array, x: Array, out: Array) -> None:
-    """out[a, c] = sum over b, d of rows[a, b] columns[c, d] x[b, d]: a matrix for the first axis of
-    x, and one for the second; (a, b) and (c, d) make an array (a, c, ...) of one (b, d, ...).
-    `out` is contiguous.
-    """
-    half = rows @ x.reshape(len(x), -1)  # (a, b) @ (b, d ...)
-    half = half.reshape(len(rows), x.shape[1], -1)  # (a, d, ...)
-    np.matmul(columns, half, out=out.reshape(len(rows), len(columns), -1))  # (c, d) @ (a, d, ...)
+def _flat(spectrum: Array) -> Array:
+    return spectrum.reshape(len(spectrum), -1)
