@@ -4,6 +4,7 @@ cross-validation, and its arguments are those of scikit-learn's MLPClassifier.
 
 import math
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from train_net import train_loop
 OPTIMIZERS = ("adam", "sgd")
 
 
+@dataclass(eq=False, repr=False)
 class DigitsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A neural network that learns classes of rows of numbers.
 
@@ -56,36 +58,20 @@ class DigitsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     n_iter_ : epochs trained; n_features_in_ : numbers in a row
     """
 
-    def __init__(
-        self,
-        hidden_layer_sizes: Sequence[int] | str = (100,),
-        *,
-        activation: str = "relu",
-        dropout: float = 0.0,
-        solver: str = "adam",
-        learning_rate: float | None = None,
-        weight_decay: float = 0.0,
-        batch_size: int = 64,
-        max_iter: int = 50,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 5,
-        random_state: Any = None,
-        verbose: bool = False,
-    ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.dropout = dropout
-        self.solver = solver
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.batch_size = batch_size
-        self.max_iter = max_iter
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.random_state = random_state
-        self.verbose = verbose
+    hidden_layer_sizes: Sequence[int] | str = (100,)
+    _: KW_ONLY
+    activation: str = "relu"
+    dropout: float = 0.0
+    solver: str = "adam"
+    learning_rate: float | None = None
+    weight_decay: float = 0.0
+    batch_size: int = 64
+    max_iter: int = 50
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    n_iter_no_change: int = 5
+    random_state: Any = None
+    verbose: bool = False
 
     # --- learning ---------------------------------------------------------------------------------
 
@@ -94,12 +80,11 @@ class DigitsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         X, t = self._begin(X, y, None)
         held_out: tuple[Array, Array] | None = None
         if self.early_stopping:
-            check(
-                0 < self.validation_fraction < 1, "a fraction in (0, 1)", self.validation_fraction
-            )
+            fraction = self.validation_fraction
+            check(0 < fraction < 1, "a validation_fraction in (0, 1)", fraction)
             alike = t if np.bincount(t).min() > 1 else None  # as many of each class, if possible
             parts = train_test_split(
-                X, t, test_size=self.validation_fraction, stratify=alike, random_state=self._seed
+                X, t, test_size=fraction, stratify=alike, random_state=self._seed
             )
             X, t, held_out = parts[0], parts[2], (parts[1], parts[3])
         self._train(X, t, self.max_iter, held_out)
