@@ -21,10 +21,12 @@ HEAVY = {"cv2", "matplotlib", "torch", "scipy", "onnx", "keras"}
 SCRIPTS = ["train_net", "evaluate_net", "predict_image", "draw_digit"]
 NEEDS_OPENCV = (
     *(f"digits.photos.{name}" for name in ("decode", "ink", "components", "candidates")),
-    *("digits.photos.decide", "digits.photos.drawings", "digits.page.app"),
-    *("digits.data.non_digits", "digits.data.words", "digits.keras"),
+    *("digits.photos.decide", "digits.photos.drawings", "digits.data.non_digits"),
+    *(f"digits.page.{name}" for name in ("app", "inspection", "messages", "models", "neighbors")),
+    *(f"digits.page.{name}" for name in ("settings", "training", "worker")),
+    *("digits.data.words", "digits.keras"),
 )
-"""Modules that read or draw pictures, or the package of such a module; OpenCV changes the
+"""Modules that read or draw pictures, or import one that does; OpenCV changes the
 environment when it is imported."""
 NEEDS_SCIPY = "digits.sklearn"
 
