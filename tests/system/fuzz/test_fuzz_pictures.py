@@ -23,7 +23,7 @@ from digits.photos.decode import (
     read_picture,
 )
 from digits.types import Array
-from predict_image import read_digits
+from predict_image import read_digits, read_drawing
 
 
 def seven(side: int = 40) -> Array:
@@ -96,6 +96,42 @@ def test_reading(fuzz: Fuzzer) -> None:
         "picture, read", honest, damaged_png, read, (PictureError,),
         lambda _: limit + MEMORY, few=20,
     )  # fmt: skip
+
+
+def crowded(_: bytes, rng: np.random.Generator) -> bytes:
+    """A sheet with a great many things of up to three kinds: dashes in a row, hatching, rings,
+    dots, waves, digits."""
+    height, width = (int(side) for side in rng.integers(30, 1000, 2))
+    sheet = np.full((height, width), 255, np.uint8)
+    for kind in rng.integers(0, 6, int(rng.integers(1, 4))):
+        count, pen = int(2 ** rng.uniform(3, 9)), int(rng.integers(1, 6))
+        along, y = np.linspace(0, width, count).astype(int), int(rng.integers(height))
+        for i, x in enumerate(along.tolist()):
+            match kind:
+                case 0:
+                    cv2.line(sheet, (x, y + i % 3), (x + width // count // 2, y), 0, pen)
+                case 1:
+                    cv2.line(sheet, (x, height), (x + y, 0), 0, pen)
+                case 2:
+                    cv2.circle(sheet, (width // 2, y), x, 0, pen)
+                case 3:
+                    cv2.circle(sheet, (x * 7919 % width, x * i % height), pen, 0, -1)
+                case 4:
+                    cv2.line(sheet, (x, y + i * 37 % 50), (x + 9, y + (i + 1) * 37 % 50), 0, pen)
+                case _:
+                    place = x * 40 % width, x * 40 // width * 40 % height
+                    cv2.putText(sheet, str(i % 10), place, 0, pen / 3, 0, pen)
+    return encoded(".png", sheet)
+
+
+def test_crowded_sheets(fuzz: Fuzzer) -> None:
+    def read(data: bytes, _: object = None) -> None:
+        sheet = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+        for reading in (read_drawing(sheet), read_digits(sheet)):
+            assert all(0 <= digit.confidence <= 1 for digit in reading.digits)
+
+    read(encoded(".png", cv2.cvtColor(seven(), cv2.COLOR_BGR2GRAY)))
+    fuzz("crowded sheet", [b""], crowded, read, (PictureError,), 2**30, few=10)
 
 
 # --- bombs ----------------------------------------------------------------------------------------
