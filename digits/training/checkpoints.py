@@ -92,7 +92,8 @@ def load_checkpoint(path: Path, network: Network, optimizer: Optimizer) -> Histo
         history = History(epochs=[_record(record) for record in header["epochs"]])
         history.best = None if header["best"] is None else _record(header["best"])
         history.seconds = _number(header["seconds"], float)
-        check((history.best is None) == (not history.epochs), "a best epoch", history.best)
+        best = 0 if history.best is None else history.best.iteration
+        check((best == 0) == (not history.epochs) and best <= iterations, "a best epoch", best)
         ends = [0, *(record.iteration for record in history.epochs), iterations + 1]
         in_order = all(end < later for end, later in pairwise(ends))
         check(in_order, "epochs that end one after another", ends[1:-1])

@@ -122,7 +122,7 @@ def test_idle_connections_do_not_block_others() -> None:
     port = listening.getsockname()[1]
     idle = []
     try:
-        for i in range(MAX_CONNECTIONS + 100):
+        for i in range(2 * MAX_CONNECTIONS + 20):
             idle.append(socket.create_connection(("127.0.0.1", port)))
             if i % 2:
                 idle[-1].sendall(b"POST /drawing HTTP/1.1\r\nContent-Length: 900\r\n\r\n12")

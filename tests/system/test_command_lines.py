@@ -520,6 +520,16 @@ def test_a_checkpoint_that_was_edited_is_refused_in_a_line(
     assert "start a new run" in outcome.why
 
 
+def test_a_run_that_took_no_time(run: Workshop) -> None:
+    run.train("--epochs", "1")
+    path = run.out / "checkpoint.npz"
+    header, arrays = load_arrays(path, "checkpoint")
+    names = ("run", "iterations", "noise", "epochs", "best")
+    save_arrays(path, "checkpoint", {n: header[n] for n in names} | {"seconds": 0}, arrays)
+    assert run.resume("--epochs", "1").status == 0
+    assert run.report()["images_per_second"] is None
+
+
 def test_resume_to_a_length_that_is_behind(run: Workshop) -> None:
     run.train("--epochs", "2")
     outcome = run.resume("--iterations", "3")

@@ -267,7 +267,13 @@ def test_the_header_is_wrong(checkpoint: Path, name: str, value: Any) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("iteration", 0), ("epoch", 0), ("train_loss", 1e308), ("train_loss", None)],
+    [
+        ("iteration", 0),
+        ("iteration", 10**6),
+        ("epoch", 0),
+        ("train_loss", 1e308),
+        ("train_loss", None),
+    ],
 )
 @pytest.mark.parametrize("part", ["epochs", "best"])
 def test_an_epoch_is_wrong(checkpoint: Path, part: str, name: str, value: Any) -> None:
