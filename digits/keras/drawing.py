@@ -1,17 +1,36 @@
 """A model as a picture: its layers as boxes, one below the other."""
 
+import io
 from pathlib import Path
 from typing import Any
 
 
-def plot_model(
-    model: Any,
-    to_file: Any = "model.png",
-    show_shapes: bool = False,
-    show_layer_names: bool = False,
-    **_: Any,
-) -> None:
+class Drawing:
+    """A model as a figure; `create` and `write_png` are those of a drawing by Graphviz."""
+
+    def __init__(self, figure: Any) -> None:
+        self.figure = figure
+
+    def create(self, prog: Any = None, format: str = "svg", **_: Any) -> bytes:
+        """The picture as the bytes of a file."""
+        buffer = io.BytesIO()
+        self.figure.savefig(buffer, format=format)
+        return buffer.getvalue()
+
+    def write_png(self, path: Any, **_: Any) -> None:
+        """Write the picture to a file."""
+        self.figure.savefig(Path(path))
+
+
+def plot_model(model: Any, to_file: Any = "model.png", **options: Any) -> None:
     """Draw the layers of a model as boxes, one below the other, into a picture file."""
+    model_to_dot(model, **options).write_png(to_file)
+
+
+def model_to_dot(
+    model: Any, show_shapes: bool = False, show_layer_names: bool = False, **_: Any
+) -> Drawing:
+    """The layers of a model as boxes, one below the other."""
     # Loaded when there is something to draw: matplotlib takes as long as the rest of the library.
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
@@ -37,4 +56,4 @@ def plot_model(
                 (0, -row + 0.76),
                 arrowprops={"arrowstyle": "->", "color": "#34495e"},
             )
-    figure.savefig(Path(to_file))
+    return Drawing(figure)

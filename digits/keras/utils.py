@@ -99,7 +99,12 @@ def plot_model(model: Any, to_file: Any = "model.png", **options: Any) -> None:
     look_up("drawing.plot_model")(model, to_file, **options)
 
 
-model_to_dot = plot = plot_model  # the latter in Keras 1
+def model_to_dot(model: Any, **options: Any) -> Any:
+    """A drawing of the layers, which notebooks show: `SVG(model_to_dot(model).create())`."""
+    return look_up("drawing.model_to_dot")(model, **options)
+
+
+plot = plot_model  # Keras 1
 
 
 CustomObjectScope = custom_object_scope
