@@ -579,7 +579,8 @@ def test_a_damaged_cache_is_rebuilt(
     published: Published, cache: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     good = cache.read_bytes()
-    for damaged in (b"", good[:-9], good[:99] + bytes([good[99] ^ 255]) + good[100:]):
+    flipped = (good[:i] + bytes([good[i] ^ 1]) + good[i + 1 :] for i in range(0, len(good), 97))
+    for damaged in (b"", good[:-9], *flipped):
         cache.write_bytes(damaged)
         published.check(load_mnist(dataset_dir=tmp_path))
         assert cache.read_bytes() == good
