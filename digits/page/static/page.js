@@ -19,6 +19,7 @@ let open = "layers";
 
 function openTab(name, focus = false) {
   open = name;
+  complain(null);
   if (name !== "steps") stop();
   for (const tab of tabs) {
     const mine = tab.id === `tab-${name}`;

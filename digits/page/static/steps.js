@@ -30,6 +30,7 @@ export async function showSteps() {
   const digit = chosenDigit();
   $("panel-steps").classList.toggle("waiting", !digit);
   if (!digit) return stop();
+  if (!pass) $("step-title").textContent = text("busy");
   const asked = $("target").value === "" ? digit.digit : Number($("target").value);
   const answer = await ask(withNetwork(`/steps?target=${asked}`), bytes(digit.image));
   if (digit !== chosenDigit()) return;
