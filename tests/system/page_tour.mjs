@@ -145,8 +145,10 @@ if (isPhone) {
   await look("scrolled");
 }
 await tab("reasons");
+await until("document.querySelectorAll('#neighbors li').length");
 await look("reasons");
 await tab("steps");
+await until("document.getElementById('step-of').textContent");
 const steps = Number((await text("step-of")).match(/of (\d+)/)[1]);
 for (let i = 1; i <= steps; i++) {
   if (i === 2) await look("steps-forward");
