@@ -226,6 +226,16 @@ class Layer(Configured):
         if self.first_weights is not None:
             self.set_weights(self.first_weights)
 
+    def twin(self) -> "Layer":
+        """A layer of the same weights, with a memory and gradients of its own."""
+        other = copy.copy(self)
+        other.cores = [core.unbound() for core in self.cores]
+        for core, own in zip(self.cores, other.cores, strict=True):
+            own.build(core.input_shape)
+            grads = {key: np.zeros_like(array) for key, array in core.grads.items()}
+            own.bind(core.weights, grads, core.buffers, core.rng, self.dtype)
+        return other
+
     def make(self, shape: Shape) -> list[Core]:
         """The layers of digits.nn that do the work, for inputs of that shape; none by default."""
         return []

@@ -46,11 +46,12 @@ class Network:
         self.params = self.grads = Parameters({}, dtype)
         self.wanted: set[tuple[Core, str]] | None = None
         self.steps: list[Step] = []
+        self.twins: dict[Layer, Layer] = {}  # layers at their second call and later: the first
         self.inputs = list(range(len(inputs)))
         self._count = len(inputs)
         where = {id(tensor): number for number, tensor in enumerate(inputs)}
         self.outputs = self._open(inputs, outputs, where)
-        self.layers = list(dict.fromkeys(step.layer for step in self.steps))
+        self.layers = [step.layer for step in self.steps if step.layer not in self.twins]
         shared = any(core.shares_work for layer in self.layers for core in layer.cores)
         self._products: Any = single_threaded_blas if shared else adaptive_blas
         self.loss: Loss | None = None
@@ -77,10 +78,18 @@ class Network:
                     inner[call] = self._open(model.inputs, model.outputs, within)
                 where[id(tensor)] = inner[call][tensor.index]
             else:
-                self.steps.append(Step(model, sources, self._count))
+                self.steps.append(Step(self._for_one_call(model), sources, self._count))
                 where[id(tensor)] = self._count
                 self._count += 1
         return [where[id(tensor)] for tensor in outputs]
+
+    def _for_one_call(self, layer: Layer) -> Layer:
+        """The layer, or, if it has been called before, a twin that remembers this call alone."""
+        if all(step.layer is not layer for step in self.steps):
+            return layer
+        twin = layer.twin()
+        self.twins[twin] = layer
+        return twin
 
     # --- training ---------------------------------------------------------------------------------
 
@@ -91,12 +100,6 @@ class Network:
         self.wanted = wanted
         advice = "train a model that ends in one of them"
         check(len(self.outputs) == 1, "a model of one output to train", len(self.outputs), advice)
-        if len(self.layers) != len(self.steps):
-            twice = [layer.name for layer in self.layers if self._calls(layer) > 1]
-            raise ValueError(
-                f"expected every layer once in a model that is trained; {', '.join(twice)} is "
-                "called several times: make a layer for each call"
-            )
         self._gather()
         self.loss, self.last = loss, None
         for layer, _, result in self.steps:
@@ -109,7 +112,7 @@ class Network:
         for layer, sources, result in self.steps:
             needed = any(source in trained for source in sources)
             layer.set_needs_dx(needed)
-            if needed or self._trained(layer):
+            if needed or self._trained(self.twins.get(layer, layer)):
                 trained.add(result)
         self.trained_values = trained
 
@@ -117,9 +120,6 @@ class Network:
         if self.wanted is None:
             return layer.trained()
         return [pair for pair in layer.trainable_pairs() if pair in self.wanted]
-
-    def _calls(self, layer: Layer) -> int:
-        return sum(step.layer is layer for step in self.steps)
 
     def _gather(self) -> None:
         """Move the weights that are trained into one vector."""
@@ -148,6 +148,10 @@ class Network:
             (y,) = self.forward(x, training=True, logits=True)
             loss, dy = self.loss.loss_and_grad(y, targets.t, targets.weight)
             self._backward(dy if self.factor == 1 else self.factor * dy)
+        for twin, layer in self.twins.items():
+            for core, own in zip(layer.cores, twin.cores, strict=True):
+                for key, gradient in own.grads.items():
+                    core.grads[key] += gradient
         for regularizer, core, key in self.penalties:
             core.grads[key] += regularizer.gradient(core.weights[key])
         self.latest = (y if self.last is None else self.last.forward(y), targets)

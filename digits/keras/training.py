@@ -242,7 +242,7 @@ class Trainer:
         """The loss, and the metrics after it, on data that the model is not trained on."""
         self._require_compiled("evaluate", show_accuracy)
         bar, size = Progbar(None), batch_size or 32
-        at_once = max(size, 256)  # which changes nothing but the time
+        at_once = max(size, 256) if steps is None else size  # more at once saves time
         batches = self._batches(x, y, sample_weight, None, at_once, {"steps": steps})
         count = len(batches) if data.is_source(x) else -(-batches.n // size)
         self._prepare()

@@ -55,7 +55,10 @@ def branches(x: Any) -> Any:
     c = layers.Multiply()([a, b]) + layers.Maximum()([a, b]) - layers.Average()([a, b])
     d = layers.Concatenate()([c, x, 2 * a])
     inner = keras.Sequential([layers.Dense(4, "tanh"), layers.Dense(4, "hard_swish")])
-    return layers.Dense(3)(layers.Add()([inner(d), layers.Dense(4, "log_softmax")(d)]))
+    shared = layers.Dense(4, "gelu", kernel_regularizer="l2")
+    twice = layers.Subtract()([shared(shared(x)), inner(x * 0.5)])
+    both = inner(layers.Dense(4)(d))
+    return layers.Dense(3)(layers.Add()([both, layers.Dense(4, "log_softmax")(d), twice]))
 
 
 def check_gradient(model: Any, loss: str, x: Array, t: Array) -> None:
