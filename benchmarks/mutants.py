@@ -144,14 +144,16 @@ def main() -> int:
             return 1
         usage = resource.getrusage(resource.RUSAGE_CHILDREN)
         limit = 10 + 3 * (usage.ru_utime + usage.ru_stime)
-        noticed = 0
-        for line, description, text in sorted(chosen):
-            (folder / options.module).write_text(text)
-            if passes(folder, options.tests, limit):
-                print(f"{options.module}:{line} survives: {description}", flush=True)
-            else:
-                noticed += 1
-    print(f"{options.module}: {noticed} of {len(chosen)} noticed, of {len(every)} mutants")
+        noticed = tried = 0
+        with suppress(KeyboardInterrupt):  # what has been tried is told all the same
+            for line, description, text in chosen:
+                (folder / options.module).write_text(text)
+                if passes(folder, options.tests, limit):
+                    print(f"{options.module}:{line} survives: {description}", flush=True)
+                else:
+                    noticed += 1
+                tried += 1
+    print(f"{options.module}: {noticed} of {tried} noticed, of {len(every)} mutants")
     return 0
 
 

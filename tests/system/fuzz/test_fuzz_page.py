@@ -142,7 +142,9 @@ def test_requests(fuzz: Fuzzer) -> None:
         tally[f"requests: status {status}"] += 1
         assert 200 <= status < 500, (status, head)
         method = head.split(b" ")[0]
-        if status >= 400 and method != b"HEAD":
+        if method == b"HEAD":
+            assert body == b"", head
+        elif status >= 400:
             assert kind == "application/json", head
             assert len(json.loads(body)["error"].split()) >= 3, body
         elif status == 200 and kind == "application/json":
