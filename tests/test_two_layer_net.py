@@ -148,6 +148,7 @@ def test_activations_lead_to_the_probabilities(
     assert ((z1 > 0) & (z1 < 1)).all()
     np.testing.assert_allclose(z1 @ network.params["W2"] + network.params["b2"], a2)
     np.testing.assert_allclose(softmax(a2), network.predict(x))
+    np.testing.assert_array_equal(network.predict_classes(x), np.argmax(a2, axis=1))
 
 
 # --- construction ---------------------------------------------------------------------------------

@@ -192,7 +192,7 @@ class FourierConvolution:
         W (kernel height, kernel width, channels, filters).
         """
         n, channels, filters = len(x), x.shape[3], self.filters
-        self.cache.dx = self.cache.array_like("dx of images", x, x.shape)  # in the order of x
+        self.cache.x = x
         x = np.ascontiguousarray(x.transpose(1, 2, 0, 3)).reshape(*x.shape[1:3], -1)
         W_hat, W_half = self._spectrum("W", self.kernel, (channels, filters))
         x_hat, x_half = self._spectrum("x", self.input, (n, channels))
@@ -200,12 +200,14 @@ class FourierConvolution:
         kept = self.cache.array("kept", W.shape, self.dtype, fill=np.nan)
         y = self._array("y", (*self.geometry.output, n, filters))
         W_is_new = not np.array_equal(W, kept)  # else, as in predictions, its spectrum is here
-        kept[...] = W
+        if W_is_new:
+            kept[...] = np.nan  # until the spectrum is complete
+            W = np.ascontiguousarray(W)
 
         def products(part: slice) -> None:
             numbers = self.input.numbers_of(part)
             if W_is_new:
-                self.kernel.forward(kept.reshape(*W.shape[:2], -1), W_half, _flat(W_hat), part)
+                self.kernel.forward(W.reshape(*W.shape[:2], -1), W_half, _flat(W_hat), part)
             self.input.forward(x, x_half, _flat(x_hat), part)
             # For each number of the spectrum, (n, channels) @ (channels, filters):
             np.matmul(x_hat[numbers], W_hat[numbers], out=y_hat[numbers])
@@ -220,6 +222,7 @@ class FourierConvolution:
 
         images = y.transpose(2, 0, 1, 3)
         parallel_for(products, 1 + self.input.pairs, self.multiplications(n))
+        kept[...] = W
         parallel_for(outputs_of_rows, len(y), len(self.output.rows) * y.size)
         self.cache.x_hat, self.cache.W, self.cache.y = x_hat, kept, images
         return images
@@ -239,7 +242,8 @@ class FourierConvolution:
         W_T_hat, W_T_half = self._spectrum("W_T", self.kernel, (filters, channels))
         W_T = np.ascontiguousarray(W.swapaxes(2, 3)).reshape(*W.shape[:2], -1)
         dW = self._array("dW", (*self.geometry.kernel, channels, filters))
-        dx, dx_of_images = self._array("dx", (*image[:2], n, channels)), self.cache.dx
+        dx = self._array("dx", (*image[:2], n, channels))
+        dx_of_images = self.cache.array_like("dx of images", self.cache.x, (n, *image))
 
         def products(part: slice) -> None:
             numbers = self.input.numbers_of(part)
@@ -254,7 +258,7 @@ class FourierConvolution:
 
         def gradients_of_rows(part: slice) -> None:
             self.input.last(dx_half, dx.reshape(*image[:2], -1), part)
-            dx_of_images[:, part] = dx[part].transpose(2, 0, 1, 3)
+            dx_of_images[:, part] = dx[part].transpose(2, 0, 1, 3)  # in the order that x had
 
         parallel_for(products, 1 + self.input.pairs, 2 * self.multiplications(n))
         self.kernel.last(dW_half, dW.reshape(*dW.shape[:2], -1), slice(0, len(dW)))

@@ -96,6 +96,18 @@ def test_without_bias_and_without_dx() -> None:
     assert convolution.backward(y, needs_dx=False)[2] is None
 
 
+def test_weights_that_change_in_place_are_noticed() -> None:
+    rng = np.random.default_rng(0)
+    convolution = convolution_of((6, 5, 2), (3, 2), ((0, 0), (0, 0)), 4, np.float64)
+    x, W = rng.standard_normal((3, 6, 5, 2)), rng.standard_normal((3, 2, 2, 4))
+    first = convolution.forward(x, W, None).copy()
+    np.testing.assert_array_equal(convolution.forward(x, W, None), first)
+    W[1, 1, 0, 2] += 1
+    changed = convolution.forward(x, W, None) - first
+    np.testing.assert_allclose(changed[..., 2], x[:, 1:5, 1:, 0], atol=1e-12)
+    np.testing.assert_allclose(changed[..., [0, 1, 3]], 0, atol=1e-12)
+
+
 def built(layer: Conv2D, shape: tuple[int, int, int], dtype: Any, rng: np.random.Generator) -> None:
     layer.build(shape)
     weights = {n: rng.standard_normal(s).astype(dtype) for n, s in layer.weight_shapes.items()}
