@@ -21,14 +21,8 @@ def main(epochs: int = 1, dataset: str = "mnist") -> None:
     network.add(Dense(10, activation="softmax"))
     network.summary()
 
-    history = network.fit(
-        x_train,
-        t_train,
-        epochs=epochs,
-        batch_size=20,
-        optimizer=Adam(1e-4),
-        validation_split=1 / 12,
-    )
+    options = {"batch_size": 20, "optimizer": Adam(1e-4), "validation_split": 1 / 12}
+    history = network.fit(x_train, t_train, epochs=epochs, **options)
     plots.save(plots.curves(history), "runs/conv-dropout/curves.png")
     print(f"test accuracy {network.accuracy(x_test, t_test):.4f}")
 
