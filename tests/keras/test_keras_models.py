@@ -66,16 +66,15 @@ def check_gradient(model: Any, loss: str, x: Array, t: Array) -> None:
     model.compile("sgd", loss)
     network, rng = model.training_network, np.random.default_rng(0)
     network.prepare(model.loss)
-    _, grads = network.loss_and_gradient([x], Targets(t, np.linspace(0.5, 2, len(x))))
+    targets = Targets(t, np.linspace(0.5, 2, len(x)))
+    _, grads = network.loss_and_gradient([x], targets)
     gradient, start = grads.flat.copy(), network.params.flat.copy()
     for _ in range(4):
         direction = rng.normal(size=start.shape)
         values = []
         for h in (1e-6, -1e-6):
             network.params.flat[...] = start + h * direction
-            values.append(
-                network.loss_and_gradient([x], Targets(t, np.linspace(0.5, 2, len(x))))[0]
-            )
+            values.append(network.loss_and_gradient([x], targets)[0])
         slope = (values[0] - values[1]) / 2e-6
         assert gradient @ direction == pytest.approx(slope, rel=1e-5, abs=1e-7)
     network.params.flat[...] = start
@@ -163,9 +162,7 @@ def test_fit_measures_what_evaluate_measures(rng: np.random.Generator) -> None:
     assert history.history["val_loss"][0] == pytest.approx(expected)
 
 
-def test_what_is_frozen_after_compile_is_trained_by_that_model_alone(
-    rng: np.random.Generator,
-) -> None:
+def test_who_is_compiled_before_layers_freeze_trains_them(rng: np.random.Generator) -> None:
     """As the two networks of a GAN do it."""
     (x, t), loss = digits_data(rng), "sparse_categorical_crossentropy"
     judge = keras.Sequential([layers.Dense(3, "softmax", input_dim=12)])
@@ -316,9 +313,8 @@ def test_seeds_repeat_a_training(rng: np.random.Generator) -> None:
         model.fit(x, t, verbose=0)
         return model.get_weights()[0]
 
-    np.testing.assert_array_equal(
-        train(keras.utils.set_random_seed), train(keras.utils.set_random_seed)
-    )
+    seed = keras.utils.set_random_seed
+    np.testing.assert_array_equal(train(seed), train(seed))
 
 
 def test_copies_and_pickles_train_alone(rng: np.random.Generator) -> None:
@@ -378,15 +374,9 @@ def test_inputs_and_shapes_that_keras_accepts(rng: np.random.Generator) -> None:
 
 def test_npz_files_are_read_by_the_library(rng: np.random.Generator, tmp_path: Path) -> None:
     x = rng.random((5, 8, 8, 1), dtype=np.float32)
-    model = keras.Sequential(
-        [
-            layers.Conv2D(3, 3, activation="relu", input_shape=(8, 8, 1)),
-            layers.BatchNormalization(),
-            layers.MaxPooling2D(),
-            layers.Flatten(),
-            layers.Dense(10, activation="softmax"),
-        ]
-    )
+    first = [layers.Conv2D(3, 3, input_shape=(8, 8, 1)), layers.BatchNormalization()]
+    last = [layers.MaxPooling2D(), layers.Flatten(), layers.Dense(10, activation="softmax")]
+    model = keras.Sequential([*first, *last])
     model.save(tmp_path / "model.npz")
     network = digits.load_model(tmp_path / "model.npz")
     np.testing.assert_allclose(network.predict(x), model.predict(x, verbose=0), atol=1e-6)
