@@ -45,7 +45,7 @@ GROUPS = {
         "RMSNormalization"
     ),
     "use RandomRotation, RandomTranslation, RandomZoom or RandomFlip": (
-        "RandomContrast RandomBrightness RandomCrop RandomHeight RandomWidth RandomShear"
+        "RandomBrightness RandomCrop RandomHeight RandomWidth RandomShear"
     ),
     "prepare the images before, with NumPy or OpenCV": "Resizing CenterCrop Cropping2D",
     "use preprocessing.image.ImageDataGenerator().flow_from_directory": (

@@ -19,7 +19,7 @@ from digits.keras.layers.merging import (
     maximum, merge, minimum, multiply, subtract,
 )
 from digits.keras.layers.preprocessing import (
-    RandomFlip, RandomRotation, RandomTranslation, RandomZoom,
+    RandomContrast, RandomFlip, RandomRotation, RandomTranslation, RandomZoom,
 )
 
 MaxPool2D, AvgPool2D = MaxPooling2D, AveragePooling2D
@@ -30,9 +30,9 @@ __all__ = [
     "Concatenate", "Conv2D", "Conv2DTranspose", "Convolution2D", "Dense", "Dropout", "Flatten",
     "GaussianNoise", "GlobalAveragePooling2D", "GlobalAvgPool2D", "GlobalMaxPool2D",
     "GlobalMaxPooling2D", "Input", "InputLayer", "Lambda", "Layer", "LeakyReLU", "MaxPool2D",
-    "MaxPooling2D", "Maximum", "Minimum", "Multiply", "Normalization", "Permute", "RandomFlip",
-    "RandomRotation", "RandomTranslation", "RandomZoom", "ReLU", "Rescaling", "Reshape", "Softmax",
-    "SpatialDropout2D", "Subtract", "UpSampling2D", "ZeroPadding2D",
+    "MaxPooling2D", "Maximum", "Minimum", "Multiply", "Normalization", "Permute", "RandomContrast",
+    "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "ReLU", "Rescaling",
+    "Reshape", "Softmax", "SpatialDropout2D", "Subtract", "UpSampling2D", "ZeroPadding2D",
     "add", "average", "concatenate", "maximum", "merge", "minimum", "multiply", "subtract",
 ]
 # fmt: on

@@ -97,3 +97,19 @@ class RandomFlip(RandomChange):
     @property
     def change(self) -> Change:  # type: ignore[override]
         return Change(flip_columns="horizontal" in self.mode, flip_rows="vertical" in self.mode)
+
+
+@arguments(**UNUSED)
+class RandomContrast(RandomChange):
+    """Pixels further from, or closer to, the mean of their image, by at most a share `factor`."""
+
+    factor: Any
+    seed: Any = None
+
+    def forward(self, x: Array, training: bool) -> Array:
+        if not training:
+            return x
+        less, more = self.factor if isinstance(self.factor, tuple | list) else [self.factor] * 2
+        scale = self.rng.uniform(1 - less, 1 + more, (len(x), 1, 1, 1)).astype(x.dtype)
+        mean = x.mean(axis=(1, 2), keepdims=True)
+        return (x - mean) * scale + mean
