@@ -127,6 +127,7 @@ def crowded(_: bytes, rng: np.random.Generator) -> bytes:
 def test_crowded_sheets(fuzz: Fuzzer) -> None:
     def read(data: bytes, _: object = None) -> None:
         sheet = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+        assert sheet is not None
         for reading in (read_drawing(sheet), read_digits(sheet)):
             assert all(0 <= digit.confidence <= 1 for digit in reading.digits)
 
