@@ -334,18 +334,23 @@ class BatchNormalization(Layer):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         mean, variance = self.buffers["moving_mean"], self.buffers["moving_variance"]
+        cache = self.cache
+        y, z = (cache.array_like(name, x, x.shape) for name in "yz")
         if training:
-            others = tuple(range(x.ndim - 1))  # samples, and positions of an image
-            batch_mean = all_reduce_mean(np.mean(x, axis=others))
+            count = x.size // x.shape[-1]  # samples, times positions of an image
+            batch_mean = all_reduce_mean(_sum_per_channel(x) / count)
+            np.subtract(x, batch_mean, out=z)
             # About the mean of the global batch, not of the rows here: so it can be averaged, too.
-            batch_variance = all_reduce_mean(np.var(x, axis=others, mean=batch_mean))
+            batch_variance = all_reduce_mean(_sum_per_channel(np.square(z, out=y)) / count)
             mean += (1 - self.momentum) * (batch_mean - mean)
             variance += (1 - self.momentum) * (batch_variance - variance)
-            mean, variance = batch_mean, batch_variance
-        cache = self.cache
-        cache.training, cache.inverse = training, 1 / np.sqrt(variance + self.epsilon)
-        cache.z = (x - mean) * cache.inverse
-        return cache.z * self.weights["gamma"] + self.weights["beta"]
+            variance = batch_variance
+        else:
+            np.subtract(x, mean, out=z)
+        cache.training, cache.z, cache.inverse = training, z, 1 / np.sqrt(variance + self.epsilon)
+        np.multiply(z, cache.inverse, out=z)
+        np.multiply(z, self.weights["gamma"], out=y)
+        return np.add(y, self.weights["beta"], out=y)
 
     def backward(self, dy: Array) -> Array | None:
         """Write z for the normalized x: y = gamma z + beta, so dgamma = sum(dy z), dbeta = sum(dy).
@@ -357,9 +362,9 @@ class BatchNormalization(Layer):
         docs/guide/9-depth.md.
         """
         dgamma, dbeta, z = self.grads["gamma"], self.grads["beta"], self.cache.z
-        others = tuple(range(dy.ndim - 1))
-        np.sum(dy * z, axis=others, out=dgamma)
-        np.sum(dy, axis=others, out=dbeta)
+        dx = self.cache.array_like("dx", z, z.shape)
+        dgamma[...] = _sum_per_channel(np.multiply(dy, z, out=dx))
+        dbeta[...] = _sum_per_channel(dy)
         if not self.needs_dx:
             return None
         if self.cache.training:
@@ -367,9 +372,23 @@ class BatchNormalization(Layer):
             # larger than that of the global batch as these are fewer. So `all_reduce_mean` makes of
             # these sums those of the global batch, and the number of values here brings them to
             # dy's scale.
-            dbeta, dgamma = all_reduce_mean(np.stack([dbeta, dgamma]))
-            dy = dy - (dbeta + z * dgamma) / math.prod(dy.shape[:-1])
-        return dy * (self.weights["gamma"] * self.cache.inverse)
+            count = dy.size // dy.shape[-1]
+            dbeta, dgamma = all_reduce_mean(np.stack([dbeta, dgamma])) / count
+            np.multiply(z, dgamma, out=dx)
+            dx += dbeta
+            dy = np.subtract(dy, dx, out=dx)
+        return np.multiply(dy, self.weights["gamma"] * self.cache.inverse, out=dx)
 
     def get_config(self) -> dict[str, Any]:
         return {"momentum": self.momentum, "epsilon": self.epsilon}
+
+
+def _sum_per_channel(x: Array) -> Array:
+    """The sums over all axes but the last."""
+    *others, channels = x.shape
+    if x.strides[-1] > x.itemsize:
+        return cast("Array", np.sum(x, axis=tuple(range(len(others)))))
+    # Channels are innermost in memory. A product with ones is eight times as fast then.
+    order = sorted(range(len(others)), key=lambda axis: -x.strides[axis])
+    rows = x.transpose(*order, -1).reshape(-1, channels)
+    return np.ones(len(rows), x.dtype) @ rows
