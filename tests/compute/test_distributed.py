@@ -214,8 +214,8 @@ def same(one: dict[str, Array], other: dict[str, Array], rtol: float = 0) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", RECIPES)
-def test_every_recipe_is_trained_as_by_one_process(name: str) -> None:
+@pytest.mark.parametrize("name", ["two-layer", "conv", "lenet5-1998", "best"])
+def test_a_recipe_is_trained_as_by_one_process(name: str) -> None:
     first, *others = by_ranks(3, lambda ranks: trained(name, ranks))
     same(trained(name), first, rtol=1e-8)
     for other in others:
