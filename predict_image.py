@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -33,6 +33,7 @@ from digits.photos.reading import Digit, Reading
 from digits.types import Array, Box
 
 if TYPE_CHECKING:
+    from digits.photos.components import InkMap
     from digits.photos.decide import Reader
 
 SHIPPED_MODEL = Path(__file__).with_name("digits") / "models" / "photo.npz"
@@ -45,11 +46,7 @@ ENOUGH_EVIDENCE = 4.0
 """A log-likelihood ratio: with more and no unsure digit, no other way up is tried."""
 
 TURNING_EVIDENCE = 4.0
-"""By so much another way up must be more probable."""
-
-MAX_TO_TURN = 200
-"""Candidates for a megapixel of the file, or in a smaller one: with more, the other ways up, which
-take as long again, are not tried."""
+"""By so much a picture must say more when it is turned."""
 
 # OpenCV loads when the first picture is read, hence the imports inside functions: who asks for help
 # does not wait for it, and where it is missing one sentence says so.
@@ -65,8 +62,8 @@ def read_digits(
     image : a file, or an array: uint8, (height, width) in gray or (height, width, 3) in OpenCV's
         order blue, green, red.
     model : a network, the file of one, or None for the one that is shipped.
-    rotate : whether a picture that says little upright, and is not too full for it, is also read
-        on its sides and upside down.
+    rotate : whether a picture that says little upright is also read on its sides, upside down, and
+        turned until its lines are level.
 
     Raises
     ------
@@ -74,29 +71,28 @@ def read_digits(
     ValueError : the network's answers are no probabilities of ten digits.
     FileNotFoundError, digits.files.npz.StorageError : there is no such model.
     """
-    from digits.photos import decode, ink  # noqa: PLC0415
+    from digits.photos import components, decode, ink, light, turning  # noqa: PLC0415
 
     reader = load_reader(model)
     picture, decode_scale = decode.open_picture(image)
-    gray, scale = ink.working_copy(picture)
-    flat = ink.flatten_light(gray)
+    gray, scale = light.working_copy(picture)
+    flat = light.flatten_light(gray)
     mask, density = ink.find_ink(flat)
-    rows, digits, evidence, _, candidates = _read_ink(mask, density, flat, reader)
+    page = components.find_components(mask, density, flat)
+    read = _read_page(page, reader)
     rotation = 0
-    doubtful = evidence < ENOUGH_EVIDENCE or any(digit.unsure for digit in digits)
-    megapixels = max(1.0, mask.size * (decode_scale / scale) ** 2 / 1e6)
-    doubtful &= candidates <= MAX_TO_TURN * megapixels
-    for turns in (1, 2, 3) if rotate and doubtful else ():
-        turned, ink_density, page = (
-            np.ascontiguousarray(np.rot90(a, turns)) for a in (mask, density, flat)
-        )
-        other_rows, others, other_evidence, *_ = _read_ink(turned, ink_density, page, reader)
-        if other_evidence > max(evidence, 0) + TURNING_EVIDENCE * (rotation == 0):
-            rows, evidence, rotation = other_rows, other_evidence, 360 - 90 * turns
-            height, width = turned.shape
-            digits = [replace(d, box=d.box.rotated(-turns, height, width)) for d in others]
-    digits = [replace(d, box=d.box.scaled(decode_scale / scale)) for d in digits]
-    return Reading(rows, digits, picture, flat, mask, decode_scale, rotation)
+    if rotate and (read.evidence < ENOUGH_EVIDENCE or any(digit.unsure for digit in read.digits)):
+        angle, sampled = turning.better_way_up(page, mask, flat, reader)
+        if angle:
+            page, matrix = turning.turned_page(flat, angle)
+            turned = _read_page(page, reader)
+            if max(turned.evidence, sampled) > max(read.evidence, 0) + TURNING_EVIDENCE:
+                back = [replace(d, box=turning.turn_back(d.box, matrix)) for d in turned.digits]
+                read, rotation = turned._replace(digits=back), angle
+    digits = [replace(d, box=d.box.scaled(decode_scale / scale)) for d in read.digits]
+    return Reading(
+        read.rows, digits, picture, flat, mask, decode_scale, rotation, rows_text=read.rows_text
+    )
 
 
 def read_drawing(drawing: Array, model: Reader | str | Path | None = None) -> Reading:
@@ -106,33 +102,41 @@ def read_drawing(drawing: Array, model: Reader | str | Path | None = None) -> Re
     is left out as no part of the writing: what is no digit is in `unread`.  Raises what
     `read_digits` raises.
     """
-    from digits.photos import decode, ink  # noqa: PLC0415
+    from digits.photos import components, decode, light  # noqa: PLC0415
 
     drawing = decode.check_picture(drawing)
     if drawing.ndim != 2:
         raise decode.PictureError(
             f"expected a drawing in gray, (height, width); received shape {drawing.shape}"
         )
-    flat, scale = ink.working_copy(drawing)
+    flat, scale = light.working_copy(drawing)
     density = 1 - flat.astype(np.float32) / 255
     mask = density > 0.4  # as in `ink.find_ink`
-    rows, digits, _, unread, _ = _read_ink(mask, density, flat, load_reader(model), drawn=True)
-    digits = [replace(digit, box=digit.box.scaled(1 / scale)) for digit in digits]
-    unread = [box.scaled(1 / scale) for box in unread]
-    return Reading(rows, digits, drawing, flat, mask, unread=unread)
+    page = components.find_components(mask, density, flat)
+    read = _read_page(page, load_reader(model), drawn=True)
+    digits = [replace(digit, box=digit.box.scaled(1 / scale)) for digit in read.digits]
+    unread = [box.scaled(1 / scale) for box in read.unread]
+    return Reading(read.rows, digits, drawing, flat, mask, unread=unread, rows_text=read.rows_text)
 
 
-def _read_ink(
-    mask: Array, density: Array, flat: Array, reader: Reader, drawn: bool = False
-) -> tuple[list[str], list[Digit], float, list[Box], int]:
-    """The rows and digits of ink, the evidence that it is digits, what could not be read, and the
-    number of candidates.
+class _Page(NamedTuple):
+    """What the ink says: rows, the same with what stands between, the digits; the evidence that it
+    is digits, and what could not be read."""
+
+    rows: list[str]
+    rows_text: list[str]
+    digits: list[Digit]
+    evidence: float
+    unread: list[Box]
+
+
+def _read_page(page: InkMap, reader: Reader, drawn: bool = False) -> _Page:
+    """Read the ink of a picture.
 
     drawn: whether all of it was drawn to be read; on a photograph there is other ink, too.
     """
-    from digits.photos import candidates, components, decide  # noqa: PLC0415
+    from digits.photos import candidates, decide, signs  # noqa: PLC0415
 
-    page = components.find_components(mask, density, flat)
     proposals = candidates.propose(page)
     seen, p = decide.classify(reader, page, proposals)
     chosen = decide.filter_unsure(decide.best_cover(page, proposals, p), p)
@@ -140,6 +144,7 @@ def _read_ink(
     writing = dict.fromkeys(chosen, 1.0)  # how probable it is that these are digits at all
     if not drawn:
         chosen = decide.filter_outliers(chosen, page, proposals, p)
+        chosen = decide.filter_signs(chosen, proposals, p)
         writing, evidence = decide.filter_rows(chosen, page, proposals, p)
         chosen = list(writing)
     digits = []
@@ -151,13 +156,19 @@ def _read_ink(
             second, first = (int(digit) for digit in np.argsort(q, kind="stable")[-2:])
             confidence, other = float(q[first]), float(q[second])
             digits.append(Digit(first, confidence, box, row, second, other, image, q))
-    rows = ["".join(str(d.digit) for d in digits if d.row == row) for row in range(len(lines))]
+    in_rows = [[(str(d.digit), d.box) for d in digits if d.row == row] for row in range(len(lines))]
+    rows = ["".join(digit for digit, _ in row) for row in in_rows]
+    others = decide.unread_runs(chosen, page, proposals)
+    rows_text = [signs.text_of(row, others) for row in in_rows]
     unread = decide.unread_boxes(chosen, page, proposals)
-    return rows, digits, evidence, unread, len(proposals)
+    return _Page(rows, rows_text, digits, evidence, unread)
 
 
 def read_many(
-    images: Sequence[str | Path | Array] | str | Path, model: Reader | str | Path | None = None
+    images: Sequence[str | Path | Array] | str | Path,
+    model: Reader | str | Path | None = None,
+    *,
+    rotate: bool = True,
 ) -> Iterator[Reading | ValueError]:
     """Read many pictures: the files and arrays of a sequence, or the pictures in a folder by name.
 
@@ -169,7 +180,7 @@ def read_many(
     reader = load_reader(model)
     for image in pictures_in(images) if isinstance(images, str | Path) else images:
         try:
-            yield read_digits(image, reader)
+            yield read_digits(image, reader, rotate=rotate)
         except PictureError as error:
             yield error
 
@@ -240,7 +251,8 @@ def _answer(options: argparse.Namespace, outs: dict[str, Path]) -> int:
             warn(f"{_name(path)}: no picture in this folder ({' '.join(sorted(SUFFIXES))})")
     drawings = _drawing_paths(images, outs)
     reader = load_reader(options.model)
-    for image, paths, answer in zip(images, drawings, read_many(images, reader), strict=True):
+    answers = read_many(images, reader, rotate=not options.no_rotate)
+    for image, paths, answer in zip(images, drawings, answers, strict=True):
         reading = answer if isinstance(answer, Reading) else None
         problems = [] if reading else [str(answer)]
         if reading:
@@ -364,6 +376,7 @@ def _parser() -> Parser:
     add("images", nargs="+", type=Path, metavar="IMAGE", help="a picture, or a folder of pictures")
     add("--model", type=Path, metavar="M", help="a trained network (default: the shipped one)")
     add("--json", action="store_true", help="one JSON object a line instead of text")
+    add("--no-rotate", action="store_true", help="read every picture as it stands")
     add("--annotate", type=Path, metavar="OUT.png", help="draw the picture with what was read")
     add("--steps", type=Path, metavar="OUT.png", help="draw what the network saw, step by step")
     return parser

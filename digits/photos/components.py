@@ -3,7 +3,6 @@ them, prepared the way the makers of MNIST prepared their digits.
 """
 
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -14,6 +13,9 @@ from digits.types import Array, Box
 MAX_COMPONENTS = 300
 MAX_AREA = 10
 """Of the boxes of all components together, in areas of the picture: rings around rings."""
+
+SLANTS = (-0.3, -0.15, 0.0, 0.15, 0.3, 0.45, 0.6)
+"""By how much of a row's distance it is moved to the right before digits are cut apart."""
 
 MAX_PIECES = 12
 """Of one component: a row of more touching digits is no longer cut everywhere."""
@@ -58,8 +60,8 @@ def find_components(ink: Array, density: Array, flat: Array) -> InkMap:
     """The connected components of the ink, without what no pen wrote, each cut into pieces.
 
     Left out are specks (shorter than 6 pixels or a 160th of the picture), blobs (thicker than two
-    fifths of their length, such as the corner of a dark table), and what runs along the edge of the
-    picture for more than half of its length.
+    fifths of their length and than the pen, such as the corner of a dark table), lines around other
+    ink, and what runs along the edge of the picture for more than half of its length.
 
     Parameters
     ----------
@@ -79,8 +81,11 @@ def find_components(ink: Array, density: Array, flat: Array) -> InkMap:
     along_edge = np.bincount(edges, minlength=count)
     good = longest >= max(6, max(ink.shape) / 160)
     good &= 2 * along_edge <= longest
-    good &= 2 * deepest <= np.maximum(0.4 * longest, 4)
     good[0] = False  # the paper
+    slender = good & (2 * deepest <= 0.4 * longest)
+    pen = 2 * weighted_median(deepest[slender], longest[slender]) if slender.any() else 0.0
+    good &= slender | (2 * deepest <= 1.6 * pen)  # the other strokes, and points
+    good[good] = ~_surrounds(boxes[good])
     blobs = np.flatnonzero(~good[1:] & (longest[1:] >= max(ink.shape) / 20))[:MAX_COMPONENTS] + 1
     order = np.argsort(-longest, kind="stable")
     order = order[good[order]]
@@ -102,12 +107,35 @@ def find_components(ink: Array, density: Array, flat: Array) -> InkMap:
     return page
 
 
-def split_touching(page: InkMap, label: int, box: Box, unused: int) -> dict[int, Box]:
-    """Cut a component that may be touching digits from top to bottom where its ink is thinnest.
+def weighted_median(values: Array, weights: Array) -> float:
+    """The value with half of the weight on either side."""
+    order = np.argsort(values)
+    total = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(total, total[-1] / 2)])
 
-    Cuts go through the columns with the least ink around them, never through more than half of the
-    height; pieces are at least a sixth of the height wide, and there are no more than three for the
-    width of a digit.
+
+def _surrounds(boxes: Array) -> Array:
+    """Whether a component lies around two others that are not much smaller, as lines of a form do:
+    its box holds theirs."""
+    x, y, w, h = (side.astype(np.int64) for side in boxes[:, :4].T)
+    tall = 5 * h > h.max(initial=0) / 4  # specks surround nothing, and are nobody's contents
+    if not 3 <= tall.sum() <= MAX_COMPONENTS:
+        return np.zeros(len(boxes), bool)
+    left, top, right, bottom, high = (side[tall] for side in (x, y, x + w, y + h, h))
+    holds = (left[:, None] < left) & (right[:, None] > right)
+    holds &= (top[:, None] < top) & (bottom[:, None] > bottom) & (5 * high > high[:, None])
+    surrounds = np.zeros(len(boxes), bool)
+    surrounds[tall] = holds.sum(axis=1) >= 2
+    return surrounds
+
+
+def split_touching(page: InkMap, label: int, box: Box, unused: int) -> dict[int, Box]:
+    """Cut a component that may be touching digits where its ink is thinnest, along its slant.
+
+    The slant is the one along which ink and paper differ most from column to column (Vinciarelli
+    and Luettin 2001).  Cuts go through the columns with the least ink around them, never through
+    more than half of the height; pieces are at least a sixth of the height wide, and there are no
+    more than three for the width of a digit.  A line that only joins two digits is a piece itself.
 
     Returns the boxes of the pieces from left to right, by their numbers in `page.labels`: `unused`
     and the following; or the component's own label where nothing suggests a cut.
@@ -115,31 +143,50 @@ def split_touching(page: InkMap, label: int, box: Box, unused: int) -> dict[int,
     width, height = box.width, box.height
     if width < 0.7 * height:
         return {label: box}
-    here = box.slices
-    own = page.labels[here] == label
-    ink = np.where(own, page.density[here], np.float32(0))
-    pen = stroke_width(ink > 0)
-    column = cv2.blur(ink.sum(axis=0, keepdims=True), (max(3, int(pen / 2) // 2 * 2 + 1), 1))[0]
+    own = page.labels[box.slices] == label
+    rows, columns = np.nonzero(own)
+    density = page.density[box.slices][own]
+    profiles = []
+    for slope in SLANTS:
+        place = np.rint(columns + slope * (rows - height / 2)).astype(int)
+        place -= place.min()
+        profiles.append((np.bincount(place, density), place))
+    column, place = max(profiles, key=lambda profile: float(np.square(profile[0]).sum()))
+    pen = stroke_width(own)
+    smooth = cv2.blur(column[None], (max(3, int(pen / 2) // 2 * 2 + 1), 1))[0]
+    edges = _cuts(smooth, pen, height)
+    if len(edges) == 2:
+        return {label: box}
+    edges.sort()
+    piece = unused + np.searchsorted(edges[1:-1], place, side="right")
+    pieces = {}
+    for number in range(unused, unused + len(edges) - 1):
+        y, x = rows[piece == number], columns[piece == number]
+        if len(x):
+            left, top = int(x.min()), int(y.min())
+            size = int(x.max()) + 1 - left, int(y.max()) + 1 - top
+            pieces[number] = Box(box.x + left, box.y + top, *size)
+    page.labels[box.slices][own] = piece
+    return pieces
+
+
+def _cuts(column: Array, pen: float, height: int) -> list[int]:
+    """Where to cut, with both ends, from the ink of each column."""
+    width = len(column)
     narrowest, most = max(3.0, height / 6), min(MAX_PIECES, round(3 * width / height))
     reach = round(narrowest / 2)
     edges = [0, width]
     for x in np.argsort(column, kind="stable"):
-        if column[x] > height / 2 or len(edges) == most + 2:
+        if column[x] > height / 2 or len(edges) >= most + 2:
             break
         around = column[max(0, x - reach) : x + reach + 1]
         if column[x] <= around.min() and all(abs(x - edge) >= narrowest for edge in edges):
-            edges.append(int(x))
-    if len(edges) == 2:
-        return {label: box}
-    edges.sort()
-    pieces = {}
-    for number, (left, right) in enumerate(pairwise(edges), unused):
-        part = own[:, left:right]
-        rows = np.flatnonzero(part.any(axis=1))
-        top, bottom = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (0, height)
-        pieces[number] = Box(box.x + left, box.y + top, right - left, bottom - top)
-        page.labels[here][:, left:right][part] = number
-    return pieces
+            thick = np.flatnonzero(column > max(1.5 * column[x], pen))
+            left = int(thick[thick < x].max(initial=0)) + 1
+            right = int(thick[thick > x].min(initial=width - 1))
+            joins = pen < right - left < height and left > narrowest and width - right > narrowest
+            edges += [left, right] if joins else [int(x)]
+    return edges
 
 
 def normalize_digit(ink: Array) -> Array:

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from digits.photos.candidates import Candidate
-from digits.photos.components import InkMap, normalize_digit
+from digits.photos.components import InkMap, normalize_digit, weighted_median
 from digits.photos.ink import stroke_width
 from digits.training.augmentation import tta_views
 from digits.types import Array, Box
@@ -32,6 +32,12 @@ ROW_WEIGHTS = np.array([1, 2, -1.28, 1])
 fitted, with `IN_WORDS`, by benchmarks/evidence.py to pages of open handwriting fonts."""
 
 LOG_PRIOR_DIGITS = 1.7
+
+SIGN_HEIGHT = 1.33
+"""By so much a slash or a bracket is higher than the digits beside it, and a 1 is not."""
+
+GROUP_GAP = 0.8
+"""Of the height of a digit: wider gaps part the words and numbers of a row."""
 
 MAX_STATES = 256
 """Accounts of a group of pieces that are followed at once; the most probable ones."""
@@ -205,13 +211,29 @@ def filter_outliers(
     weight = p[chosen, :10].max(axis=1) * [float(density.sum()) for density in ink]
     darkness = np.array([candidates[index].darkness for index in chosen])
     pen = np.array([stroke_width(density > 0) for density in ink])
-    typical = _weighted_median(h, weight)
+    typical = weighted_median(h, weight)
     rows, columns = page.labels.shape
     at_edge = (x <= 1) | (y <= 1) | (x + w >= columns - 1) | (y + h >= rows - 1)
     fits = h > np.where(at_edge, 0.75, 0.35) * typical
-    fits &= darkness > _weighted_median(darkness, weight) / 3
-    fits &= pen > _weighted_median(pen, weight) / 2
+    fits &= darkness > weighted_median(darkness, weight) / 3
+    fits &= pen > weighted_median(pen, weight) / 2
     return [index for index, fit in zip(chosen, fits, strict=True) if fit]
+
+
+def filter_signs(chosen: list[int], candidates: Sequence[Candidate], p: Array) -> list[int]:
+    """The digits without the slashes and brackets between them: what is read as a 1 and is much
+    higher than the other digits of its row."""
+    kept = []
+    for members in rows_of([candidates[index].box for index in chosen]):
+        row = [chosen[member] for member in members]
+        others = [candidates[index].box.height for index in row if p[index, :10].argmax() != 1]
+        most = SIGN_HEIGHT * float(np.median(others)) if len(others) > 1 else np.inf
+        kept += [
+            index
+            for index in row
+            if p[index, :10].argmax() != 1 or candidates[index].box.height < most
+        ]
+    return [index for index in chosen if index in kept]
 
 
 class Row(NamedTuple):
@@ -262,6 +284,8 @@ def filter_rows(
     digits, what else has their size is one too, unless the network rules it out.
     """
     whole = {candidate.box: index for index, candidate in reversed(list(enumerate(candidates)))}
+    heights = [candidates[index].box.height for index in chosen]
+    most = SIGN_HEIGHT * float(np.median(heights or [0]))
     kept: dict[int, float] = {}
     total = 0.0
     for digits, others, measures in measure_rows(chosen, page, candidates, p):
@@ -270,10 +294,44 @@ def filter_rows(
         log_odds = float(evidence.sum()) + LOG_PRIOR_DIGITS
         if log_odds > 0:
             if 3 * len(others) < 2 * len(digits):
-                alike = [whole[box] for box in others if box in whole]
+                alike = [whole[box] for box in others if box in whole and box.height < most]
                 digits += [i for i in alike if _may_be_digit(candidates[i].box, p[i])]
+            digits = [i for i in digits if i not in _letters(digits, others, candidates, p)]
             kept |= dict.fromkeys(digits, float(1 / (1 + np.exp(-log_odds))))
     return kept, total
+
+
+def _letters(
+    digits: list[int], others: list[Box], candidates: Sequence[Candidate], p: Array
+) -> set[int]:
+    """What in a row of digits is a word beside them: in a group that is set off by gaps, and has
+    letters in it, what is more likely letters than digits."""
+    if not others:
+        return set()
+    boxes = [candidates[index].box for index in digits] + others
+    gap = GROUP_GAP * float(np.median([box.height for box in boxes]))
+    found: set[int] = set()
+    group: list[int] = []
+    end = -np.inf
+    for member in sorted(range(len(boxes)), key=lambda member: boxes[member].x) + [-1]:
+        if group and (member < 0 or boxes[member].x > end + gap):
+            inside = [digits[i] for i in group if i < len(digits)]
+            if 0 < len(inside) < len(group):
+                letters = ROW_WEIGHTS[2] * (len(group) - len(inside))
+                if log_likelihood_ratio(p[inside, :10]).sum() + letters < 0:
+                    found |= set(inside)
+            group, end = [], -np.inf
+        if member >= 0:
+            group.append(member)
+            end = max(end, boxes[member].right)
+    return found
+
+
+def log_likelihood_ratio(p: Array) -> Array:
+    """Of pieces of ink, each to be a digit or a letter, by the probabilities (n, 10) of digits."""
+    best = np.log(np.maximum(p.max(axis=1), MIN_PROBABILITY))
+    ratio = ROW_WEIGHTS[0] * LOG_RATIO_DIGIT[p.argmax(axis=1)] + ROW_WEIGHTS[1] * best
+    return np.maximum(ratio, ROW_WEIGHTS[2])
 
 
 def _may_be_digit(box: Box, p: Array) -> bool:
@@ -299,12 +357,6 @@ def unread_boxes(chosen: list[int], page: InkMap, candidates: Sequence[Candidate
     runs = page.skipped + unread_runs(chosen, page, candidates)
     lengths = [candidates[index].box.longest for index in chosen] or [run.longest for run in runs]
     return sorted(run for run in runs if run.longest > 0.35 * np.median(lengths))
-
-
-def _weighted_median(values: Array, weights: Array) -> float:
-    order = np.argsort(values)
-    total = np.cumsum(weights[order])
-    return float(values[order][np.searchsorted(total, total[-1] / 2)])
 
 
 def rows_of(boxes: Sequence[Box]) -> list[list[int]]:

@@ -53,11 +53,13 @@ class Reading:
     flat: Array = field(repr=False)  # in gray, evenly lit, dark on white
     ink: Array = field(repr=False)  # bool: where ink was found
     decode_scale: int = 1  # pixels of the file for one pixel of `picture`
-    rotation: int = 0  # degrees clockwise by which the picture had to be turned: 0, 90, 180, 270
+    rotation: int = 0  # degrees clockwise by which the picture had to be turned, in [0, 360)
     unread: list[Box] = field(default_factory=list)
     """Boxes, as those of digits, around what was drawn on a screen and could not be read: digits
     that touch too closely, or things that are none.  Empty for photographs, whose ink need not be
     digits."""
+    rows_text: list[str] = field(default_factory=list)
+    """The rows with what stands between the digits: gaps, `.`, `,`, `-`, and `?` for all else."""
 
     @property
     def seen(self) -> Array:
@@ -76,16 +78,16 @@ class Reading:
             all probabilities and what the network saw (784 bytes in base64, paper 0, ink 255).
         """
         digits = [digit.to_dict() for digit in self.digits]
+        said = {"rows": self.rows, "rows_text": self.rows_text, "rotation": self.rotation}
         if not images:
-            return {"rows": self.rows, "rotation": self.rotation, "digits": digits}
+            return {**said, "digits": digits}
         for digit, entry in zip(self.digits, digits, strict=True):
             pixels = np.rint(255 * digit.image).astype(np.uint8)
             entry["probabilities"] = [round(float(q), 4) for q in digit.probabilities]
             entry["image"] = b64encode(pixels.tobytes()).decode()
         height, width = self.picture.shape[:2]
         return {
-            "rows": self.rows,
-            "rotation": self.rotation,
+            **said,
             "digits": digits,
             "unread": [list(box) for box in self.unread],
             "size": [width * self.decode_scale, height * self.decode_scale],

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from rendered_photos import figure_seven
 
-from digits.photos import ink
+from digits.photos import ink, light
 from digits.photos.components import find_components
 from digits.types import Array
 
 
 def found_in(picture: Array) -> Array:
-    flat = ink.flatten_light(picture)
+    flat = light.flatten_light(picture)
     return ink.find_ink(flat)[0]
 
 
@@ -25,8 +25,8 @@ def test_ink_is_found_either_way_round() -> None:
     true = seven < 130
     assert overlap(found_in(seven), true) > 0.85
     assert overlap(found_in(255 - seven), true) > 0.85
-    assert ink.is_light_on_dark(255 - seven)
-    assert not ink.is_light_on_dark(seven)
+    assert light.is_light_on_dark(255 - seven)
+    assert not light.is_light_on_dark(seven)
 
 
 @pytest.mark.parametrize("shade", [0.25, 0.5, 0.8])
@@ -48,7 +48,7 @@ def test_blank_paper_holds_no_ink() -> None:
     rng = np.random.default_rng(1)
     for grain in (0, 2, 8):
         paper = np.clip(180 + rng.normal(0, grain, (400, 500)), 0, 255).astype(np.uint8)
-        flat = ink.flatten_light(paper)
+        flat = light.flatten_light(paper)
         mask, density = ink.find_ink(flat)
         assert find_components(mask, density, flat).components == []
 
@@ -66,7 +66,7 @@ def test_rulings_go_and_the_digit_stays(slope: float, squared: bool) -> None:
     cv2.polylines(picture, [seven], False, 60, 9, cv2.LINE_AA)
     true = np.zeros(picture.shape, np.uint8)
     cv2.polylines(true, [seven], False, 1, 9)
-    flat = ink.flatten_light(picture)
+    flat = light.flatten_light(picture)
     mask, density = ink.find_ink(flat)
     components = find_components(mask, density, flat).components
     (digit,) = (component for component in components if component.box.longest > 100)

@@ -1,0 +1,117 @@
+"""From a photograph to the sheet as if evenly lit: gray, paper white, ink dark, no desk around it.
+
+Every length is a fraction of the picture, never a number of camera pixels.
+"""
+
+import cv2
+import numpy as np
+
+from digits.photos.decode import WORKING_SIZE
+from digits.types import Array
+
+MIN_SIZE = 300
+"""Smaller pictures are enlarged to this, so that lines are a few pixels wide."""
+
+ONE_SIDED = 0.75
+"""So skewed are the departures from the paper, in [-1, 1], that they are to one side only."""
+
+DESK_CONTRAST = 0.57
+"""By so much of its brightness a sheet is brighter than a dark desk, but not than a shadow."""
+
+
+def working_copy(picture: Array) -> tuple[Array, float]:
+    """The picture in gray at the size it is analyzed in, and that size over the original one."""
+    longest = max(picture.shape[:2])
+    scale = min(WORKING_SIZE, max(MIN_SIZE, longest)) / longest
+    if scale != 1:
+        size = tuple(max(1, round(side * scale)) for side in picture.shape[1::-1])
+        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+        picture = cv2.resize(picture, size, interpolation=how)
+    if picture.ndim == 3:
+        picture = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+    return picture, scale
+
+
+def flatten_light(gray: Array) -> Array:
+    """The picture as if evenly lit, uint8: paper 255, ink darker, whichever way round it was.
+
+    What a camera sees is light times reflectance, so the light divides away.  The light is what
+    remains when everything dark and thinner than a sixth of the picture is filled in (a
+    morphological closing), which leaves hard shadows where they are.
+    """
+    sheet = find_sheet(gray)
+    on_paper = gray if sheet is None else np.where(sheet, gray, np.uint8(np.median(gray[sheet])))
+    if is_light_on_dark(on_paper):
+        gray = 255 - gray
+    small = cv2.medianBlur(_reduce(gray, 400), 3)
+    size = odd(min(small.shape) / 6)
+    padded = cv2.copyMakeBorder(small, size, size, size, size, cv2.BORDER_REPLICATE)
+    light = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, np.ones((size, size), np.uint8))
+    light = cv2.medianBlur(light, 5)[size:-size, size:-size]
+    light = cv2.resize(light, gray.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    flat = cv2.divide(gray, np.maximum(light, 32), scale=255)
+    return flat if sheet is None else np.where(sheet, flat, np.uint8(255))
+
+
+def is_light_on_dark(gray: Array) -> bool:
+    """Whether the writing is lighter than what it is written on.
+
+    Writing is the minority that departs from its surroundings, a median over a share of the
+    picture: the sum of cubed departures has the sign of the ink.  A median over a third follows
+    shadows and the edges of a table.  Fine ones see past glare, too, but not across a thick pen,
+    where departures to both sides are alike; so they decide where they are to one side only.
+    """
+    small = _reduce(gray, 300)
+    fine = (_skewness(small, 24) + _skewness(small, 12)) / 2
+    return (fine if abs(fine) > ONE_SIDED else _skewness(small, 3)) > 0
+
+
+def _skewness(gray: Array, share: float) -> float:
+    """Of the departures from a median over such a share of the picture, in [-1, 1]."""
+    size = odd(min(gray.shape) / share)
+    padded = cv2.copyMakeBorder(gray, size, size, size, size, cv2.BORDER_REPLICATE)
+    paper = cv2.medianBlur(padded, size)[size:-size, size:-size]
+    cubes = (gray.astype(np.float64) - paper) ** 3
+    return float(cubes.sum() / max(1.0, np.abs(cubes).sum()))
+
+
+def find_sheet(gray: Array) -> Array | None:
+    """Where the sheet is, bool, if a dark desk is around it.
+
+    A sheet is the largest bright region: convex, an eighth of the picture or more, away from
+    all but one side of the picture, and far brighter than what is around it.
+    """
+    small = cv2.GaussianBlur(_reduce(gray, 200), (0, 0), 1.5)
+    _, bright = cv2.threshold(small, 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    margin = odd(max(small.shape) / 20)
+    bright = cv2.morphologyEx(
+        np.pad(bright, margin), cv2.MORPH_CLOSE, np.ones((margin, margin), np.uint8)
+    )[margin:-margin, margin:-margin]
+    contours, _ = cv2.findContours(bright, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    if not contours:
+        return None
+    outline = max(contours, key=cv2.contourArea)
+    hull = cv2.convexHull(outline)
+    sheet = cv2.fillConvexPoly(np.zeros_like(small), hull, 1)
+    edge = np.concatenate([sheet[0], sheet[-1], sheet[:, 0], sheet[:, -1]])
+    is_sheet = cv2.contourArea(outline) > 0.8 * cv2.contourArea(hull) > 0.1 * small.size
+    if not is_sheet or edge.mean() > 0.35:
+        return None
+    paper, desk = np.median(small[sheet > 0]), np.median(small[sheet == 0])
+    if paper - desk < DESK_CONTRAST * paper:
+        return None
+    inside = cv2.erode(np.pad(sheet, 1), np.ones((5, 5), np.uint8))[1:-1, 1:-1]
+    return cv2.resize(inside, gray.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+
+
+def _reduce(gray: Array, longest: int) -> Array:
+    scale = longest / max(gray.shape)
+    if scale >= 1:
+        return gray
+    size = tuple(max(1, round(side * scale)) for side in gray.shape[::-1])
+    return cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
+
+
+def odd(size: float) -> int:
+    """The nearest odd number from 3 up: what a filter that has a middle needs."""
+    return max(3, int(size) // 2 * 2 + 1)
