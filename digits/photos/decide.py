@@ -296,16 +296,17 @@ def filter_rows(
             if 3 * len(others) < 2 * len(digits):
                 alike = [whole[box] for box in others if box in whole and box.height < most]
                 digits += [i for i in alike if _may_be_digit(candidates[i].box, p[i])]
-            digits = [i for i in digits if i not in _letters(digits, others, candidates, p)]
-            kept |= dict.fromkeys(digits, float(1 / (1 + np.exp(-log_odds))))
+            in_words = _letters(digits, others, candidates, p)
+            alone = [index for index in digits if index not in in_words]
+            kept |= dict.fromkeys(alone, float(1 / (1 + np.exp(-log_odds))))
     return kept, total
 
 
 def _letters(
     digits: list[int], others: list[Box], candidates: Sequence[Candidate], p: Array
 ) -> set[int]:
-    """What in a row of digits is a word beside them: in a group that is set off by gaps, and has
-    letters in it, what is more likely letters than digits."""
+    """What in a row of digits is a word beside them: a group that is set off by gaps, has letters in
+    it, and is more likely letters than digits."""
     if not others:
         return set()
     boxes = [candidates[index].box for index in digits] + others
@@ -313,13 +314,13 @@ def _letters(
     found: set[int] = set()
     group: list[int] = []
     end = -np.inf
-    for member in sorted(range(len(boxes)), key=lambda member: boxes[member].x) + [-1]:
+    for member in [*sorted(range(len(boxes)), key=lambda member: boxes[member].x), -1]:
         if group and (member < 0 or boxes[member].x > end + gap):
             inside = [digits[i] for i in group if i < len(digits)]
-            if 0 < len(inside) < len(group):
-                letters = ROW_WEIGHTS[2] * (len(group) - len(inside))
-                if log_likelihood_ratio(p[inside, :10]).sum() + letters < 0:
-                    found |= set(inside)
+            letters = len(group) - len(inside)
+            evidence = log_likelihood_ratio(p[inside, :10]).sum() + ROW_WEIGHTS[2] * letters
+            if letters > 1 and evidence < 0:
+                found |= set(inside)
             group, end = [], -np.inf
         if member >= 0:
             group.append(member)
