@@ -305,8 +305,9 @@ def filter_rows(
 def _letters(
     digits: list[int], others: list[Box], candidates: Sequence[Candidate], p: Array
 ) -> set[int]:
-    """What in a row of digits is a word beside them: a group that is set off by gaps, has letters in
-    it, and is more likely letters than digits."""
+    """What in a row of digits is a word beside them: a group that is set off by gaps, has letters
+    in it, which are wider than brackets, and is more likely letters than digits."""
+    others = [box for box in others if box.width > 0.5 * box.height]
     if not others:
         return set()
     boxes = [candidates[index].box for index in digits] + others
