@@ -69,6 +69,11 @@ def _erase(marked: Array, darkness: Array, slender: float, least: int) -> Array:
         for picture, run, turned in zip(pictures, quarters, (False, True), strict=True)
     ]
     families = _anchored(families, cells.shape, share, together=True)
+    if len(families[0]) + len(families[1]) < least:
+        families = [
+            [line for line in lines if line.length > 2.5 * cells.shape[axis]]
+            for axis, lines in enumerate(families)
+        ]
     spacings = [_spacing(lines, cells.shape[axis], axis) for axis, lines in enumerate(families)]
     for (one, spacing), other in zip(enumerate(spacings), (1, 0), strict=True):
         squared = (
@@ -84,11 +89,6 @@ def _erase(marked: Array, darkness: Array, slender: float, least: int) -> Array:
             walls = [wall for wall in walls if _is_wall(wall, families[one])]
             between = [families[one], walls] if other else [walls, families[one]]
             families[other] += _anchored(between, cells.shape, share, together=False)[other]
-    if len(families[0]) + len(families[1]) < least:
-        families = [
-            [line for line in lines if line.length > 2.5 * cells.shape[axis]]
-            for axis, lines in enumerate(families)
-        ]
     across = _limits(families[0], cells.shape, step, marked.shape)
     down = _limits(families[1], cells.shape[::-1], step, marked.shape[::-1]).T
     # where two lines cross, the second one darkens only what the first one left
@@ -100,8 +100,8 @@ def _erase(marked: Array, darkness: Array, slender: float, least: int) -> Array:
     ):
         if lines:
             thickness = step * float(np.median([line.thickness for line in lines]))
-            size = round(1.5 * thickness) + 3, max(1, round(thickness / 3))
-            longer = np.ones(size if upright else size[::-1], np.uint8)
+            reach = round(1.5 * thickness) + 3
+            longer = np.ones((reach, 1) if upright else (1, reach), np.uint8)
             strokes = (marked & ~(faint & (there > 0))).astype(np.uint8)
             crossed = cv2.morphologyEx(strokes, cv2.MORPH_OPEN, longer).astype(bool)
             kept &= ~(faint & (here > 0)) | crossed
