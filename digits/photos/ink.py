@@ -50,8 +50,8 @@ def _paper(darkness: Array) -> tuple[float, Array]:
     """How dark the paper is, and by how much that varies, for every pixel: in deep shadow, where
     the light was divided by a small number, the grain is coarser."""
     sample = darkness[::2, ::2].astype(np.float32)
-    paper = float(np.quantile(sample, 0.4))  # more than half of some pictures is ink
-    overall = 1.4826 * float(np.median(paper - sample[sample <= paper]))  # on the side without ink
+    paper = float(np.median(sample))
+    overall = 1.4826 * float(np.median(np.abs(sample - paper)))  # as of a normal distribution
     grain = np.abs(sample - cv2.GaussianBlur(sample, (0, 0), 2))
     size = odd(max(sample.shape) / 8)
     local = 1.6 * cv2.blur(grain, (size, size))
