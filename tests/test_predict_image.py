@@ -18,6 +18,7 @@ from digits.photos.decide import VIEWS
 from digits.photos.decode import PictureError
 from digits.photos.drawings import draw_annotated, draw_steps
 from digits.photos.reading import Reading
+from digits.photos.turning import turn
 from digits.training.augmentation import tta_views
 from digits.types import Array
 from predict_image import (
@@ -242,8 +243,8 @@ def test_a_digit_among_scribbles_is_read(rng: np.random.Generator) -> None:
     """In a photograph it would be part of a row of words."""
     drawing = np.pad(touching("3", 0, rng), ((0, 0), (0, 600)), constant_values=255)
     for x in (250, 400, 550):
-        for turn in range(0, 180, 36):
-            cv2.ellipse(drawing, (x, 95), (50, 20), turn, 0, 360, 0, 9)
+        for angle in range(0, 180, 36):
+            cv2.ellipse(drawing, (x, 95), (50, 20), angle, 0, 360, 0, 9)
     reading = read_drawing(drawing)
     assert reading.rows == ["3"]
     assert len(reading.unread) == 3
@@ -348,6 +349,18 @@ def test_a_sheet_on_its_side_is_read(turns: int) -> None:
         boxes[digit.box.slices] = True
     assert (boxes & dark).sum() > 0.9 * dark.sum()
     assert read_digits(picture, rotate=False).rows != ["2740", "3583"]
+
+
+@pytest.mark.slow
+def test_a_sheet_askew_is_read() -> None:
+    angle = 40
+    rows = ["274035", "358319", "690572"]
+    flat = page(*rows)[..., 0]
+    picture = 255 - turn(255 - flat, angle)[0]
+    reading = read_digits(picture)
+    assert reading.rows == rows
+    assert abs((reading.rotation + angle + 180) % 360 - 180) <= 2
+    assert all(picture[digit.box.slices].min() < 128 for digit in reading.digits)
 
 
 def test_words_are_not_digits() -> None:

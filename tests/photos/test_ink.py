@@ -94,3 +94,38 @@ def test_a_digit_with_specks_around_it_is_no_frame() -> None:
     for x, y in ((130, 150), (150, 230), (250, 350)):
         cv2.circle(picture, (x, y), 5, 60, -1)
     assert overlap(found_in(picture), true) > 0.7
+
+
+def test_a_sheet_on_a_dark_desk_is_the_paper() -> None:
+    picture = np.full((600, 800), 30, np.uint8)
+    sheet = cv2.boxPoints(((400, 300), (420, 380), 20)).astype(np.int32)
+    cv2.fillConvexPoly(picture, sheet, 210)
+    seven = [np.array([[330, 220], [450, 220], [370, 400]], np.int32)]
+    cv2.polylines(picture, seven, False, 70, 12, cv2.LINE_AA)
+    true = np.zeros(picture.shape, np.uint8)
+    cv2.polylines(true, seven, False, 1, 12)
+    assert overlap(found_in(picture), true > 0) > 0.7
+
+
+def test_glare_is_not_writing_in_light_ink() -> None:
+    picture = np.full((600, 800), 120.0)
+    cv2.line(picture, (0, 0), (330, 250), 255, 70)
+    picture = cv2.GaussianBlur(picture, (0, 0), 15).astype(np.uint8)
+    for box in ((350, 200), (450, 200), (550, 200)):
+        cv2.rectangle(picture, box, (box[0] + 50, box[1] + 120), 85, 5, cv2.LINE_AA)
+    assert not light.is_light_on_dark(picture)
+
+
+@pytest.mark.parametrize("tilt", [-0.05, 0.0, 0.08])
+def test_a_comb_goes_and_what_is_in_its_cells_stays(tilt: float) -> None:
+    picture, true = np.full((260, 900), 225, np.uint8), np.zeros((260, 900), np.uint8)
+    for top in (60, 190):
+        cv2.line(picture, (0, top), (899, round(top + 900 * tilt)), 60, 3, cv2.LINE_AA)
+    for x in range(50, 900, 120):
+        ends = (x, round(60 + x * tilt)), (x, round(190 + x * tilt))
+        cv2.line(picture, *ends, 60, 3, cv2.LINE_AA)
+    for x in range(80, 800, 120):
+        seven = np.array([[0, 0], [50, 0], [15, 80]]) + np.array([x, 85 + x * tilt])
+        for page, ink_ in ((picture, 60), (true, 1)):
+            cv2.polylines(page, [seven.astype(np.int32)], False, ink_, 7, cv2.LINE_AA)
+    assert overlap(found_in(picture), true > 0) > 0.6
