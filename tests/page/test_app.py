@@ -96,7 +96,8 @@ def test_what_cannot_be_read_is_framed(client: FlaskClient, rng: np.random.Gener
 def test_an_empty_paper_is_no_error(client: FlaskClient) -> None:
     answer = client.post("/drawing", data=encoded(np.full((300, 600), 255, np.uint8)))
     assert answer.status_code == 200
-    expected = {"rows": [], "rotation": 0, "unread": [], "size": [600, 300], "digits": []}
+    expected = {"rows": [], "rows_text": [], "rotation": 0, "unread": []}
+    expected |= {"size": [600, 300], "digits": []}
     assert answer.get_json() == expected
 
 

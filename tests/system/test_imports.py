@@ -20,7 +20,8 @@ MODULES = sorted(
 HEAVY = {"cv2", "matplotlib", "torch", "scipy", "onnx", "keras"}
 SCRIPTS = ["train_net", "evaluate_net", "predict_image", "draw_digit"]
 NEEDS_OPENCV = (
-    *(f"digits.photos.{name}" for name in ("decode", "ink", "components", "candidates")),
+    *(f"digits.photos.{name}" for name in ("decode", "light", "lines", "ink", "components")),
+    *(f"digits.photos.{name}" for name in ("candidates", "turning")),
     *("digits.photos.decide", "digits.photos.drawings", "digits.data.non_digits"),
     *(f"digits.page.{name}" for name in ("app", "inspection", "messages", "models", "neighbors")),
     *(f"digits.page.{name}" for name in ("settings", "training", "worker")),
