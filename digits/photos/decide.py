@@ -294,8 +294,8 @@ def filter_rows(
         log_odds = float(evidence.sum()) + LOG_PRIOR_DIGITS
         if log_odds > 0:
             if 3 * len(others) < 2 * len(digits):
-                alike = [whole[box] for box in others if box in whole and box.height < most]
-                digits += [i for i in alike if _may_be_digit(candidates[i].box, p[i])]
+                alike = [whole[box] for box in others if box in whole]
+                digits += [i for i in alike if _may_be_digit(candidates[i].box, p[i], most)]
             in_words = _letters(digits, others, candidates, p)
             alone = [index for index in digits if index not in in_words]
             kept |= dict.fromkeys(alone, float(1 / (1 + np.exp(-log_odds))))
@@ -336,10 +336,11 @@ def log_likelihood_ratio(p: Array) -> Array:
     return np.maximum(ratio, ROW_WEIGHTS[2])
 
 
-def _may_be_digit(box: Box, p: Array) -> bool:
-    """Whether something in a row of digits may be one of them: no wider than high, and not ruled
-    out by the network."""
-    return box.width < 1.2 * box.height and float(p[:10].max()) > 0.02
+def _may_be_digit(box: Box, p: Array, most: float) -> bool:
+    """Whether something in a row of digits may be one of them: no wider than high, no 1 that is
+    higher than `most`, and not ruled out by the network."""
+    is_sign = p[:10].argmax() == 1 and box.height > most
+    return box.width < 1.2 * box.height and float(p[:10].max()) > 0.02 and not is_sign
 
 
 def unread_runs(chosen: list[int], page: InkMap, candidates: Sequence[Candidate]) -> list[Box]:

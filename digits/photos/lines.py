@@ -80,7 +80,7 @@ def _erase(marked: Array, darkness: Array, slender: float, least: int) -> Array:
             len(families[other]) >= 3
             and share == 0
             and all(
-                _leaves(*line.start, cells.shape) and _leaves(*line.end, cells.shape)
+                _leaves(line.start, cells.shape) and _leaves(line.end, cells.shape)
                 for line in families[other]
             )
         )
@@ -148,17 +148,19 @@ def _ends(line: _Line, others: list[_Line], shape: tuple[int, ...], least: float
     """How many ends of a line meet one of the others or, if it is at least such a share of the
     picture long, leave the picture.  Lines of a table by hand overshoot those that they meet."""
     count = 0
-    for x, y in (line.start, line.end):
-        count += (line.length > least * max(shape) and _leaves(x, y, shape)) or any(
-            _distance(x, y, other)
-            <= 4 + other.thickness + (0 if _leaves(*other.start, shape) else 0.08 * line.length)
+    for end in (line.start, line.end):
+        count += (line.length > least * max(shape) and _leaves(end, shape)) or any(
+            _distance(end, other)
+            <= 4 + other.thickness + (0 if _leaves(other.start, shape) else 0.08 * line.length)
             for other in others
         )
     return count
 
 
-def _leaves(x: float, y: float, shape: tuple[int, ...]) -> bool:
-    return min(x, y, shape[1] - 1 - x, shape[0] - 1 - y) <= 2
+def _leaves(end: Array, shape: tuple[int, ...]) -> bool:
+    """Whether a line that ends there leaves the picture."""
+    x, y = end
+    return bool(min(x, y, shape[1] - 1 - x, shape[0] - 1 - y) <= 2)
 
 
 def _is_wall(line: _Line, others: list[_Line]) -> bool:
@@ -170,11 +172,11 @@ def _is_wall(line: _Line, others: list[_Line]) -> bool:
     return abs(float(np.median(skew))) < 0.1 and line.thickness <= 1.5 * thickness
 
 
-def _distance(x: float, y: float, line: _Line) -> float:
+def _distance(point: Array, line: _Line) -> float:
     """Of a point from a line, in cells."""
     along = line.end - line.start
-    share = np.clip((np.array([x, y]) - line.start) @ along / max(1.0, along @ along), 0, 1)
-    return float(np.hypot(*(line.start + share * along - (x, y))))
+    share = np.clip((point - line.start) @ along / max(1.0, along @ along), 0, 1)
+    return float(np.hypot(*(line.start + share * along - point)))
 
 
 def _spacing(lines: list[_Line], extent: int, axis: int) -> float:
@@ -219,7 +221,7 @@ def _straight(cells: Array, shades: Array, run: float, slender: float, turned: b
 
 def _limits(lines: list[_Line], shape: tuple[int, ...], step: int, size: tuple[int, ...]) -> Array:
     """For every pixel the darkness up to which it may be a line, 0 where there is none."""
-    limits = np.zeros(shape, np.float32)
+    limits: Array = np.zeros(shape, np.float32)
     # one press printed them all; what is darker has a stroke on it
     most = 1.2 * np.median([line.limit for line in lines]) if lines else 0
     for line in lines:

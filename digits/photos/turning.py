@@ -93,7 +93,7 @@ def turn(picture: Array, angle: float) -> tuple[Array, Array]:
             float,
         )
         return np.ascontiguousarray(np.rot90(picture, -turns)), matrix
-    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), -angle, 1)
+    matrix = np.asarray(cv2.getRotationMatrix2D((width / 2, height / 2), -angle, 1))
     cosine, sine = np.abs(matrix[0, :2])
     size = round(height * sine + width * cosine), round(height * cosine + width * sine)
     matrix[:, 2] += (np.array(size) - (width, height)) / 2
