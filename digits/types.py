@@ -50,10 +50,6 @@ class Box(NamedTuple):
             min(self.bottom, other.bottom) - max(self.y, other.y),
         )
 
-    def gap(self, other: "Box") -> int:
-        """Pixels between two boxes, along the axis in which they are further apart."""
-        return -min(self.overlap(other))
-
     def union(self, *others: "Box") -> "Box":
         """The smallest box that holds them all."""
         boxes = (self, *others)
@@ -65,11 +61,3 @@ class Box(NamedTuple):
         """The box in a picture that is `factor` times as large; at least one pixel wide."""
         x, y, width, height = (round(side * factor) for side in self)
         return Box(x, y, max(1, width), max(1, height))
-
-    def rotated(self, turns: int, height: int, width: int) -> "Box":
-        """The box in an array (height, width) that is turned as by np.rot90(array, turns)."""
-        box = self
-        for _ in range(turns % 4):
-            box = Box(box.y, width - box.right, box.height, box.width)
-            height, width = width, height
-        return box

@@ -2,7 +2,7 @@
 straightness and told from strokes by where they end.
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -16,7 +16,8 @@ GRID = 600
 """Lines are sought in a picture of so many cells along its longer side."""
 
 
-class _Line(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class _Line:
     """A line from left to right, or in a transposed picture from top to bottom, in cells."""
 
     start: Array  # (x, y) in the picture as it is, of one end ...
@@ -124,9 +125,9 @@ def _anchored(
             leaving = [line for line in leaving if _ends(line, [], shape, share) > 0]
             for family in (long, leaving):
                 if len(family) >= 3:
-                    held[index] += [line for line in family if not _among(line, held[index])]
+                    held[index] += [line for line in family if line not in held[index]]
     rest = [
-        [line for line in lines if not _among(line, known)]
+        [line for line in lines if line not in known]
         for lines, known in zip(families, held, strict=True)
     ]
     changed = True
@@ -138,10 +139,6 @@ def _anchored(
             changed |= len(good) < len(rest[index])
             rest[index] = good
     return [held[index] + rest[index] for index in (0, 1)]
-
-
-def _among(line: _Line, lines: list[_Line]) -> bool:
-    return any(line is other for other in lines)
 
 
 def _ends(line: _Line, others: list[_Line], shape: tuple[int, ...], least: float) -> int:

@@ -97,9 +97,7 @@ def turn(picture: Array, angle: float) -> tuple[Array, Array]:
     cosine, sine = np.abs(matrix[0, :2])
     size = round(height * sine + width * cosine), round(height * cosine + width * sine)
     matrix[:, 2] += (np.array(size) - (width, height)) / 2
-    how = cv2.INTER_NEAREST if picture.dtype == bool else cv2.INTER_LINEAR
-    source = picture.astype(np.uint8) if picture.dtype == bool else picture
-    return cv2.warpAffine(source, matrix, size, flags=how).astype(picture.dtype), matrix
+    return cv2.warpAffine(picture, matrix, size), matrix
 
 
 def turn_back(box: Box, matrix: Array) -> Box:
