@@ -231,7 +231,6 @@ class Layer(Configured):
         other = copy.copy(self)
         other.cores = [core.unbound() for core in self.cores]
         for core, own in zip(self.cores, other.cores, strict=True):
-            own.build(core.input_shape)
             grads = {key: np.zeros_like(array) for key, array in core.grads.items()}
             own.bind(core.weights, grads, core.buffers, core.rng, self.dtype)
         return other

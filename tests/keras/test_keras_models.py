@@ -40,6 +40,7 @@ def chain() -> Any:
         layers.AveragePooling2D(),
         layers.GlobalAveragePooling2D(keepdims=True),
         layers.Permute((3, 1, 2)),
+        layers.Dense(4, "elu"),
         layers.Flatten(),
         layers.Dense(6, "swish", kernel_regularizer=keras.regularizers.l1_l2(0.01, 0.02)),
         layers.Activation("mish"),

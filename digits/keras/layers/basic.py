@@ -83,7 +83,7 @@ class LastAxisDense(nn.Dense):
 
     def build(self, input_shape: Shape) -> None:
         super().build(input_shape[-1:])
-        self.input_shape, self.output_shape = input_shape, (*input_shape[:-1], self.units)
+        self.shape, self.output_shape = input_shape, (*input_shape[:-1], self.units)
 
     def forward(self, x: Array, training: bool = False) -> Array:
         y = super().forward(x.reshape(-1, x.shape[-1]), training)
@@ -91,7 +91,7 @@ class LastAxisDense(nn.Dense):
 
     def backward(self, dy: Array) -> Array | None:
         dx = super().backward(dy.reshape(-1, dy.shape[-1]))
-        return None if dx is None else dx.reshape(len(dy), *self.input_shape)
+        return None if dx is None else dx.reshape(len(dy), *self.shape)
 
 
 @arguments(**KERAS_1)

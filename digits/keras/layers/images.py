@@ -3,7 +3,7 @@ data_format="channels_first".
 """
 
 import functools
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -130,6 +130,11 @@ class TransposedConvolution(Core):
         self.straight = convolution.Conv2D(*settings, use_bias=False)
         self.straight.build(self.output_shape)
         self.weight_shapes = {**self.straight.weight_shapes, "b": (self.filters,)}
+
+    def unbound(self) -> Self:
+        other = super().unbound()
+        other.build(self.input_shape)
+        return other
 
     def forward(self, x: Array, training: bool = False) -> Array:
         if self.straight.weights.get("W") is not self.weights["W"]:
