@@ -17,7 +17,7 @@ import numpy as np
 
 from digits.data import words
 from digits.data.synthetic_digits import generate
-from digits.photos import candidates, components, decide, ink
+from digits.photos import candidates, components, decide, ink, light
 from digits.types import Array
 from mnist_loader import load_mnist
 from predict_image import load_reader
@@ -116,8 +116,8 @@ def measured(
 ) -> tuple[list[Array], list[bool], Array]:
     """The measures of the rows that are found, whether these are digits, and how often each digit
     was read in those that are not; the last number is of what was read as none."""
-    gray, scale = ink.working_copy(picture)
-    flat = ink.flatten_light(gray)
+    gray, scale = light.working_copy(picture)
+    flat = light.flatten_light(gray)
     inked = components.find_components(*ink.find_ink(flat), flat)
     proposals = candidates.propose(inked)
     _, p = decide.classify(reader, inked, proposals)
