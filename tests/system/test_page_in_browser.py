@@ -291,6 +291,7 @@ def test_why_this_digit(page: Page) -> None:
     assert page.text("reasons-intro") == "Why a 7? Two ways to ask."
     for name in ("saliency", "occlusion"):
         assert len(np.unique(page.pixels(f"#{name}").reshape(-1, 4), axis=0)) > 5
+    page.wait_for("document.querySelectorAll('#neighbors li').length")
     near = page.element("neighbors").find_elements("tag name", "li")
     assert len(near) == 8
     assert sum(item.text.startswith("a 7,") for item in near) >= 4
@@ -373,7 +374,7 @@ def test_layers_of_ones_own(page: Page) -> None:
     assert len(page.driver.find_elements("css selector", rows)) == 3
     page.run("document.getElementById('images').value = 1000")
     page.element("train-start").click()
-    page.wait_for("/^(Done|Training)/.test(document.getElementById('train-status').textContent)")
+    page.wait_for(f"!{STATUS}.startsWith('Done')")  # of the training before
     page.wait_for(f"{STATUS}.startsWith('Done')", patience=200)
 
 

@@ -2,7 +2,7 @@
 // network answers as it does.
 
 import { chosenDigit, withNetwork } from "./reading.js";
-import { isText, text, number } from "./texts.js";
+import { isText, text, number, say } from "./texts.js";
 import { $, ask, bars, bytes, color, element, fit, paintDigit, paintTiles, thumbnail } from "./tools.js";
 
 const WEIGHTED = ["Conv2D", "Dense", "Maxout", "Subsampling2D"]; // a group of layers begins with one
@@ -141,9 +141,9 @@ export async function showReasons() {
   const why = await ask(withNetwork("/reasons"), image);
   if (digit !== chosenDigit()) return;
   const { answer, patch } = why;
-  $("reasons-intro").textContent = text("reasonsIntro", answer);
-  $("saliency-says").textContent = text("saliencySays", answer);
-  $("occlusion-says").textContent = text("occlusionSays", answer, patch);
+  say($("reasons-intro"), "reasonsIntro", answer);
+  say($("saliency-says"), "saliencySays", answer);
+  say($("occlusion-says"), "occlusionSays", answer, patch);
   for (const name of ["saliency", "occlusion"]) {
     const canvas = $(name);
     paintTiles(canvas, why[name], { largest: 1000 });
@@ -152,10 +152,10 @@ export async function showReasons() {
     paintDigit(under, image, 0.3);
     over.drawImage(under, 0, 0);
   }
-  if (!$("neighbors").children.length) $("neighbors-says").textContent = text("busy");
+  if (!$("neighbors").children.length) say($("neighbors-says"), "busy");
   const near = await neighbors;
   if (digit !== chosenDigit()) return;
-  $("neighbors-says").textContent = text("neighborsSays", number(near.images, 6));
+  say($("neighbors-says"), "neighborsSays", number(near.images, 6));
   $("neighbors").replaceChildren(...near.neighbors.map(({ image: pixels, label, distance }) => {
     const says = text("neighborLabel", label, number(distance, 2));
     return element("li", {}, thumbnail(bytes(pixels), says), element("small", { textContent: says }));

@@ -22,6 +22,13 @@ export function setLanguage(chosen) {
   for (const node of document.querySelectorAll("[data-label]")) node.ariaLabel = text(node.dataset.label);
 }
 
+/** Give an element a text, which changes with the language. */
+export function say(node, name, ...values) {
+  node.dataset.text = name;
+  node.dataset.values = values.join("|");
+  node.textContent = text(name, ...values);
+}
+
 /** A number as it is written in the language of the page. */
 export function number(value, digits = 3) {
   if (value && Math.abs(value) < 1e-3) return value.toExponential(digits - 1);
