@@ -2,8 +2,9 @@
 may learn the shape of their inputs only from the first data.
 """
 
+import copy
 import json
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -55,6 +56,9 @@ class Model(Trainer, Layer):
         check(not twice, "a name of its own for every layer", f"{twice} twice")
         self.built = True
         self.input_sizes, self.output_sizes = inputs[0].sizes, outputs[0].sizes
+
+    def __copy__(self) -> Self:
+        return copy.deepcopy(self)  # a shallow copy would share the layers
 
     def __getstate__(self) -> dict[str, Any]:
         """What copies and pickles take along: the network is made anew, of the layers."""

@@ -324,7 +324,7 @@ def test_copies_and_pickles_train_alone(rng: np.random.Generator) -> None:
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(x, t, verbose=0)
     y = model.predict(x, verbose=0)
-    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+    for other in (copy.copy(model), copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         np.testing.assert_array_equal(other.predict(x, verbose=0), y)
         losses = other.fit(x, t, epochs=5, verbose=0).history["loss"]
         assert losses[-1] < losses[0]
