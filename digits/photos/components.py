@@ -158,14 +158,14 @@ def split_touching(page: InkMap, label: int, box: Box, unused: int) -> dict[int,
     if len(edges) == 2:
         return {label: box}
     edges.sort()
-    piece = unused + np.searchsorted(edges[1:-1], place, side="right")
+    _, piece = np.unique(np.searchsorted(edges[1:-1], place, side="right"), return_inverse=True)
+    piece += unused
     pieces = {}
-    for number in range(unused, unused + len(edges) - 1):
+    for number in range(unused, int(piece.max()) + 1):
         y, x = rows[piece == number], columns[piece == number]
-        if len(x):
-            left, top = int(x.min()), int(y.min())
-            size = int(x.max()) + 1 - left, int(y.max()) + 1 - top
-            pieces[number] = Box(box.x + left, box.y + top, *size)
+        left, top = int(x.min()), int(y.min())
+        size = int(x.max()) + 1 - left, int(y.max()) + 1 - top
+        pieces[number] = Box(box.x + left, box.y + top, *size)
     page.labels[box.slices][own] = piece
     return pieces
 

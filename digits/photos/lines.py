@@ -12,6 +12,9 @@ from digits.types import Array
 MAX_FRAMES = 30
 """The largest components, among which boxes and tables are sought."""
 
+MIN_WALLS = 3
+"""So many lines between two others are those of cells; one or two may be strokes."""
+
 GRID = 600
 """Lines are sought in a picture of so many cells along its longer side."""
 
@@ -77,19 +80,16 @@ def _erase(marked: Array, darkness: Array, slender: float, least: int) -> Array:
         ]
     spacings = [_spacing(lines, cells.shape[axis], axis) for axis, lines in enumerate(families)]
     for (one, spacing), other in zip(enumerate(spacings), (1, 0), strict=True):
-        squared = (
-            len(families[other]) >= 3
-            and share == 0
-            and all(
-                _leaves(line.start, cells.shape) and _leaves(line.end, cells.shape)
-                for line in families[other]
-            )
-        )
+        squared = share == 0 and 2 * sum(
+            _leaves(line.start, cells.shape) and _leaves(line.end, cells.shape)
+            for line in families[other]
+        ) > max(4, len(families[other]))
         if spacing > 0 and not squared:  # walls: shorter lines between long ones
             walls = _straight(*pictures[other], 0.6 * spacing, slender, other == 1)
             walls = [wall for wall in walls if _is_wall(wall, families[one])]
             between = [families[one], walls] if other else [walls, families[one]]
-            families[other] += _anchored(between, cells.shape, share, together=False)[other]
+            walls = _anchored(between, cells.shape, share, together=False)[other]
+            families[other] += walls if len(families[other]) + len(walls) >= MIN_WALLS else []
     across = _limits(families[0], cells.shape, step, marked.shape)
     down = _limits(families[1], cells.shape[::-1], step, marked.shape[::-1]).T
     # where two lines cross, the second one darkens only what the first one left
