@@ -138,6 +138,11 @@ def _anchored(
             good = [line for line in rest[index] if _ends(line, others, shape, share) == 2]
             changed |= len(good) < len(rest[index])
             rest[index] = good
+    for index in (0, 1):  # a stroke, too, may go from one ruling to the next
+        rulings = rest[1 - index] + held[1 - index]
+        between = [line for line in rest[index] if _ends(line, [], shape, share) == 0]
+        if len(between) < MIN_WALLS and all(_ends(o, [], shape, share) == 2 for o in rulings):
+            rest[index] = [line for line in rest[index] if line not in between]
     return [held[index] + rest[index] for index in (0, 1)]
 
 
