@@ -18,6 +18,7 @@ VIEWS = 5
 """Of each candidate: as it is, and moved by a pixel to each side."""
 
 MIN_CONFIDENCE = 0.3
+MIN_CONFIDENCE_ALONE = 0.5  # of a digit that is the only one of its row, and not of the picture
 MIN_PROBABILITY = 1e-4  # no probability counts as less
 LOG_PRIOR_LIGATURE = float(np.log(0.1))  # that a piece between two cuts is part of no digit
 LOG_PRIOR_WIDE_NONE = float(np.log(0.05))  # that a component of several pieces holds no digit
@@ -297,8 +298,11 @@ def filter_rows(
                 alike = [whole[box] for box in others if box in whole]
                 digits += [i for i in alike if _may_be_digit(candidates[i].box, p[i], most)]
             in_words = _letters(digits, others, candidates, p)
-            alone = [index for index in digits if index not in in_words]
-            kept |= dict.fromkeys(alone, float(1 / (1 + np.exp(-log_odds))))
+            of_numbers = [index for index in digits if index not in in_words]
+            sure = float(1 / (1 + np.exp(-log_odds)))
+            lone = len(of_numbers) == 1 < len(chosen)
+            if not lone or sure * p[of_numbers[0], :10].max() > MIN_CONFIDENCE_ALONE:
+                kept |= dict.fromkeys(of_numbers, sure)
     return kept, total
 
 
