@@ -287,25 +287,32 @@ def _normalized_relu() -> list[Layer]:
 
 
 def _with_non_digits(x: Array, t: Array, rng: Rng) -> tuple[Array, Array]:
-    """The digits, half as many drawn by this library, and things that are no digit, labeled 10."""
-    from digits.data import non_digits, words  # noqa: PLC0415  OpenCV: no other recipe needs it
+    """The digits, half as many drawn by this library, some as damaged as photographs show them, and
+    things that are no digit, labeled 10."""
+    # OpenCV: no other recipe needs it
+    from digits.data import damaged_digits, non_digits, words  # noqa: PLC0415
 
     n = len(x)
-    clean, clean_labels = synthetic_digits.generate(round(0.35 * n), rng)
-    drawn, drawn_labels = non_digits.generate_digits(round(0.15 * n), rng)
-    printed, printed_labels = words.digits(round(0.1 * n), rng)  # none without fonts
-    written = words.words(round(0.4 * n), rng)
-    others = non_digits.generate(n - len(written), x, t, rng)
-    images = [x, clean.reshape(-1, 784).astype(x.dtype) / 255, drawn, printed, written, others]
+    clean, clean_labels = synthetic_digits.generate(round(0.25 * n), rng)
+    drawn, drawn_labels = non_digits.generate_digits(round(0.25 * n), rng)
+    printed, printed_labels = words.digits(round(0.15 * n), rng)  # none without fonts
+    some = rng.choice(n, round(0.15 * n), replace=False)
+    damaged = damaged_digits.damage(x[some], t[some], rng)
+    written = words.words(round(0.5 * n), rng)
+    others = non_digits.generate(round(0.95 * n) - len(written), x, t, rng)
+    clean = clean.reshape(-1, 784).astype(x.dtype) / 255
+    images = np.concatenate([x, clean, drawn, printed, damaged, written, others])
     none = np.full(len(written) + len(others), 10)
-    labels = [t, clean_labels, drawn_labels, printed_labels, none]
-    return np.concatenate(images), np.concatenate(labels).astype(t.dtype)
+    labels = np.concatenate([t, clean_labels, drawn_labels, printed_labels, t[some], none])
+    small = rng.random(len(images)) < 0.1
+    images[small] = damaged_digits.shrink(images[small], rng)
+    return images, labels.astype(t.dtype)
 
 
 SLIGHT = Augmentation(rotation=4, shift=1)
 MODERATE = Augmentation(rotation=8, scale=0.08, shear=0.1, shift=1.2, elastic=0.7)
 STRONG = Augmentation(rotation=11, scale=0.12, shear=0.2, shift=1.5, elastic=0.7)
-DAMAGE = Augmentation(thickness=0.6, noise=0.08, blur=0.7, contrast=0.6, flaws=0.12, lighting=0.12)
+DAMAGE = Augmentation(thickness=0.8, noise=0.08, blur=0.7, contrast=0.6, flaws=0.12, lighting=0.12)
 
 
 def _as_in_photographs(x: Array, rng: Rng) -> Array:
@@ -364,7 +371,7 @@ RECIPES = {  # network, number of parameters, optimizer, learning rate, batch si
         _one_cycle,
         0.006,
         128,
-        epochs=8,
+        epochs=6,
         augment=_as_in_photographs,
         extend=_with_non_digits,
     ),

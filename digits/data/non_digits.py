@@ -70,7 +70,7 @@ def generate_digits(
     things = []
     for digit in labels:
         habits = glyphs.habits()[int(digit)]
-        if rng.random() < min(0.5, 0.08 * len(habits)):
+        if rng.random() < min(0.6, 0.12 * len(habits)):
             things.append(_ink(_written(habits[rng.integers(len(habits))], rng, 0.6), rng))
         else:
             things.append(_ink([path for path, _ in strokes(int(digit), rng)], rng))
@@ -95,7 +95,7 @@ def parts(n: int, x: Array, t: Array, rng: np.random.Generator) -> list[Array]:
     for side in rng.choice(list(SIDES), n, p=[0.4, 0.4, 0.1, 0.1]):
         if not len(with_side[side]):
             continue
-        digit = _cropped(x[rng.choice(with_side[side])])
+        digit = cropped(x[rng.choice(with_side[side])])
         size = digit.shape[0 if side in ("upper", "lower") else 1]
         kept = max(1, round(size * rng.uniform(0.3, 0.55)))
         found.append(
@@ -117,7 +117,7 @@ def pairs(n: int, x: Array, t: Array, rng: np.random.Generator) -> list[Array]:
     candidates = np.flatnonzero((t != 1) | (rng.random(len(t)) < 0.3))
     found = []
     for first, second in rng.choice(candidates, (n if len(candidates) else 0, 2)):
-        left, right = _cropped(x[first]), _cropped(x[second])
+        left, right = cropped(x[first]), cropped(x[second])
         if rng.random() < 0.3:
             right = right[:, : max(1, round(right.shape[1] * rng.uniform(0.35, 0.8)))]
         start = max(0, left.shape[1] + int(rng.integers(-3, 2)))
@@ -131,7 +131,7 @@ def pairs(n: int, x: Array, t: Array, rng: np.random.Generator) -> list[Array]:
     return found
 
 
-def _cropped(image: Array) -> Array:
+def cropped(image: Array) -> Array:
     """An image (784,) without the empty paper around its ink."""
     image = image.reshape(28, 28)
     rows, columns = np.flatnonzero(image.any(axis=1)), np.flatnonzero(image.any(axis=0))

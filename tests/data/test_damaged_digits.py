@@ -1,0 +1,35 @@
+"""Digits with flaws that leave them readable."""
+
+import numpy as np
+import pytest
+
+from digits.data import damaged_digits, synthetic_digits
+from digits.types import Array
+from predict_image import load_reader
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[Array, Array]:
+    images, labels = synthetic_digits.generate(300, np.random.default_rng(4))
+    return images.reshape(-1, 784).astype(np.float32) / 255, labels
+
+
+@pytest.mark.parametrize("flaw", ["damage", "shrink"])
+def test_flaws_change_every_digit_and_leave_it_readable(
+    digits: tuple[Array, Array], flaw: str
+) -> None:
+    x, t = digits
+    rng = np.random.default_rng(1)
+    flawed = damaged_digits.damage(x, t, rng) if flaw == "damage" else damaged_digits.shrink(x, rng)
+    assert flawed.shape == x.shape
+    assert flawed.dtype == np.float32
+    assert (flawed.min(), flawed.max()) == (0, 1)
+    assert (np.abs(flawed - x).sum(axis=1) > 5).all()
+    answers = np.asarray(load_reader(None).predict(flawed))[:, :10].argmax(axis=1)
+    assert np.mean(answers == t) > 0.9
+
+
+def test_no_digits_give_none() -> None:
+    none, rng = np.zeros((0, 784), np.float32), np.random.default_rng(0)
+    assert len(damaged_digits.damage(none, np.zeros(0, int), rng)) == 0
+    assert len(damaged_digits.shrink(none, rng)) == 0
