@@ -169,13 +169,15 @@ def test_what_reads_photographs_has_an_eleventh_class() -> None:
     assert recipe.extend is not None
     assert recipe.augment is not None
     images, labels = recipe.extend(x, t, np.random.default_rng(1))
-    np.testing.assert_array_equal(images[:100], x)
+    same = (images[:100] == x).all(axis=1)  # the others are made small and soft
+    assert 0.75 < same.mean() < 1
     np.testing.assert_array_equal(labels[:100], t)
-    assert images.shape == (250, 784)
+    assert images.shape[1:] == (784,)
+    assert len(images) == len(labels) >= 250
     assert images.dtype == np.float32
     assert labels.dtype == t.dtype
     assert labels.max() == 10
-    assert (labels == 10).sum() == 100
+    assert 90 <= (labels == 10).sum() <= 100
     changed = recipe.augment(images, np.random.default_rng(2))
     assert changed.dtype == np.float32
     assert 0 <= changed.min() <= changed.max() <= 1

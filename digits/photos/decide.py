@@ -23,16 +23,16 @@ MIN_PROBABILITY = 1e-4  # no probability counts as less
 LOG_PRIOR_LIGATURE = float(np.log(0.1))  # that a piece between two cuts is part of no digit
 LOG_PRIOR_WIDE_NONE = float(np.log(0.05))  # that a component of several pieces holds no digit
 
-IN_WORDS = np.array([0.028, 0.155, 0.015, 0.009, 0.008, 0.022, 0.007, 0.024, 0.006, 0.009])
+IN_WORDS = np.array([0.03, 0.115, 0.016, 0.006, 0.013, 0.029, 0.015, 0.022, 0.011, 0.013])
 """How often the network takes a component of handwritten words for each digit."""
 
 LOG_RATIO_DIGIT = np.log(0.1 / IN_WORDS)
 
-ROW_WEIGHTS = np.array([1, 2, -1.28, 1])
+ROW_WEIGHTS = np.array([0.62, 2.53, -0.93, 1.53])
 """Of the measures of a row: for the log-likelihood ratio of digits and words, by which it is kept;
 fitted, with `IN_WORDS`, by benchmarks/evidence.py to pages of open handwriting fonts."""
 
-LOG_PRIOR_DIGITS = 1.7
+LOG_PRIOR_DIGITS = 0.49
 
 SIGN_HEIGHT = 1.33
 """By so much a slash or a bracket is higher than the digits beside it, and a 1 is not."""
@@ -201,7 +201,7 @@ def filter_outliers(
 ) -> list[int]:
     """The digits that are like the others: one hand wrote them all with one pen.
 
-    Left out is what is less than 0.35 times as high as a typical digit, a third as dark (writing
+    Left out is what is less than 0.35 times as high as a typical digit, 0.4 times as dark (writing
     that shines through), half as thick (remains of rulings), or cut by the edge of the picture and
     lower than the others.  "Typical" is a median weighted by ink and certainty.
     """
@@ -216,7 +216,7 @@ def filter_outliers(
     rows, columns = page.labels.shape
     at_edge = (x <= 1) | (y <= 1) | (x + w >= columns - 1) | (y + h >= rows - 1)
     fits = h > np.where(at_edge, 0.75, 0.35) * typical
-    fits &= darkness > weighted_median(darkness, weight) / 3
+    fits &= darkness > 0.4 * weighted_median(darkness, weight)
     fits &= pen > weighted_median(pen, weight) / 2
     return [index for index, fit in zip(chosen, fits, strict=True) if fit]
 

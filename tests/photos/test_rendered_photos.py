@@ -59,7 +59,7 @@ def test_rendered_photos_are_read() -> None:
         ("single", 0.9),
         ("rows", 0.8),
         ("boxes", 0.4),
-        ("turned", 0.5),
+        ("turned", 0.3),
         ("clutter", 0.3),
         ("board", 0.7),
         ("words", 0.8),
