@@ -45,8 +45,8 @@ def shrink(x: Array, rng: np.random.Generator) -> NDArray[np.float32]:
         gray = 210 - rng.uniform(90, 170) * small + rng.normal(0, 3, small.shape)
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 80))]
         coded = cv2.imencode(".jpg", gray.clip(0, 255).astype(np.uint8), quality)[1]
-        gray = cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE)
-        large = 255 - cv2.resize(gray, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
+        seen = np.asarray(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE))
+        large = 255 - cv2.resize(seen, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
         ink = large - float(np.median(large[:4]))
         things.append((ink / max(float(ink.max()), 1)) * (ink > 0.4 * ink.max()))
     return prepared(things)
