@@ -12,7 +12,7 @@ from rendered_photos import HABITS, render, render_habit, render_kind
 from digits.photos.reading import Reading
 from predict_image import load_reader, read_digits, read_many
 
-PHOTOS = 500
+PHOTOS = 250
 
 
 def mistakes(read: str, written: str) -> int:

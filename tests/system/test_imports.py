@@ -25,7 +25,7 @@ NEEDS_OPENCV = (
     *("digits.photos.decide", "digits.photos.drawings", "digits.data.non_digits"),
     *(f"digits.page.{name}" for name in ("app", "inspection", "messages", "models", "neighbors")),
     *(f"digits.page.{name}" for name in ("settings", "training", "worker")),
-    *("digits.data.words", "digits.keras"),
+    *("digits.data.damaged_digits", "digits.data.words", "digits.keras"),
 )
 """Modules that read or draw pictures, or import one that does; OpenCV changes the
 environment when it is imported."""
