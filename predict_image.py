@@ -19,6 +19,7 @@ from zlib import crc32
 import numpy as np
 
 from digits.cli import (
+    DRAWN_BY,
     ENDED_BY_A_CLOSED_PIPE,
     Parser,
     is_drawing,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from digits.photos.decide import Reader
 
 SHIPPED_MODEL = Path(__file__).with_name("digits") / "models" / "photo.npz"
-SOFTWARE = b"\0\0\0\x0ftEXtSoftware\0digits" + crc32(b"tEXtSoftware\0digits").to_bytes(4, "big")
+SOFTWARE = b"\0\0\0\x0f" + DRAWN_BY + crc32(DRAWN_BY).to_bytes(4, "big")
 """A chunk of a PNG that tells a drawing from a photograph; `digits.plots` writes one like it."""
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}

@@ -26,6 +26,9 @@ names that are no UTF-8 have them; ends of lines and paragraphs."""
 CLOSED_PIPE = (errno.EPIPE, errno.EINVAL)
 """The error numbers of a closed pipe; the second is that of Windows."""
 
+DRAWN_BY: bytes = b"tEXtSoftware\0digits"
+"""In the header of every PNG that this library draws; a photograph has none."""
+
 ENDED_BY_A_CLOSED_PIPE = 141
 """The exit status that shells give a program whose reader went away before its work was done."""
 
@@ -202,7 +205,7 @@ def is_drawing(path: Path) -> bool:
         if not path.is_file():  # a FIFO would be waited for
             return False
         with path.open("rb") as file:
-            return b"tEXtSoftware\0digits" in file.read(200)
+            return DRAWN_BY in file.read(200)
     except OSError:
         return False
 

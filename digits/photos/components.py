@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from digits.photos.ink import stroke_width
+from digits.photos.light import odd
 from digits.types import Array, Box
 
 MAX_COMPONENTS = 300
@@ -153,7 +154,7 @@ def split_touching(page: InkMap, label: int, box: Box, unused: int) -> dict[int,
         profiles.append((np.bincount(place, density), place))
     column, place = max(profiles, key=lambda profile: float(np.square(profile[0]).sum()))
     pen = stroke_width(own)
-    smooth = cv2.blur(column[None], (max(3, int(pen / 2) // 2 * 2 + 1), 1))[0]
+    smooth = cv2.blur(column[None], (odd(pen / 2), 1))[0]
     edges = _cuts(smooth, pen, height)
     if len(edges) == 2:
         return {label: box}

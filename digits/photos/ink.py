@@ -30,20 +30,23 @@ def find_ink(flat: Array) -> tuple[Array, Array]:
     contrast = float(np.quantile(darkness[::2, ::2], 0.99)) - paper
     chance = np.maximum(3 * spread, np.minimum(5 * spread, 0.4 * contrast))
     marked = darkness > paper + np.maximum(chance, 12)
-    for _ in range(1):  # what a blurred stroke spreads around it is none of it
-        size = odd(stroke_width(marked))
-        peak = cv2.dilate(darkness, np.ones((size, size), np.uint8))
-        marked &= darkness > 0.4 * peak
+    # what a blurred stroke spreads around it is none of it
+    marked &= darkness > 0.4 * _darkest_near(darkness, stroke_width(marked))
     marked = erase_lines(marked, darkness)
     darkness = np.where(marked, darkness, np.minimum(darkness, np.float32(paper))).astype(np.uint8)
     reach = max(flat.shape) * 0.03
     for _ in range(2):  # the first pass finds how wide the strokes are
-        size = odd(reach)
-        peak = cv2.dilate(darkness, np.ones((size, size), np.uint8))
+        peak = _darkest_near(darkness, reach)
         ink = marked & (darkness > 0.4 * peak)
         reach = max(reach, 3 * stroke_width(ink))
     density = np.clip((darkness - paper) / np.maximum(peak - paper, 1.0), 0, 1).astype(np.float32)
     return ink, density
+
+
+def _darkest_near(darkness: Array, reach: float) -> Array:
+    """The greatest darkness in a square of this size around each pixel."""
+    size = odd(reach)
+    return cv2.dilate(darkness, np.ones((size, size), np.uint8))
 
 
 def _paper(darkness: Array) -> tuple[float, Array]:

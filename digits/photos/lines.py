@@ -38,7 +38,7 @@ def erase_lines(marked: Array, darkness: Array) -> Array:
     """What is darker than paper, bool, without printed lines: those of the whole picture, then
     those of the boxes and tables in it, which are components with other ink inside.
     """
-    kept = _erase(marked, darkness, slender=20, least=1)
+    kept = _erase(marked, darkness, slender=20, min_lines=1)
     _, labels, boxes, _ = cv2.connectedComponentsWithStats(kept.astype(np.uint8), connectivity=8)
     x, y, w, h = boxes[1:, :4].T
     for label in 1 + np.argsort(-w * h, kind="stable")[:MAX_FRAMES]:
@@ -47,13 +47,13 @@ def erase_lines(marked: Array, darkness: Array) -> Array:
         if (h[inside] > 0.05 * height).any():
             here = slice(top, top + height), slice(left, left + width)
             own = labels[here] == label
-            kept[here] &= ~own | _erase(own, darkness[here], slender=8, least=3)
+            kept[here] &= ~own | _erase(own, darkness[here], slender=8, min_lines=3)
     return kept
 
 
-def _erase(marked: Array, darkness: Array, slender: float, least: int) -> Array:
-    """What is marked without lines; where there are fewer than `least`, as in a component that is
-    no table, only without those that are much longer than it is high.
+def _erase(marked: Array, darkness: Array, slender: float, min_lines: int) -> Array:
+    """What is marked without lines; where there are fewer than `min_lines`, as in a component that
+    is no table, only without those that are much longer than it is high.
 
     A line is `slender` times as long as thick, and each of its ends leaves the picture or meets
     another line; or it is one of three that leave the picture at one end, or that run over three
@@ -66,21 +66,21 @@ def _erase(marked: Array, darkness: Array, slender: float, least: int) -> Array:
     cells = cv2.dilate(marked.astype(np.uint8), cell)[::step, ::step]
     shades = cv2.dilate(darkness, cell)[::step, ::step]
     pictures = (cells, shades), (cells.T, shades.T)
-    share = 0.6 if least > 1 else 0.0  # the edge of a component is none of the picture
+    min_ratio = 0.6 if min_lines > 1 else 0.0  # the edge of a component is none of the picture
     quarters = [cells.shape[1] / 4, cells.shape[0] / 4]
     families = [
         _straight(*picture, run, slender, turned)
         for picture, run, turned in zip(pictures, quarters, (False, True), strict=True)
     ]
-    families = _anchored(families, cells.shape, share, together=True)
-    if len(families[0]) + len(families[1]) < least:
+    families = _anchored(families, cells.shape, min_ratio, together=True)
+    if len(families[0]) + len(families[1]) < min_lines:
         families = [
             [line for line in lines if line.length > 2.5 * cells.shape[axis]]
             for axis, lines in enumerate(families)
         ]
     spacings = [_spacing(lines, cells.shape[axis], axis) for axis, lines in enumerate(families)]
     for (one, spacing), other in zip(enumerate(spacings), (1, 0), strict=True):
-        squared = share == 0 and 2 * sum(
+        squared = min_ratio == 0 and 2 * sum(
             _leaves(line.start, cells.shape) and _leaves(line.end, cells.shape)
             for line in families[other]
         ) > max(4, len(families[other]))
@@ -88,7 +88,7 @@ def _erase(marked: Array, darkness: Array, slender: float, least: int) -> Array:
             walls = _straight(*pictures[other], 0.6 * spacing, slender, other == 1)
             walls = [wall for wall in walls if _is_wall(wall, families[one])]
             between = [families[one], walls] if other else [walls, families[one]]
-            walls = _anchored(between, cells.shape, share, together=False)[other]
+            walls = _anchored(between, cells.shape, min_ratio, together=False)[other]
             families[other] += walls if len(families[other]) + len(walls) >= MIN_WALLS else []
     across = _limits(families[0], cells.shape, step, marked.shape)
     down = _limits(families[1], cells.shape[::-1], step, marked.shape[::-1]).T
@@ -110,11 +110,11 @@ def _erase(marked: Array, darkness: Array, slender: float, least: int) -> Array:
 
 
 def _anchored(
-    families: list[list[_Line]], shape: tuple[int, ...], share: float, together: bool
+    families: list[list[_Line]], shape: tuple[int, ...], min_ratio: float, together: bool
 ) -> list[list[_Line]]:
     """The lines of both directions that end where lines end.
 
-    share: of the picture that a line must be long to leave it.
+    min_ratio: of its length to that of the picture, for a line to leave it.
     together: whether lines of one family may hold each other.
     """
     held: list[list[_Line]] = [[], []]
@@ -122,7 +122,7 @@ def _anchored(
         for index, lines in enumerate(families):
             long = [line for line in lines if line.length > 0.6 * max(shape)]
             leaving = [line for line in lines if line.length > 0.25 * max(shape)]
-            leaving = [line for line in leaving if _ends(line, [], shape, share) > 0]
+            leaving = [line for line in leaving if _ends(line, [], shape, min_ratio) > 0]
             for family in (long, leaving):
                 if len(family) >= 3:
                     held[index] += [line for line in family if line not in held[index]]
@@ -135,23 +135,23 @@ def _anchored(
         changed = False
         for index in (0, 1):
             others = rest[1 - index] + held[1 - index]
-            good = [line for line in rest[index] if _ends(line, others, shape, share) == 2]
+            good = [line for line in rest[index] if _ends(line, others, shape, min_ratio) == 2]
             changed |= len(good) < len(rest[index])
             rest[index] = good
     for index in (0, 1):  # a stroke, too, may go from one ruling to the next
         rulings = rest[1 - index] + held[1 - index]
-        between = [line for line in rest[index] if _ends(line, [], shape, share) == 0]
-        if len(between) < MIN_WALLS and all(_ends(o, [], shape, share) == 2 for o in rulings):
+        between = [line for line in rest[index] if _ends(line, [], shape, min_ratio) == 0]
+        if len(between) < MIN_WALLS and all(_ends(o, [], shape, min_ratio) == 2 for o in rulings):
             rest[index] = [line for line in rest[index] if line not in between]
     return [held[index] + rest[index] for index in (0, 1)]
 
 
-def _ends(line: _Line, others: list[_Line], shape: tuple[int, ...], least: float) -> int:
-    """How many ends of a line meet one of the others or, if it is at least such a share of the
+def _ends(line: _Line, others: list[_Line], shape: tuple[int, ...], min_ratio: float) -> int:
+    """How many ends of a line meet one of the others or, if it is at least such a ratio of the
     picture long, leave the picture.  Lines of a table by hand overshoot those that they meet."""
     count = 0
     for end in (line.start, line.end):
-        count += (line.length > least * max(shape) and _leaves(end, shape)) or any(
+        count += (line.length > min_ratio * max(shape) and _leaves(end, shape)) or any(
             _distance(end, other)
             <= 4 + other.thickness + (0 if _leaves(other.start, shape) else 0.08 * line.length)
             for other in others
@@ -177,8 +177,8 @@ def _is_wall(line: _Line, others: list[_Line]) -> bool:
 def _distance(point: Array, line: _Line) -> float:
     """Of a point from a line, in cells."""
     along = line.end - line.start
-    share = np.clip((point - line.start) @ along / max(1.0, along @ along), 0, 1)
-    return float(np.hypot(*(line.start + share * along - point)))
+    ratio = np.clip((point - line.start) @ along / max(1.0, along @ along), 0, 1)
+    return float(np.hypot(*(line.start + ratio * along - point)))
 
 
 def _spacing(lines: list[_Line], extent: int, axis: int) -> float:
@@ -186,10 +186,10 @@ def _spacing(lines: list[_Line], extent: int, axis: int) -> float:
     0 without lines."""
     if not lines:
         return 0.0
-    places = np.sort([(line.start[1 - axis] + line.end[1 - axis]) / 2 for line in lines])
-    gaps = np.diff(places)
+    positions = np.sort([(line.start[1 - axis] + line.end[1 - axis]) / 2 for line in lines])
+    gaps = np.diff(positions)
     gaps = gaps[gaps > 4 * max(line.thickness for line in lines)]
-    return float(gaps.min()) if len(gaps) else float(max(places[0], extent - places[-1]))
+    return float(gaps.min()) if len(gaps) else float(max(positions[0], extent - positions[-1]))
 
 
 def _straight(cells: Array, shades: Array, run: float, slender: float, turned: bool) -> list[_Line]:

@@ -1,5 +1,5 @@
-"""What stands between the digits of a row: gaps, points, commas, minus signs and slashes by their
-shape and place; everything else is marked as unknown.
+"""What stands between the digits of a row: gaps, points, commas and minus signs by their shape
+and position; everything else is marked as unknown.
 """
 
 from collections.abc import Sequence

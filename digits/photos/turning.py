@@ -13,7 +13,7 @@ from digits.types import Array, Box
 SAMPLE = 40
 """So many components, the most typical in size, say which way up a picture is."""
 
-ENOUGH_EVIDENCE = 5.0
+MIN_MARGIN = 5.0
 """By so much, a log-likelihood ratio, one way up must be more probable than the others."""
 
 MIN_TILTED = 4
@@ -31,7 +31,7 @@ def better_way_up(page: InkMap, ink: Array, flat: Array, reader: Reader) -> tupl
     ratios = evidence_by_turns(page, reader)
     angle = (askew + 90 * int(ratios.argmax())) % 360
     _, second, best = np.sort(ratios)[1:]
-    if best < second + ENOUGH_EVIDENCE or len(page.components) < MIN_TILTED:
+    if best < second + MIN_MARGIN or len(page.components) < MIN_TILTED:
         angle = 0
     return angle, float(best)
 
@@ -79,7 +79,7 @@ def evidence_by_turns(page: InkMap, reader: Reader) -> Array:
 
 def turn(picture: Array, angle: float) -> tuple[Array, Array]:
     """The picture turned clockwise by so many degrees, in a frame that holds all of it, with 0
-    around it; and the matrix (2, 3) that brings places of the picture there."""
+    around it; and the matrix (2, 3) that brings points of the picture there."""
     height, width = picture.shape
     if angle % 90 == 0:  # no pixel is blended with another
         turns = round(angle / 90) % 4
