@@ -15,6 +15,14 @@ def found_in(picture: Array) -> Array:
     return ink.find_ink(flat)[0]
 
 
+def stroke(picture: Array, points: list[list[int]], gray: int, width: int) -> Array:
+    """Draw a line through the points; where it is, bool."""
+    line, true = [np.array(points, np.int32)], np.zeros(picture.shape, np.uint8)
+    cv2.polylines(picture, line, False, gray, width, cv2.LINE_AA)
+    cv2.polylines(true, line, False, 1, width)
+    return true > 0
+
+
 def overlap(found: Array, true: Array) -> float:
     """Intersection over union."""
     return float((found & true).sum() / max(1, (found | true).sum()))
@@ -62,28 +70,22 @@ def test_rulings_go_and_the_digit_stays(slope: float, squared: bool) -> None:
     if squared:
         for x in range(-100, 900, 45):
             cv2.line(picture, (x, 0), (round(x - slope * 600), 599), 150, 2, cv2.LINE_AA)
-    seven = np.array([[300, 210], [450, 200], [360, 430]], np.int32)
-    cv2.polylines(picture, [seven], False, 60, 9, cv2.LINE_AA)
-    true = np.zeros(picture.shape, np.uint8)
-    cv2.polylines(true, [seven], False, 1, 9)
+    true = stroke(picture, [[300, 210], [450, 200], [360, 430]], 60, 9)
     flat = light.flatten_light(picture)
     mask, density = ink.find_ink(flat)
     components = find_components(mask, density, flat).components
     (digit,) = (component for component in components if component.box.longest > 100)
     near = np.abs(np.array(digit.box) - (295, 195, 161, 241)).max()
     assert near < 6
-    assert overlap(mask[180:450, 280:480], true[180:450, 280:480] > 0) > 0.7
+    assert overlap(mask[180:450, 280:480], true[180:450, 280:480]) > 0.7
     assert len(components) <= 5  # a corner of the page may keep the end of a ruling
 
 
 def test_a_frame_goes_and_what_is_in_it_stays() -> None:
     picture = np.full((500, 700), 225, np.uint8)
     cv2.rectangle(picture, (60, 60), (640, 440), 60, 4)
-    seven = [np.array([[120, 120], [260, 120], [180, 380]], np.int32)]
-    cv2.polylines(picture, seven, False, 60, 10, cv2.LINE_AA)
-    true = np.zeros(picture.shape, np.uint8)
-    cv2.polylines(true, seven, False, 1, 10)
-    assert overlap(found_in(picture), true > 0) > 0.7
+    seven = stroke(picture, [[120, 120], [260, 120], [180, 380]], 60, 10)
+    assert overlap(found_in(picture), seven) > 0.7
 
 
 def test_a_digit_with_specks_around_it_is_no_frame() -> None:
@@ -100,11 +102,8 @@ def test_a_sheet_on_a_dark_desk_is_the_paper() -> None:
     picture = np.full((600, 800), 30, np.uint8)
     sheet = cv2.boxPoints(((400, 300), (420, 380), 20)).astype(np.int32)
     cv2.fillConvexPoly(picture, sheet, 210)
-    seven = [np.array([[330, 220], [450, 220], [370, 400]], np.int32)]
-    cv2.polylines(picture, seven, False, 70, 12, cv2.LINE_AA)
-    true = np.zeros(picture.shape, np.uint8)
-    cv2.polylines(true, seven, False, 1, 12)
-    assert overlap(found_in(picture), true > 0) > 0.7
+    seven = stroke(picture, [[330, 220], [450, 220], [370, 400]], 70, 12)
+    assert overlap(found_in(picture), seven) > 0.7
 
 
 def test_glare_is_not_writing_in_light_ink() -> None:
