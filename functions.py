@@ -89,7 +89,6 @@ def softmax(x: ArrayLike) -> Array:
 # --- inputs and labels ----------------------------------------------------------------------------
 
 
-@without_warnings  # what the dtype cannot hold becomes inf, and is refused as such
 def to_inputs(
     x: ArrayLike, input_size: int = 784, dtype: DTypeLike = np.float32, *, finite: bool = True
 ) -> Array:
@@ -102,7 +101,7 @@ def to_inputs(
     call `require_finite` when the loss is not finite.
     """
     x = unmasked(x)
-    if not np.issubdtype(x.dtype, np.floating):
+    if x.dtype.kind != "f":
         raise TypeError(
             f"expected inputs of a float type, scaled to [0, 1]; received {x.dtype}; "
             "load them with load_mnist(normalize=True) or divide raw pixels by 255"
@@ -113,7 +112,9 @@ def to_inputs(
             f"expected inputs of shape (n, {input_size}), a row for each sample; "
             f"received shape {x.shape}{single}"
         )
-    x = x.astype(dtype, copy=False)
+    if x.dtype != dtype:
+        with np.errstate(over="ignore"):  # what it cannot hold becomes inf, and is refused as such
+            x = x.astype(dtype)
     if finite:
         require_finite(x)
     return x
@@ -177,6 +178,8 @@ def to_labels(t: ArrayLike, classes: int = 10) -> NDArray[np.intp]:
             f"expected labels of shape (n,), class indices, or (n, {classes}), one-hot; "
             f"received shape {t.shape}"
         )
+    if t.dtype.kind in "biu" and len(t) and np.maximum.reduce(t.astype(np.uintp)) < classes:
+        return t.astype(np.intp, copy=False)  # all at once: unsigned, negative ones are huge
     valid = (t >= 0) & (t < classes)
     if t.dtype.kind == "f":
         valid &= t == np.floor(t)
@@ -237,14 +240,14 @@ def softmax_cross_entropy_with_grad(
     """
     labels, n = _labels_for(x, t), len(x)
     at_target = labels, np.arange(n)  # the positions of the targets in an array (k, n)
-    x = np.ascontiguousarray(x.T)  # (k, n): what follows goes over all samples of a class at once
-    x = x - x.max(axis=0)
+    x = x.T.copy()  # (k, n): what follows goes over all samples of a class at once
+    x -= np.maximum.reduce(x)  # np.max(x, axis=0), with less around it; so is np.add.reduce
     target = x[at_target]  # (n,)
     if label_smoothing:
         target = (1 - label_smoothing) * target + label_smoothing * np.mean(x, axis=0)
     y = np.exp(x)
-    total = y.sum(axis=0)
-    loss = float((np.log(total) - target).sum() / n)
+    total = np.add.reduce(y)
+    loss = float(np.add.reduce(np.log(total) - target) / n)
     y /= n * total  # probabilities / n, from which t / n is taken away
     if label_smoothing:
         y -= label_smoothing / (n * len(y))  # len(y) is k, the number of classes

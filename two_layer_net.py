@@ -70,9 +70,11 @@ class TwoLayerNet(NetworkMixin):
     def _forward(self, x: Array) -> tuple[Array, Array]:
         """Hidden activations z1 and logits a2, before softmax; shapes here for 784-50-10."""
         params = self.params
-        a1 = x @ params["W1"] + params["b1"]  # (n, 784) @ (784, 50) + (50,)
+        a1 = x @ params["W1"]  # (n, 784) @ (784, 50)
+        a1 += params["b1"]
         z1 = sigmoid(a1)  # (n, 50)
-        a2 = z1 @ params["W2"] + params["b2"]  # (n, 50) @ (50, 10) + (10,)
+        a2 = z1 @ params["W2"]  # (n, 50) @ (50, 10)
+        a2 += params["b2"]
         return z1, a2
 
     @adaptive_blas
@@ -120,13 +122,14 @@ class TwoLayerNet(NetworkMixin):
         if not math.isfinite(loss):
             require_finite(x)  # only now that something is wrong, as it takes time
 
-        grads = self.params.zeros_like()
-        grads["W2"] = z1.T @ da2  # (50, n) @ (n, 10)
-        grads["b2"] = np.sum(da2, axis=0)
-        dz1 = da2 @ W2.T  # (n, 10) @ (10, 50)
-        da1 = dz1 * z1 * (1 - z1)
-        np.matmul(x.T, da1, out=grads["W1"])  # x.T @ da1, in place: (784, n) @ (n, 50)
-        grads["b1"] = np.sum(da1, axis=0)
+        grads = self.params.empty_like()  # each product is written to its place, with no copy
+        np.dot(z1.T, da2, out=grads["W2"])  # (50, n) @ (n, 10)
+        np.add.reduce(da2, out=grads["b2"])  # the sum over the rows
+        da1 = da2 @ W2.T  # dz1, (n, 10) @ (10, 50), of which da1 is made in place
+        da1 *= z1
+        da1 *= 1 - z1
+        np.dot(x.T, da1, out=grads["W1"])  # (784, n) @ (n, 50)
+        np.add.reduce(da1, out=grads["b1"])
         return loss, grads
 
     def activations(self, x: ArrayLike) -> list[tuple[str, Array]]:

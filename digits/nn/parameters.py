@@ -96,8 +96,14 @@ class Parameters(Mapping[str, Array]):
 
     def zeros_like(self) -> "Parameters":
         """The same names and shapes, filled with zeros: room for gradients."""
+        other = self.empty_like()
+        other.flat.fill(0)
+        return other
+
+    def empty_like(self) -> "Parameters":
+        """The same names and shapes, holding anything: room for what will be written all over."""
         other = object.__new__(Parameters)  # what `__init__` checks has been checked
-        other._make_views(self.shapes, np.zeros_like(self.flat))
+        other._make_views(self.shapes, np.empty_like(self.flat))
         return other
 
     def astype(self, dtype: DTypeLike) -> "Parameters":

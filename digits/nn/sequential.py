@@ -232,7 +232,7 @@ class Sequential(NetworkMixin):
                     f"received shape {x.shape}"
                 )
         x = to_inputs(x, size, self.params.dtype, finite=finite)
-        return x.reshape(len(x), *shape)
+        return x if len(shape) == 1 else x.reshape(len(x), *shape)
 
     def _logits(self, x: Array, training: bool) -> Array:
         for layer in self.layers:
