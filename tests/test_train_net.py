@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import ArrayLike
-from tiny_data import TEST, TRAIN, digits, fit, write_data_set
+from tiny_data import TEST, TRAIN, digits, fit
 
 from digits.nn.layers import Dense, Dropout
 from digits.nn.network import Network
@@ -106,7 +106,7 @@ def test_every_epoch_visits_every_image_once_and_ends_with_a_record(batch_size: 
     assert [r.epoch for r in history.epochs] == [1, 2, 3]
     assert [r.iteration for r in history.epochs] == [batches, 2 * batches, 3 * batches]
     assert len(history.losses) == epochs * batches
-    assert [epochs for epochs in saved if epochs] == [1, 2, 3]
+    assert saved == [0, 1, 2, 3]
 
     seen = visited(n, batch_size, epochs * batches)
     for epoch in range(epochs):
@@ -191,12 +191,9 @@ class Scripted(TwoLayerNet):
     right as the script says: right[set][epoch], with sets 0 train, 1 validation, 2 test.
     """
 
-    def __init__(
-        self, validation: Sequence[int], test: Sequence[int], sure: Sequence[float] | None = None
-    ) -> None:
+    def __init__(self, validation: Sequence[int], test: Sequence[int]) -> None:
         super().__init__(784, 1, 10, 0)
         self.right = [[5] * len(test), validation, test]
-        self.sure = sure or [0.55] * len(test)
 
     def loss_and_gradient(self, x: ArrayLike, t: ArrayLike) -> tuple[float, Parameters]:
         grads = self.params.zeros_like()
@@ -207,38 +204,22 @@ class Scripted(TwoLayerNet):
         which, epoch = int(np.asarray(x)[0, 0]), int(self.params.flat[0]) // BATCHES - 1
         classes, right = np.arange(10), self.right[which][epoch]
         classes[right:] = (classes[right:] + 1) % 10
-        y = np.full((10, 10), (1 - self.sure[epoch]) / 9)
-        y[np.arange(10), classes] = self.sure[epoch]
-        return y
+        return 0.05 + np.eye(10)[classes] / 2
 
     def train(self, patience: int | None = None, validation: bool = True) -> History:
         sets = [np.full((10, 784), which, np.float32) for which in range(3)]
         t = np.arange(10)
         chosen_by = slice(None) if validation else slice(0)
         data = Data(sets[0], t, sets[1][chosen_by], t[chosen_by], sets[2], t)
-        iterations = BATCHES * len(self.sure)
-        return fit(
-            self,
-            data,
-            SGD(1.0),
-            batch_size=10 // BATCHES,
-            iterations=iterations,
-            callbacks=[EarlyStopping(patience)] if patience else [],
-        )
+        stopping = [EarlyStopping(patience)] if patience else []
+        iterations, size = BATCHES * len(self.right[2]), 10 // BATCHES
+        return fit(self, data, SGD(1.0), batch_size=size, iterations=iterations, callbacks=stopping)
 
     @property
     def kept(self) -> int:
         """The epoch whose weights the network has."""
         assert len(set(self.params.flat.tolist())) == 1
         return int(self.params.flat[0]) // BATCHES
-
-
-def test_the_weights_of_the_best_epoch_are_restored() -> None:
-    network = Scripted(validation=[3, 8, 5, 7], test=[9, 1, 9, 9])
-    history = network.train()
-    assert network.kept == 2
-    assert history.best is history.epochs[1]
-    assert len(history.epochs) == 4
 
 
 def test_without_validation_images_the_last_epoch_is_kept() -> None:
@@ -251,10 +232,13 @@ def test_without_validation_images_the_last_epoch_is_kept() -> None:
 @pytest.mark.parametrize(
     ("patience", "epochs", "kept"), [(1, 3, 2), (2, 4, 2), (3, 7, 5), (None, 7, 5)]
 )
-def test_patience(patience: int | None, epochs: int, kept: int) -> None:
-    network = Scripted([3, 7, 5, 6, 9, 1, 1], [5] * 7)
+def test_the_best_epoch_is_kept_and_waited_for(
+    patience: int | None, epochs: int, kept: int
+) -> None:
+    network = Scripted(validation=[3, 7, 5, 6, 9, 1, 1], test=[9, 1, 1, 1, 1, 9, 9])
     history = network.train(patience)
     assert len(history.epochs) == epochs
+    assert history.best is history.epochs[kept - 1]
     assert network.kept == kept
 
 
@@ -446,62 +430,48 @@ def test_one_line_an_epoch_where_there_is_no_terminal(capsys: pytest.CaptureFixt
 # --- data -----------------------------------------------------------------------------------------
 
 
-def test_data_in_three_sets_that_share_no_image(tmp_path: Path) -> None:
-    folder = write_data_set(tmp_path)
-    data = load_data("synthetic", folder, 100, seed=3)
-    sizes = [len(data.x_train), len(data.x_validation), len(data.x_test)]
-    assert sizes == [TRAIN - 100, 100, TEST]
-    assert sizes == [len(data.t_train), len(data.t_validation), len(data.t_test)]
-    assert data.x_train.dtype == data.x_validation.dtype == data.x_test.dtype == np.float32
-    assert (data.x_train.min(), data.x_train.max()) == (0, 1)
+def labeled(x: Array, t: Array) -> set[tuple[bytes, int]]:
+    return {(image.tobytes(), int(label)) for image, label in zip(x, t, strict=True)}
 
-    whole = load_data("synthetic", folder, 0, seed=0)
+
+def test_data_in_three_sets_that_share_no_image(data: Path) -> None:
+    three, whole = load_data("synthetic", data, 100, seed=3), load_data("synthetic", data, 0, 0)
+    sizes = {name: (len(x), len(t)) for name, (x, t) in three.parts().items()}
+    assert sizes == {"train": (TRAIN - 100,) * 2, "validation": (100,) * 2, "test": (TEST,) * 2}
+    assert three.x_train.dtype == three.x_validation.dtype == three.x_test.dtype == np.float32
+    assert (three.x_train.min(), three.x_train.max()) == (0, 1)
     assert len(whole.x_validation) == 0
-
-    def labeled(x: Array, t: Array) -> set[tuple[bytes, int]]:
-        return {(image.tobytes(), int(label)) for image, label in zip(x, t, strict=True)}
-
-    kept, held_out = (
-        labeled(data.x_train, data.t_train),
-        labeled(data.x_validation, data.t_validation),
-    )
+    kept, held_out = labeled(three.x_train, three.t_train), validation_part(data, seed=3)
     assert not kept & held_out
     assert kept | held_out == labeled(whole.x_train, whole.t_train)
-    assert held_out == labeled(*_validation(folder, seed=3))
-    assert held_out != labeled(*_validation(folder, seed=4))
+    assert held_out == validation_part(data, seed=3) != validation_part(data, seed=4)
 
 
-def _validation(folder: Path, seed: int) -> tuple[Array, Array]:
-    data = load_data("synthetic", folder, 100, seed)
-    return data.x_validation, data.t_validation
+def validation_part(folder: Path, seed: int) -> set[tuple[bytes, int]]:
+    return labeled(*load_data("synthetic", folder, 100, seed).parts()["validation"])
 
 
-def test_images_of_our_own_are_added_to_two_of_the_sets(tmp_path: Path) -> None:
-    folder = write_data_set(tmp_path)
-
+def test_images_of_our_own_are_added_to_two_of_the_sets(data: Path) -> None:
     def extend(x: Array, t: Array, rng: np.random.Generator) -> tuple[Array, Array]:
         more = rng.random((len(x) // 2, 784), np.float32)
         return np.concatenate([x, more]), np.concatenate([t, np.full(len(more), 10, t.dtype)])
 
-    plain = load_data("synthetic", folder, 100, seed=3)
-    data, again = (load_data("synthetic", folder, 100, 3, extend) for _ in range(2))
-    assert (len(data.x_train), len(data.x_validation), len(data.x_test)) == (900, 150, TEST)
+    plain = load_data("synthetic", data, 100, seed=3)
+    more, again, other = (load_data("synthetic", data, 100, s, extend) for s in (3, 3, 4))
+    assert (len(more.x_train), len(more.x_validation), len(more.x_test)) == (900, 150, TEST)
     for name, array in vars(plain).items():
-        np.testing.assert_array_equal(getattr(data, name)[: len(array)], array)
-        np.testing.assert_array_equal(getattr(data, name), getattr(again, name))
-    assert set(data.t_train[600:]) == set(data.t_validation[100:]) == {10}
-    assert not np.array_equal(
-        data.x_train[600:650], data.x_validation[100:]
-    )  # a generator of its own
-    other = load_data("synthetic", folder, 100, 4, extend)
-    assert not np.array_equal(data.x_train[600:], other.x_train[600:])
+        np.testing.assert_array_equal(getattr(more, name)[: len(array)], array)
+        np.testing.assert_array_equal(getattr(more, name), getattr(again, name))
+    assert set(more.t_train[600:]) == set(more.t_validation[100:]) == {10}
+    added = more.x_train[600:650]  # each part has a generator of its own
+    assert not np.array_equal(added, more.x_validation[100:])
+    assert not np.array_equal(added, other.x_train[600:650])
 
 
 @pytest.mark.parametrize("validation", [-1, TRAIN, 10**9])
-def test_an_image_must_be_left_to_train_on(tmp_path: Path, validation: int) -> None:
-    folder = write_data_set(tmp_path)
+def test_an_image_must_be_left_to_train_on(data: Path, validation: int) -> None:
     with pytest.raises(ValueError, match=rf"0 to {TRAIN - 1}.*received {validation:,}"):
-        load_data("synthetic", folder, validation, seed=0)
+        load_data("synthetic", data, validation, seed=0)
 
 
 # --- history --------------------------------------------------------------------------------------
