@@ -2,7 +2,9 @@
 leave.
 """
 
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 from digits.files.lock import LOCK_FILE
@@ -25,3 +27,12 @@ def command(program: str, *arguments: object) -> list[str]:
 def names_in(folder: Path) -> list[str]:
     """What is in a folder, sorted, without the lock file, which stays."""
     return sorted(path.name for path in folder.iterdir() if path.name != LOCK_FILE)
+
+
+def wait_for(path: Path, process: "subprocess.Popen[str]") -> None:
+    """Until a program has left this file."""
+    end = time.monotonic() + 60
+    while not path.exists():
+        assert process.poll() is None, "it ended before it wrote anything"
+        assert time.monotonic() < end
+        time.sleep(0.001)

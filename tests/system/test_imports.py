@@ -18,7 +18,6 @@ MODULES = sorted(
     if file.name not in ("__init__.py", "__main__.py")
 )
 HEAVY = {"cv2", "matplotlib", "torch", "scipy", "onnx", "keras"}
-SCRIPTS = ["train_net", "evaluate_net", "predict_image", "draw_digit"]
 NEEDS_OPENCV = (
     *(f"digits.photos.{name}" for name in ("decode", "light", "lines", "ink", "components")),
     *(f"digits.photos.{name}" for name in ("candidates", "turning")),
@@ -112,7 +111,7 @@ def test_importing_does_nothing_but_define(elsewhere: Path) -> None:
     assert files_in(elsewhere.parent) == []
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("script", PROGRAMS)
 def test_help_is_given_without_opencv_and_matplotlib(
     script: str, elsewhere: Path, tmp_path: Path
 ) -> None:

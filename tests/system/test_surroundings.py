@@ -8,13 +8,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from programs import names_in
-from tiny_data import TEST, TRAIN, write_data_set
+from programs import names_in, wait_for
+from tiny_data import TEST, TRAIN
 
 import mnist_loader
 import train_net
@@ -26,11 +25,6 @@ from mnist_loader import DatasetError
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="limits and permissions are POSIX's")
 
 FILES = sorted(RESULTS)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_data_set(tmp_path_factory.mktemp("data"))
 
 
 TRAIN_NET = f"""
@@ -259,7 +253,7 @@ def test_two_runs_into_one_folder(tmp_path: Path, data: Path, root: Path) -> Non
     out = tmp_path / "out"
     assert end(start(root, *new_run(data, tmp_path / "alone", 120)))[0] == 0
     with start(root, *new_run(data, out, 120)) as first:
-        wait_for(out / "checkpoint.npz")
+        wait_for(out / "checkpoint.npz", first)
         first.send_signal(signal.SIGSTOP)
         for words in (new_run(data, out), ("--resume", out, "--dataset-dir", data)):
             assert train_net.main(list(map(str, words))) == 1
@@ -267,13 +261,6 @@ def test_two_runs_into_one_folder(tmp_path: Path, data: Path, root: Path) -> Non
         assert end(first)[0] == 0
     assert names_in(out) == FILES
     assert weights(out) == weights(tmp_path / "alone")
-
-
-def wait_for(path: Path) -> None:
-    deadline = time.monotonic() + 60
-    while not path.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 def test_a_killed_archiving_is_ended_by_the_next_start(
