@@ -3,13 +3,13 @@
 import json
 import os
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from programs import command, names_in
 
 import predict_image
 from digits.data import synthetic_digits
@@ -21,16 +21,8 @@ from digits.photos.reading import Reading
 from digits.photos.turning import turn
 from digits.training.augmentation import tta_views
 from digits.types import Array
-from predict_image import (
-    load_reader,
-    main,
-    read_digits,
-    read_drawing,
-    read_many,
-)
+from predict_image import load_reader, main, read_digits, read_drawing, read_many
 from two_layer_net import TwoLayerNet
-
-ROOT = Path(predict_image.__file__).parent
 
 
 def write(picture: Array, text: str, x: int, y: int, size: float = 2.0, ink: int = 40) -> None:
@@ -442,15 +434,16 @@ def save(picture: Array, path: Path) -> str:
 
 @pytest.mark.usefixtures("reading_typist")
 def test_one_line_an_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    one, two = (
-        save(page("42", "17"), tmp_path / "one.png"),
-        save(page("5"), tmp_path / "zwei é.jpg"),
-    )
-    assert main([one, two]) == 0
-    out = capsys.readouterr().out.splitlines()
-    assert out[0].startswith(f"{one}: 42 17  (")
-    assert out[1].startswith(f"{two}: 5  (")
-    assert len(out) == 2
+    one = save(page("42", "17"), tmp_path / "one.png")
+    two = save(page("5"), tmp_path / "zwei é.jpg")
+    for paths in ([one, two], [str(tmp_path)]):
+        assert main(paths) == 0
+        first, second = capsys.readouterr().out.splitlines()
+        assert first.startswith(f"{one}: 42 17  (")
+        assert second.startswith(f"{two}: 5  (")
+    (tmp_path / "empty").mkdir()
+    assert main([str(tmp_path / "empty")]) == 1
+    assert "no picture" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("reading_typist")
@@ -472,16 +465,19 @@ def test_json_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.usefixtures("reading_typist")
-def test_drawings_are_written(tmp_path: Path) -> None:
-    one, two = save(page("42"), tmp_path / "one.png"), save(page("5"), tmp_path / "two.png")
+def test_every_drawing_has_a_name_of_its_own(tmp_path: Path) -> None:
+    images = []
+    for folder, name in (("x", "a"), ("y", "a"), ("z", "a-2"), ("z", "A")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        images.append(save(page("3"), tmp_path / folder / f"{name}.png"))
     out = tmp_path / "out"
     out.mkdir()
-    assert main([one, "--annotate", str(out / "a.png"), "--steps", str(out / "s.png")]) == 0
-    assert main([one, two, "--annotate", str(out / "b.png")]) == 0
-    assert main([one, two, "--steps", str(out)]) == 0
-    names = {path.name for path in out.iterdir()}
-    assert names == {"a.png", "s.png", "b-one.png", "b-two.png", "one.png", "two.png"}
+    assert main([images[0], "--annotate", f"{out}/one.png", "--steps", f"{out}/s.png"]) == 0
+    assert main([*images[1:3], "--annotate", f"{out}/b.png"]) == 0
+    assert names_in(out) == ["b-a-2.png", "b-a.png", "one.png", "s.png"]
     assert all(cv2.imdecode(np.fromfile(path, np.uint8), 1) is not None for path in out.iterdir())
+    assert main([*images, "--annotate", str(out), "--steps", str(out)]) == 0
+    assert len({name.casefold() for name in names_in(out)}) == len(names_in(out)) == 12
 
 
 @pytest.mark.slow
@@ -503,22 +499,6 @@ def test_no_picture_that_is_read_is_written_to(tmp_path: Path) -> None:
         assert main([str(tmp_path), "--annotate", str(tmp_path)]) == 0
         assert len(list(tmp_path.iterdir())) == drawings
     assert {path: path.read_bytes() for path in before} == before
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("reading_typist")
-def test_every_drawing_has_a_name_of_its_own(tmp_path: Path) -> None:
-    images = []
-    for folder, name in (("x", "a"), ("y", "a"), ("z", "a-2"), ("z", "A")):
-        (tmp_path / folder).mkdir(exist_ok=True)
-        images.append(save(page("3"), tmp_path / folder / f"{name}.png"))
-    out = tmp_path / "out"
-    out.mkdir()
-    assert main([*images, "--annotate", str(out), "--steps", str(out)]) == 0
-    drawings = {path.name.casefold() for path in out.iterdir()}
-    assert len(drawings) == len(list(out.iterdir())) == 8
-    assert main([*images, "--annotate", str(tmp_path / "b.png")]) == 0
-    assert len(list(tmp_path.glob("b-*.png"))) == 4
 
 
 @pytest.mark.usefixtures("reading_typist")
@@ -574,18 +554,6 @@ def test_a_network_of_other_answers_is_refused(outputs: int) -> None:
         read_digits(page("5"), TwoLayerNet(784, 3, outputs))
 
 
-@pytest.mark.usefixtures("reading_typist")
-def test_a_folder_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for number in (1, 2):
-        save(page(str(number)), tmp_path / f"{number}.png")
-    assert main([str(tmp_path)]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 2
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    assert main([str(empty)]) == 1
-    assert "no picture" in capsys.readouterr().err
-
-
 def test_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in ([], ["a.png", "--annotate", "out.txt"], ["a.png", "--nonsense"]):
         with pytest.raises(SystemExit) as caught:
@@ -609,27 +577,13 @@ def test_ctrl_c(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPa
     assert capsys.readouterr().err == "stopped\n"
 
 
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-W", "error", str(ROOT / "predict_image.py"), *arguments],
-        capture_output=True, text=True, check=False, env=os.environ | environment, timeout=120,
-    )  # fmt: skip
-
-
-def test_as_a_user_runs_it(model: Path, tmp_path: Path) -> None:
-    picture = save(page("3"), tmp_path / "drei.png")
-    done = run(picture, "--model", str(model), "--steps", str(tmp_path / "steps.png"))
-    assert "Traceback" not in done.stderr
-    assert done.returncode in (0, 1)  # a network that knows nothing may see no digit
-    assert (tmp_path / "steps.png").exists()
-
-
-def test_without_opencv_help_is_given_and_a_picture_explains_what_to_install(
-    tmp_path: Path,
-) -> None:
+def test_without_opencv_a_picture_explains_what_to_install(tmp_path: Path) -> None:
     (tmp_path / "cv2.py").write_text("raise ImportError('libGL.so.1: cannot open shared object')")
-    assert run("--help", PYTHONPATH=str(tmp_path)).returncode == 0
-    done = run(str(tmp_path / "a.png"), PYTHONPATH=str(tmp_path))
+    done = subprocess.run(
+        command("predict_image", tmp_path / "a.png"),
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
     assert done.returncode == 1
     assert "pip install opencv-python-headless" in done.stderr
     assert len(done.stderr.splitlines()) == 1

@@ -5,13 +5,13 @@ and no file of the user's is harmed by it.
 import errno
 import importlib.util
 import os
-import signal
 import subprocess
 import sys
 import types
 from pathlib import Path
 
 import pytest
+from programs import names_in
 
 from digits.files.atomic import WriteError
 from digits.files.lock import LOCK_FILE, FolderInUseError, folder_lock
@@ -40,7 +40,10 @@ with folder_lock(Path(sys.argv[1])):
 """
 
 
-def test_the_second_is_refused_and_told_by_whom(tmp_path: Path, root: Path) -> None:
+@pytest.mark.parametrize("ending", ["done", "killed"])
+def test_the_second_is_refused_until_the_first_ends(
+    ending: str, tmp_path: Path, root: Path
+) -> None:
     with start(root, HOLDER, tmp_path) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
@@ -48,18 +51,9 @@ def test_the_second_is_refused_and_told_by_whom(tmp_path: Path, root: Path) -> N
             pass
         for part in (str(tmp_path), f"process {process.pid} on ", "another folder"):
             assert part in str(caught.value)
+        if ending == "killed":
+            process.kill()
         process.communicate("")
-    with folder_lock(tmp_path) as locked:
-        assert locked
-
-
-@pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX's")
-def test_a_kill_releases_it(tmp_path: Path, root: Path) -> None:
-    with start(root, HOLDER, tmp_path) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
     with folder_lock(tmp_path) as locked:
         assert locked
 
@@ -135,29 +129,24 @@ def test_a_folder_that_is_removed_at_this_moment(
 # --- what is not ours -----------------------------------------------------------------------------
 
 
-def test_a_file_of_the_users_is_left_as_it_is(tmp_path: Path) -> None:
-    lock_file = tmp_path / LOCK_FILE
-    lock_file.write_text("my notes")
+@pytest.mark.parametrize("what", ["notes", "link", "link to nothing", "FIFO"])
+def test_what_is_not_ours_is_left_as_it_is(what: str, tmp_path: Path) -> None:
+    """And a FIFO is not waited for."""
+    path, thesis = tmp_path / LOCK_FILE, tmp_path / "thesis.txt"
+    thesis.write_text("")
+    match what:
+        case "notes":
+            path.write_text("my notes")
+        case "FIFO" if hasattr(os, "mkfifo"):
+            os.mkfifo(path)
+        case _:
+            path.symlink_to(thesis if what == "link" else "none.txt")
+    before = path.lstat()[:7]  # all but times
     with pytest.raises(FolderInUseError, match="found something else"), folder_lock(tmp_path):
         pass
-    assert lock_file.read_text() == "my notes"
-
-
-@pytest.mark.parametrize("target", ["thesis.txt", "none.txt"])
-def test_a_symbolic_link_is_not_followed(target: str, tmp_path: Path) -> None:
-    (tmp_path / "thesis.txt").write_text("")
-    (tmp_path / LOCK_FILE).symlink_to(target)
-    with pytest.raises(FolderInUseError, match="found something else"), folder_lock(tmp_path):
-        pass
-    assert (tmp_path / "thesis.txt").read_text() == ""
-    assert not (tmp_path / "none.txt").exists()
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs")
-def test_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / LOCK_FILE)
-    with pytest.raises(FolderInUseError, match="found something else"), folder_lock(tmp_path):
-        pass
+    assert path.lstat()[:7] == before
+    assert names_in(tmp_path) == ["thesis.txt"]
+    assert thesis.read_text() == ""
 
 
 def test_other_files_called_lock_are_no_concern_of_ours(tmp_path: Path) -> None:

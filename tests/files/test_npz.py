@@ -92,14 +92,6 @@ def test_the_same_content_gives_the_same_bytes_on_any_day(
     assert other.read_bytes() == first
 
 
-def test_numpy_reads_the_file_by_itself(path: Path, arrays: dict[str, Array]) -> None:
-    with np.load(path, allow_pickle=False) as loaded:
-        np.testing.assert_array_equal(loaded["W1"], arrays["W1"])
-    with zipfile.ZipFile(path) as archive:
-        assert archive.testzip() is None
-        assert json.loads(archive.read("header.json"))["note"] == HEADER["note"]
-
-
 # --- writing is all or nothing --------------------------------------------------------------------
 
 
