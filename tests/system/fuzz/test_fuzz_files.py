@@ -4,6 +4,7 @@ import codecs
 import gzip
 import pickle
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -145,7 +146,9 @@ def models(folder: Path) -> list[bytes]:
 
 
 def test_models(fuzz: Fuzzer) -> None:
-    """A model is refused, or it is one: it answers for an image, and can be saved again."""
+    """A model is refused, or it is one: it answers for an image, the same to several threads that
+    ask at once, and can be saved again.
+    """
     honest = models(fuzz.folder)
     path, again = fuzz.folder / "model.npz", fuzz.folder / "again.npz"
     x = digits(1, 0, 1).x_train
@@ -153,8 +156,10 @@ def test_models(fuzz: Fuzzer) -> None:
     def read(data: bytes, _: object = None) -> None:
         path.write_bytes(data)
         network = load_model(path)
-        y = network.predict(x)
+        with ThreadPoolExecutor(3) as threads:
+            y, *others = threads.map(network.predict, [x] * 6)
         assert y.shape == (1, len(y[0]))
+        assert all(np.array_equal(y, other, equal_nan=True) for other in others)
         network.save(again)
 
     memory = max(memory_for(partial(read, data), fuzz.folder) for data in honest)

@@ -5,6 +5,7 @@ and damaged pictures.
 import io
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import Any
 
@@ -113,7 +114,9 @@ def environment(data: bytes) -> dict[str, Any]:
 
 
 def test_requests(fuzz: Fuzzer) -> None:
-    """One of the page's own files, a reading, layers, or {"error": a sentence}; never a fault."""
+    """One of the page's own files, a reading, layers, or {"error": a sentence}; never a fault, and
+    none for who asks for something honest at the same moment.
+    """
     app = application(load_model(SHIPPED_MODEL))
 
     def ask(data: bytes) -> tuple[int, str, bytes]:
@@ -129,14 +132,17 @@ def test_requests(fuzz: Fuzzer) -> None:
     files |= {ask(request("GET", "/"))[2], b""}
     limit = memory_for(work, fuzz.folder) + 4 * MAX_PHOTO
     answers = {"rows", "layers", "contributions", "steps", "saliency", "neighbors", "digits"}
-    end = time.monotonic() + fuzz.seconds
+    right = [ask(data) for data in honest()]
+    end, others = time.monotonic() + fuzz.seconds, ThreadPoolExecutor(1)
     for number in count():
         if number >= 300 and time.monotonic() >= end:
             break
         data, _ = mutants(honest(), damaged_request, fuzz.seed, number)
-        guard = Guard(fuzz.folder, limit)
+        guard, which = Guard(fuzz.folder, limit), number % len(right)
         with guarded(guard):
+            other = others.submit(ask, honest()[which])
             status, kind, body = ask(data)
+            assert other.result(60) == right[which]
         head = data.partition(b"\n\n")[0]
         assert not guard.faults, (head, guard.faults)
         tally[f"requests: status {status}"] += 1

@@ -1,0 +1,63 @@
+"""Programs whose streams are closed, full or without a reader, on files that may be damaged: they
+end in a documented way, with a sentence where it can be read, and their input stays as it was.
+"""
+
+import os
+import subprocess
+import time
+from itertools import count
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from fuzzer import Fuzzer, tally
+from mutation import damaged, damaged_png, damaged_zip
+from programs import command
+
+from two_layer_net import TwoLayerNet
+
+TRAIN = "--dataset synthetic --validation 100 --iterations 3"
+LINES = (
+    *("train_net --list", "evaluate_net --version", "predict_image --nonsense"),
+    *(f"train_net {TRAIN} --out out", f"train_net {TRAIN} --dry-run", "train_net --resume out"),
+    *("evaluate_net model.npz --dataset synthetic", "evaluate_net model.npz --show 3"),
+    *("predict_image 7.png", "predict_image 7.png none.png --json"),
+    *("predict_image 7.png --steps drawn.png --model model.npz", "predict_image ."),
+)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_streams(fuzz: Fuzzer, data: Path) -> None:
+    paper = np.full((60, 60), 255, np.uint8)
+    cv2.polylines(paper, [np.array([[15, 12], [45, 12], [25, 50]])], False, 0, 4)
+    TwoLayerNet(784, 8, 10, rng=np.random.default_rng(0)).save("model.npz")
+    honest = {"7.png": bytes(cv2.imencode(".png", paper)[1])}
+    honest["model.npz"] = Path("model.npz").read_bytes()
+    ours, nobody = os.pipe()
+    os.close(ours)
+    ends = ("", "{0}>&-", "{0}>/dev/full", f"{{0}}>&{nobody}")
+    environment = {**os.environ, "MNIST_DATASET_DIR": str(data)}
+    end = time.monotonic() + fuzz.seconds
+    for number in count():
+        if number >= 8 and time.monotonic() >= end:
+            break
+        rng = np.random.default_rng((fuzz.seed, number))
+        files = dict(honest)
+        for name, mutate in (("7.png", damaged_png), ("model.npz", damaged_zip)):
+            if rng.random() < 0.3:
+                files[name] = (mutate if rng.random() < 0.8 else damaged)(files[name], rng)
+            Path(name).write_bytes(files[name])
+        streams = " ".join(str(rng.choice(ends)).format(stream) for stream in (1, 2))
+        streams += str(rng.choice(["", " <&-"]))
+        program, *words = str(rng.choice(LINES)).split()
+        done = subprocess.run(
+            ["sh", "-c", f'exec "$@" {streams}', "sh", *command(program, *words)],
+            capture_output=True, check=False, timeout=120, env=environment, pass_fds=[nobody],
+        )  # fmt: skip
+        told, case = done.stderr.decode(errors="replace"), (program, words, streams, number)
+        assert done.returncode in (0, 1, 2, 141), (case, done.returncode, told)
+        assert "Traceback" not in told and "Exception" not in told, (case, told)
+        assert {name: Path(name).read_bytes() for name in files} == files, case
+        tally[f"streams: status {done.returncode}"] += 1
+    os.close(nobody)
