@@ -113,15 +113,15 @@ def _add_reading(app: Flask, model: Callable[[], Model]) -> None:
             height, width = picture.shape[:2]
             if height * width > MAX_DRAWING:
                 raise PageError("drawing_too_large", f"{MAX_DRAWING:,}", width, height)
-            with model().borrow() as copy:
-                return read_drawing(picture[..., 0], copy).to_dict(images=True)
+            reading = model().ask(lambda copy: read_drawing(picture[..., 0], copy.network))
+            return reading.to_dict(images=True)
 
     @app.post("/photo")
     def photo() -> dict[str, Any]:
         with photo_slots.one():
             picture, _ = decode_picture(request.get_data())
-            with model().borrow() as copy:
-                return read_digits(picture, copy).to_dict(images=True)
+            reading = model().ask(lambda copy: read_digits(picture, copy.network))
+            return reading.to_dict(images=True)
 
     @app.get("/strokes")
     def written() -> dict[str, Any]:
@@ -143,14 +143,10 @@ def _add_inspection(app: Flask, model: Callable[[], Model]) -> None:
     @app.post("/<any(layers, unit, steps, reasons):question>")
     def inspect(question: str) -> dict[str, Any]:
         image = _image(request.get_data())
-        with slots.one(), model().inspect() as inspector:
-            if question == "layers":
-                return {"layers": inspector.layers_as_dicts(image)}
-            if question == "unit":
-                return inspector.unit(image, *map(_number, ("layer", "map", "row", "column")))
-            if question == "steps":
-                return inspector.steps(image, _number("target"))
-            return inspector.reasons(image)
+        keys = {"unit": ("layer", "map", "row", "column"), "steps": ("target",)}.get(question, ())
+        numbers = [_number(key) for key in keys]
+        with slots.one():
+            return model().ask(lambda copy: getattr(copy, question)(image, *numbers))
 
     @app.post("/neighbors")
     def nearest() -> dict[str, Any]:

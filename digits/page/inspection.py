@@ -37,11 +37,12 @@ class Inspector:
 
     def __init__(self, network: Network) -> None:
         self.network = as_sequential(network)
-        self.layers: list[Layer] = self.network.layers
-        for layer in self.layers:
+        self.stack: list[Layer] = self.network.layers
+        for layer in self.stack:
             layer.needs_dx = True  # down to the pixels
         self.names = [layer.name for layer in self.network.layer_arrays()]
-        self.kinds = [type(layer).__name__ for layer in self.layers]
+        self.kinds = [type(layer).__name__ for layer in self.stack]
+        self.shown = [i for i, kind in enumerate(self.kinds) if kind not in RESHAPING]
         self.classes: int = self.network.classes
 
     # --- forward and backward ---------------------------------------------------------------------
@@ -54,7 +55,7 @@ class Inspector:
         outputs = []
         y = x.reshape(len(x), *self.network.input_shape)
         with np.errstate(over="ignore", invalid="ignore"):
-            for name, layer in zip(self.names, self.layers, strict=True):
+            for name, layer in zip(self.names, self.stack, strict=True):
                 y = layer.forward(y)
                 if not np.isfinite(y).all():
                     raise PageError("not_finite", name)
@@ -65,7 +66,7 @@ class Inspector:
         """Gradients with respect to the outputs of every layer, and to the images (n, 784), from
         that with respect to the logits: for the latest `forward`."""
         gradients = []
-        for layer in reversed(self.layers):
+        for layer in reversed(self.stack):
             gradients.append(np.array(dy))
             dx = layer.backward(dy)
             assert dx is not None  # as needs_dx was set
@@ -74,15 +75,11 @@ class Inspector:
 
     # --- what the page asks for -------------------------------------------------------------------
 
-    def layers_as_dicts(self, image: Array) -> list[dict[str, Any]]:
+    def layers(self, image: Array) -> dict[str, Any]:
         """Every layer that changes its inputs: number, name, kind and `tiles` of its outputs for an
         image (784,) in [0, 1]."""
         outputs = self.forward(image[np.newaxis])
-        return [
-            {"layer": i, "name": self.names[i], "kind": self.kinds[i], **tiles(_maps(outputs[i]))}
-            for i in range(len(self.layers))
-            if self.kinds[i] not in RESHAPING
-        ]
+        return {"layers": [{**self._named(i), **tiles(_maps(outputs[i]))} for i in self.shown]}
 
     def unit(self, image: Array, layer: int, map_: int, row: int, column: int) -> dict[str, Any]:
         """One unit: its output, what it sees of the image, its weights, and what it adds to each
@@ -91,7 +88,7 @@ class Inspector:
         That is exact where only sums follow, and elsewhere the first term of a Taylor series.
         Raises ValueError for a unit that there is not.
         """
-        check(0 <= layer < len(self.layers), f"a layer from 0 to {len(self.layers) - 1}", layer)
+        check(0 <= layer < len(self.stack), f"a layer from 0 to {len(self.stack) - 1}", layer)
         x = np.repeat(image[np.newaxis], self.classes, axis=0)
         outputs = self.forward(x)
         gradients, _ = self.backward(np.eye(self.classes, dtype=outputs[-1].dtype))
@@ -114,7 +111,7 @@ class Inspector:
     def receptive_field(self, layer: int, row: int, column: int) -> tuple[int, int, int, int]:
         """The pixels that a unit depends on: top, left, and, beyond the last, bottom and right."""
         box = [row, column, row + 1, column + 1]
-        for below in reversed(self.layers[: layer + 1]):
+        for below in reversed(self.stack[: layer + 1]):
             if len(below.output_shape) == 1:
                 if type(below).__name__ in PER_NUMBER and len(below.input_shape) == 1:
                     continue
@@ -142,13 +139,12 @@ class Inspector:
         dy[0, target] -= 1  # (y - t) / n with n = 1
         gradients, dx = self.backward(dy)
         steps: list[dict[str, Any]] = []
-        told = [i for i in range(len(self.layers)) if self.kinds[i] not in RESHAPING]
-        for i in told:
+        for i in self.shown:
             steps.append({"phase": "forward", **self._named(i), **tiles(_maps(outputs[i]))})
-        steps.append({"phase": "loss", **self._named(len(self.layers) - 1)})
-        for i in reversed(told):
+        steps.append({"phase": "loss", **self._named(len(self.stack) - 1)})
+        for i in reversed(self.shown):
             norms = {
-                name: float(np.linalg.norm(grad)) for name, grad in self.layers[i].grads.items()
+                name: float(np.linalg.norm(grad)) for name, grad in self.stack[i].grads.items()
             }
             shown = tiles(_maps(gradients[i]))
             steps.append({"phase": "backward", **self._named(i), **shown, "norms": norms})
@@ -174,7 +170,8 @@ class Inspector:
             picture[
                 max(row - half, 0) : row + half + 1, max(column - half, 0) : column + half + 1
             ] = 0
-        p = softmax(self.forward(covered.reshape(-1, 784))[-1])[:, answer]
+        parts = np.split(covered.reshape(-1, 784), 7)  # small ones take less memory
+        p = softmax(np.concatenate([self.forward(part)[-1] for part in parts]))[:, answer]
         lost = softmax(logits)[0, answer] - p
         return {
             "answer": answer,
@@ -193,11 +190,11 @@ class Inspector:
         those of the layer that feeds it, if it has none.  None where they are no such maps."""
         while layer and self.kinds[layer] in PER_MAP:
             layer -= 1
-        arrays, kind = self.layers[layer].weights, self.kinds[layer]
+        arrays, kind = self.stack[layer].weights, self.kinds[layer]
         bias = float(arrays["b"][map_]) if "b" in arrays else 0.0
         if kind == "Conv2D":
             kernel = arrays["W"]
-            table = self.layers[layer].get_config().get("connections")
+            table = self.stack[layer].get_config().get("connections")
             if table is None:
                 return kernel[..., map_], bias
             table = np.asarray(table, bool)
@@ -207,7 +204,7 @@ class Inspector:
         if kind != "Dense":
             return None, bias
         column = arrays["W"][:, map_]
-        for below in reversed(self.layers[:layer]):
+        for below in reversed(self.stack[:layer]):
             if len(below.input_shape) == 3:
                 return column.reshape(below.input_shape), bias
             if type(below).__name__ not in PER_NUMBER:

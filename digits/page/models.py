@@ -1,15 +1,17 @@
-"""The networks that the page reads with, and who may use which: a network works in arrays of its
-own, so each request borrows a copy, and a queue that is too long is refused instead of joined.
+"""The networks that the page reads with: each request asks a copy of its own, and a queue that is
+too long is refused instead of joined.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, LifoQueue
 from threading import Semaphore
+from typing import TypeVar
 
 import numpy as np
 
@@ -18,8 +20,7 @@ from digits.nn.network import Network
 from digits.page.inspection import Inspector
 from digits.page.messages import PageError
 
-COPIES = 3
-"""Requests that one network answers at the same time."""
+Answer = TypeVar("Answer")
 
 
 class Slots:
@@ -55,31 +56,22 @@ class Model:
     def __init__(self, network: Network) -> None:
         self.network = network
         self.classes = _classes(network)
-        self._copies: LifoQueue[Network] = LifoQueue()
-        for _ in range(COPIES):
-            self._copies.put(network.astype(network.params.dtype))
-        self._inspectors: LifoQueue[Inspector] = LifoQueue()
+        self._idle: LifoQueue[tuple[Inspector, ThreadPoolExecutor]] = LifoQueue()
 
-    @contextmanager
-    def borrow(self) -> Iterator[Network]:
-        """A copy of the network that nobody else uses inside."""
-        copy = self._copies.get()
-        try:
-            yield copy
-        finally:
-            self._copies.put(copy)
+    def ask(self, question: Callable[[Inspector], Answer]) -> Answer:
+        """The answer of a copy of the network that nobody else uses meanwhile.
 
-    @contextmanager
-    def inspect(self) -> Iterator[Inspector]:
-        """An inspector of the network that nobody else uses inside."""
+        Each copy is asked in a thread of its own: a network keeps arrays as large as its layers for
+        every thread that asks, and a server has many.
+        """
         try:
-            inspector = self._inspectors.get_nowait()
+            inspector, thread = self._idle.get_nowait()
         except Empty:
-            inspector = Inspector(self.network)
+            inspector, thread = Inspector(self.network), ThreadPoolExecutor(1)
         try:
-            yield inspector
+            return thread.submit(question, inspector).result()
         finally:
-            self._inspectors.put(inspector)
+            self._idle.put((inspector, thread))
 
 
 def to_bytes(network: Network) -> bytes:

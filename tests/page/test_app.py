@@ -13,12 +13,14 @@ import pytest
 from flask.testing import FlaskClient
 from numpy.typing import ArrayLike
 
+from digits import plots
 from digits.data.synthetic_digits import strokes
 from digits.files.models import load_model
 from digits.nn.layers import Dense
 from digits.nn.sequential import Input, Sequential
 from digits.page.app import MAX_PHOTO, application
 from digits.page.messages import STATIC, TEXTS
+from digits.page.models import Model
 from digits.types import Array
 from predict_image import SHIPPED_MODEL, read_drawing
 from two_layer_net import TwoLayerNet
@@ -203,6 +205,16 @@ def test_one_request_at_a_time_uses_a_network(rng: np.random.Generator) -> None:
 
     with ThreadPoolExecutor(5) as pool:
         assert set(pool.map(ask, ["/drawing", "/photo", "/layers"] * 4)) == {200}
+
+
+def test_a_copy_is_always_asked_in_the_same_thread(rng: np.random.Generator) -> None:
+    """In every other one its layers would make their arrays again: gigabytes after a while."""
+    model = Model(TwoLayerNet(784, 5, 10, rng=rng))
+    asked = []
+    for _ in range(3):
+        with ThreadPoolExecutor(1) as visitor:
+            asked.append(visitor.submit(model.ask, lambda _: threading.get_ident()).result())
+    assert len(set(asked)) == 1
 
 
 def test_a_slow_drawing_does_not_stop_the_others(
@@ -417,6 +429,12 @@ def test_the_page_makes_no_outside_requests() -> None:
     for file in STATIC.iterdir():
         addresses = re.findall(rb"https?://[^\s\"')]+", file.read_bytes())
         assert set(addresses) <= {b"http://www.w3.org/2000/svg"}, file.name
+
+
+def test_the_page_has_the_colors_of_all_pictures() -> None:
+    style = (STATIC / "style.css").read_text("utf-8")
+    assert f"--plus: {plots.BLUE};" in style
+    assert f"--minus: {plots.ORANGE};" in style
 
 
 def test_networks_of_something_else(rng: np.random.Generator) -> None:

@@ -88,11 +88,11 @@ def test_contributions_of_the_last_hidden_layer_are_exact(
     network = networks(rng)[name]
     network.params.flat[...] += 0.01
     inspector = Inspector(network)
-    hidden = len(inspector.layers) - 2
-    count = inspector.layers[hidden].output_shape[0]
+    hidden = len(inspector.stack) - 2
+    count = inspector.stack[hidden].output_shape[0]
     units = [(0, 0, unit) for unit in range(count)]
     added = np.sum([contributions(inspector, image, hidden, unit) for unit in units], axis=0)
-    bias = inspector.layers[-1].weights["b"]
+    bias = inspector.stack[-1].weights["b"]
     assert np.allclose(added + bias, inspector.forward(image[np.newaxis])[-1][0], atol=1e-4)
 
 
@@ -114,7 +114,7 @@ def test_contributions_are_a_taylor_series(image: Array, rng: np.random.Generato
     for factor in (1.01, 0.99):
         changed = y.copy()
         changed[0, *place] *= factor
-        for after in inspector.layers[layer + 1 :]:
+        for after in inspector.stack[layer + 1 :]:
             changed = after.forward(changed)
         logits.append(changed[0])
     assert np.allclose((logits[0] - logits[1]) / 0.02, told["contributions"], atol=2e-3)
@@ -126,11 +126,11 @@ def test_weights_of_a_unit(image: Array, rng: np.random.Generator) -> None:
     assert np.allclose(shown[0].ravel(), two.params["W1"][:, 7], atol=1e-3)
 
     inspector = Inspector(networks(rng)["padded"])
-    kernel = inspector.layers[5].weights["W"]
+    kernel = inspector.stack[5].weights["W"]
     for layer in (5, 6, 7):  # the convolution, and those that make map 2 of its map 2
         shown = values(inspector.unit(image, layer, 2, 0, 0)["weights"])
         assert np.allclose(shown, kernel[..., 2].transpose(2, 0, 1), atol=0.01)
-    dense = inspector.layers[9].weights["W"][:, 3].reshape(inspector.layers[8].input_shape)
+    dense = inspector.stack[9].weights["W"][:, 3].reshape(inspector.stack[8].input_shape)
     shown = values(inspector.unit(image, 9, 3, 0, 0)["weights"])
     assert np.allclose(shown, dense.transpose(2, 0, 1), atol=0.01)
 

@@ -246,7 +246,7 @@ def test_samples(page: Page) -> None:
 
 
 def test_the_layers_are_shown(page: Page) -> None:
-    assert page.text("panel-layers") == "Draw a digit first."
+    assert page.text("panel-layers").startswith("Draw a digit, and see")
     page.draw(hand(3, np.random.default_rng(2), 200, 60, 200))
     page.rows()
     assert len(page.driver.find_elements("css selector", "#layers li")) == 6

@@ -47,6 +47,7 @@ for (const tab of tabs) {
 
 paper.watchPaper(reader.frames, () => {
   paper.paint();
+  complain(null);
   forgetTarget();
   reader.read();
   reader.show();

@@ -63,7 +63,6 @@ async function readOnce() {
     if (photo) answer = await ask(withNetwork("/photo"), photo.file);
     else if (strokes.length) answer = await ask(withNetwork("/drawing"), await paper.png());
     if (!isCurrent()) return;
-    complain(null);
     reading = answer;
     chosen = nearest(sheet.strokes.at(-1)?.at(-1));
     show(performance.now() - since);
@@ -75,6 +74,7 @@ async function readOnce() {
     reading = null;
     show(0);
     await tell();
+    if (error.code === "picture") paper.undo(); // what was there before
     complain(error);
   }
 }

@@ -65,10 +65,7 @@ $("add-layer").addEventListener("click", () => {
 $("net").addEventListener("change", () => {
   $("own-layers").hidden = $("net").value !== "layers";
   const [optimizer, rate, batch, epochs] = CHOICES[$("net").value];
-  Object.assign($("optimizer"), { value: optimizer });
-  Object.assign($("learning-rate"), { value: rate });
-  Object.assign($("batch-size"), { value: batch });
-  Object.assign($("epochs"), { value: epochs });
+  for (const [name, value] of Object.entries({ optimizer, "learning-rate": rate, "batch-size": batch, epochs })) $(name).value = value;
 });
 
 const chosen = () => ({
@@ -91,7 +88,7 @@ async function attempt(action) {
     await action();
   } catch (error) {
     complain(error);
-      }
+  }
 }
 
 const command = (name) => attempt(() => ask("/training/command", { command: name }));
@@ -155,6 +152,8 @@ export function showTraining() {
     ? text("progress", status, number(state.iteration, 6), number(state.iterations, 6), number(state.seconds, 4), percent(state.accuracy.at(-1)[2]))
     : status;
   if ($("train-status").textContent !== said) $("train-status").textContent = said;
+  $("train-accuracy").textContent = has && state.kind !== "teaching" ? percent(state.accuracy.at(-1)[2]) : "";
+  $("train-bar").hidden = !running && !has;
   $("train-progress").style.transform = `scaleX(${(state.iteration ?? 0) / (state.iterations ?? 1)})`;
   $("watch").hidden = !has || state.kind === "teaching";
   if (has && state.kind !== "teaching" && $("watch").offsetParent) showNews();
@@ -170,7 +169,7 @@ function showNews() {
   $("loss-curve").ariaLabel = `${text("loss")}: ${number(loss.at(-1) ?? 0)}`;
   $("accuracy-curve").ariaLabel = `${text("accuracy")}: ${percent(test.at(-1)[1])}`;
   $("first-weights").parentElement.hidden = !state.weights; // where they are no images
-  if (state.weights) paintTiles($("first-weights"), state.weights, { largest: 60 });
+  if (state.weights) paintTiles($("first-weights"), state.weights, { largest: 84 });
   $("misread").replaceChildren(...state.misread.map(({ image, label, answer }) => {
     const says = text("misreadOne", label, answer);
     return element("li", {}, thumbnail(bytes(image), says), element("small", { textContent: says }));
