@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from digits import plots
 from digits.nn.layers import Dense
 from digits.nn.optimizers import SGD
 from digits.nn.sequential import Sequential
@@ -59,9 +60,9 @@ def main() -> int:
         (axes[0], BATCHES, of_batch, "images in a batch, width 100"),
         (axes[1], WIDTHS, of_width, "width, 32 images in a batch"),
     ):
-        ax.loglog(sizes, times, "o-", label="measured")
+        ax.loglog(sizes, times, "o-", color=plots.BLUE, label="measured")
         proportional = [times[-1] * size / sizes[-1] for size in sizes]
-        ax.loglog(sizes, proportional, ":", color="gray", label="in proportion")
+        ax.loglog(sizes, proportional, ":", color=plots.GRAY, label="in proportion")
         ax.set_xlabel(label)
         ax.set_xticks(sizes[::2], [f"{size:,}" for size in sizes[::2]])
         ax.set_xticks([], minor=True)

@@ -1,9 +1,10 @@
-"""Pictures of numbers: learning curves, grids of digits, confusion, weights and feature maps. Each
-function returns a Figure that belongs to no window; `save` writes it as a PNG.
+"""Pictures of numbers, in one palette: learning curves, grids of digits, confusion, weights and
+feature maps. Each function returns a Figure that belongs to no window; `save` writes it as a PNG.
 """
 
 import io
 import math
+import textwrap
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,9 +19,23 @@ from digits.validation import check
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
-TRAIN, VALIDATION, TEST, FAINT = "#1f6fb4", "#e07b28", "#2c9f4b", "#c9d9e8"
+BLUE, ORANGE, INK = "#1a66a8", "#b85200", "#22201c"
+"""The palette of all pictures and of the page, which the color-blind can tell apart: blue is above
+zero and right, orange below zero and wrong."""
+SKY, FAINT, GRAY = "#62a8dc", "#c9d9e8", "#77736b"
+
+SIGNED = (ORANGE, "#ffffff", BLUE)
+"""Colors of numbers below zero, at zero and above; see `colors`."""
+
+LINES = {
+    "train": {"color": BLUE, "linestyle": "-"},
+    "validation": {"color": ORANGE, "linestyle": "--"},
+    "test": {"color": INK, "linestyle": ":"},
+}
+"""A line for each part of the data, to be told apart also in print."""
 
 DIGITS = (*map(str, range(10)), "none")
 FASHION = (
@@ -59,9 +74,19 @@ def _figure(width: float, height: float, title: str = "") -> "Figure":
     return figure
 
 
+def colors(*stops: str) -> "Colormap":
+    """The colors from the first to the last of these."""
+    from matplotlib.colors import LinearSegmentedColormap  # noqa: PLC0415
+
+    return LinearSegmentedColormap.from_list("digits", stops)
+
+
 def set_title(figure: "Figure", title: str) -> None:
-    """A title as it is: a $ in a file name begins no formula, and half a character becomes "?"."""
-    figure.suptitle(title.encode(errors="replace").decode(), fontsize=11, parse_math=False)
+    """A title as it is, or what two lines hold of it: a $ in a file name begins no formula, and
+    half a character becomes "?"."""
+    shown = title.encode(errors="replace").decode()
+    lines = textwrap.wrap(shown, int(10 * figure.get_figwidth()), max_lines=2, placeholder=" …")
+    figure.suptitle("\n".join(lines), fontsize=11, parse_math=False)
 
 
 # --- learning curves ------------------------------------------------------------------------------
@@ -94,10 +119,10 @@ def curves(history: Course, title: str = "") -> "Figure":
         width = 0.6 if len(losses) > 500 else 1.2  # many lines make a band
         left.plot(times, losses, color=FAINT, linewidth=width, label="each batch")
     for axes, figure_of in ((left, "loss"), (right, "accuracy")):
-        for name, color in (("train", TRAIN), ("validation", VALIDATION), ("test", TEST)):
+        for name, style in LINES.items():
             values = [getattr(r, f"{name}_{figure_of}") for r in records]
             if values and values[0] is not None:
-                axes.plot(epochs, values, ".-", color=color, label=name, alpha=0.9, linewidth=1.4)
+                axes.plot(epochs, values, marker=".", label=name, linewidth=1.4, **style)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlim(0, 1.02 * max(1.0, len(losses) / batches))
@@ -105,7 +130,7 @@ def curves(history: Course, title: str = "") -> "Figure":
         axes.grid(alpha=0.25)
         if history.best is not None and len(records) > 1:
             best = history.best.iteration / batches
-            axes.axvline(best, color="#999999", linewidth=0.8, linestyle=":")
+            axes.axvline(best, color=GRAY, linewidth=0.8, linestyle=":")
         if axes.lines:  # the legend goes where the curves are not: losses fall, accuracies rise
             axes.legend(fontsize=8, loc="upper right" if axes is left else "lower right")
     _set_loss_axis(left, history)
@@ -212,10 +237,10 @@ def confusion(counts: Array, title: str = "", names: Sequence[str] | None = None
     figure = _figure(6.4, 6, title)
     axes = figure.subplots()
     wrong = counts * (1 - np.eye(len(counts)))
-    axes.imshow(wrong, cmap="Oranges", vmin=0, vmax=max(1, wrong.max()))
+    axes.imshow(wrong, cmap=colors("#ffffff", ORANGE), vmin=0, vmax=max(1, wrong.max()))
     for row, column in np.argwhere(counts):
         dark = wrong[row, column] > 0.6 * wrong.max() > 0
-        color = "white" if dark else "#1a5fa0" if row == column else "black"
+        color = "white" if dark else BLUE if row == column else INK
         weight = "bold" if row == column else "normal"
         text = f"{counts[row, column]:,}"
         axes.text(
@@ -233,7 +258,7 @@ def confusion(counts: Array, title: str = "", names: Sequence[str] | None = None
 
 
 def weights(W: Array, title: str = "", most: int = 64) -> "Figure":
-    """What the units of the first layer respond to: red positive weights, blue negative ones.
+    """What the units of the first layer respond to: blue positive weights, orange negative ones.
 
     W: a dense layer's weights (784, units), each unit drawn as an image, or a convolution's kernels
     (height, width, channels, filters), each filter drawn as the mean over its channels.
@@ -243,10 +268,14 @@ def weights(W: Array, title: str = "", most: int = 64) -> "Figure":
         images = W[: side * side].reshape(side, side, -1)
     else:
         images = W.mean(axis=2)
-    reach = float(np.abs(images).max()) or 1.0
     shown = np.moveaxis(images, 2, 0)[:most]
-    colors = {"cmap": "RdBu_r", "vmin": -reach, "vmax": reach}
-    return _grid(shown, [""] * len(shown), title, cell=(0.9, 0.9), **colors)
+    return _grid(shown, [""] * len(shown), title, cell=(0.9, 0.9), **_signed(images))
+
+
+def _signed(values: Array) -> dict[str, Any]:
+    """Options of `imshow` that give zero no color, and the largest of these the strongest."""
+    reach = float(np.abs(values).max()) or 1.0
+    return {"cmap": colors(*SIGNED), "vmin": -reach, "vmax": reach}
 
 
 def feature_maps(
@@ -258,19 +287,21 @@ def feature_maps(
     most: int = 16,
 ) -> "Figure":
     """What each layer makes of one image: a row of maps for each (layer name, (height, width,
-    channels)), the image itself above, and the probabilities y (k,) below.
+    channels)), blue above zero and orange below; the image itself above, and the probabilities y
+    (k,) below.
     """
     rows = len(maps) + 2
     figure = _figure(11, 0.95 * rows + 0.6, title)
     grid = figure.add_gridspec(rows, most)
-    _tile(figure.add_subplot(grid[0, 0]), _as_image(image), "input")
+    gray = {"cmap": "gray_r", "vmin": 0, "vmax": 1}
+    _tile(figure.add_subplot(grid[0, 0]), _as_image(image), "input", gray)
     for row, (name, activation) in enumerate(maps, start=1):
-        scale = float(activation.min()), float(activation.max())  # one for all maps of a layer
+        scale = _signed(activation)  # one for all maps of a layer
         for channel in range(min(most, activation.shape[2])):
             axes = figure.add_subplot(grid[row, channel])
             _tile(axes, activation[:, :, channel], name if channel == 0 else "", scale)
     bars = figure.add_subplot(grid[rows - 1, :])
-    bars.bar(range(len(y)), y, color=TRAIN)
+    bars.bar(range(len(y)), y, color=[BLUE if p == max(y) else FAINT for p in y])
     bars.set_xticks(range(len(y)), names or class_names("", len(y)))
     bars.set_ylim(0, 1)
     bars.set_ylabel("probability", fontsize=7)
@@ -278,8 +309,8 @@ def feature_maps(
     return figure
 
 
-def _tile(axes: "Axes", image: Array, name: str, scale: tuple[float, float] = (0.0, 1.0)) -> None:
+def _tile(axes: "Axes", image: Array, name: str, options: dict[str, Any]) -> None:
     axes.axis("off")
-    axes.imshow(image, cmap="Blues", vmin=scale[0], vmax=scale[1])
+    axes.imshow(image, **options)
     if name:
         axes.set_title(name, fontsize=7, loc="left")

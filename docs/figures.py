@@ -29,8 +29,8 @@ from train_net import load_data, train
 from two_layer_net import TwoLayerNet
 
 FIGURES = Path(__file__).resolve().parent / "guide" / "figures"
-BLUE, ORANGE, GREEN, GRAY = plots.TRAIN, plots.VALIDATION, plots.TEST, "#777777"
-PURPLE = "#7b4fa3"
+BLUE, ORANGE, INK, SKY, GRAY = plots.BLUE, plots.ORANGE, plots.INK, plots.SKY, plots.GRAY
+SIGNED = plots.colors(*plots.SIGNED)
 
 
 def canvas(width: float, height: float) -> Figure:
@@ -121,7 +121,7 @@ def forward() -> Figure:
     reach = float(np.abs(W1).max())
     for axes, unit in zip(units.subplots(2, 3).flat, [*order[:3], *order[-3:]], strict=True):
         weights = W1[:, unit].reshape(28, 28)
-        show(axes, weights, f"z = {z1[0, unit]:.2f}", cmap="RdBu_r", vmin=-reach, vmax=reach)
+        show(axes, weights, f"z = {z1[0, unit]:.2f}", cmap=SIGNED, vmin=-reach, vmax=reach)
     colors = [BLUE if digit == np.argmax(a2) else plots.FAINT for digit in range(10)]
     for part, values, title in (
         (logits, a2[0], "logits a"),
@@ -198,7 +198,7 @@ def backward() -> Figure:
             ha="center",
             va="top",
             fontsize=10,
-            color="#b35a10",
+            color=ORANGE,
             linespacing=1.5,
         )
     axes.set_xlim(-0.8, 12.8)
@@ -231,7 +231,7 @@ def differences() -> Figure:
     rough = exact_network.astype(np.float32)
     for name, network, central, color in (
         ("float64, one side", exact_network, False, ORANGE),
-        ("float32, both sides", rough, True, PURPLE),
+        ("float32, both sides", rough, True, SKY),
         ("float64, both sides", exact_network, True, BLUE),
     ):
         reachable = steps if network is exact_network else steps[steps > 1e-7]
@@ -276,7 +276,7 @@ def _order(batches: int) -> list[Array]:
 def learning_rates() -> Figure:
     figure = canvas(7, 3.4)
     axes = figure.subplots()
-    colors = [plots.FAINT, "#7fb0d8", BLUE, GREEN, ORANGE]
+    colors = [plots.FAINT, SKY, BLUE, INK, ORANGE]
     for rate, color in zip((0.01, 0.1, 1, 10, 20), colors, strict=True):
         network = TwoLayerNet(784, 50, 10, rng=np.random.default_rng(0))
         losses = smooth(losses_of(network, SGD(rate), 2_000))
@@ -307,7 +307,7 @@ def paths() -> Figure:
     rules = {
         "gradient descent": (SGD(1.75), BLUE),
         "momentum 0.9": (SGD(0.25, momentum=0.9), ORANGE),
-        "Adam": (Adam(0.5, beta_2=0.99), GREEN),
+        "Adam": (Adam(0.5, beta_2=0.99), INK),
     }
     for axes, (name, (optimizer, color)) in zip(figure.subplots(1, 3), rules.items(), strict=True):
         axes.contour(
@@ -335,7 +335,7 @@ def optimizers() -> Figure:
     rules = {
         "gradient descent, 0.1": (SGD(0.1), BLUE),
         "with momentum 0.9": (SGD(0.1, momentum=0.9), ORANGE),
-        "Adam, 0.003": (Adam(0.003), GREEN),
+        "Adam, 0.003": (Adam(0.003), INK),
     }
     for name, (optimizer, color) in rules.items():
         network = TwoLayerNet(784, 50, 10, rng=np.random.default_rng(0))
@@ -359,7 +359,7 @@ def im2col() -> Figure:
     edge = np.tile([-1.0, -1.0, 0.0, 1.0, 1.0], (5, 1)) / 10
     windows = np.lib.stride_tricks.sliding_window_view(image, (5, 5))
     answer = np.einsum("pqij,ij->pq", windows, edge)
-    positions = {(6, 12): ORANGE, (12, 13): GREEN, (19, 15): PURPLE}
+    positions = {(6, 12): ORANGE, (12, 13): INK, (19, 15): SKY}
     figure = canvas(10.5, 3.3)
     left, rows, kernel, result = figure.subplots(1, 4, width_ratios=[1, 1.5, 0.42, 1])
     show(left, image, "the image, and three of\nits 24 x 24 windows")
@@ -376,7 +376,7 @@ def im2col() -> Figure:
         rows.add_patch(Rectangle((0, y), 25, 0.62, fill=False, color=color, linewidth=2))
     rows.set_xlim(-0.5, 25.5)
     rows.set_ylim(-0.6, 3.3)
-    kernel.imshow(edge.reshape(25, 1), cmap="RdBu_r", aspect="auto", extent=(0, 1, 0, 25))
+    kernel.imshow(edge.reshape(25, 1), cmap=SIGNED, aspect="auto", extent=(0, 1, 0, 25))
     kernel.set_xlim(-0.8, 1.8)
     bare(kernel, "times the filter,\na column")
     reach = float(np.abs(answer).max())
@@ -384,7 +384,7 @@ def im2col() -> Figure:
         result,
         answer,
         "one number for each:\nink right of paper, and left",
-        cmap="RdBu_r",
+        cmap=SIGNED,
         vmin=-reach,
         vmax=reach,
     )
@@ -402,7 +402,7 @@ def fourier() -> Figure:
     figure = canvas(10, 2.2)
     first, *others = figure.subplots(1, 6)
     brightness = np.log1p(np.abs(np.fft.fftshift(spectrum)))
-    show(first, brightness, "amplitudes", cmap="magma")
+    show(first, brightness, "amplitudes", cmap=plots.colors("#ffffff", BLUE))
     for axes, fastest in zip(others, (1, 2, 4, 7, 14), strict=True):
         kept = np.maximum(frequency[:, None], frequency) <= fastest
         part = np.fft.ifft2(spectrum * kept).real

@@ -105,13 +105,13 @@ def compose(reading: Reading, shown: int) -> Figure:
         left = 0.02 + i * wide
         _box(photo, digit)
         seen = figure.add_axes((left + 0.1 * wide, 0.95 * inch, 0.8 * wide, 8 * wide * inch))
-        seen.imshow(digit.image, cmap="gray", vmin=0, vmax=1)
+        seen.imshow(digit.image, cmap="gray_r", vmin=0, vmax=1)
         seen.set_xticks([])
         seen.set_yticks([])
         x, y, w, h = digit.box
         line = ConnectionPatch(
             (x + w / 2, y + h + 6), (0.5, 1), "data", "axes fraction",
-            axesA=photo, axesB=seen, color=plots.TEST, linewidth=1, alpha=0.8,
+            axesA=photo, axesB=seen, color=plots.BLUE, linewidth=1, alpha=0.8,
         )  # fmt: skip
         figure.add_artist(line)
         _answers(figure.add_axes((left + 0.06 * wide, 0.38 * inch, 0.88 * wide, 0.5 * inch)), digit)
@@ -121,7 +121,7 @@ def compose(reading: Reading, shown: int) -> Figure:
             f"{digit.confidence:.1%}",
             ha="center",
             fontsize=10,
-            color=plots.TEST,
+            color=plots.BLUE,
         )
     return figure
 
@@ -137,23 +137,25 @@ def frame(figure: Figure) -> Array:
 def _box(axes: Axes, digit: Digit) -> None:
     x, y, w, h = digit.box
     frame = FancyBboxPatch(
-        (x, y), w, h, boxstyle="round,pad=6,rounding_size=7", fill=False, ec=plots.TEST, lw=1.8
+        (x, y), w, h, boxstyle="round,pad=6,rounding_size=7", fill=False, ec=plots.BLUE, lw=1.8
     )
     axes.add_patch(frame)
     axes.text(
         x + w / 2, y - 14, str(digit.digit), ha="center", va="bottom",
-        fontsize=17, color=plots.TEST, fontweight="bold",
+        fontsize=17, color=plots.BLUE, fontweight="bold",
     )  # fmt: skip
 
 
 def _answers(axes: Axes, digit: Digit) -> None:
-    """Ten bars, the answer in green."""
-    colors = [plots.TEST if number == digit.digit else plots.FAINT for number in range(10)]
+    """Ten bars, the answer in blue."""
+    colors = [plots.BLUE if number == digit.digit else plots.FAINT for number in range(10)]
     axes.bar(range(10), np.maximum(digit.probabilities, 0.02), color=colors, width=0.8)
     axes.set_ylim(0, 1)
     axes.set_xlim(-0.6, 9.6)
     axes.set_yticks([])
-    axes.set_xticks(range(10), [str(number) for number in range(10)], fontsize=6.5, color="#777777")
+    axes.set_xticks(
+        range(10), [str(number) for number in range(10)], fontsize=6.5, color=plots.GRAY
+    )
     axes.tick_params(length=0, pad=1)
     axes.spines[:].set_visible(False)
 

@@ -13,12 +13,12 @@ from digits.types import Array
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SURE, UNSURE, FAINT = plots.TEST, plots.VALIDATION, plots.FAINT
+SURE, UNSURE, FAINT = plots.BLUE, plots.ORANGE, plots.FAINT
 
 
 def draw_annotated(reading: Reading) -> Array:
     """The picture with a box around each digit and its reading above, uint8 (height, width, 3) in
-    OpenCV's order: green, or orange with a question mark where the reading is unsure."""
+    OpenCV's order: blue, or orange with a question mark where the reading is unsure."""
     picture = reading.picture
     canvas = cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR) if picture.ndim == 2 else picture.copy()
     line = max(1, round(max(canvas.shape[:2]) / 500))
@@ -74,7 +74,7 @@ def draw_steps(reading: Reading, title: str = "", most: int = 40) -> Figure:
         line, column = divmod(index, columns)
         image, bars = cells[2 * line, column], cells[2 * line + 1, column]
         color = UNSURE if digit.unsure else SURE
-        image.imshow(digit.image, cmap="gray", vmin=0, vmax=1)
+        image.imshow(digit.image, cmap="gray_r", vmin=0, vmax=1)
         image.set_title(f"{digit.digit}  {digit.confidence:.0%}", fontsize=9, color=color)
         bars.set_axis_on()
         colors = [color if number == digit.digit else FAINT for number in range(10)]
