@@ -19,9 +19,10 @@ from digits.validation import check
 Schedule = Callable[[int], float]
 """Number of updates made so far -> learning rate of the next: see `digits.nn.schedules`."""
 
-BLOCK = 131_072
-"""Vectors are updated in blocks of this many numbers: a rule reads a block several times, and all
-its arrays together, some megabytes, should stay in the processor's cache while it does."""
+BLOCK = 786_432
+"""Vectors are updated in blocks of this many numbers, or of a third of it if a rule has two slots:
+it reads a block several times, and all its arrays together, some megabytes, should stay in the
+processor's cache while it does."""
 
 
 class Optimizer:
@@ -80,16 +81,20 @@ class Optimizer:
 
     @np.errstate(over="ignore", invalid="ignore")  # the next loss tells, if weights overflow
     def update(self, params: Parameters, grads: Parameters) -> None:
-        """Change `params` in place, one step against the gradient, which clipping may scale."""
+        """Change `params` in place, one step against the gradient, whose memory is used up: most
+        rules take it for what lies between two operations.
+        """
         self.slots = self.slots or self.empty_slots(params)
         rate = self.current_learning_rate()
         self.iterations += 1
         self._clip(grads)
 
+        size = -(-BLOCK // (1 + len(self.slot_names)))  # rounded up
+
         def update_part(part: slice) -> None:
-            scratch = np.empty(min(BLOCK, part.stop - part.start), params.dtype)
-            for start in range(part.start, part.stop, BLOCK):
-                block = slice(start, min(start + BLOCK, part.stop))
+            scratch = np.empty(min(size, part.stop - part.start), params.dtype)
+            for start in range(part.start, part.stop, size):
+                block = slice(start, min(start + size, part.stop))
                 slots = {name: slot[block] for name, slot in self.slots.items()}
                 p, g = params.flat[block], grads.flat[block]
                 self._update_block(p, g, rate, slots, scratch[: p.size])
@@ -121,8 +126,8 @@ class Optimizer:
     ) -> None:
         """The rule itself, on one block of the vectors: change p, and the slots, in place.
 
-        Formulas are taken apart so that what lies between two operations fits into `scratch`, an
-        array as long as the others: making new ones would take as long as the arithmetic.
+        Formulas are taken apart so that what lies between two operations fits into g, or into
+        `scratch`, as long as the others: making new arrays would take as long as the arithmetic.
         """
         raise NotImplementedError
 
@@ -180,7 +185,7 @@ class SGD(Optimizer):
     def _step(
         self, p: Array, g: Array, rate: float, slots: dict[str, Array], scratch: Array
     ) -> None:
-        step = np.multiply(g, rate, out=scratch)
+        step = np.multiply(g, rate, out=g)
         if not self.momentum:
             p -= step
             return
@@ -297,15 +302,15 @@ class Adam(Optimizer):
         m *= self.beta_1
         m += g
         v *= self.beta_2
-        v += np.multiply(g, g, out=scratch)
+        v += np.multiply(g, g, out=g)
         t, root = self.iterations, math.sqrt(1 - self.beta_2)
         rate *= (1 - self.beta_1) / (1 - self.beta_1**t) * math.sqrt(1 - self.beta_2**t) / root
         # p -= rate * m / (sqrt(v) + epsilon / root): the formula's sqrt(v) is root times this one
-        np.sqrt(v, out=scratch)
-        scratch += self.epsilon / root
-        np.divide(m, scratch, out=scratch)
-        scratch *= rate
-        p -= scratch
+        step = np.sqrt(v, out=g)
+        step += self.epsilon / root
+        np.divide(m, step, out=step)
+        step *= rate
+        p -= step
 
 
 class AdamW(Adam):
