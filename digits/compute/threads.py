@@ -7,6 +7,7 @@ be taken in another order, and differ by a rounding.
 """
 
 import functools
+import math
 import os
 import threading
 import time
@@ -266,40 +267,43 @@ class _Contention:
     """Whether other programs keep the threads of BLAS from working, measured now and then."""
 
     INTERVAL, PATIENCE = 0.1, 2.0
-    """Seconds until the next measurement: usually, and after one that found contention. One takes
-    a quarter of a millisecond on an idle machine. On a busy one it may be lucky, and find none
-    while another program waits; so that is believed for a short time only.
+    """Seconds until the next measurement: usually, and at most. One takes a quarter of a
+    millisecond on an idle machine, where it may be unlucky, and some ten on a busy one. So it is
+    repeated soon, and later with every time in a row that it finds contention.
     """
 
     def __init__(self) -> None:
         self.measured_at, self.result = -1.0, False
+        self.wait = self.INTERVAL
         self.measuring = threading.Lock()
+        self.alone = math.inf
+        """Seconds that a product takes with one thread, at best."""
 
     def found(self) -> bool:
-        now = time.monotonic()
-        age = now - self.measured_at
-        due = age > (self.PATIENCE if self.result else self.INTERVAL) or self.measured_at < 0
+        due = time.monotonic() - self.measured_at > self.wait or self.measured_at < 0
         if due and _pool.size > 1 and self.measuring.acquire(blocking=False):
             try:
-                self.result = self._measure()
+                self.result = self._measure() and self._measure()  # one may have been unlucky
+                self.wait = min(2 * self.wait, self.PATIENCE) if self.result else self.INTERVAL
                 self.measured_at = time.monotonic()
             finally:
                 self.measuring.release()
         return self.result
 
-    @staticmethod
-    def _measure() -> bool:
+    def _measure(self) -> bool:
         a = np.ones((128, 256), np.float32)
 
         def seconds() -> float:
             start = time.perf_counter()
-            for _ in range(3):
-                np.matmul(a, a.T)
+            np.matmul(a, a.T)
             return time.perf_counter() - start
 
-        shared = seconds()
-        with single_threaded_blas:
-            return shared > 1.5 * seconds()  # on an idle machine it is about half
+        if self.result or self.alone == math.inf:
+            with single_threaded_blas:
+                self.alone = min(self.alone, *(seconds() for _ in range(3)))
+        seconds()  # wakes the threads, which takes long after a pause
+        _, median, _ = sorted(seconds() for _ in range(3))
+        return median > 1.5 * self.alone  # on an idle machine it is about half
 
 
 _contention = _Contention()
