@@ -27,16 +27,16 @@ TANH_AMPLITUDE, TANH_STEEPNESS = 1.7159, 2 / 3
 """Of `scaled_tanh` (LeCun et al. 1998, appendix A)."""
 
 
+@without_warnings
 def sigmoid(x: ArrayLike) -> Array:
-    """1 / (1 + exp(-x)), element by element, in (0, 1).
+    """1 / (1 + exp(-x)), element by element, in [0, 1].
 
-    Written with z = exp(-|x|), which can underflow but never overflow: for x < 0 numerator and
-    denominator of the textbook formula are multiplied by exp(x). So small results keep their
-    relative precision.
+    Where x is so low that exp(-x) overflows to inf, the result is 0. Before that small results keep
+    their relative precision: the 1 that is rounded away beside a large exp(-x) is missed by nobody.
     """
-    x = unmasked(x)
-    z = np.exp(-np.abs(x))  # in [0, 1]
-    return np.maximum(x >= 0, z) / (1 + z)  # True counts as 1: the numerator is 1 or z
+    y = np.asarray(np.exp(-unmasked(x)))
+    y += 1
+    return np.reciprocal(y, out=y)
 
 
 def sigmoid_grad(x: ArrayLike) -> Array:
