@@ -105,7 +105,15 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("--version", action=_Version, nargs=0, help="print the version, and exit")
 
     def print_help(self, file: object = None) -> None:
-        say(self.format_help().rstrip("\n"))
+        self.tell(self.format_help().rstrip("\n"))
+
+    def tell(self, text: str) -> None:
+        """Print lines that were asked for; end the program where that is not possible."""
+        try:
+            say(text)
+        except OSError as error:
+            warn(f"{self.prog}: {error}")
+            sys.exit(1)
 
     def error(self, message: str) -> NoReturn:
         warn(f"{self.format_usage()}{self.prog}: error: {printable(message)}")
@@ -125,8 +133,8 @@ class Parser(argparse.ArgumentParser):
 
 
 class _Version(argparse.Action):
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        say(f"{parser.prog} {__version__}")
+    def __call__(self, parser: Any, *_: object) -> None:
+        parser.tell(f"{parser.prog} {__version__}")
         parser.exit()
 
 

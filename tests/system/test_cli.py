@@ -116,6 +116,8 @@ def test_answers_that_cannot_be_written_are_an_error(
     commands = {
         "evaluate_net": (model, "--dataset", "synthetic", "--dataset-dir", data),
         "predict_image": (*pictures, "--json"),
+        "train_net": ("--version",),
+        "draw_digit": ("--help",),
     }
     for script, words in commands.items():
         full = os.open("/dev/full", os.O_WRONLY)

@@ -36,7 +36,8 @@ def test_streams(fuzz: Fuzzer, data: Path) -> None:
     honest["model.npz"] = Path("model.npz").read_bytes()
     ours, nobody = os.pipe()
     os.close(ours)
-    ends = ("", "{0}>&-", "{0}>/dev/full", f"{{0}}>&{nobody}")
+    full = os.open("/dev/full", os.O_WRONLY)
+    ends = {"read": subprocess.PIPE, "closed": subprocess.PIPE, "full": full, "nobody": nobody}
     environment = {**os.environ, "MNIST_DATASET_DIR": str(data)}
     end = time.monotonic() + fuzz.seconds
     for number in count():
@@ -48,16 +49,18 @@ def test_streams(fuzz: Fuzzer, data: Path) -> None:
             if rng.random() < 0.3:
                 files[name] = (mutate if rng.random() < 0.8 else damaged)(files[name], rng)
             Path(name).write_bytes(files[name])
-        streams = " ".join(str(rng.choice(ends)).format(stream) for stream in (1, 2))
-        streams += str(rng.choice(["", " <&-"]))
         program, *words = str(rng.choice(LINES)).split()
+        out, err = (str(end) for end in rng.choice(list(ends), 2))
+        closing = " ".join(f"{n}>&-" for n, end in ((1, out), (2, err)) if end == "closed")
+        closing += str(rng.choice(["", " <&-"]))
         done = subprocess.run(
-            ["sh", "-c", f'exec "$@" {streams}', "sh", *command(program, *words)],
-            capture_output=True, check=False, timeout=120, env=environment, pass_fds=[nobody],
+            ["sh", "-c", f'exec "$@" {closing}', "sh", *command(program, *words)],
+            stdout=ends[out], stderr=ends[err], check=False, timeout=120, env=environment,
         )  # fmt: skip
-        told, case = done.stderr.decode(errors="replace"), (program, words, streams, number)
+        told, case = (done.stderr or b"").decode(errors="replace"), (program, words, out, err)
         assert done.returncode in (0, 1, 2, 141), (case, done.returncode, told)
         assert "Traceback" not in told and "Exception" not in told, (case, told)
-        assert {name: Path(name).read_bytes() for name in files} == files, case
+        assert {name: Path(name).read_bytes() for name in files} == files, (case, number)
         tally[f"streams: status {done.returncode}"] += 1
     os.close(nobody)
+    os.close(full)
