@@ -1,0 +1,79 @@
+"""Which pieces of ink may form one digit, and how likely their positions alone make that."""
+
+import numpy as np
+import pytest
+
+from digits.photos.candidates import (
+    LOG_PRIOR_OVERLAPPING,
+    LOG_PRIOR_SEPARATE,
+    LOG_PRIOR_SPLIT,
+    MAX_DENSITY,
+    propose,
+)
+from digits.photos.components import Component, InkMap
+from digits.types import Box
+
+
+def page_of(*components: list[Box]) -> InkMap:
+    """Components of these pieces, numbered from left to right and in this order."""
+    boxes, made = dict[int, Box](), list[Component]()
+    for pieces in components:
+        numbers = tuple(range(len(boxes), len(boxes) + len(pieces)))
+        boxes |= dict(zip(numbers, pieces, strict=True))
+        made.append(Component(pieces[0].union(*pieces[1:]), numbers, 100.0 + len(made)))
+    return InkMap(np.zeros((1000, 1000), np.int32), np.zeros((1, 1)), made, [], boxes)
+
+
+def priors(page: InkMap) -> dict[tuple[int, ...], float]:
+    """Of all candidates, by their pieces; their boxes are right."""
+    candidates = propose(page)
+    assert all(candidate.box == page.box(candidate.pieces) for candidate in candidates)
+    return {candidate.pieces: candidate.log_prior for candidate in candidates}
+
+
+def test_runs_of_pieces_of_a_component() -> None:
+    one_cut, two_cuts = LOG_PRIOR_SPLIT, 2 * LOG_PRIOR_SPLIT
+    touching = [Box(100, 100, 40, 60), Box(140, 100, 40, 60), Box(180, 100, 40, 60)]
+    found = priors(page_of(touching))
+    assert next(iter(found)) == (0, 1, 2)  # whole components come first
+    runs = {(0,): one_cut, (1,): two_cuts, (2,): one_cut, (0, 1): one_cut, (1, 2): one_cut}
+    assert found == {(0, 1, 2): 0, **runs}
+    wide = [Box(100, 100, 46, 60), Box(146, 100, 46, 60), Box(192, 100, 46, 60)]
+    assert priors(page_of(wide)).keys() == {(0, 1, 2), (0,), (1,), (2,)}  # two are no digit
+
+
+@pytest.mark.parametrize(
+    ("other", "prior"),
+    [
+        (Box(157, 100, 20, 60), 0),
+        (Box(145, 100, 30, 60), LOG_PRIOR_SEPARATE),  # beside it, and as large
+        (Box(158, 100, 40, 60), None),  # 18 pixels away, which is three tenths of 60
+        (Box(100, 177, 40, 60), None),  # below it: together twice as long as either
+        (Box(110, 110, 30, 60), LOG_PRIOR_OVERLAPPING),
+        (Box(150, 100, 20, 20), 0),  # a bar of it
+        (Box(150, 100, 8, 8), 0),
+        (Box(150, 100, 7, 7), None),  # a speck
+        (Box(130, 155, 20, 20), 0),  # below and beside, sharing half of the width
+        (Box(142, 100, 60, 40), None),  # together wider than 1.5 heights
+        (Box(600, 100, 40, 60), None),
+    ],
+)
+def test_two_components_in_one_place(other: Box, prior: float | None) -> None:
+    found = priors(page_of([Box(100, 100, 40, 60)], [other]))
+    assert found.get((0, 1)) == prior
+    assert found[(0,)] == found[(1,)] == 0
+
+
+def test_three_components_in_one_place_are_as_dark_as_the_darkest() -> None:
+    page = page_of([Box(100, 100, 30, 60)], [Box(135, 100, 20, 16)], [Box(135, 120, 20, 16)])
+    assert priors(page).keys() == {(0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)}
+    assert max(candidate.darkness for candidate in propose(page)) == 102
+    assert propose(page)[-1].darkness == 102
+
+
+def test_candidates_are_limited_those_of_many_pieces_first() -> None:
+    rows = [[Box(10 * i, 20 * j, 6, 18) for i in range(8)] for j in range(60)]
+    found = propose(page_of(*rows))
+    assert len(found) == MAX_DENSITY  # for a megapixel
+    assert [len(c.pieces) for c in found] == [8] * 60 + [1] * 480 + [2] * 420 + [3] * 40
+    assert propose(page_of()) == []
