@@ -127,9 +127,9 @@ LABELS = np.array([0, 0, 0, 1])
 def test_a_training_that_taught_nothing_says_so(
     t: Any, losses: int, last: float, accuracy: Any, warned: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    history = History(losses=[1.0] * losses)
+    history = History(losses=[2.0] * losses)
     if accuracy != "no epoch":
-        record = EpochRecord(1, losses, 0.1, last, accuracy)
+        record = EpochRecord(1, losses, 0.1, 2 * last, accuracy)
         history.add(record, np.zeros(1), np.zeros(1))
     training = Training(None, SGD(), history, losses, losses)
     WarnIfUntrained(Data(np.zeros((4, 784)), t)).on_train_end(training)
