@@ -237,28 +237,13 @@ def test_labels_that_are_none_are_refused(t: Any, message: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("scale", [0.1, 1, 100, 1e4])
-def test_cross_entropy_from_logits_is_right(
-    scale: float, dtype: Any, rng: np.random.Generator
-) -> None:
-    x = (scale * rng.normal(size=(25, 10))).astype(dtype)
-    t = rng.integers(0, 10, 25)
-    right = sum(
-        mpmath.log(sum(mpmath.exp(mpf(v)) for v in row)) - row[label]
-        for row, label in zip(x.tolist(), t.tolist(), strict=True)
-    ) / len(x)
-    for loss in (F.softmax_cross_entropy(x, t), F.softmax_cross_entropy_with_grad(x, t)[0]):
-        assert isinstance(loss, float)
-        assert abs(loss - right) <= 20 * float(np.finfo(dtype).eps) * max(scale, 1)
-
-
-@pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("smoothing", [0.05, 0.5, 0.99])
-def test_smoothed_labels_are_what_they_are_taught_to_be(
-    smoothing: float, dtype: Any, rng: np.random.Generator
+@pytest.mark.parametrize("scale", [0.1, 3, 100, 1e4])
+@pytest.mark.parametrize("smoothing", [0, 0.05, 0.5, 0.99])
+def test_cross_entropy_of_logits_and_smoothed_labels(
+    smoothing: float, scale: float, dtype: Any, rng: np.random.Generator
 ) -> None:
     """The loss against a target of which every class has a part: -sum(t log y)."""
-    x, t = (3 * rng.normal(size=(25, 10))).astype(dtype), rng.integers(0, 10, 25)
+    x, t = (scale * rng.normal(size=(25, 10))).astype(dtype), rng.integers(0, 10, 25)
     exact = mpf(0)
     for row, label in zip(x.tolist(), t.tolist(), strict=True):
         for j, y in enumerate(exact_softmax(row)):
@@ -267,7 +252,7 @@ def test_smoothed_labels_are_what_they_are_taught_to_be(
     together, gradient = F.softmax_cross_entropy_with_grad(x, t, smoothing)
     for loss in (F.softmax_cross_entropy(x, t, smoothing), together):
         assert isinstance(loss, float)
-        assert abs(loss - exact) <= 20 * float(np.finfo(dtype).eps) * exact
+        assert abs(loss - exact) <= 20 * float(np.finfo(dtype).eps) * max(scale, 1)
     assert gradient.dtype == dtype
 
 
@@ -382,22 +367,17 @@ def test_squared_error_and_its_gradient(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("function", [F.squared_error, F.squared_error_grad])
-@pytest.mark.parametrize(
-    ("y", "t"), [((3, 1), (1, 3)), ((3, 2), (3,)), ((0, 2), (0, 2)), ((), ()), ((3,), (3,))]
-)
-def test_squared_error_never_broadcasts(
-    function: Callable[[Array, Array], Any], y: tuple[int, ...], t: tuple[int, ...]
+def test_squared_error_never_broadcasts_and_is_of_real_numbers(
+    function: Callable[[Array, Array], Any],
 ) -> None:
-    with pytest.raises(ValueError, match="one shape"):
-        function(np.zeros(y), np.zeros(t))
-
-
-@pytest.mark.parametrize("wrong", [complex, object])
-def test_squared_error_is_of_real_numbers(wrong: type) -> None:
-    y = np.zeros((1, 2))
-    for pair in [(y.astype(wrong), y), (y, y.astype(wrong))]:
-        with pytest.raises(ValueError, match="expected outputs and targets that are real"):
-            F.squared_error(*pair)
+    for y, t in (((3, 1), (1, 3)), ((3, 2), (3,)), ((0, 2), (0, 2)), ((), ()), ((3,), (3,))):
+        with pytest.raises(ValueError, match="one shape"):
+            function(np.zeros(y), np.zeros(t))
+    real = np.zeros((1, 2))
+    for wrong in (real.astype(complex), real.astype(object)):
+        for pair in [(wrong, real), (real, wrong)]:
+            with pytest.raises(ValueError, match="expected outputs and targets that are real"):
+                function(*pair)
 
 
 # --- scaling --------------------------------------------------------------------------------------

@@ -465,6 +465,7 @@ def test_json_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(captured.err.splitlines()) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("reading_typist")
 def test_every_drawing_has_a_name_of_its_own(tmp_path: Path) -> None:
     images = []

@@ -11,8 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from digits.data.synthetic_digits import generate
 from digits.nn.network import Network
-from digits.nn.optimizers import Adam, Optimizer
-from digits.nn.parameters import Parameters
+from digits.nn.optimizers import Adam
 from digits.nn.schedules import OneCycle
 from digits.nn.sequential import Sequential
 from digits.recipes import C3_SEES, MNIST_DEVIATION, MNIST_MEAN, RECIPES
@@ -69,18 +68,12 @@ def test_a_step_of_its_own_optimizer_goes_down(name: str) -> None:
 # --- types, files ---------------------------------------------------------------------------------
 
 
-def update(network: Network, optimizer: Optimizer) -> Parameters:
-    grads = network.loss_and_gradient(*batch(4))[1]
-    optimizer.update(network.params, grads)
-    return grads
-
-
 @every_recipe
 def test_the_seed_decides(name: str) -> None:
     one, two = built(name), built(name)
     np.testing.assert_array_equal(one.params.flat, two.params.flat)
     for network in (one, two):
-        update(network, Adam())
+        Adam().update(network.params, network.loss_and_gradient(*batch(4))[1])
     np.testing.assert_array_equal(one.params.flat, two.params.flat)
     other = RECIPES[name].build(np.random.default_rng(2), np.float32)
     assert not np.array_equal(other.params.flat, one.params.flat)
