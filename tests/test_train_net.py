@@ -28,7 +28,7 @@ from digits.training.checkpoints import Checkpoint
 from digits.training.history import EpochRecord, History
 from digits.types import Array
 from functions import cross_entropy_error
-from train_net import Data, TrainingError, load_data, train
+from train_net import Data, TrainingError, load_data, train, train_loop
 from two_layer_net import TwoLayerNet
 
 pytestmark = pytest.mark.usefixtures("interruptible")
@@ -179,6 +179,47 @@ def test_augmentation_gets_a_generator_of_its_own_and_leaves_the_data_alone() ->
     assert run(10)[0] == drawn
     assert all(np.all(x == 0.5) for x in shown)
     np.testing.assert_array_equal(data.x_train, untouched)
+
+
+class Source:
+    """Three batches in an epoch; notes which are asked for."""
+
+    def __init__(self, given: int = 3) -> None:
+        self.given, self.asked = given, list[tuple[int, int]]()
+
+    def __len__(self) -> int:
+        return 3
+
+    def epoch(self, epoch: int, start: int = 0) -> list[tuple[Array, Array]]:
+        self.asked.append((epoch, start))
+        return [(np.ones((2, 784)), np.zeros(2, int))] * (self.given - start)
+
+
+class Recorder:
+    """A callback that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.moments = list[str]()
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *_: self.moments.append(name)
+
+
+def test_the_loop_tells_its_callbacks_and_goes_on_within_an_epoch() -> None:
+    source, recorder, network = Source(), Recorder(), small_network()
+    told: Any = recorder
+    history = train_loop(network, source, SGD(0.1), 5, [told])
+    step = ["on_batch_begin", "on_batch_end"]
+    epochs = [["on_epoch_begin", *step * n, "on_epoch_end"] for n in (3, 2)]
+    assert recorder.moments == ["on_train_begin", *chain(*epochs), "on_train_end", "close"]
+    train_loop(network, source, SGD(0.1), 8, history=history)
+    assert source.asked == [(0, 0), (1, 0), (1, 2), (2, 0)]
+    assert len(history.losses) == 8
+    with pytest.raises(TrainingError, match="expected 3 batches; the source ended before"):
+        train_loop(network, Source(given=2), SGD(0.1), 3, [told])
+    assert recorder.moments[-3:] == [*step, "close"]
+    with pytest.raises(ValueError, match="epochs or iterations; received 'both'"):
+        train(network, numbered(3), SGD(0.1), epochs=1, iterations=1)
 
 
 # --- which weights are kept -----------------------------------------------------------------------
