@@ -28,6 +28,17 @@ def overlap(found: Array, true: Array) -> float:
     return float((found & true).sum() / max(1, (found | true).sum()))
 
 
+@pytest.mark.parametrize(
+    ("shape", "scale"),
+    [((1000, 2000, 3), 1), ((300, 200), 1), ((4000, 1000, 3), 0.5), ((100, 150), 2), ((1, 300), 1)],
+)
+def test_pictures_are_analyzed_in_one_range_of_sizes(shape: tuple[int, ...], scale: float) -> None:
+    gray, factor = light.working_copy(np.full(shape, 80, np.uint8))
+    assert factor == scale
+    assert gray.shape == (round(shape[0] * scale), round(shape[1] * scale))
+    assert (gray == 80).all()
+
+
 def test_ink_is_found_either_way_round() -> None:
     seven = cv2.resize(figure_seven(), None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
     true = seven < 130

@@ -41,3 +41,43 @@ def test_what_stands_between_digits(written: str, text: str, scale: float) -> No
         x = x + 120 if character == " " else box.right + 15
     below = Box(0, 130, 400, 5).scaled(scale)
     assert text_of(digits, [*others, below]) == text
+
+
+@pytest.mark.parametrize(
+    ("box", "text"),
+    [
+        (Box(90, 92, 6, 6), "3.1"),
+        (Box(90, 92, 5, 5), "31"),  # a speck
+        (Box(88, 92, 8, 11), "3.1"),
+        (Box(88, 92, 8, 12), "3,1"),
+        (Box(88, 100, 8, 8), "3.1"),
+        (Box(88, 103, 8, 8), "3,1"),  # below the line on which the digits stand
+        (Box(88, 128, 8, 8), "3,1"),
+        (Box(88, 131, 8, 8), "31"),  # of another row
+        (Box(75, 15, 40, 6), "31"),  # a line over the row
+        (Box(75, 19, 40, 6), "3-1"),
+        (Box(75, 76, 40, 6), "3-1"),
+        (Box(75, 78, 40, 6), "3?1"),
+        (Box(75, 50, 40, 20), "3?1"),
+        (Box(75, 50, 41, 20), "3-1"),
+        (Box(85, 20, 19, 19), "31"),
+        (Box(85, 20, 20, 20), "3?1"),
+        (Box(85, 62, 39, 39), "3.1"),
+        (Box(85, 62, 40, 40), "3?1"),
+        (Box(348, 92, 8, 8), "31."),
+        (Box(351, 92, 8, 8), "31"),  # too far away
+    ],
+)
+def test_a_sign_is_told_by_shape_and_place(box: Box, text: str) -> None:
+    digits = [("3", Box(0, 0, 60, 100)), ("1", Box(140, 0, 60, 100))]
+    assert text_of(digits, [box]).replace(" ", "") == text
+    assert text_of(digits, [box, Box(500, 0, 400, 8)]).replace(" ", "") == text
+
+
+@pytest.mark.parametrize(("gap", "text"), [(100, "31"), (101, "3 1")])
+def test_a_gap_is_as_wide_as_a_digit_is_high(gap: int, text: str) -> None:
+    assert text_of([("3", Box(0, 0, 60, 100)), ("1", Box(60 + gap, 0, 9, 100))], []) == text
+    places = ((0, "1"), (90, "2"), (222, "3"))
+    three = [(digit, Box(x, 0, 40, 100)) for x, digit in places]
+    assert text_of(three, []) == "123"  # 92 is not 1.8 times the median, 71
+    assert text_of([*three, ("4", Box(300, 0, 40, 100))], []) == "12 34"  # now it is 50

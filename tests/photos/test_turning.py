@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from digits.photos.turning import tilt, turn, turn_back
-from digits.types import Box
+from digits.photos.components import find_components
+from digits.photos.turning import better_way_up, evidence_by_turns, tilt, turn, turn_back
+from digits.types import Array, Box
 
 
 @pytest.mark.parametrize("angle", [0, 90, 180, 270, 30, -45])
@@ -38,3 +39,35 @@ def test_the_tilt_of_lines_of_writing_is_found(angle: int, rng: np.random.Genera
             cv2.ellipse(page, (x, y), (14, 22), 20, 0, 300, 255, 5)
     askew = turn(page, angle)[0] > 127
     assert abs(tilt(askew) + angle) <= 1
+
+
+class KnowsT:
+    """A network to which every upright T is a digit, and nothing else."""
+
+    def predict(self, x: Array) -> Array:
+        upright = x.reshape(-1, 28, 28).sum(axis=2).argmax(axis=1) < 10
+        p = np.full((len(x), 11), 0.002)
+        p[np.arange(len(x)), np.where(upright, 8, 10)] = 0.98
+        return p
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+@pytest.mark.parametrize("count", [3, 4, 9])
+def test_the_way_up_on_which_most_are_digits(count: int, turns: int) -> None:
+    upright = np.full((400, 600), 255, np.uint8)
+    for number in range(count):
+        x, y = 60 + 120 * (number % 4), 40 + 120 * (number // 4)
+        upright[y : y + 10, x : x + 60] = upright[y : y + 80, x + 25 : x + 35] = 0
+    flat = np.ascontiguousarray(np.rot90(upright, turns))
+    ink = flat < 128
+    page = find_components(ink, ink.astype(np.float32), flat)
+    angle, likely = better_way_up(page, ink, flat, KnowsT())
+    assert angle == (90 * turns if count > 3 else 0)  # of so few one cannot tell
+    assert likely > count
+    assert evidence_by_turns(page, KnowsT()).argmax() == turns
+
+
+def test_without_ink_no_way_up_is_better() -> None:
+    blank = np.full((300, 300), 255, np.uint8)
+    page = find_components(blank == 0, np.zeros((300, 300), np.float32), blank)
+    assert better_way_up(page, blank == 0, blank, KnowsT()) == (0, 0.0)
