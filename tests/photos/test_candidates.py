@@ -33,7 +33,7 @@ def priors(page: InkMap) -> dict[tuple[int, ...], float]:
 
 def test_runs_of_pieces_of_a_component() -> None:
     one_cut, two_cuts = LOG_PRIOR_SPLIT, 2 * LOG_PRIOR_SPLIT
-    touching = [Box(100, 100, 40, 60), Box(140, 100, 40, 60), Box(180, 100, 40, 60)]
+    touching = [Box(100, 100, 45, 60), Box(145, 100, 45, 60), Box(190, 100, 45, 60)]
     found = priors(page_of(touching))
     assert next(iter(found)) == (0, 1, 2)  # whole components come first
     runs = {(0,): one_cut, (1,): two_cuts, (2,): one_cut, (0, 1): one_cut, (1, 2): one_cut}
@@ -45,11 +45,12 @@ def test_runs_of_pieces_of_a_component() -> None:
 @pytest.mark.parametrize(
     ("other", "prior"),
     [
-        (Box(157, 100, 20, 60), 0),
+        (Box(145, 100, 24, 60), 0),
         (Box(145, 100, 30, 60), LOG_PRIOR_SEPARATE),  # beside it, and as large
         (Box(158, 100, 40, 60), None),  # 18 pixels away, which is three tenths of 60
         (Box(100, 177, 40, 60), None),  # below it: together twice as long as either
-        (Box(110, 110, 30, 60), LOG_PRIOR_OVERLAPPING),
+        (Box(110, 144, 30, 60), LOG_PRIOR_OVERLAPPING),
+        (Box(110, 145, 30, 60), LOG_PRIOR_SEPARATE),  # sharing a quarter of the height, no more
         (Box(150, 100, 20, 20), 0),  # a bar of it
         (Box(150, 100, 8, 8), 0),
         (Box(150, 100, 7, 7), None),  # a speck
@@ -69,6 +70,8 @@ def test_three_components_in_one_place_are_as_dark_as_the_darkest() -> None:
     assert priors(page).keys() == {(0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)}
     assert max(candidate.darkness for candidate in propose(page)) == 102
     assert propose(page)[-1].darkness == 102
+    chain = page_of([Box(100, 100, 12, 60)], [Box(126, 100, 12, 60)], [Box(152, 100, 12, 60)])
+    assert priors(chain).keys() == {(0,), (1,), (2,), (0, 1), (1, 2), (0, 1, 2)}
 
 
 def test_candidates_are_limited_those_of_many_pieces_first() -> None:

@@ -109,6 +109,7 @@ def test_components_come_with_box_and_darkness_the_longest_first() -> None:
         ([(100, 100, 20, 20)], (400, 600), 1, 0),
         ([(0, 0, 100, 4)], (400, 600), 1, 1),  # along the edge
         ([(80, 0, 4, 100)], (400, 600), 2, 0),  # from the edge
+        ([(100, 0, 4, 40), (80, 0, 24, 4)], (400, 600), 1, 1),  # and along it for more than half
     ],
 )
 def test_what_no_pen_wrote_is_left_out(

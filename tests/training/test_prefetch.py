@@ -2,7 +2,8 @@
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -60,28 +61,15 @@ def test_an_error_of_the_thread_is_raised_in_its_place() -> None:
         next(ahead)
 
 
-def break_off() -> None:
-    for item in prefetch(itertools.count()):
-        if item > 5:
-            break
-
-
-def fail() -> None:
-    for _ in prefetch(itertools.count()):
-        raise KeyboardInterrupt
-
-
-def close() -> None:
+@pytest.mark.parametrize("leave", ["break", "error", "close"])
+def test_the_thread_ends_with_its_reader(leave: str) -> None:
     ahead = prefetch(itertools.count())
-    assert next(ahead) == 0
-    assert len(running()) == 1
-    ahead.close()
-
-
-@pytest.mark.parametrize("leave", [break_off, fail, close])
-def test_the_thread_ends_with_its_reader(leave: Callable[[], None]) -> None:
-    try:
-        leave()
-    except KeyboardInterrupt:
-        assert leave is fail
+    with suppress(KeyboardInterrupt):
+        for _ in zip(range(5), ahead, strict=False):
+            assert len(running()) == 1
+            if leave == "error":
+                raise KeyboardInterrupt
+    if leave == "close":
+        ahead.close()
+    del ahead
     assert running() == []
