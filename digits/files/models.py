@@ -64,8 +64,7 @@ def save_model(network: Network, path: str | Path) -> None:
         Path(path).suffix.lower() not in FOREIGN_SUFFIXES,
         "a name ending in .npz, as a network is saved in NumPy's format",
         str(path),
-        "other formats are written by export_onnx, and by to_keras and to_torch in "
-        "digits.files.exchange",
+        "other formats are written by export_onnx, and by models of digits.keras",
     )
     header = {"network": network.get_config(), "about": network.metadata}
     save_arrays(path, "model", header, {**network.params, **network.buffers})

@@ -31,6 +31,9 @@ GROUPS = {
     "use digits.sklearn.DigitsClassifier": "wrappers scikit_learn KerasClassifier KerasRegressor",
     "use regularizers": "constraints MaxNorm maxnorm max_norm NonNeg UnitNorm unit_norm",
     "use Conv2DTranspose": "Deconvolution2D",
+    "use model_from_json": "model_from_yaml",
+    "put the term into the loss, or use kernel_regularizer=": "add_loss",
+    "pass metrics= to compile": "add_metric",
     "use concatenate, add or multiply": "Merge",
     "use kernel_regularizer=": "activity_l1 activity_l2",
     "use Conv2D": (
@@ -60,6 +63,21 @@ GROUPS = {
 }
 INSTEAD = {name: advice for advice, names in GROUPS.items() for name in names.split()}
 """Names that scripts ask for, and the advice."""
+
+COMPANIONS = {
+    "kerastuner": "write a loop over the settings, or use GridSearchCV with DigitsClassifier",
+    "scikeras": "use digits.sklearn.DigitsClassifier",
+    "tensorflow_addons": "use the layers, losses and optimizers of keras",
+    "tensorflow_datasets": "use keras.datasets.mnist.load_data()",
+    "tensorflow_hub": "stack Conv2D, MaxPooling2D and Dense",
+    "tensorflow_model_optimization": "train the model as it is",
+    "tensorflowjs": "save the model as .keras, or use export_onnx of digits' networks",
+    "tensorflow_probability": "use losses of your own",
+    "tensorboard": "open epochs.csv, which the callback TensorBoard writes",
+}
+COMPANIONS |= dict.fromkeys(("keras_tuner", "hyperas", "talos"), COMPANIONS["kerastuner"])
+COMPANIONS |= dict.fromkeys(("keras_cv", "keras_hub"), COMPANIONS["tensorflow_hub"])
+"""Packages that are built on Keras or TensorFlow, and what to use instead."""
 
 KINDS = (
     ("layers", "use Dense, Conv2D, MaxPooling2D and the like, or a model of them"),

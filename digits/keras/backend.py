@@ -17,6 +17,8 @@ from digits.keras.config import (
 from digits.keras.graph import KerasTensor
 from digits.keras.legacy import note
 from digits.keras.lookup import look_up
+from digits.keras.random import normal as random_normal
+from digits.keras.random import uniform as random_uniform
 from digits.keras.tensor import Tensor, tensor
 from digits.types import Array
 
@@ -25,6 +27,8 @@ __all__ = [
     "epsilon",
     "floatx",
     "image_data_format",
+    "random_normal",
+    "random_uniform",
     "set_epsilon",
     "set_floatx",
     "set_image_data_format",

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from digits.keras.absent import Absent, is_known, message
+from digits.keras.absent import COMPANIONS, Absent, is_known, message
 from digits.keras.legacy import note
 
 ROOTS = ("keras", "tensorflow", "tf_keras")
@@ -93,7 +93,11 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         """The module of that name, if it is one of those that are served."""
-        if fullname.partition(".")[0] not in ROOTS:
+        root = fullname.partition(".")[0]
+        if root in COMPANIONS:
+            text = f"{root} is not there in digits.keras: {COMPANIONS[root]}"
+            raise ModuleNotFoundError(text, name=root)
+        if root not in ROOTS:
             return None
         found = resolve(fullname)
         spec = importlib.machinery.ModuleSpec(

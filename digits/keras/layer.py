@@ -11,6 +11,7 @@ from typing import Any, TypeVar, dataclass_transform
 import numpy as np
 
 from digits.keras import activations, config, initializers, regularizers
+from digits.keras.absent import INSTEAD
 from digits.keras.graph import KerasTensor
 from digits.keras.legacy import ask_for, renamed
 from digits.keras.random import new_generator
@@ -180,6 +181,10 @@ class Layer(Configured):
     def __call__(self, inputs: Any, *_: Any, training: Any = None, **__: Any) -> Any:
         """The tensor that the layer makes of a tensor; of an array, an array."""
         if type(self).call is not Layer.call:  # the user's own, made of other layers
+            if type(self).build is not Layer.build and not self.built:
+                several = isinstance(inputs, list | tuple)
+                self.build([x.shape for x in inputs] if several else inputs.shape)
+                self.built = True
             return self.call(inputs)
         return self.call(inputs, training)
 
@@ -265,6 +270,12 @@ class Layer(Configured):
         other.built, other.calls = False, []
         other.set_up(sizes_of(input_shape[1:]))
         return (None, *other.output_sizes)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in INSTEAD:
+            kind = type(self).__name__
+            raise AttributeError(f"{kind}.{name} is not there in digits.keras: {INSTEAD[name]}")
+        return object.__getattribute__(self, name)  # fails, and says why
 
     # --- computing --------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ OTHER_NAMES = {
 ARGUMENTS = {
     **{"keep_dims": "keepdims", "reduction_indices": "axis", "dimension": "axis", "dim": "axis"},
     **{"perm": "axes", "input": "a", "input_tensor": "a"},
+    **{"clip_value_min": "a_min", "clip_value_max": "a_max", "multiples": "reps"},
 }
 """Names of arguments in TensorFlow, and NumPy's."""
 
@@ -39,7 +40,7 @@ def _on_arrays(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         kwargs = {ARGUMENTS.get(key, key): value for key, value in kwargs.items()}
         if isinstance(kwargs.get("axis"), list):
             kwargs["axis"] = tuple(kwargs["axis"])
-        for unnamed in ("input", "x", "tensor"):
+        for unnamed in ("input", "x", "tensor", "values", "t"):
             if unnamed in kwargs and not args:
                 args = (kwargs.pop(unnamed),)
         if "a" in kwargs and not args:

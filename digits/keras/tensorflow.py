@@ -14,7 +14,7 @@ from digits.keras import activations, ops
 from digits.keras.dataset import Dataset
 from digits.keras.legacy import note
 from digits.keras.preprocessing import image as _images
-from digits.keras.random import normal, set_seed, shuffle, uniform
+from digits.keras.random import new_generator, normal, set_seed, shuffle, uniform
 from digits.keras.tensor import Tensor, tensor
 
 __version__ = "2.21.0"
@@ -184,6 +184,47 @@ def _rgb_to_grayscale(images: Any) -> Tensor:
     return tensor((np.asarray(images) @ np.array([0.2989, 0.587, 0.114]))[..., np.newaxis], float32)
 
 
+def _crop_or_pad(image: Any, target_height: int, target_width: int) -> Tensor:
+    """The middle of an image (..., h, w, channels), or the image in the middle of zeros."""
+    x = np.asarray(image)
+    for axis, size in ((-3, target_height), (-2, target_width)):
+        more = size - x.shape[axis]
+        border = [(0, 0)] * x.ndim
+        border[axis] = (max(more, 0) // 2, max(more, 0) - max(more, 0) // 2)
+        begin = max(-more, 0) // 2
+        x = np.pad(x, border).take(range(begin, begin + size), axis)
+    return tensor(x)
+
+
+def _random_crop(value: Any, size: Any, seed: Any = None) -> Tensor:
+    """A part of that size at a random place."""
+    x, rng = np.asarray(value), new_generator(seed)
+    begins = [int(rng.integers(n - s + 1)) for n, s in zip(x.shape, size, strict=True)]
+    return tensor(x[tuple(slice(b, b + s) for b, s in zip(begins, size, strict=True))])
+
+
+def _random_brightness(image: Any, max_delta: float, seed: Any = None) -> Tensor:
+    return tensor(np.asarray(image) + new_generator(seed).uniform(-max_delta, max_delta), float32)
+
+
+def _random_contrast(image: Any, lower: float, upper: float, seed: Any = None) -> Tensor:
+    mean = np.mean(image, axis=(-3, -2), keepdims=True)
+    factor = new_generator(seed).uniform(lower, upper)
+    return tensor((np.asarray(image) - mean) * factor + mean, float32)
+
+
+def _random_flip(image: Any, seed: Any = None) -> Tensor:
+    return tensor(np.flip(image, -2) if new_generator(seed).random() < 0.5 else image)
+
+
+def _per_image_standardization(image: Any) -> Tensor:
+    """Pixels of mean 0 and variance 1 in every image."""
+    x, axes = np.asarray(image, np.float32), (-3, -2, -1)
+    least = 1 / np.sqrt(np.prod(x.shape[-3:]))
+    deviation = np.maximum(x.std(axis=axes, keepdims=True), least)
+    return tensor((x - x.mean(axis=axes, keepdims=True)) / deviation)
+
+
 image = SimpleNamespace(
     convert_image_dtype=_convert_image_dtype,
     resize=_resize,
@@ -191,6 +232,12 @@ image = SimpleNamespace(
     grayscale_to_rgb=lambda x: tensor(np.repeat(np.asarray(x), 3, axis=-1)),
     flip_left_right=lambda x: tensor(np.flip(np.asarray(x), -2)),
     flip_up_down=lambda x: tensor(np.flip(np.asarray(x), -3)),
+    resize_with_crop_or_pad=_crop_or_pad,
+    random_brightness=_random_brightness,
+    random_contrast=_random_contrast,
+    random_crop=_random_crop,
+    random_flip_left_right=_random_flip,
+    per_image_standardization=_per_image_standardization,
 )
 
 

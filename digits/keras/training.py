@@ -336,6 +336,10 @@ class Trainer:
         for metric in self.metrics:
             metric.reset_state()
 
+    def get_metrics_result(self) -> dict[str, Any]:
+        """The results of the metrics so far, by name."""
+        return {metric.name: metric.result() for metric in self.metrics}
+
     # --- as it was called before ------------------------------------------------------------------
 
     def fit_generator(

@@ -55,6 +55,12 @@ def to_categorical(x: Any, num_classes: int | None = None, dtype: Any = None) ->
     return np.eye(classes, dtype=dtype or np.float64)[whole]
 
 
+def probas_to_classes(y_pred: Any) -> Array:
+    """The number of the largest output, or whether the only one is above one half (Keras 1)."""
+    y = np.asarray(y_pred)
+    return y.argmax(axis=-1) if y.shape[-1] > 1 else (y > 0.5).astype(int)
+
+
 def normalize(x: Any, axis: int = -1, order: int = 2) -> Array:
     """x divided by its length along an axis."""
     x = np.atleast_1d(np.asarray(x, np.float64))
