@@ -18,7 +18,7 @@ def blocks(path: Path) -> list[str]:
 
 def pairs() -> list[tuple[Path, Path]]:
     """Every page, chapters and others, with its Chinese edition."""
-    pages = [*(DOCS / "guide").glob("[0-9]*.md"), *DOCS.glob("*.md")]
+    pages = [*(DOCS / "guide").glob("[0-9s]*.md"), *DOCS.glob("*.md")]
     return [(page, DOCS / "zh" / page.name) for page in sorted(pages) if page.name != "index.md"]
 
 

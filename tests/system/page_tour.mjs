@@ -101,19 +101,39 @@ await look("empty");
 for (const name of ["reasons", "steps", "teach"]) await tab(name), await look(`${name}-empty`);
 await tab("layers");
 
-// Drawing, undo, redo, what cannot be read.
+// Drawing, undo, redo, a click on a frame, what cannot be read.
+const reads = async (where, expected) => {
+  await settled();
+  const found = await text("reading");
+  expect(where, expected === (/\d/.test(found) ? found : ""), `reads ${found}, not ${expected}`);
+};
+const press = async (...keys) => {
+  for (const key of keys) await page.keyboard.down(key);
+  for (const key of keys.reverse()) await page.keyboard.up(key);
+};
+const clickAt = async (x, y) => {
+  const box = await (await page.$("#pad")).boundingBox();
+  await page.mouse.click(box.x + x * box.height, box.y + y * box.height);
+};
 const one = [[0.3, 0.2], [0.28, 0.5], [0.26, 0.8]];
 await draw(one);
-await settled();
-expect("drawing", (await text("reading")) === "1", `a 1 is read as ${await text("reading")}`);
-await page.keyboard.press("z");
-await settled();
-expect("undo", !/\d/.test(await text("reading")), `reads ${await text("reading")} after undo`);
-await page.keyboard.down("Shift");
-await page.keyboard.press("z");
-await page.keyboard.up("Shift");
-await settled();
-expect("redo", (await text("reading")) === "1", `reads ${await text("reading")} after redo`);
+await reads("drawing", "1");
+await press("Control", "z");
+await reads("undo", "");
+await press("Control", "Shift", "Z");
+await reads("redo", "1");
+await draw(one.map(([x, y]) => [x + 0.6, y]));
+await reads("a second digit", "11");
+await clickAt(0.28, 0.5);
+await reads("a click on a frame draws nothing", "11");
+const chosen = () => page.$eval("#digits [aria-pressed=true]", (node) => [...node.parentElement.children].indexOf(node));
+expect("a click on a frame", (await chosen()) === 0, "it does not choose that digit");
+await press("c");
+await reads("clear", "");
+await press("z");
+await reads("undo of clear", "11");
+await press("z");
+await reads("undo of the second digit", "1");
 const zigzag = [...Array(30).keys()].map((i) => [0.6 + i * 0.02, 0.2 + 0.6 * (i % 2)]);
 await draw(zigzag, zigzag.map(([x, y]) => [x, 1 - y]));
 await settled();
@@ -208,6 +228,10 @@ await tab("layers");
 await sample("photo");
 await until("document.getElementById('reading').textContent.includes('314')");
 await look("photo");
+await page.$eval("#pad", (node) => node.scrollIntoView({ block: "center" }));
+await clickAt(0.4, 0.95);
+await settled();
+expect("a click on a photo", (await text("reading")).includes("314"), "discards it");
 expected = true;
 await page.evaluate(() => {
   const files = new DataTransfer();
@@ -215,6 +239,8 @@ await page.evaluate(() => {
   document.dispatchEvent(Object.assign(new DragEvent("drop", { dataTransfer: files })));
 });
 await until("!document.getElementById('trouble').hidden");
+await settled();
+expect("no photo", (await text("reading")).includes("314"), "what was on the paper is gone");
 await look("no-photo");
 
 await browser.close();

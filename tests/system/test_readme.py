@@ -4,7 +4,6 @@ code, tables and links.
 
 import os
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -56,10 +55,7 @@ def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 150
 
 
-# --- its commands, run ----------------------------------------------------------------------------
-
-SKIPPED = ("venv", "pip install", "--resume", "--recipe lenet5")
-"""Commands that install something or train for a minute; other tests run them."""
+# --- its code, run --------------------------------------------------------------------------------
 
 
 def blocks(language: str) -> list[str]:
@@ -68,48 +64,12 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real_data: Path) -> Path:
-    """Where a reader stands: with the photograph, and a network that was trained."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MNIST_DATASET_DIR", str(real_data))
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    Path("docs").mkdir()
-    Path("docs/photo.jpg").write_bytes((ROOT / "docs" / "photo.jpg").read_bytes())
-    train = [sys.executable, str(ROOT / "train_net.py"), "--recipe", "lenet5"]
-    subprocess.run([*train, "--iterations", "3", "--quiet"], check=True)
-    return tmp_path
-
-
 @pytest.mark.slow
-@pytest.mark.usefixtures("folder")
-def test_short_commands_work_as_printed() -> None:
-    done = []
-    for line in "".join(blocks("sh")).splitlines():
-        if any(mark in line for mark in SKIPPED):
-            continue
-        command = shlex.split(line, comments=True)
-        assert command[0] == "python"
-        if command[1] != "-m":
-            command[1] = str(ROOT / command[1])
-        result = subprocess.run(
-            [sys.executable, *command[1:]], capture_output=True, text=True, check=False
-        )
-        assert result.returncode == 0, f"{line}\n{result.stderr}"
-        assert result.stdout
-        done.append(result.stdout)
-    assert len(done) >= 4
-    text = (ROOT / "README.md").read_text("utf-8")
-    assert any(f"```\n{output}```" in text for output in done)  # what predict_image prints
-    assert Path("steps.png").stat().st_size and Path("boxes.png").stat().st_size
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("folder")
-def test_the_library_does_what_its_lines_say() -> None:
+def test_the_library_does_what_its_lines_say(tmp_path: Path, real_data: Path) -> None:
     result = subprocess.run(
         [sys.executable, "-W", "error", "-c", "".join(blocks("python"))],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "MNIST_DATASET_DIR": str(real_data)},
         capture_output=True,
         text=True,
         check=False,
