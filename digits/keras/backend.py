@@ -22,17 +22,12 @@ from digits.keras.random import uniform as random_uniform
 from digits.keras.tensor import Tensor, tensor
 from digits.types import Array
 
+# fmt: off
 __all__ = [
-    "clear_session",
-    "epsilon",
-    "floatx",
-    "image_data_format",
-    "random_normal",
-    "random_uniform",
-    "set_epsilon",
-    "set_floatx",
-    "set_image_data_format",
+    "clear_session", "epsilon", "floatx", "image_data_format", "random_normal", "random_uniform",
+    "set_epsilon", "set_floatx", "set_image_data_format",
 ]
+# fmt: on
 
 
 def backend() -> str:

@@ -5,13 +5,9 @@ from digits.keras.model import Functional, Model, Sequential
 from digits.keras.saving import load_model, save_model
 from digits.keras.structure import clone_model, model_from_json
 
+# fmt: off
 __all__ = [
-    "Functional",
-    "Input",
-    "Model",
-    "Sequential",
-    "clone_model",
-    "load_model",
-    "model_from_json",
+    "Functional", "Input", "Model", "Sequential", "clone_model", "load_model", "model_from_json",
     "save_model",
 ]
+# fmt: on

@@ -19,25 +19,14 @@ from digits.keras.serialization import (
 from digits.types import Array
 from digits.validation import check
 
+# fmt: off
 __all__ = [
-    "Progbar",
-    "PyDataset",
-    "Sequence",
-    "array_to_img",
-    "custom_object_scope",
-    "disable_interactive_logging",
-    "enable_interactive_logging",
-    "get_custom_objects",
-    "img_to_array",
-    "load_img",
-    "model_to_dot",
-    "normalize",
-    "plot_model",
-    "register_keras_serializable",
-    "save_img",
-    "set_random_seed",
-    "to_categorical",
+    "Progbar", "PyDataset", "Sequence", "array_to_img", "custom_object_scope",
+    "disable_interactive_logging", "enable_interactive_logging", "get_custom_objects",
+    "img_to_array", "load_img", "model_to_dot", "normalize", "plot_model",
+    "register_keras_serializable", "save_img", "set_random_seed", "to_categorical",
 ]
+# fmt: on
 
 
 @renamed(nb_classes="num_classes")

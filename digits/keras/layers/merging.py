@@ -61,12 +61,12 @@ class Maximum(Merge):
         return np.max(np.stack(x), axis=0), [winner == i for i in range(len(x))]
 
 
-class Minimum(Merge):
+class Minimum(Maximum):
     """The smallest of the inputs, number by number; the gradient goes to the first that is it."""
 
     def elements(self, x: list[Array]) -> tuple[Array, Any]:
-        winner = np.argmin(np.stack(x), axis=0)
-        return np.min(np.stack(x), axis=0), [winner == i for i in range(len(x))]
+        y, slopes = super().elements([-part for part in x])
+        return -y, slopes
 
 
 @arguments()
