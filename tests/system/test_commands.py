@@ -35,7 +35,7 @@ EXCEPTED = {
 
 def commands() -> dict[str, str]:
     """Every command, in a block or within a line, and a page that shows it."""
-    found = {}
+    found: dict[str, str] = {}
     for page in [path for place in PLACES for path in sorted(ROOT.glob(place))]:
         text = page.read_text("utf-8") if page.stem not in RESULTS else ""
         blocks = re.findall(r"^```(?:sh)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
