@@ -150,6 +150,7 @@ def command(
     return run
 
 
+@pytest.mark.slow
 def test_beside_the_model_the_report_of_its_training_stays(command: Command) -> None:
     Path("run").mkdir()
     two_layers().save("run/model.npz")

@@ -691,6 +691,7 @@ def test_broken_idx(name: str, tmp_path: Path) -> None:
 # --- the real data --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dataset", ["mnist", "fashion"])
 def test_the_real_data(dataset: str) -> None:
     folder = os.environ.get("MNIST_DATASET_DIR")

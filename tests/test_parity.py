@@ -38,6 +38,7 @@ from functions import to_one_hot
 from two_layer_net import TwoLayerNet
 
 torch: Any = pytest.importorskip("torch", reason="PyTorch is not installed (the extra `parity`)")
+pytestmark = pytest.mark.slow
 
 Tensor = Any
 Weights = dict[str, Tensor]
