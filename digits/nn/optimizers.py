@@ -81,9 +81,7 @@ class Optimizer:
 
     @np.errstate(over="ignore", invalid="ignore")  # the next loss tells, if weights overflow
     def update(self, params: Parameters, grads: Parameters) -> None:
-        """Change `params` in place, one step against the gradient, whose memory is used up: most
-        rules take it for what lies between two operations.
-        """
+        """Change `params` in place, one step against the gradient, which only clipping changes."""
         self.slots = self.slots or self.empty_slots(params)
         rate = self.current_learning_rate()
         self.iterations += 1
@@ -126,8 +124,8 @@ class Optimizer:
     ) -> None:
         """The rule itself, on one block of the vectors: change p, and the slots, in place.
 
-        Formulas are taken apart so that what lies between two operations fits into g, or into
-        `scratch`, as long as the others: making new arrays would take as long as the arithmetic.
+        Formulas are taken apart so that what lies between two operations fits into `scratch`, an
+        array as long as the others: making new ones would take as long as the arithmetic.
         """
         raise NotImplementedError
 
@@ -185,7 +183,7 @@ class SGD(Optimizer):
     def _step(
         self, p: Array, g: Array, rate: float, slots: dict[str, Array], scratch: Array
     ) -> None:
-        step = np.multiply(g, rate, out=g)
+        step = np.multiply(g, rate, out=scratch)
         if not self.momentum:
             p -= step
             return
@@ -302,11 +300,11 @@ class Adam(Optimizer):
         m *= self.beta_1
         m += g
         v *= self.beta_2
-        v += np.multiply(g, g, out=g)
+        v += np.multiply(g, g, out=scratch)
         t, root = self.iterations, math.sqrt(1 - self.beta_2)
         rate *= (1 - self.beta_1) / (1 - self.beta_1**t) * math.sqrt(1 - self.beta_2**t) / root
         # p -= rate * m / (sqrt(v) + epsilon / root): the formula's sqrt(v) is root times this one
-        step = np.sqrt(v, out=g)
+        step = np.sqrt(v, out=scratch)
         step += self.epsilon / root
         np.divide(m, step, out=step)
         step *= rate

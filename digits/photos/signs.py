@@ -10,6 +10,7 @@ import numpy as np
 from digits.types import Box
 
 UNKNOWN = "?"
+POINTS = (".", ",")
 
 
 def text_of(row: Sequence[tuple[str, Box]], others: Sequence[Box]) -> str:
@@ -31,10 +32,12 @@ def text_of(row: Sequence[tuple[str, Box]], others: Sequence[Box]) -> str:
     items.sort(key=lambda item: item[1].x + item[1].width / 2)
     gaps = [-one.overlap(other)[0] for (_, one), (_, other) in pairwise(items)]
     wide = max(0.6 * high, 1.8 * float(np.median(gaps))) if len(gaps) > 1 else high
-    text = items[0][0]
-    for (sign, _), gap in zip(items[1:], gaps, strict=True):
+    text = ""
+    for (sign, _), gap in zip(items, [0, *gaps], strict=True):
         between = " " if gap > wide else ""
-        if not (sign == UNKNOWN and not between and text.endswith(UNKNOWN)):
+        repeated = sign == UNKNOWN and not between and text.endswith(UNKNOWN)
+        speck = sign in POINTS and not (text + between)[-1:].isdigit()  # a point follows a digit
+        if not (repeated or speck):
             text += between + sign
     return text
 

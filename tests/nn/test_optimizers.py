@@ -226,11 +226,15 @@ def test_an_update_takes_no_memory_but_one_block(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_updates_are_counted(name: str, start: Array, gradients: Array) -> None:
+def test_updates_are_counted_and_the_gradient_is_left_alone(
+    name: str, start: Array, gradients: Array
+) -> None:
     optimizer, params = RULES[name](), vector(start)
     for count, g in enumerate(gradients, start=1):
-        optimizer.update(params, vector(g))
+        grads = vector(g)
+        optimizer.update(params, grads)
         assert optimizer.iterations == count
+        np.testing.assert_array_equal(grads.flat, g)
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -26,6 +26,7 @@ POINT, COMMA, MINUS, LETTER = (
         ("12 34 56", "12 34 56"),
         ("3.14 -27", "3.14 -27"),
         ("12xx", "12?"),
+        (",,3..14", "3.14"),  # a point follows a digit
     ],
 )
 def test_what_stands_between_digits(written: str, text: str, scale: float) -> None:
