@@ -31,12 +31,10 @@ TANH_AMPLITUDE, TANH_STEEPNESS = 1.7159, 2 / 3
 def sigmoid(x: ArrayLike) -> Array:
     """1 / (1 + exp(-x)), element by element, in [0, 1].
 
-    Where x is so low that exp(-x) overflows to inf, the result is 0. Before that small results keep
-    their relative precision: the 1 that is rounded away beside a large exp(-x) is missed by nobody.
+    For large -x the exponential overflows to inf, and the result is 0, as it should be. Small
+    results before that keep their relative precision.
     """
-    y = np.asarray(np.exp(-unmasked(x)))
-    y += 1
-    return np.reciprocal(y, out=y)
+    return 1 / (1 + np.exp(-unmasked(x)))
 
 
 def sigmoid_grad(x: ArrayLike) -> Array:

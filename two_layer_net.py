@@ -122,15 +122,14 @@ class TwoLayerNet(NetworkMixin):
         if not math.isfinite(loss):
             require_finite(x)  # only now that something is wrong, as it takes time
 
-        ones = np.ones(len(x), x.dtype)
-        grads = self.params.empty_like()  # each product is written to its place, with no copy
+        # Each gradient is written into its place. ones @ da is the sum of da over the samples.
+        grads, ones = self.params.empty_like(), np.ones(len(x), x.dtype)
         np.dot(z1.T, da2, out=grads["W2"])  # (50, n) @ (n, 10)
-        np.dot(ones, da2, out=grads["b2"])  # the sum over the samples, as a product: it is faster
-        da1 = da2 @ W2.T  # dz1, (n, 10) @ (10, 50), of which da1 is made in place
-        da1 *= z1
-        da1 *= 1 - z1
+        np.dot(ones, da2, out=grads["b2"])  # (n,) @ (n, 10)
+        dz1 = da2 @ W2.T  # (n, 10) @ (10, 50)
+        da1 = dz1 * z1 * (1 - z1)
         np.dot(x.T, da1, out=grads["W1"])  # (784, n) @ (n, 50)
-        np.dot(ones, da1, out=grads["b1"])
+        np.dot(ones, da1, out=grads["b1"])  # (n,) @ (n, 50)
         return loss, grads
 
     def activations(self, x: ArrayLike) -> list[tuple[str, Array]]:
