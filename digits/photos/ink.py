@@ -12,15 +12,18 @@ from digits.photos.light import odd
 from digits.photos.lines import erase_lines
 from digits.types import Array
 
+MIN_DARKNESS = 0.25
+"""Of the ink's typical darkness: what is fainter shines through or is a wrinkle."""
+
 
 def find_ink(flat: Array) -> tuple[Array, Array]:
     """Which pixels are ink, bool, and the density of the ink there, float32 in [0, 1].
 
     Ink is darker than paper is by chance (five standard deviations, measured on this paper in this
-    light; as few as three where the darkest ink is faint), and more than two fifths as dark as the
-    darkest within one and a half stroke widths.  So a stroke ends where its blurred edge fades, a
-    pencil beside a marker keeps its width, and gray ruling under a pen counts as paper.  The lines
-    of ruled or squared paper are taken out.
+    light; as few as three where the darkest ink is faint), a quarter as dark as ink typically is
+    here, and more than two fifths as dark as the darkest within one and a half stroke widths.  So a
+    stroke ends where its blurred edge fades, a pencil beside a marker keeps its width, and gray
+    ruling under a pen counts as paper.  The lines of ruled or squared paper are taken out.
     """
     darkness = cv2.GaussianBlur(255 - flat, (0, 0), max(0.7, max(flat.shape) / WORKING_SIZE))
     paper, spread = _paper(darkness)
@@ -30,6 +33,9 @@ def find_ink(flat: Array) -> tuple[Array, Array]:
     contrast = float(np.quantile(darkness[::2, ::2], 0.99)) - paper
     chance = np.maximum(3 * spread, np.minimum(5 * spread, 0.4 * contrast))
     marked = darkness > paper + np.maximum(chance, 12)
+    total = np.cumsum(np.bincount(darkness[marked], minlength=256) * np.arange(256))
+    typical = float(np.searchsorted(total, total[-1] / 2))  # half of the ink is darker
+    marked &= darkness > paper + MIN_DARKNESS * (typical - paper)
     # what a blurred stroke spreads around it is none of it
     marked &= darkness > 0.4 * _darkest_near(darkness, stroke_width(marked))
     marked = erase_lines(marked, darkness)
@@ -51,14 +57,26 @@ def _darkest_near(darkness: Array, reach: float) -> Array:
 
 def _paper(darkness: Array) -> tuple[float, Array]:
     """How dark the paper is, and by how much that varies, for every pixel: in deep shadow, where
-    the light was divided by a small number, the grain is coarser."""
-    sample = darkness[::2, ::2].astype(np.float32)
-    paper = float(np.median(sample))
-    overall = 1.4826 * float(np.median(np.abs(sample - paper)))  # as of a normal distribution
-    grain = np.abs(sample - cv2.GaussianBlur(sample, (0, 0), 2))
+    the light was divided by a small number, the grain is coarser.
+
+    What is darker than three standard deviations is no paper and does not count, until nothing more
+    is left out (clipping, as in Bertin and Arnouts 1996).
+    """
+    sample = darkness[::2, ::2]
+    bound = 256
+    while True:
+        values = sample[sample < bound]
+        paper = float(np.median(values))
+        overall = 1.4826 * float(np.median(np.abs(values - paper)))  # as of a normal distribution
+        clipped = int(paper + 3 * overall) + 2
+        if clipped >= bound:
+            break
+        bound = clipped
+    blank = cv2.erode((sample < bound).astype(np.float32), np.ones((5, 5), np.uint8))
+    grain = blank * np.abs(sample - cv2.GaussianBlur(sample.astype(np.float32), (0, 0), 2))
     size = odd(max(sample.shape) / 8)
-    local = 1.6 * cv2.blur(grain, (size, size))
-    # strokes and rulings are grain to this measure, so it is bounded
+    local = 1.6 * cv2.blur(grain, (size, size)) / np.maximum(cv2.blur(blank, (size, size)), 0.05)
+    # faint strokes and rulings are grain to this measure, so it is bounded
     spread = cv2.resize(np.clip(local, overall, 2.5 * overall + 1), darkness.shape[::-1])
     return paper, spread
 

@@ -58,7 +58,8 @@ def _erase(marked: Array, darkness: Array, slender: float, min_lines: int) -> Ar
     A line is `slender` times as long as thick, and each of its ends leaves the picture or meets
     another line; or it is one of three that leave the picture at one end, or that run over three
     fifths of it.  A stroke that crosses a line stays: there the ink reaches further up and down
-    than the line is thick, or is a third darker than most of the line.
+    than the line is thick, is a third darker than most of the line, or joins what is above it to
+    what is below.
     """
     step = max(1, round(max(marked.shape) / GRID))
     cell = np.ones((step, step), np.uint8)
@@ -106,7 +107,33 @@ def _erase(marked: Array, darkness: Array, slender: float, min_lines: int) -> Ar
             strokes = (marked & ~(faint & (there > 0))).astype(np.uint8)
             crossed = cv2.morphologyEx(strokes, cv2.MORPH_OPEN, longer).astype(bool)
             kept &= ~(faint & (here > 0)) | crossed
+    steps = round(max([line.thickness for line in families[0] + families[1]], default=0)) + 4
+    for lines, here, axes in ((families[0], across, (0, 1)), (families[1], down, (1, 0))):
+        if lines:
+            erased = marked & faint & (here > 0) & ~kept
+            left, gap = (
+                cv2.dilate(pixels.astype(np.uint8), cell)[::step, ::step].transpose(axes)
+                for pixels in (kept, erased)
+            )
+            bridges = _bridges(left, gap, steps).transpose(axes)
+            bridges = cv2.resize(bridges, None, fx=step, fy=step, interpolation=cv2.INTER_NEAREST)
+            kept |= erased & (bridges[: marked.shape[0], : marked.shape[1]] > 0)
     return kept
+
+
+def _bridges(strokes: Array, gap: Array, steps: int) -> Array:
+    """Where a stroke goes on through a gap that a level line left: what is reached from a stroke
+    above and from one below, by steps of at most 45 degrees; uint8."""
+    strokes, gap = np.ascontiguousarray(strokes), np.ascontiguousarray(gap)
+    reached = []
+    for rows in ([1, 0, 0], [0, 0, 1]):
+        kernel = np.outer(rows, np.ones(3)).astype(np.uint8)
+        way = strokes
+        for _ in range(steps):
+            way = strokes | (gap & cv2.dilate(way, kernel))
+        reached.append(way)
+    bridges: Array = reached[0] & reached[1]
+    return bridges
 
 
 def _anchored(
@@ -203,14 +230,20 @@ def _straight(cells: Array, shades: Array, run: float, slender: float, turned: b
     for label in range(1, count):
         left, top, length, height, area = (int(side) for side in boxes[label])
         thickness = area / length - 2  # the lines were thickened by two
-        if thickness > max(2, length / slender, max(cells.shape) / (2 * slender)):
+        thin = thickness <= max(2, length / slender, max(cells.shape) / (2 * slender))
+        if not thin or 2 * length < run:
             continue
         rows, columns = np.nonzero(labels[top : top + height, left : left + length] == label)
-        near = max(3, length // 20)
-        ends = [
-            np.array([left, top + rows[columns < near].mean()]),
-            np.array([left + length - 1, top + rows[columns >= length - near].mean()]),
-        ]
+        across = np.bincount(columns, minlength=length)
+        thickness = float(np.median(across)) - 2
+        # a line bends a little; a stroke that runs beside it for a while is none of it
+        near = np.ones(len(rows), bool)
+        for degree in (1, 2, 3, 3):
+            middle = np.polynomial.Polynomial.fit(columns[near], rows[near], degree)
+            off = np.abs(rows - middle(columns))
+            near = off <= max(0.75 * thickness + 1.5, np.quantile(off, 0.6))
+        rows, columns = rows[near], columns[near]
+        ends = [np.array([left + x, top + middle(x)]) for x in (0, length - 1)]
         rows, columns = rows + top, columns + left
         own = shades[rows, columns][cells[rows, columns] > 0]
         if not len(own):

@@ -139,3 +139,17 @@ def test_a_comb_goes_and_what_is_in_its_cells_stays(tilt: float) -> None:
         for page, ink_ in ((picture, 60), (true, 1)):
             cv2.polylines(page, [seven.astype(np.int32)], False, ink_, 7, cv2.LINE_AA)
     assert overlap(found_in(picture), true > 0) > 0.6
+
+
+@pytest.mark.parametrize("slope", [-0.1, 0.0, 0.08])
+def test_a_stroke_as_dark_as_the_rulings_goes_on_behind_them(slope: float) -> None:
+    picture = np.full((600, 800), 225, np.uint8)
+    for y in range(-100, 700, 60):
+        cv2.line(picture, (0, y), (799, round(y + slope * 800)), 60, 4, cv2.LINE_AA)
+    true = stroke(picture, [[300, 150], [430, 280], [310, 370], [400, 480]], 60, 6)
+    flat = light.flatten_light(picture)
+    mask, density = ink.find_ink(flat)
+    components = find_components(mask, density, flat).components
+    (digit,) = (component for component in components if component.box.longest > 60)
+    assert np.abs(np.array(digit.box) - (297, 147, 137, 336)).max() < 12
+    assert overlap(mask, true) > 0.6
