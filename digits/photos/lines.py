@@ -242,6 +242,8 @@ def _straight(cells: Array, shades: Array, run: float, slender: float, turned: b
             middle = np.polynomial.Polynomial.fit(columns[near], rows[near], degree)
             off = np.abs(rows - middle(columns))
             near = off <= max(0.75 * thickness + 1.5, np.quantile(off, 0.6))
+        if near.mean() < 0.75:  # several lines, which a stroke joins
+            near[:] = True
         rows, columns = rows[near], columns[near]
         ends = [np.array([left + x, top + middle(x)]) for x in (0, length - 1)]
         rows, columns = rows + top, columns + left
