@@ -53,7 +53,7 @@ class Reader(Protocol):
 
 def classify(reader: Reader, page: InkMap, candidates: Sequence[Candidate]) -> tuple[Array, Array]:
     """What the network sees of each candidate, float32 (n, 784), and its probabilities (n, 10) or
-    (n, 11): the geometric mean over five views of each, so that what one rules out is unlikely.
+    (n, 11): the mean over five views of each.
 
     Raises ValueError for a model of other classes, or one whose answers are not finite.
     """
@@ -71,9 +71,7 @@ def classify(reader: Reader, page: InkMap, candidates: Sequence[Candidate]) -> t
             "expected probabilities; the model's are not finite, as its weights are too large: "
             "train it again with a lower learning rate"
         )
-    views = np.log(np.maximum(p, MIN_PROBABILITY)).reshape(VIEWS, len(x), -1)
-    mean = np.exp(views.mean(axis=0))
-    return x, mean / mean.sum(axis=1, keepdims=True)
+    return x, np.mean(p.reshape(VIEWS, len(x), -1), axis=0)
 
 
 # --- the most probable account --------------------------------------------------------------------

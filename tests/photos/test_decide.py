@@ -7,7 +7,7 @@ import pytest
 
 from digits.photos.candidates import Candidate
 from digits.photos.components import Component, InkMap
-from digits.photos.decide import best_cover, classify, filter_rows, rows_of
+from digits.photos.decide import best_cover, filter_rows, rows_of
 from digits.types import Array, Box
 
 
@@ -65,22 +65,6 @@ def test_a_row_is_judged_as_a_whole(row: str, letters: int, belief: tuple[float,
     kept, _ = filter_rows(list(range(len(row))), page, candidates, p)
     least, most = belief
     assert all(least <= kept.get(index, 0.0) <= most for index in range(len(row)))
-
-
-def test_a_digit_that_one_view_rules_out_is_unlikely() -> None:
-    """Although the four others lean to it."""
-
-    class Reader:
-        def predict(self, x: Array) -> Array:
-            p = np.zeros((len(x), 10))
-            p[:, :2] = 0.7, 0.3
-            p[: len(x) // 5, :2] = 0.001, 0.999
-            return p
-
-    page, candidates, _ = some_ink(2, np.random.default_rng(0))
-    page.labels[:, 2], page.density = 1, np.ones(page.labels.shape, np.float32)
-    _, p = classify(Reader(), page, candidates)
-    assert (p.argmax(axis=1) == 1).all() and np.allclose(p.sum(axis=1), 1)
 
 
 def test_one_stroke_alone_is_less_certain_than_an_eight() -> None:
