@@ -136,6 +136,18 @@ pad.addEventListener("pointerdown", (event) => {
   if (erasing) erase(last);
 });
 
+// A stroke may begin on a sample that lies on the empty paper: it is one as soon as the pointer moves.
+let pressed = null;
+const prompt = document.getElementById("prompt");
+prompt.addEventListener("pointerdown", (event) => (pressed = event));
+prompt.addEventListener("pointermove", (event) => {
+  if (!pressed || !event.isPrimary || !(event.buttons & 1)) return;
+  if (Math.hypot(event.clientX - pressed.clientX, event.clientY - pressed.clientY) < CLICK) return;
+  pad.setPointerCapture(event.pointerId);
+  begin(inUnits(pressed));
+  pressed = null;
+});
+
 pad.addEventListener("pointermove", (event) => {
   if (!last || !event.isPrimary || pen) return;
   const moves = event.getCoalescedEvents?.() ?? [];
