@@ -30,14 +30,16 @@ def text_of(row: Sequence[tuple[str, Box]], others: Sequence[Box]) -> str:
             sign = _sign(box, nearest, high)
             items += [(sign, box)] if sign else []
     items.sort(key=lambda item: item[1].x + item[1].width / 2)
-    gaps = [-one.overlap(other)[0] for (_, one), (_, other) in pairwise(items)]
+    kept = items[:0]
+    for sign, box in items:
+        if sign not in POINTS or (kept and kept[-1][0].isdigit()):  # a point follows a digit
+            kept.append((sign, box))
+    gaps = [-one.overlap(other)[0] for (_, one), (_, other) in pairwise(kept)]
     wide = max(0.6 * high, 1.8 * float(np.median(gaps))) if len(gaps) > 1 else high
-    text = ""
-    for (sign, _), gap in zip(items, [0, *gaps], strict=True):
+    text = kept[0][0]
+    for (sign, _), gap in zip(kept[1:], gaps, strict=True):
         between = " " if gap > wide else ""
-        repeated = sign == UNKNOWN and not between and text.endswith(UNKNOWN)
-        speck = sign in POINTS and not (text + between)[-1:].isdigit()  # a point follows a digit
-        if not (repeated or speck):
+        if not (sign == UNKNOWN and not between and text.endswith(UNKNOWN)):
             text += between + sign
     return text
 

@@ -27,6 +27,7 @@ POINT, COMMA, MINUS, LETTER = (
         ("3.14 -27", "3.14 -27"),
         ("12xx", "12?"),
         (",,3..14", "3.14"),  # a point follows a digit
+        (". 314", "314"),
     ],
 )
 def test_what_stands_between_digits(written: str, text: str, scale: float) -> None:
