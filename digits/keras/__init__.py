@@ -42,7 +42,7 @@ from digits.keras import (
 from digits.keras.graph import KerasTensor
 from digits.keras.initializers import Initializer
 from digits.keras.install import install, uninstall
-from digits.keras.layer import Layer, Variable
+from digits.keras.layer import Layer
 from digits.keras.layers import Input
 from digits.keras.losses import Loss
 from digits.keras.metrics import Metric
@@ -50,6 +50,7 @@ from digits.keras.model import Model, Sequential
 from digits.keras.optimizers import Optimizer
 from digits.keras.regularizers import Regularizer
 from digits.keras.saving import VERSION as __version__
+from digits.keras.variable import Variable
 
 # fmt: off
 __all__ = [

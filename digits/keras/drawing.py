@@ -4,6 +4,8 @@ import io
 from pathlib import Path
 from typing import Any
 
+from digits import plots
+
 
 class Drawing:
     """A model as a figure; `create` and `write_png` are those of a drawing by Graphviz."""
@@ -47,13 +49,13 @@ def model_to_dot(
     axes.set(xlim=(-1, 1), ylim=(-len(lines) + 0.5, 0.5))
     axes.axis("off")
     for row, line in enumerate(lines):
-        box = {"boxstyle": "round", "facecolor": "#e8eef7", "edgecolor": "#34495e"}
+        box = {"boxstyle": "round", "facecolor": plots.FAINT, "edgecolor": plots.INK}
         axes.text(0, -row, line, ha="center", va="center", fontsize=9, bbox=box)
         if row:
             axes.annotate(
                 "",
                 (0, -row + 0.24),
                 (0, -row + 0.76),
-                arrowprops={"arrowstyle": "->", "color": "#34495e"},
+                arrowprops={"arrowstyle": "->", "color": plots.INK},
             )
     return Drawing(figure)

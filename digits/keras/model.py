@@ -10,7 +10,7 @@ import numpy as np
 
 from digits.keras import config
 from digits.keras.graph import KerasTensor, layers_by_depth
-from digits.keras.layer import Layer, Variable, sizes_of
+from digits.keras.layer import Layer, sizes_of
 from digits.keras.layers.basic import Input, InputLayer
 from digits.keras.legacy import note, renamed
 from digits.keras.lookup import look_up
@@ -18,6 +18,7 @@ from digits.keras.network import Network
 from digits.keras.summary import print_summary
 from digits.keras.tensor import Tensor
 from digits.keras.training import Trainer
+from digits.keras.variable import Variable
 from digits.types import Array
 from digits.validation import check
 
