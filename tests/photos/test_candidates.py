@@ -51,6 +51,8 @@ def test_runs_of_pieces_of_a_component() -> None:
         (Box(100, 177, 40, 60), None),  # below it: together twice as long as either
         (Box(110, 144, 30, 60), LOG_PRIOR_OVERLAPPING),
         (Box(110, 145, 30, 60), LOG_PRIOR_SEPARATE),  # sharing a quarter of the height, no more
+        (Box(124, 130, 30, 60), LOG_PRIOR_OVERLAPPING),
+        (Box(126, 130, 30, 60), LOG_PRIOR_SEPARATE),  # sharing less than half of the width
         (Box(150, 100, 20, 20), 0),  # a bar of it
         (Box(150, 100, 8, 8), 0),
         (Box(150, 100, 7, 7), None),  # a speck
@@ -60,9 +62,12 @@ def test_runs_of_pieces_of_a_component() -> None:
     ],
 )
 def test_two_components_in_one_place(other: Box, prior: float | None) -> None:
-    found = priors(page_of([Box(100, 100, 40, 60)], [other]))
-    assert found.get((0, 1)) == prior
-    assert found[(0,)] == found[(1,)] == 0
+    boxes = [Box(100, 100, 40, 60), other]
+    mirrored = [box._replace(x=900 - box.right) for box in boxes]
+    for one, two in (boxes, boxes[::-1], mirrored, mirrored[::-1]):
+        found = priors(page_of([one], [two]))
+        assert found.get((0, 1)) == prior
+        assert found[(0,)] == found[(1,)] == 0
 
 
 def test_three_components_in_one_place_are_as_dark_as_the_darkest() -> None:
@@ -76,7 +81,10 @@ def test_three_components_in_one_place_are_as_dark_as_the_darkest() -> None:
 
 def test_candidates_are_limited_those_of_many_pieces_first() -> None:
     rows = [[Box(10 * i, 20 * j, 6, 18) for i in range(8)] for j in range(60)]
-    found = propose(page_of(*rows))
+    page = page_of(*rows)
+    found = propose(page)
     assert len(found) == MAX_DENSITY  # for a megapixel
     assert [len(c.pieces) for c in found] == [8] * 60 + [1] * 480 + [2] * 420 + [3] * 40
+    page.labels = np.zeros((1200, 1200), np.int32)
+    assert len(propose(page)) > MAX_DENSITY
     assert propose(page_of()) == []

@@ -24,21 +24,21 @@ def encoded(picture: Array, suffix: str, *options: int) -> bytes:
     return data.tobytes()
 
 
-def png(width: int, height: int, content: bytes = b"") -> bytes:
+def chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def png(width: int, height: int, content: bytes = b"", exif: bytes = b"") -> bytes:
     """A PNG whose header says this size, whatever follows."""
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-        )
-
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(content))
-        + chunk(b"IEND", b"")
-    )
+    start = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + (exif and chunk(b"eXIf", exif))
+    return start + chunk(b"IDAT", zlib.compress(content)) + chunk(b"IEND", b"")
+
+
+def jpeg_header(kind: int, width: int, height: int) -> bytes:
+    """A JPEG that says it has this size, and holds nothing."""
+    frame = struct.pack(">BBHBHHB", 0xFF, kind, 11, 8, height, width, 1) + b"\1\x11\0"
+    return b"\xff\xd8" + frame + b"\xff\xda\0\x08\1\1\0\0\0\0\xff\xd9"
 
 
 # --- files ----------------------------------------------------------------------------------------
@@ -102,6 +102,22 @@ def test_orientation_is_applied(suffix: str, mode: str, orientation: int) -> Non
     assert (ink & (seven < 140)).sum() > 0.9 * (ink | (seven < 140)).sum()
 
 
+@pytest.mark.parametrize("prefix", [b"", b"Exif\0\0"])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_the_orientation_is_one_of_many_entries(order: str, prefix: bytes) -> None:
+    """In either byte order, behind the directory's start; what follows the directory is none."""
+    start = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(order + "I", 10) + b"--"
+    entry = struct.Struct(order + "HHII")
+    others = [entry.pack(tag, 3, 1, 0x00060006) for tag in (256, 259, 273)]
+    turned = [entry.pack(274, 3, 1, 3 * 0x00010001), entry.pack(274, 3, 1, 0x00010001)]
+    for entries, behind, pixels in (
+        ([*others, *turned], b"", [2, 1]),
+        (others, turned[0], [1, 2]),
+    ):
+        exif = prefix + start + struct.pack(order + "H", len(entries)) + b"".join(entries) + behind
+        assert decode_picture(png(2, 1, b"\0\1\2", exif))[0][..., 0].tolist() == [pixels]
+
+
 def test_sixteen_bits_are_stretched() -> None:
     scan = figure_seven().astype(np.uint16) * 16  # a 12-bit scanner
     picture, _ = decode_picture(encoded(scan, ".png"))
@@ -110,15 +126,17 @@ def test_sixteen_bits_are_stretched() -> None:
     assert picture.min() < 60
 
 
-@pytest.mark.parametrize("ink", [0, 255])
-def test_transparent_paper_is_the_opposite_of_the_ink(ink: int) -> None:
-    drawn = np.full((60, 60, 4), ink, np.uint8)
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize(("ink", "paper"), [(0, 255), (90, 255), (170, 0), (255, 0)])
+def test_transparent_paper_is_the_opposite_of_the_ink(ink: int, paper: int, kind: type) -> None:
+    drawn = np.full((60, 60, 4), ink, kind)
     drawn[..., 3] = 0
-    drawn[10:50, 25:35, 3] = 255
-    picture, _ = decode_picture(encoded(drawn, ".png"))
-    assert picture.shape == (60, 60, 3)
-    assert (picture[30, 30] == ink).all()
-    assert (picture[5, 5] == 255 - ink).all()
+    drawn[0, 0] = drawn[10:50, 25:35, 3] = 255
+    drawn[0, 0, 3] = 1  # so faint that it hardly counts, and the lightest of all
+    for picture in (decode_picture(encoded(drawn, ".png"))[0], check_picture(drawn)):
+        assert picture.shape == (60, 60, 3)
+        assert (picture[30, 30] == ink).all()
+        assert (picture[5, 5] == paper).all()
 
 
 def test_the_first_picture_of_an_animation() -> None:
@@ -160,6 +178,7 @@ def test_large_jpegs_are_reduced_and_say_so() -> None:
         (encoded(figure_seven(), ".jpg")[:30], "cut off"),
         (encoded(figure_seven(), ".png")[:-20], "cut off"),
         (png(20_000, 20_000), "120 million pixels"),
+        (jpeg_header(0xC2, 20_000, 20_000), "120 million pixels"),
         (b"II*\0\x08\0\0\0", "not a picture"),
         (b"GIF89a\x01", "not a picture"),
         (b"BM" + bytes(60), "not a picture"),
@@ -179,6 +198,9 @@ def test_what_is_wrong_with_a_file_is_said(
 def test_numbers_that_no_picture_has() -> None:
     nonfinite = np.array([[0, 1e300], [-np.inf, 1e-320], [np.nan, -3e38], [2, 1]])
     assert check_picture(nonfinite).tolist() == [[0, 0], [0, 0], [0, 0], [255, 127]]
+    assert check_picture(np.array([[0.01, 0.04]]).T).tolist() == [[63], [255]]  # of 0 to 1, or less
+    column = np.arange(6, dtype=np.uint8).reshape(2, 3, 1)
+    assert decode.open_picture(column)[0].tolist() == column[..., 0].tolist()
     with pytest.raises(PictureError, match="array of numbers"):
         check_picture(np.full((4, 4), "ink"))
 

@@ -68,12 +68,17 @@ def test_what_stands_between_digits(written: str, text: str, scale: float) -> No
         (Box(85, 62, 40, 40), "3?1"),
         (Box(348, 92, 8, 8), "31."),
         (Box(351, 92, 8, 8), "31"),  # too far away
+        (Box(50, 50, 40, 6), "3-1"),
+        (Box(30, 50, 40, 6), "31"),  # in the digit, for the greater part
+        (Box(62, 50, 200, 6), "31"),  # too long
     ],
 )
 def test_a_sign_is_told_by_shape_and_place(box: Box, text: str) -> None:
-    digits = [("3", Box(0, 0, 60, 100)), ("1", Box(140, 0, 60, 100))]
-    assert text_of(digits, [box]).replace(" ", "") == text
-    assert text_of(digits, [box, Box(500, 0, 400, 8)]).replace(" ", "") == text
+    boxes = [Box(0, 0, 60, 100), Box(140, 0, 60, 100), box, Box(500, 0, 400, 8)]
+    for down in (0, 300):
+        three, one, *others = (box._replace(y=box.y + down) for box in boxes)
+        for beside in (others[:1], others):
+            assert text_of([("3", three), ("1", one)], beside).replace(" ", "") == text
 
 
 @pytest.mark.parametrize(("gap", "text"), [(100, "31"), (101, "3 1")])

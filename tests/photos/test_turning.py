@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 
 from digits.photos.components import find_components
-from digits.photos.turning import better_way_up, evidence_by_turns, tilt, turn, turn_back
+from digits.photos.turning import (
+    better_way_up,
+    evidence_by_turns,
+    tilt,
+    turn,
+    turn_back,
+    turned_page,
+)
 from digits.types import Array, Box
 
 
@@ -23,6 +30,12 @@ def test_a_box_is_turned_back(angle: int) -> None:
 
 
 def test_a_picture_is_turned_clockwise() -> None:
+    for angle in (30, 90, -45):  # in a frame that holds all of it, and no more
+        turned = turn(np.full((200, 300), 255, np.uint8), angle)[0]
+        assert abs(turned.sum() / (200 * 300 * 255) - 1) < 0.01
+        assert all(
+            turned[edge].any() for edge in (np.s_[:2], np.s_[-2:], np.s_[:, :2], np.s_[:, -2:])
+        )
     picture = np.zeros((200, 300), np.uint8)
     picture[:20] = 255
     assert (turn(picture, 90)[0][:, -20:] == 255).all()
@@ -51,20 +64,33 @@ class KnowsT:
         return p
 
 
-@pytest.mark.parametrize("turns", [0, 1, 2, 3])
-@pytest.mark.parametrize("count", [3, 4, 9])
-def test_the_way_up_on_which_most_are_digits(count: int, turns: int) -> None:
-    upright = np.full((400, 600), 255, np.uint8)
+def rows_of_t(count: int, askew: float) -> Array:
+    """White paper with so many T, turned clockwise."""
+    upright = np.zeros((400, 600), np.uint8)
     for number in range(count):
         x, y = 60 + 120 * (number % 4), 40 + 120 * (number // 4)
-        upright[y : y + 10, x : x + 60] = upright[y : y + 80, x + 25 : x + 35] = 0
-    flat = np.ascontiguousarray(np.rot90(upright, turns))
+        upright[y : y + 10, x : x + 60] = upright[y : y + 80, x + 25 : x + 35] = 255
+    return 255 - turn(upright, askew)[0]
+
+
+@pytest.mark.parametrize(
+    ("count", "askew"),
+    [(3, 0), (3, 90), (4, 0), (4, 90), (4, 180), (4, 270), (9, 90), (9, 20), (9, 260)],
+)
+def test_the_way_up_on_which_most_are_digits(count: int, askew: int) -> None:
+    flat = rows_of_t(count, askew)
     ink = flat < 128
     page = find_components(ink, ink.astype(np.float32), flat)
     angle, likely = better_way_up(page, ink, flat, KnowsT())
-    assert angle == (90 * turns if count > 3 else 0)  # of so few one cannot tell
     assert likely > count
-    assert evidence_by_turns(page, KnowsT()).argmax() == turns
+    if count < 4:
+        assert angle == 0  # of so few one cannot tell
+    else:
+        assert min((angle + askew) % 360, -(angle + askew) % 360) <= 1
+        page, _ = turned_page(flat, angle)
+        assert len(page.components) == count
+    if askew % 90 == 0:
+        assert evidence_by_turns(page, KnowsT()).argmax() == (0 if count > 3 else -askew // 90 % 4)
 
 
 def test_without_ink_no_way_up_is_better() -> None:
