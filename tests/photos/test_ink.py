@@ -28,17 +28,6 @@ def overlap(found: Array, true: Array) -> float:
     return float((found & true).sum() / max(1, (found | true).sum()))
 
 
-@pytest.mark.parametrize(
-    ("shape", "scale"),
-    [((1000, 2000, 3), 1), ((300, 200), 1), ((4000, 1000, 3), 0.5), ((100, 150), 2), ((1, 300), 1)],
-)
-def test_pictures_are_analyzed_in_one_range_of_sizes(shape: tuple[int, ...], scale: float) -> None:
-    gray, factor = light.working_copy(np.full(shape, 80, np.uint8))
-    assert factor == scale
-    assert gray.shape == (round(shape[0] * scale), round(shape[1] * scale))
-    assert (gray == 80).all()
-
-
 def test_ink_is_found_either_way_round() -> None:
     seven = cv2.resize(figure_seven(), None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
     true = seven < 130
@@ -107,23 +96,6 @@ def test_a_digit_with_specks_around_it_is_no_frame() -> None:
     for x, y in ((130, 150), (150, 230), (250, 350)):
         cv2.circle(picture, (x, y), 5, 60, -1)
     assert overlap(found_in(picture), true) > 0.7
-
-
-def test_a_sheet_on_a_dark_desk_is_the_paper() -> None:
-    picture = np.full((600, 800), 30, np.uint8)
-    sheet = cv2.boxPoints(((400, 300), (420, 380), 20)).astype(np.int32)
-    cv2.fillConvexPoly(picture, sheet, 210)
-    seven = stroke(picture, [[330, 220], [450, 220], [370, 400]], 70, 12)
-    assert overlap(found_in(picture), seven) > 0.7
-
-
-def test_glare_is_not_writing_in_light_ink() -> None:
-    picture = np.full((600, 800), 120.0)
-    cv2.line(picture, (0, 0), (330, 250), 255, 70)
-    picture = cv2.GaussianBlur(picture, (0, 0), 15).astype(np.uint8)
-    for box in ((350, 200), (450, 200), (550, 200)):
-        cv2.rectangle(picture, box, (box[0] + 50, box[1] + 120), 85, 5, cv2.LINE_AA)
-    assert not light.is_light_on_dark(picture)
 
 
 @pytest.mark.parametrize("tilt", [-0.05, 0.0, 0.08])
