@@ -98,8 +98,6 @@ class Inspector:
         weights, bias = self._weights(layer, map_)
         top, left, bottom, right = self.receptive_field(layer, row, column)
         return {
-            "name": self.names[layer],
-            "kind": self.kinds[layer],
             "value": float(y[row, column, map_]),
             "bias": bias,
             "weights": None if weights is None else tiles(weights),
@@ -141,7 +139,7 @@ class Inspector:
         steps: list[dict[str, Any]] = []
         for i in self.shown:
             steps.append({"phase": "forward", **self._named(i), **tiles(_maps(outputs[i]))})
-        steps.append({"phase": "loss", **self._named(len(self.stack) - 1)})
+        steps.append({"phase": "loss"})
         for i in reversed(self.shown):
             norms = {
                 name: float(np.linalg.norm(grad)) for name, grad in self.stack[i].grads.items()

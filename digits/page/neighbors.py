@@ -37,7 +37,6 @@ class Neighbors:
         squares = np.einsum("ij,ij->i", images, images) - 2 * (images @ image) + image @ image
         nearest = np.argsort(squares)[:COUNT]
         return {
-            "data": data,
             "images": len(images),
             "neighbors": [
                 {

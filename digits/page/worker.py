@@ -207,11 +207,7 @@ class Reporter(Callback):
         return {
             "iteration": done,
             "iterations": training.iterations,
-            "epochs": -(-training.iterations // training.batches),
-            "batches": training.batches,
             "seconds": round(self.seconds, 1),
-            "parameters": network.params.flat.size,
-            "images": len(data.x_train),
             "loss": [float(part.mean()) for part in np.array_split(losses, POINTS) if len(part)],
             "accuracy": self.accuracies,
             "weights": _first_weights(network),

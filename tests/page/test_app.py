@@ -389,6 +389,12 @@ def test_no_other_page_may_ask(client: FlaskClient, origin: str | None, status: 
         assert client.get("/training/events", headers=headers).status_code == 403
 
 
+def test_no_route_is_left_out_above(client: FlaskClient) -> None:
+    rules = client.application.url_map
+    asked = {rules.bind("").match(path, "POST")[0] for path in ROUTES}
+    assert asked == {rule.endpoint for rule in rules.iter_rules() if "POST" in (rule.methods or ())}
+
+
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "x"])
 def test_no_other_page_may_embed(client: FlaskClient, site: str) -> None:
     """A browser sends no Origin with what a picture or a script asks for."""

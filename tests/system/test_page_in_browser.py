@@ -281,6 +281,11 @@ def test_one_unit(page: Page) -> None:
     page.choose("unit-layer", "1")
     page.wait_for(f"document.getElementById('unit-value').textContent !== {before!r}")
     assert re.search("depends on: 1 . 1", page.text("unit-field-says"))
+    page.run("document.querySelector('#layers li:last-child canvas').focus()")
+    page.press(Keys.ENTER)
+    page.wait_for("document.querySelector('#layers li:last-child #unit')")
+    page.press(Keys.TAB)  # to the fields below, where any other unit can be chosen
+    assert page.run("return document.activeElement.id") == "unit-layer"
 
 
 def test_why_this_digit(page: Page) -> None:
@@ -288,13 +293,13 @@ def test_why_this_digit(page: Page) -> None:
     page.rows()
     page.open_tab("reasons")
     page.wait_for("document.getElementById('reasons-intro').textContent")
-    assert page.text("reasons-intro") == "Why a 7? Two ways to ask."
+    assert page.text("reasons-intro") == "Why 7? Three ways to ask."
     for name in ("saliency", "occlusion"):
         assert len(np.unique(page.pixels(f"#{name}").reshape(-1, 4), axis=0)) > 5
     page.wait_for("document.querySelectorAll('#neighbors li').length")
     near = page.element("neighbors").find_elements("tag name", "li")
     assert len(near) == 8
-    assert sum(item.text.startswith("a 7,") for item in near) >= 4
+    assert sum(item.text.startswith("7,") for item in near) >= 4
 
 
 def test_step_by_step(page: Page) -> None:
@@ -387,13 +392,13 @@ def test_teaching(page: Page) -> None:
         page.driver.find_element("css selector", f"#labels button:nth-child({label + 1})").click()
     examples = page.driver.find_elements("css selector", "#examples button")
     assert [example.get_attribute("aria-label") for example in examples] == [
-        "Remove digit 1, a 7",
-        "Remove digit 2, a 1",
+        "Remove digit 1: 7",
+        "Remove digit 2: 1",
     ]
     examples[1].click()
     page.element("teach").click()
     page.wait_for("!document.getElementById('taught').hidden")
-    assert page.text("teach-status") == "Learned from 1 digits. It now reads your drawings."
+    assert page.text("teach-status").startswith("It has learned from your digits (1)")
     assert len(page.driver.find_elements("css selector", "#taught tbody tr")) == 12
     assert page.run("return document.getElementById('network').value") == "trained"
     assert page.rows() == ["7"]

@@ -1,9 +1,9 @@
 // A look inside the network: what each layer makes of the chosen digit, one unit of it, and why the
 // network answers as it does.
 
-import { chosenDigit, withNetwork } from "./reading.js";
+import { askAbout, chosenDigit } from "./reading.js";
 import { isText, text, number, say } from "./texts.js";
-import { $, ask, bars, bytes, color, element, fit, paintDigit, paintTiles, thumbnail } from "./tools.js";
+import { $, bars, bytes, color, element, fit, paintDigit, paintTiles, thumbnail } from "./tools.js";
 
 const WEIGHTED = ["Conv2D", "Dense", "Maxout", "Subsampling2D"]; // a group of layers begins with one
 const kindName = (kind) => (isText(`kind.${kind}`) ? text(`kind.${kind}`) : kind);
@@ -34,33 +34,37 @@ function groups() {
 }
 
 export async function showLayers() {
-  const digit = chosenDigit();
-  $("panel-layers").classList.toggle("waiting", !digit);
-  if (!digit) return;
-  const answer = await ask(withNetwork("/layers"), bytes(digit.image));
-  if (digit !== chosenDigit()) return;
+  const answer = await askAbout("/layers");
+  if (!answer) return;
   layers = answer.layers;
   const shown = groups();
   const names = shown.map((group) => group.at(-1).name + document.documentElement.lang).join();
   if ($("layers").dataset.names !== names) {
     $("layers").dataset.names = names;
     const said = new Set();
+    $("layers").after($("unit")); // there while the rows are made anew
     $("layers").replaceChildren(...shown.map((group) => row(group, said)));
     listLayers();
   }
   shown.forEach((group, index) => {
     const layer = group.at(-1);
-    const canvas = $("layers").children[index].querySelector("canvas");
+    const item = $("layers").children[index];
+    const canvas = item.querySelector("canvas");
     const isLast = layer === layers.at(-1);
     const labels = isLast ? [...Array(layer.maps).keys()].map(className) : undefined;
     const rows = $("all-layers").checked ? Infinity : 2;
-    const at = paintTiles(canvas, layer, { labels, rows, largest: isLast ? 48 : 96 });
-    canvas.onclick = (event) => {
-      const found = at(event.offsetX, event.offsetY);
-      if (found) showUnit({ layer: layer.layer, row: found[0], column: found[1], map: found[2] });
-    };
+    const isHere = group.some((one) => one.layer === unit?.layer);
+    const at = paintTiles(canvas, layer, { labels, rows, largest: isLast ? 48 : 96, marked: isHere && unit.map });
+    const pick = (found) => found && choose({ layer: layer.layer, row: found[0], column: found[1], map: found[2] });
+    canvas.onclick = (event) => pick(at(event.offsetX, event.offsetY));
+    canvas.onkeydown = ({ key }) => { if (key === "Enter") pick([layer.height >> 1, layer.width >> 1, 0]); };
+    if (isHere && $("unit").parentElement !== item) {
+      const focused = document.activeElement;
+      item.append($("unit"));
+      focused.focus();
+    }
   });
-  if (unit) await showUnit(unit);
+  if (unit) await showUnit();
 }
 
 function row(group, said) {
@@ -73,8 +77,7 @@ function row(group, said) {
   const { maps, height, width } = layer;
   const shape = height * width > 1 ? text(maps > 1 ? "shape" : "oneMap", maps, height, width) : text("unitCount", maps);
   const canvas = element("canvas", { className: "pick" });
-  canvas.setAttribute("role", "img");
-  canvas.ariaLabel = text("outputs", name + then);
+  Object.assign(canvas, { role: "button", tabIndex: 0, ariaLabel: text("outputs", name + then) });
   const lines = element("p", {}, element("b", { textContent: name }), then, element("br"), element("small", { textContent: shape }));
   if (says) lines.append(element("br"), element("small", { textContent: says }));
   return element("li", {}, lines, canvas);
@@ -87,19 +90,22 @@ function listLayers() {
     element("option", { value: layer, textContent: `${kindName(kind)} (${name})` })));
 }
 
-async function showUnit(wanted) {
-  const digit = chosenDigit();
-  const layer = layers.find((one) => one.layer === wanted.layer) ?? layers.at(-1);
-  if (!digit || !layer) return;
-  const within = (value, most) => Math.min(Math.max(Number(value) || 0, 0), most - 1);
+function choose(wanted) {
+  unit = wanted;
+  return showLayers();
+}
+
+async function showUnit() {
+  const layer = layers.find((one) => one.layer === unit.layer) ?? layers.at(-1);
+  const within = (value, most) => Math.min(Math.max(value, 0), most - 1);
   unit = {
     layer: layer.layer,
-    map: within(wanted.map, layer.maps),
-    row: within(wanted.row, layer.height),
-    column: within(wanted.column, layer.width),
+    map: within(unit.map, layer.maps),
+    row: within(unit.row, layer.height),
+    column: within(unit.column, layer.width),
   };
-  const answer = await ask(withNetwork(`/unit?${new URLSearchParams(unit)}`), bytes(digit.image));
-  if (digit !== chosenDigit()) return;
+  const answer = await askAbout(`/unit?${new URLSearchParams(unit)}`);
+  if (!answer) return;
   $("unit").hidden = false;
   $("unit-layer").value = unit.layer;
   for (const [name, size] of [["map", "maps"], ["row", "height"], ["column", "width"]]) {
@@ -112,7 +118,7 @@ async function showUnit(wanted) {
   const [left, top, width, height] = answer.field;
   $("unit-field-says").textContent = text("unitFieldSays", width, height);
   fit($("unit-field"));
-  paintDigit($("unit-field"), bytes(digit.image), 0.75);
+  paintDigit($("unit-field"), bytes(chosenDigit().image), 0.75);
   const context = $("unit-field").getContext("2d");
   const side = $("unit-field").width / 28;
   Object.assign(context, { strokeStyle: color("--plus"), lineWidth: 2 * (window.devicePixelRatio || 1) });
@@ -124,22 +130,17 @@ async function showUnit(wanted) {
 
 for (const name of ["layer", "map", "row", "column"])
   $(`unit-${name}`).addEventListener("change", () =>
-    showUnit(Object.fromEntries(["layer", "map", "row", "column"].map((key) => [key, Number($(`unit-${key}`).value)]))));
-$("whole-map").addEventListener("change", () => showUnit(unit));
+    choose(Object.fromEntries(["layer", "map", "row", "column"].map((key) => [key, Number($(`unit-${key}`).value)]))));
+$("whole-map").addEventListener("change", showUnit);
 $("all-layers").addEventListener("change", showLayers);
 
 // --- why? ----------------------------------------------------------------------------------------
 
 export async function showReasons() {
-  const digit = chosenDigit();
-  $("panel-reasons").classList.toggle("waiting", !digit);
-  if (!digit) return;
-  const image = bytes(digit.image);
-  const among = $("among").value;
-  const neighbors = ask(`/neighbors?data=${among}`, image); // slower at first
+  const neighbors = askAbout(`/neighbors?data=${$("among").value}`); // slower at first
   neighbors.catch(() => {}); // told below
-  const why = await ask(withNetwork("/reasons"), image);
-  if (digit !== chosenDigit()) return;
+  const why = await askAbout("/reasons");
+  if (!why) return;
   const { answer, patch } = why;
   say($("reasons-intro"), "reasonsIntro", answer);
   say($("saliency-says"), "saliencySays", answer);
@@ -149,15 +150,15 @@ export async function showReasons() {
     paintTiles(canvas, why[name], { largest: 1000 });
     const over = canvas.getContext("2d");
     const under = element("canvas", { width: canvas.width, height: canvas.height });
-    paintDigit(under, image, 0.3);
+    paintDigit(under, bytes(chosenDigit().image), 0.3);
     over.drawImage(under, 0, 0);
   }
   if (!$("neighbors").children.length) say($("neighbors-says"), "busy");
   const near = await neighbors;
-  if (digit !== chosenDigit()) return;
+  if (!near) return;
   say($("neighbors-says"), "neighborsSays", number(near.images, 6));
   $("neighbors").replaceChildren(...near.neighbors.map(({ image: pixels, label, distance }) => {
-    const says = text("neighborLabel", label, number(distance, 2));
+    const says = text("neighborLabel", label, distance.toFixed(1));
     return element("li", {}, thumbnail(bytes(pixels), says), element("small", { textContent: says }));
   }));
 }

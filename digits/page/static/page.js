@@ -26,13 +26,15 @@ function openTab(name, focus = false) {
     tab.ariaSelected = String(mine);
     tab.tabIndex = mine ? 0 : -1;
     $(tab.getAttribute("aria-controls")).hidden = !mine;
-    if (mine) tab.parentElement.scrollLeft = tab.offsetLeft - tab.parentElement.offsetLeft - 40; // on phones
     if (mine && focus) tab.focus();
   }
   showPanel();
 }
 
-const showPanel = () => Promise.resolve(SHOW[open]()).catch((error) => complain(error));
+function showPanel() {
+  $(`panel-${open}`).classList.toggle("waiting", !reader.chosenDigit());
+  return Promise.resolve(SHOW[open]()).catch(complain);
+}
 
 for (const tab of tabs) {
   const name = tab.id.slice(4);
@@ -52,7 +54,7 @@ paper.watchPaper(reader.frames, () => {
   reader.read();
   reader.show();
 }, reader.chooseAt);
-reader.watchReading(() => SHOW[open]());
+reader.watchReading(showPanel);
 
 async function take(file) {
   if (!file) return;

@@ -2,7 +2,7 @@
 // frames around them, and how sure it is.
 
 import * as paper from "./paper.js";
-import { text } from "./texts.js";
+import { language, text } from "./texts.js";
 import { $, ask, bytes, color, complain, element, fit, paintDigit, percent } from "./tools.js";
 
 const certainty = (p) => percent(Math.min(p, 0.999)); // no network is certain
@@ -18,13 +18,20 @@ let told = 0; // when the others last looked at the digit
 let asking = false;
 let again = false;
 let busy = 0;
-let watchers = [];
+let watcher = () => {};
 
 /** The digit that is looked at, or undefined. */
 export const chosenDigit = () => reading?.digits[chosen];
-/** `watcher()` is called when another digit is looked at, or the same one anew. */
-export const watchReading = (watcher) => watchers.push(watcher);
+/** `watch()` is called when another digit is looked at, or the same one anew. */
+export const watchReading = (watch) => (watcher = watch);
 export const withNetwork = (path) => `${path}${path.includes("?") ? "&" : "?"}network=${network}`;
+
+/** What the server answers about the chosen digit; undefined if there is none, or by then another. */
+export async function askAbout(path) {
+  const digit = chosenDigit();
+  const answer = digit && (await ask(withNetwork(path), bytes(digit.image)));
+  return digit === chosenDigit() ? answer : undefined;
+}
 
 export function readWith(name) {
   network = name;
@@ -52,7 +59,7 @@ export async function read() {
 
 function tell() {
   told = performance.now();
-  return Promise.all(watchers.map((watcher) => watcher())).catch(complain);
+  return watcher();
 }
 
 async function readOnce() {
@@ -153,7 +160,7 @@ export function show(took = milliseconds) {
   const parts = [];
   if (reading?.unread.length) parts.push(text("unread"));
   if (digits.length) parts.push(sureness(digits), text("answered", Math.round(took)));
-  $("doubt").textContent = parts.join(" ");
+  $("doubt").textContent = parts.join(language === "zh" ? "" : " ");
   showDigits(digits);
   showChosen();
 }

@@ -1,9 +1,9 @@
 // One digit step by step: forward through the layers, the loss, and the gradient backward.
 
 import { className, classes, describe } from "./inside.js";
-import { chosenDigit, withNetwork } from "./reading.js";
+import { askAbout, chosenDigit } from "./reading.js";
 import { number, text } from "./texts.js";
-import { $, ask, bars, bytes, element, paintTiles, percent } from "./tools.js";
+import { $, bars, element, paintTiles, percent } from "./tools.js";
 
 const PACE = 1600; // milliseconds a step is shown when it plays
 
@@ -27,13 +27,11 @@ let at = 0;
 let timer = 0;
 
 export async function showSteps() {
-  const digit = chosenDigit();
-  $("panel-steps").classList.toggle("waiting", !digit);
-  if (!digit) return stop();
+  if (!chosenDigit()) return stop();
   if (!pass) $("step-title").textContent = text("busy");
-  const asked = $("target").value === "" ? digit.digit : Number($("target").value);
-  const answer = await ask(withNetwork(`/steps?target=${asked}`), bytes(digit.image));
-  if (digit !== chosenDigit()) return;
+  const asked = $("target").value === "" ? chosenDigit().digit : Number($("target").value);
+  const answer = await askAbout(`/steps?target=${asked}`);
+  if (!answer) return;
   pass = answer;
   if ($("target").options.length !== classes())
     $("target").replaceChildren(...[...Array(classes()).keys()].map((i) => element("option", { value: i, textContent: className(i) })));

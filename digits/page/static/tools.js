@@ -93,8 +93,8 @@ function sideBySide({ maps, height, width, values }) {
 }
 
 /** Paint the maps in rows, at most `rows`, as many in each as stay large enough to be seen; `labels`
- * stand below.  Returns what tells [row, column, map] of the number at a point of the canvas. */
-export function paintTiles(canvas, tiles, { largest = 96, labels, rows = Infinity } = {}) {
+ * stand below, a frame is around the map `marked`.  Returns what tells [row, column, map] of the number at a point of the canvas. */
+export function paintTiles(canvas, tiles, { largest = 96, labels, rows = Infinity, marked } = {}) {
   const { height, width } = tiles;
   const ratio = window.devicePixelRatio || 1;
   const wide = Math.max(1, Math.round(canvas.clientWidth * ratio));
@@ -120,7 +120,9 @@ export function paintTiles(canvas, tiles, { largest = 96, labels, rows = Infinit
     context.fillStyle = color("--paper");
     context.fillRect(left, top, pitch - gap, tall);
     context.drawImage(pictures, map * width, 0, width, height, left, top, pitch - gap, tall);
-    context.fillStyle = color("--quiet");
+    context.strokeStyle = context.fillStyle = color("--quiet");
+    context.lineWidth = 2 * ratio;
+    if (map === marked) context.strokeRect(left, top, pitch - gap, tall);
     if (labels) context.fillText(labels[map], left + (pitch - gap) / 2, top + tall + 3 * ratio);
   }
   return (x, y) => {

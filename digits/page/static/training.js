@@ -138,6 +138,7 @@ function listenTo(source) {
 export function showTraining() {
   const running = RUNNING.includes(state.state);
   const has = state.iterations !== undefined;
+  const trains = has && state.kind !== "teaching";
   if (has) $("networks").hidden = false;
   $("train-start").disabled = running;
   for (const name of ["train-pause", "train-stop"]) $(name).disabled = !running || state.state === "preparing";
@@ -152,11 +153,11 @@ export function showTraining() {
     ? text("progress", status, number(state.iteration, 6), number(state.iterations, 6), number(state.seconds, 4), percent(state.accuracy.at(-1)[2]))
     : status;
   if ($("train-status").textContent !== said) $("train-status").textContent = said;
-  $("train-accuracy").textContent = has && state.kind !== "teaching" ? percent(state.accuracy.at(-1)[2]) : "";
+  $("train-accuracy").textContent = trains ? percent(state.accuracy.at(-1)[2]) : "";
   $("train-bar").hidden = !running && !has;
   $("train-progress").style.transform = `scaleX(${(state.iteration ?? 0) / (state.iterations ?? 1)})`;
-  $("watch").hidden = !has || state.kind === "teaching";
-  if (has && state.kind !== "teaching" && $("watch").offsetParent) showNews();
+  $("watch").hidden = !trains;
+  if (trains && $("watch").offsetParent) showNews();
   showTaught();
 }
 
