@@ -435,6 +435,7 @@ def test_the_page_makes_no_outside_requests() -> None:
     for file in STATIC.iterdir():
         addresses = re.findall(rb"https?://[^\s\"')]+", file.read_bytes())
         assert set(addresses) <= {b"http://www.w3.org/2000/svg"}, file.name
+    assert sum(file.stat().st_size for file in STATIC.glob("*.js")) < 60_000
 
 
 def test_the_page_has_the_colors_of_all_pictures() -> None:

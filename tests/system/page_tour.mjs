@@ -17,14 +17,16 @@ const SIZES = { desk: [1280, 900], upright: [390, 844], across: [844, 390] };
 const [executablePath, address, size, pictures] = process.argv.slice(2);
 const isFirefox = /firefox/.test(executablePath);
 const [width, height] = SIZES[size];
+const isPhone = size !== "desk";
+const pointer = isPhone ? 1 : 6; // Firefox's number for a finger, or for a mouse
 const browser = await puppeteer.launch({
   browser: isFirefox ? "firefox" : "chrome", executablePath, headless: true,
   args: isFirefox ? [] : ["--no-sandbox"],
-  extraPrefsFirefox: { "intl.accept_languages": "en-US" },
+  extraPrefsFirefox: { "intl.accept_languages": "en-US", "ui.primaryPointerCapabilities": pointer, "ui.allPointerCapabilities": pointer },
 });
 const page = await browser.newPage();
-const isPhone = size !== "desk" && !isFirefox;
-await page.setViewport({ width, height, deviceScaleFactor: isPhone ? 2 : 1, isMobile: isPhone, hasTouch: isPhone });
+const emulated = isPhone && !isFirefox;
+await page.setViewport({ width, height, deviceScaleFactor: emulated ? 2 : 1, isMobile: emulated, hasTouch: emulated });
 
 const problems = [];
 const problem = (where, what) => problems.push(`${size}, ${where}: ${what}`);

@@ -245,6 +245,19 @@ def test_samples(page: Page) -> None:
     assert page.rows() == []
 
 
+def test_reduced_motion(page: Page) -> None:
+    reduce = [{"name": "prefers-reduced-motion", "value": "reduce"}]
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": reduce})
+    page.driver.find_element("css selector", "[data-sample='3']").click()
+    page.wait_for("document.getElementById('reading').textContent === '3'")
+    page.press("z")
+    assert page.rows() == []  # written at once, undone at once
+    bar = "getComputedStyle(document.querySelector('#bars i')).transitionDuration"
+    assert page.run(f"return {bar}") == "0s"
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    assert page.run(f"return {bar}") != "0s"
+
+
 def test_the_layers_are_shown(page: Page) -> None:
     assert page.text("panel-layers").startswith("Draw a digit, and see")
     page.draw(hand(3, np.random.default_rng(2), 200, 60, 200))
@@ -337,13 +350,17 @@ def test_a_training(page: Page) -> None:
     began = time.monotonic()
     page.wait_for("!document.getElementById('watch').hidden")
     page.wait_for("!document.getElementById('train-stop').disabled")
-    curves = [page.pixels("#loss-curve")]
+
+    def shown() -> list[Any]:
+        drawn = ("#loss-curve", "#accuracy-curve", "#first-weights")
+        texts = [page.text("misread"), page.text("check")]
+        return [page.pixels(canvas).tobytes() for canvas in drawn] + texts
+
+    before = shown()
     page.wait_for(
         "Number(document.getElementById('train-status').textContent.match(/batch (\\d+)/)[1]) > 100"
     )
-    curves.append(page.pixels("#loss-curve"))
-    assert curves[0].shape == curves[1].shape
-    assert (curves[0] != curves[1]).any()
+    assert all(now != then for now, then in zip(shown(), before, strict=True))  # all moves
     page.element("train-pause").click()
     page.wait_for("document.getElementById('train-status').textContent.startsWith('Paused')")
     batch = "document.getElementById('train-status').textContent.match(/batch ([\\d,]+)/)[1]"
@@ -574,7 +591,11 @@ def test_training_by_the_keyboard(page: Page) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("program", "size"),
-    [("chromium", "desk"), ("chromium", "upright"), ("chromium", "across"), ("firefox", "desk")],
+    [
+        (program, size)
+        for program in ("chromium", "firefox")
+        for size in ("desk", "upright", "across")
+    ],
 )
 def test_every_state(program: str, size: str, root: Path) -> None:
     """Nothing cut off, no English in Chinese, no violation of WCAG 2.2 AA, no request elsewhere."""
