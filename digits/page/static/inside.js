@@ -12,6 +12,7 @@ export const className = (index) => (index < 10 ? String(index) : text("none"));
 
 let layers = []; // the outputs of every layer for the chosen digit
 let unit = null; // {layer, row, column, map}
+const SIZES = { map: "maps", row: "height", column: "width" }; // of a layer
 
 /** The name of a layer in plain words, and what it does. */
 export function describe(kind, isLast) {
@@ -97,19 +98,15 @@ function choose(wanted) {
 
 async function showUnit() {
   const layer = layers.find((one) => one.layer === unit.layer) ?? layers.at(-1);
-  const within = (value, most) => Math.min(Math.max(value, 0), most - 1);
-  unit = {
-    layer: layer.layer,
-    map: within(unit.map, layer.maps),
-    row: within(unit.row, layer.height),
-    column: within(unit.column, layer.width),
-  };
+  unit.layer = layer.layer;
+  for (const name in SIZES) unit[name] = Math.min(Math.max(unit[name], 0), layer[SIZES[name]] - 1);
   const answer = await askAbout(`/unit?${new URLSearchParams(unit)}`);
   if (!answer) return;
   $("unit").hidden = false;
   $("unit-layer").value = unit.layer;
-  for (const [name, size] of [["map", "maps"], ["row", "height"], ["column", "width"]]) {
-    Object.assign($(`unit-${name}`), { value: unit[name], max: layer[size] - 1, disabled: layer[size] === 1 });
+  for (const name in SIZES) {
+    const most = layer[SIZES[name]] - 1;
+    Object.assign($(`unit-${name}`), { value: unit[name], max: most, disabled: !most });
   }
   $("unit-value").textContent = text("unitValue", number(answer.value), number(answer.bias));
   $("unit-weights").hidden = !answer.weights;
@@ -128,9 +125,8 @@ async function showUnit() {
   $("unit-adds").replaceChildren(bars(added.map((value, i) => [className(i), value, number(value, 2)])));
 }
 
-for (const name of ["layer", "map", "row", "column"])
-  $(`unit-${name}`).addEventListener("change", () =>
-    choose(Object.fromEntries(["layer", "map", "row", "column"].map((key) => [key, Number($(`unit-${key}`).value)]))));
+for (const name of ["layer", ...Object.keys(SIZES)])
+  $(`unit-${name}`).addEventListener("change", (event) => choose({ ...unit, [name]: Number(event.target.value) }));
 $("whole-map").addEventListener("change", showUnit);
 $("all-layers").addEventListener("change", showLayers);
 

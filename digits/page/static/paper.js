@@ -37,10 +37,14 @@ export function watchPaper(paintFrames, onChange, onClick) {
 
 // --- the sheets ----------------------------------------------------------------------------------
 
+function remember(before) {
+  past = [...past, before].slice(-KEPT);
+  future = [];
+}
+
 /** Put something else on the paper; what was there can be had back. */
 export function replace(next) {
-  past = [...past, sheet].slice(-KEPT);
-  future = [];
+  remember(sheet);
   sheet = next;
   changed();
 }
@@ -51,7 +55,7 @@ export function undo() {
   if (!past.length) return;
   future.push(sheet);
   sheet = past.pop();
-  [started, last] = [null, null];
+  end();
   if (pen) pen.down = false;
   changed();
 }
@@ -76,12 +80,13 @@ function begin(point) {
   last = point;
 }
 
+const end = () => ([started, last] = [null, null]);
+
 function draw(points) {
   if (sheet === started) {
     // The first movement: a photo makes room, and can be had back by undo.
     const strokes = started.photo ? [] : started.strokes;
-    past = [...past, started].slice(-KEPT);
-    future = [];
+    remember(started);
     sheet = { strokes: [...strokes, [last]], photo: null };
   }
   sheet.strokes.at(-1).push(...points);
@@ -105,7 +110,7 @@ function erase(point) {
   });
   last = point;
   if (left.length === sheet.strokes.length && left.every((stroke, i) => stroke === sheet.strokes[i])) return;
-  if (sheet === started) [past, future] = [[...past, started].slice(-KEPT), []];
+  if (sheet === started) remember(started);
   sheet = { ...sheet, strokes: left };
   changed();
 }
@@ -162,9 +167,9 @@ pad.addEventListener("pointerup", (event) => {
   if (!last || !event.isPrimary) return;
   const isClick = sheet === started && !erasing;
   if (isClick && !clicked(last) && !sheet.photo) draw([last]); // a dot
-  [started, last] = [null, null];
+  end();
 });
-pad.addEventListener("pointercancel", (event) => event.isPrimary && ([started, last] = [null, null]));
+pad.addEventListener("pointercancel", (event) => event.isPrimary && end());
 
 // --- the keyboard --------------------------------------------------------------------------------
 
@@ -178,7 +183,7 @@ export function movePen(event) {
     pen.down = !pen.down;
     if (pen.down) begin([pen.x, pen.y]);
     if (pen.down) erasing ? erase(last) : draw([[pen.x, pen.y]]);
-    else [started, last] = [null, null];
+    else end();
   } else {
     const [dx, dy] = ARROWS[event.key].map((step) => step * STEP * (event.shiftKey ? 4 : 1));
     pen.x = Math.min(Math.max(pen.x + dx, 0), UNITS);

@@ -130,8 +130,11 @@ export function frames(context) {
   const [left, top, scale] = place();
   const frame = (box, stroke, width) => {
     const [x, y, w, h] = box.map((side) => side * scale);
+    const rectangle = [left + x - 5, top + y - 5, w + 10, h + 10];
+    Object.assign(context, { strokeStyle: color("--paper"), lineWidth: width + 2 });
+    if (paper.sheet.photo) context.strokeRect(...rectangle); // to be seen on any photo
     Object.assign(context, { strokeStyle: stroke, lineWidth: width });
-    context.strokeRect(left + x - 5, top + y - 5, w + 10, h + 10);
+    context.strokeRect(...rectangle);
   };
   reading.digits.forEach((digit, index) =>
     frame(digit.box, color(digit.unsure ? "--minus" : "--plus"), index === chosen ? 1.8 : 0.8));

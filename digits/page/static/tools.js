@@ -123,7 +123,7 @@ export function paintTiles(canvas, tiles, { largest = 96, labels, rows = Infinit
     context.strokeStyle = context.fillStyle = color("--quiet");
     context.lineWidth = 2 * ratio;
     if (map === marked) context.strokeRect(left, top, pitch - gap, tall);
-    if (labels) context.fillText(labels[map], left + (pitch - gap) / 2, top + tall + 3 * ratio);
+    if (labels) context.fillText(labels[map], left + (pitch - gap) / 2, top + tall + 3 * ratio, pitch);
   }
   return (x, y) => {
     const [u, v] = [(x * canvas.width) / canvas.clientWidth, (y * canvas.width) / canvas.clientWidth];
