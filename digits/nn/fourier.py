@@ -236,10 +236,11 @@ class FourierConvolution:
             dy = self._activation_gradient(dy, y, activation)
         (_, n, channels), filters, image = x_hat.shape, self.filters, self.geometry.image
         dy = np.ascontiguousarray(dy.transpose(1, 2, 0, 3)).reshape(*dy.shape[1:3], -1)
-        dy_hat, dy_half = self._spectrum("dy", self.output, (n, filters))
+        # In the memory of y's spectrum, and of what was between x and its own: nobody needs them now.
+        dy_hat, dy_half = self._spectrum("y", self.output, (n, filters))
         dW_hat, dW_half = self._spectrum("dW", self.kernel, (channels, filters))
-        dx_hat, dx_half = self._spectrum("dx", self.input, (n, channels))
-        W_T_hat, W_T_half = self._spectrum("W_T", self.kernel, (filters, channels))
+        dx_hat, dx_half = self._spectrum("dx", self.input, (n, channels), half="x")
+        W_T_hat, W_T_half = self._spectrum("W_T", self.kernel, (filters, channels), half="W")
         W_T = np.ascontiguousarray(W.swapaxes(2, 3)).reshape(*W.shape[:2], -1)
         dW = self._array("dW", (*self.geometry.kernel, channels, filters))
         dx = self._array("dx", (*image[:2], n, channels))
@@ -280,11 +281,15 @@ class FourierConvolution:
     def _array(self, name: str, shape: tuple[int, ...]) -> Array:
         return self.cache.array(name, shape, self.dtype)
 
-    def _spectrum(self, name: str, transform: Transform, q: Pair) -> tuple[Array, Array]:
-        """Room for the spectrum (numbers, *q) of a batch, and for `half` of its transform."""
-        half = (len(transform.rows), transform.width, q[0] * q[1])
+    def _spectrum(
+        self, name: str, transform: Transform, q: Pair, half: str = ""
+    ) -> tuple[Array, Array]:
+        """Room for the spectrum (numbers, *q) of a batch, and for what is between the two axes of
+        its transform: that of its own, or that of the name `half`.
+        """
+        shape = (len(transform.rows), transform.width, q[0] * q[1])
         numbers = self._array(f"{name}_hat", (transform.numbers, *q))
-        return numbers, self._array(f"{name}_half", half)
+        return numbers, self._array(f"{half or name}_half", shape)
 
 
 def _flat(spectrum: Array) -> Array:
