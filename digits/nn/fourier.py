@@ -236,7 +236,7 @@ class FourierConvolution:
             dy = self._activation_gradient(dy, y, activation)
         (_, n, channels), filters, image = x_hat.shape, self.filters, self.geometry.image
         dy = np.ascontiguousarray(dy.transpose(1, 2, 0, 3)).reshape(*dy.shape[1:3], -1)
-        # In the memory of y's spectrum, and of what was between x and its own: nobody needs them now.
+        # In the memory of what `forward` needs no more:
         dy_hat, dy_half = self._spectrum("y", self.output, (n, filters))
         dW_hat, dW_half = self._spectrum("dW", self.kernel, (channels, filters))
         dx_hat, dx_half = self._spectrum("dx", self.input, (n, channels), half="x")

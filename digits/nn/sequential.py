@@ -16,7 +16,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from digits.compute.threads import adaptive_blas, single_threaded_blas
+from digits.compute.threads import (
+    WORTH_SHARING,
+    adaptive_blas,
+    parallel_for,
+    single_threaded_blas,
+)
 from digits.nn.layer import Layer
 from digits.nn.losses import Loss
 from digits.nn.network import LayerArrays, NetworkMixin
@@ -245,10 +250,16 @@ class Sequential(NetworkMixin):
     def _all_logits(self, x: ArrayLike) -> Array:
         x = self._inputs(x)
         logits = np.empty((len(x), *self.layers[-1].output_shape), self.params.dtype)
-        with self._blas:
-            for start in range(0, len(x), self._predict_batch_size):
-                batch = slice(start, start + self._predict_batch_size)
+        size = self._predict_batch_size
+
+        def logits_of(part: slice) -> None:
+            for start in range(part.start, part.stop, size):
+                batch = slice(start, min(start + size, part.stop))
                 logits[batch] = self._logits(x[batch], training=False)
+
+        # Several batches are shared among our threads, each with its own; one among those of BLAS.
+        with self._blas if len(x) <= size else single_threaded_blas:
+            parallel_for(logits_of, len(x), len(x) // size * WORTH_SHARING)
         return logits
 
     # --- looking inside ---------------------------------------------------------------------------
