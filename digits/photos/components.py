@@ -186,7 +186,8 @@ def _cuts(column: Array, pen: float, height: int) -> list[int]:
             left = int(thick[thick < x].max(initial=0)) + 1
             right = int(thick[thick > x].min(initial=width - 1))
             joins = pen < right - left < height and left > narrowest and width - right > narrowest
-            edges += [left, right] if joins else [int(x)]
+            cuts = [left, right] if joins else [int(x)]
+            edges += [edge for edge in cuts if edge not in edges]  # a line is found again and again
     return edges
 
 

@@ -44,6 +44,15 @@ def test_normalizing_nothing_gives_nothing() -> None:
     assert normalize_digit(np.ones((1, 1), np.float32)).max() == 1
 
 
+@pytest.mark.parametrize("turns", range(4))
+def test_a_digit_that_is_heavy_at_one_end_stays_in_the_frame(turns: int) -> None:
+    ink = np.zeros((100, 100), np.float32)
+    ink[:12] = ink[:, 48:52] = 1
+    image = np.rot90(normalize_digit(np.rot90(ink, turns)), -turns)
+    assert len(np.flatnonzero(image.any(axis=1))) == len(np.flatnonzero(image.any(axis=0))) == 20
+    assert np.flatnonzero(image.any(axis=1))[0] == 8
+
+
 def test_normalizing_is_what_mnist_did(mnist_test: tuple[Array, Array]) -> None:
     """MNIST's own digits, enlarged and put somewhere on a page, come back as they were."""
     images, _ = mnist_test
@@ -158,6 +167,21 @@ def pieces(*boxes: tuple[int, int, int, int]) -> list[Box]:
 def test_what_is_narrow_is_not_cut() -> None:
     assert pieces((100, 100, 10, 80)) == [(100, 100, 10, 80)]
     assert pieces((100, 100, 9, 80), (144, 100, 9, 80), (100, 138, 53, 5)) == [(100, 100, 53, 80)]
+
+
+def test_what_is_thick_everywhere_is_not_cut() -> None:
+    """The columns between the uprights hold more than half of the height."""
+    bars = [(105, y, 70, 15) for y in (100, 132, 165)]
+    assert pieces((100, 100, 10, 80), (170, 100, 10, 80), *bars) == [(100, 100, 80, 80)]
+
+
+def test_every_line_between_touching_digits_is_a_piece() -> None:
+    """From left to right, though the thinnest is on the right."""
+    uprights = [(100 + 71 * number, 100, 16, 80) for number in range(4)]
+    joints = [(115 + 71 * number, 138, 57, 6 - number) for number in range(3)]
+    cut = pieces(*uprights, *joints)
+    assert [box.height for box in cut] == [80, 6, 80, 5, 80, 4, 80]
+    assert [box.x for box in cut] == sorted(box.x for box in cut)
 
 
 @pytest.mark.parametrize("joint", [(105, 138, 70, 4), (105, 100, 70, 4), (105, 150, 70, 9)])

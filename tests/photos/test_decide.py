@@ -7,7 +7,16 @@ import pytest
 
 from digits.photos.candidates import Candidate
 from digits.photos.components import Component, InkMap
-from digits.photos.decide import best_cover, filter_rows, rows_of
+from digits.photos.decide import (
+    best_cover,
+    classify,
+    filter_outliers,
+    filter_rows,
+    filter_signs,
+    filter_unsure,
+    rows_of,
+    unread_boxes,
+)
 from digits.types import Array, Box
 
 
@@ -22,6 +31,19 @@ def some_ink(pieces: int, rng: np.random.Generator) -> tuple[InkMap, list[Candid
     candidates = [Candidate(group, page.box(group), 0.0, 200.0) for group in groups]
     p = rng.dirichlet(np.full(11, 0.2), len(candidates))
     return page, candidates, p
+
+
+def page_of(boxes: list[Box], darkness: int = 200) -> tuple[InkMap, list[Candidate]]:
+    """Bars on a page of 300 x 1000, each a component and a candidate of its own; the last one as
+    dark as this, the others 200."""
+    labels = np.zeros((300, 1000), np.int32)
+    for number, box in enumerate(boxes):
+        labels[box.slices] = number + 1
+    shades = [200.0] * (len(boxes) - 1) + [darkness]
+    components = [Component(b, (n + 1,), shades[n]) for n, b in enumerate(boxes)]
+    pieces = {number + 1: box for number, box in enumerate(boxes)}
+    page = InkMap(labels, (labels > 0).astype(np.float32), components, [], pieces)
+    return page, [Candidate(c.pieces, c.box, 0.0, c.darkness) for c in components]
 
 
 def log_probability(
@@ -71,6 +93,134 @@ def test_one_stroke_alone_is_less_certain_than_an_eight() -> None:
     page, candidates, _ = some_ink(1, np.random.default_rng(0))
     kept = [filter_rows([0], page, candidates, np.eye(11)[[digit]])[0][0] for digit in (1, 8)]
     assert 0.5 < kept[0] < kept[1] < 1
+
+
+@pytest.mark.parametrize(
+    ("whole", "parts", "believed"),
+    [(0.9, 0.3, [0]), (0.3, 0.9, [0]), (0.05, 0.5, []), (0.05, 0.9, [1, 2]), (0.2, 0.05, [0])],
+)
+def test_a_component_is_one_digit_or_two_and_what_joins_them(
+    whole: float, parts: float, believed: list[int]
+) -> None:
+    page, _ = page_of([Box(100, 100, 40, 60), Box(140, 130, 20, 4), Box(160, 100, 40, 60)])
+    page.components = [Component(Box(100, 100, 100, 60), (1, 2, 3), 200.0)]
+    groups: list[tuple[int, ...]] = [(1, 2, 3), (1,), (3,)]
+    candidates = [Candidate(group, page.box(group), 0.0, 200.0) for group in groups]
+    p = np.zeros((3, 11))
+    p[:, 4] = whole, parts, parts
+    p[:, 10] = 1 - p[:, 4]
+    assert sorted(best_cover(page, candidates, p)) == believed
+    assert sorted(best_cover(page, candidates, p[:, :10])) == believed  # without an eleventh class
+
+
+def test_the_answer_is_the_mean_over_the_same_digit_a_little_moved() -> None:
+    class Shifts:
+        """A network that tells in which column most ink is, of ten or so."""
+
+        def predict(self, x: Array) -> Array:
+            columns = x.reshape(-1, 28, 28).sum(axis=1).argmax(axis=1)
+            return np.eye(28)[columns][:, 9:19] / 1.0
+
+    page, candidates = page_of([Box(100, 100, 6, 60), Box(300, 100, 6, 60)])
+    x, p = classify(Shifts(), page, candidates)
+    assert x.shape == (2, 784)
+    assert np.allclose(np.sort(p[0])[-3:], [0.2, 0.2, 0.6])
+    assert np.array_equal(p[0], p[1])
+    assert [array.shape for array in classify(Shifts(), page, [])] == [(0, 784), (0, 10)]
+
+
+# --- what belongs to the writing ------------------------------------------------------------------
+
+HAND = [Box(100 + 50 * number, 100, 10, 60) for number in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("odd", "darkness", "stays"),
+    [
+        (Box(500, 100, 10, 18), 200, False),  # too low
+        (Box(500, 100, 10, 25), 200, True),
+        (Box(500, 100, 12, 120), 200, True),
+        (Box(500, 100, 10, 60), 70, False),  # it shines through
+        (Box(500, 100, 10, 60), 95, True),
+        (Box(500, 100, 4, 60), 200, False),  # what is left of a line
+        (Box(500, 100, 7, 60), 200, True),
+        *[
+            (Box(*place, 10, 40), 200, False)
+            for place in ((500, 0), (0, 90), (990, 90), (500, 260))
+        ],
+        *[(Box(*place, 10, 50), 200, True) for place in ((500, 0), (0, 90), (990, 90), (500, 250))],
+        (Box(500, 4, 10, 40), 200, True),
+        (Box(500, 256, 10, 40), 200, True),
+    ],
+)
+def test_what_another_hand_wrote_is_left_out(odd: Box, darkness: int, stays: bool) -> None:
+    page, candidates = page_of([*HAND, odd], darkness)
+    p = np.tile(np.eye(11)[3], (6, 1))
+    assert filter_outliers(list(range(6)), page, candidates, p) == list(range(5 + stays))
+    assert filter_outliers([], page, candidates, p) == []
+
+
+@pytest.mark.parametrize(
+    ("digit", "height", "below", "stays"),
+    [(1, 70, 0, True), (1, 95, 0, False), (8, 95, 0, True), (1, 95, 120, True)],
+)
+def test_a_high_one_among_digits_is_a_slash(
+    digit: int, height: int, below: int, stays: bool
+) -> None:
+    """But not alone in its row, nor beside one other digit."""
+    _, candidates = page_of([*HAND, Box(360, 95 + below, 10, height)])
+    p = np.eye(11)[[3, 4, 5, 6, 1, digit]]
+    assert filter_signs(list(range(6)), candidates, p) == list(range(5 + stays))
+    assert filter_signs([3, 5], candidates, p) == [3, 5]
+
+
+def test_a_digit_of_which_nothing_is_known_is_none() -> None:
+    p = np.array([[0.2] * 5 + [0] * 6, [0.9] + [0.1] + [0] * 9, [0] * 9 + [0.4, 0.6]])
+    assert filter_unsure([0, 1, 2], p) == [1, 2]
+    assert filter_unsure([2, 0], p) == [2]
+
+
+def test_what_is_not_read_is_reported_from_left_to_right_but_no_dots() -> None:
+    page, candidates = page_of(
+        [*HAND, Box(600, 100, 10, 25), Box(20, 90, 30, 60), Box(700, 9, 9, 9)]
+    )
+    page.skipped.append(Box(800, 200, 100, 40))
+    boxes = [Box(20, 90, 30, 60), Box(600, 100, 10, 25), Box(800, 200, 100, 40)]
+    assert unread_boxes([0, 1, 2, 3, 4], page, candidates) == boxes
+    assert unread_boxes([], page, candidates) == sorted([*boxes, *HAND])
+    page.components = [Component(Box(100, 100, 110, 60), (1, 2, 3), 200.0)]  # 1 and 3 are read
+    page.skipped.clear()
+    assert unread_boxes([0, 2], page, candidates) == [HAND[1]]
+
+
+@pytest.mark.parametrize(
+    ("box", "seen", "kept"),
+    [
+        (Box(350, 100, 30, 60), (8, 0.1), True),  # as large as they are, so one of them
+        (Box(350, 100, 30, 60), (8, 0.01), False),
+        (Box(350, 100, 90, 60), (8, 0.1), False),  # too wide
+        (Box(350, 90, 10, 100), (1, 0.1), False),  # a slash
+        (Box(350, 200, 30, 60), (8, 0.1), False),  # in another row
+    ],
+)
+def test_among_digits_what_looks_like_none_may_be_one(
+    box: Box, seen: tuple[int, float], kept: bool
+) -> None:
+    page, candidates = page_of([*HAND, box])
+    p = np.eye(11)[[3, 4, 5, 8, 2, 10]] * 0.98 + 0.0002
+    p[5, seen[0]] = seen[1]
+    found, _ = filter_rows(list(range(5)), page, candidates, p)
+    assert sorted(found) == list(range(5 + kept))
+
+
+def test_a_word_beside_a_number_is_none() -> None:
+    """What looks like a 1 and a 0 in it is an l and an o."""
+    letters = [Box(470 + 50 * number, 105, 35, 50) for number in range(5)]
+    page, candidates = page_of([*HAND, *letters])
+    likely = {0: 3, 1: 4, 2: 5, 3: 8, 4: 2, 6: 1, 8: 0}
+    p = np.full((10, 11), 0.0001)
+    p[list(likely), list(likely.values())] = 0.98
+    assert sorted(filter_rows(list(likely), page, candidates, p)[0]) == [0, 1, 2, 3, 4]
 
 
 def test_each_piece_of_many_is_used_once(rng: np.random.Generator) -> None:

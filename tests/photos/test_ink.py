@@ -61,6 +61,65 @@ def test_blank_paper_holds_no_ink() -> None:
         assert find_components(mask, density, flat).components == []
 
 
+def bars(*darkness: int, size: int = 600, width: float = 0.02) -> tuple[Array, list[Array]]:
+    """An evenly lit page with upright strokes, blurred a little; and where each is."""
+    flat, places = np.full((size, size), 255.0), []
+    for number, dark in enumerate(darkness, 1):
+        left = number * size // (len(darkness) + 1)
+        place = np.zeros((size, size), bool)
+        place[size // 4 : -size // 4, left : left + round(width * size)] = True
+        flat[place] -= dark
+        places.append(place)
+    return cv2.GaussianBlur(flat, (0, 0), size / 600).astype(np.uint8), places
+
+
+@pytest.mark.parametrize("size", [300, 600, 1800])
+@pytest.mark.parametrize("dark", [60, 120, 240])
+def test_ink_is_a_stroke_and_as_dense_as_it_is_dark(dark: int, size: int) -> None:
+    flat, places = bars(dark, dark, dark, size=size)
+    mask, density = ink.find_ink(flat)
+    true = np.any(places, axis=0)
+    assert overlap(mask, true) > 0.7
+    core = cv2.erode(true.astype(np.uint8), np.ones((size // 100,) * 2, np.uint8)) > 0
+    assert density.dtype == np.float32
+    assert density[core].min() > 0.7
+    assert np.quantile(density[core], 0.9) > 0.95
+    assert (
+        density[~cv2.dilate(true.astype(np.uint8), np.ones((size // 24,) * 2)).astype(bool)].max()
+        < 0.1
+    )
+    assert 0 <= density.min() <= density.max() == 1
+
+
+@pytest.mark.parametrize(("faint", "found"), [(24, 0), (36, 0), (90, 1), (160, 1)])
+def test_what_shines_through_is_no_ink(faint: int, found: int) -> None:
+    flat, (*dark, pale) = bars(220, 220, 220, 220, faint)
+    mask, _ = ink.find_ink(flat)
+    assert overlap(mask & np.any(dark, axis=0), np.any(dark, axis=0)) > 0.8
+    assert mask[pale].mean() > 0.8 if found else not mask[pale].any()
+
+
+@pytest.mark.parametrize("grain", [3, 8, 14])
+def test_grain_is_no_ink_and_a_pencil_is(grain: int, rng: np.random.Generator) -> None:
+    flat, places = bars(80, 80, 80)
+    mask, _ = ink.find_ink(
+        np.clip(flat + rng.normal(-grain, grain, flat.shape), 0, 255).astype(np.uint8)
+    )
+    true = np.any(places, axis=0)
+    assert overlap(mask, true) > 0.6
+    assert (mask & ~cv2.dilate(true.astype(np.uint8), np.ones((9, 9))).astype(bool)).mean() < 1e-4
+
+
+def test_how_wide_strokes_are() -> None:
+    for width in (2, 5, 12, 30):
+        _, places = bars(1, 1, width=width / 600)
+        assert abs(ink.stroke_width(np.any(places, axis=0)) - width) <= 1 + width / 20
+    thick, thin = bars(1, width=0.05)[1][0], bars(1, 1, 1, width=0.01)[1]
+    assert abs(ink.stroke_width(thick | thin[0]) - 30) <= 2  # most of the ink
+    assert ink.stroke_width(np.ones((40, 9), bool)) == pytest.approx(9, abs=1.5)
+    assert ink.stroke_width(np.zeros((9, 9), bool)) == 0
+
+
 @pytest.mark.parametrize("slope", [-0.1, 0.0, 0.06])
 @pytest.mark.parametrize("squared", [False, True])
 def test_rulings_go_and_the_digit_stays(slope: float, squared: bool) -> None:

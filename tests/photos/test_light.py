@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from digits.photos.light import find_sheet, flatten_light, is_light_on_dark, working_copy
+from digits.photos.light import find_sheet, flatten_light, is_light_on_dark, odd, working_copy
 from digits.types import Array
 
 
@@ -53,6 +53,14 @@ def test_paper_is_white_and_ink_as_dark_in_shadow_as_in_light() -> None:
     assert np.abs(flat - 255 * reflects).max() < 12
 
 
+def test_light_ink_becomes_dark() -> None:
+    reflects = np.full((600, 600), 0.2)
+    reflects[200:400, 200:400:50] = 1
+    flat = flatten_light((np.linspace(250, 150, 600) * reflects).astype(np.uint8))
+    assert flat[200:400, 200:400:50].max() < 90
+    assert np.delete(flat, np.s_[199:401], axis=0).min() > 240
+
+
 def on_desk(*corners: tuple[int, int], desk: int = 30, stripe: int = 0) -> tuple[Array, Array]:
     """A sheet between these corners on a dark desk, with a pen's line across all of it; and where
     the sheet is."""
@@ -98,3 +106,7 @@ def test_a_sheet_on_a_dark_desk_is_found(corners: list[tuple[int, int]], stripe:
 )
 def test_what_is_no_sheet(corners: list[tuple[int, int]], desk: int) -> None:
     assert find_sheet(on_desk(*corners, desk=desk)[0]) is None
+
+
+def test_the_nearest_odd_number() -> None:
+    assert [odd(size) for size in (0, 3, 4.2, 5.9, 8, 9)] == [3, 3, 5, 5, 9, 9]
