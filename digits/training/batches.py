@@ -8,7 +8,6 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from digits.training.prefetch import prefetch
 from digits.types import Array
 from digits.validation import check, positive_int
 from functions import require_finite
@@ -62,7 +61,7 @@ class ShuffledBatches:
     """Every image once in an epoch, in an order that depends on seed and epoch alone.
 
     `augment` changes each batch, with a random generator that depends on seed, epoch and batch
-    alone, in a thread that works ahead.
+    alone.
     """
 
     x: Array
@@ -77,12 +76,8 @@ class ShuffledBatches:
     def __len__(self) -> int:
         return math.ceil(len(self.x) / self.batch_size)
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterable[tuple[Array, Array]]:
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Array, Array]]:
         """The batches of an epoch from number `start` on."""
-        batches = self._batches(epoch, start)
-        return batches if self.augment is None else prefetch(batches)
-
-    def _batches(self, epoch: int, start: int) -> Iterator[tuple[Array, Array]]:
         order = np.random.default_rng((self.seed, epoch)).permutation(len(self.x))
         for i in range(start, len(self)):
             chosen = order[i * self.batch_size : (i + 1) * self.batch_size]

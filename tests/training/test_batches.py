@@ -1,7 +1,5 @@
 """What data may be trained on, and the batches that are made of them."""
 
-import threading
-
 import numpy as np
 import pytest
 
@@ -26,18 +24,14 @@ def test_images_and_labels_go_together_and_are_numbers() -> None:
         Data(X, T, X, T, np.full((1, 784), np.nan), T)
 
 
-def test_batches_are_augmented_by_a_thread_that_works_ahead() -> None:
-    threads = set[str]()
-
+def test_batches_are_shuffled_and_augmented() -> None:
     def augment(x: Array, rng: np.random.Generator) -> Array:
-        threads.add(threading.current_thread().name)
         return x + 1
 
     x, t = np.zeros((250, 784)), np.arange(250)
     plain, augmented = ShuffledBatches(x, t, seed=0), ShuffledBatches(x, t, augment=augment)
     assert len(augmented) == 3
     assert [len(t) for _, t in augmented.epoch(1)] == [100, 100, 50]
-    assert threads == {"prefetch"}
     for (before, labels), (after, same) in zip(plain.epoch(1), augmented.epoch(1), strict=True):
         np.testing.assert_array_equal(before + 1, after)
         np.testing.assert_array_equal(labels, same)
