@@ -7,7 +7,7 @@ import { $, bars, bytes, color, element, fit, paintDigit, paintTiles, thumbnail 
 
 const WEIGHTED = ["Conv2D", "Dense", "Maxout", "Subsampling2D"]; // a group of layers begins with one
 const kindName = (kind) => (isText(`kind.${kind}`) ? text(`kind.${kind}`) : kind);
-const classes = () => $("bars").tBodies[0].rows.length;
+export const classes = () => $("bars").tBodies[0].rows.length;
 export const className = (index) => (index < 10 ? String(index) : text("none"));
 
 let layers = []; // the outputs of every layer for the chosen digit
@@ -160,4 +160,3 @@ export async function showReasons() {
 }
 
 $("among").addEventListener("change", showReasons);
-export { classes };

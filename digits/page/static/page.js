@@ -47,13 +47,20 @@ for (const tab of tabs) {
 
 // --- what is on the paper ------------------------------------------------------------------------
 
+function showTools() {
+  $("undo").disabled = !paper.past.length;
+  $("redo").disabled = !paper.future.length;
+  $("clear").disabled = paper.isEmpty();
+}
+
 paper.watchPaper(reader.frames, () => {
   paper.paint();
   complain(null);
   forgetTarget();
+  showTools();
   reader.read();
-  reader.show();
 }, reader.chooseAt);
+showTools();
 reader.watchReading(showPanel);
 
 async function take(file) {

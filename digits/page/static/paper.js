@@ -15,8 +15,8 @@ const pad = $("pad");
 export let sheet = { strokes: [], photo: null };
 export let erasing = false;
 
-let past = [];
-let future = [];
+export let past = []; // what undo brings back; redo, the future
+export let future = [];
 let started = null; // the sheet before the gesture that is going on
 let last = null; // the latest point of that gesture
 let pen = null; // the pen that the arrow keys move: {x, y, down}
@@ -25,8 +25,6 @@ let changed = () => {};
 let clicked = () => false;
 
 export const isEmpty = () => !sheet.strokes.length && !sheet.photo;
-export const canUndo = () => past.length > 0;
-export const canRedo = () => future.length > 0;
 export const unitsHigh = () => (UNITS * pad.clientHeight) / pad.clientWidth;
 
 /** `paintFrames(context, place)` paints over the ink, `onChange()` hears that something changed, and

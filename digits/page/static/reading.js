@@ -147,9 +147,6 @@ let milliseconds = 0;
 
 export function show(took = milliseconds) {
   milliseconds = took;
-  $("undo").disabled = !paper.canUndo();
-  $("redo").disabled = !paper.canRedo();
-  $("clear").disabled = paper.isEmpty();
   const digits = reading?.digits ?? [];
   const rows = (reading?.rows ?? []).map((_, row) => {
     const line = digits.filter((digit) => digit.row === row);
