@@ -309,23 +309,6 @@ def test_no_drawing_takes_for_ever(drawing: Array) -> None:
     read_digits(drawing)
 
 
-class Nothing:
-    """A network that sees no digit anywhere, and counts how often it is asked."""
-
-    asked = 0
-
-    def predict(self, x: Array) -> Array:
-        self.asked += len(x)
-        return np.repeat(np.eye(11)[10:], len(x), axis=0)
-
-
-def test_the_network_is_asked_so_often_for_a_megapixel() -> None:
-    for drawing in (hatching(60), hatching(80), dashes(70)):
-        reader = Nothing()
-        assert read_digits(drawing, reader).digits == []
-        assert reader.asked <= 5 * 1500
-
-
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_a_sheet_on_its_side_is_read(turns: int) -> None:
     upright = page("2740", "3583")

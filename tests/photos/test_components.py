@@ -118,6 +118,8 @@ def test_components_come_with_box_and_darkness_the_longest_first() -> None:
         ([(100, 100, 20, 20)], (400, 600), 1, 0),
         ([(0, 0, 100, 4)], (400, 600), 1, 1),  # along the edge
         ([(80, 0, 4, 100)], (400, 600), 2, 0),  # from the edge
+        ([(80, 320, 4, 80)], (400, 600), 2, 0),
+        ([(596, 150, 4, 100)], (400, 600), 1, 1),
         ([(100, 0, 4, 40), (80, 0, 24, 4)], (400, 600), 1, 1),  # and along it for more than half
     ],
 )
@@ -134,10 +136,10 @@ def test_lines_around_other_ink_are_left_out(inside: int) -> None:
     """Around one alone they may be a 0; the ink inside is kept."""
     frame = [(100, 50, 300, 4), (100, 50, 4, 200), (100, 246, 300, 4), (396, 50, 4, 200)]
     contents = [(150 + 60 * number, 100, 8, 90) for number in range(inside)]
-    page = found(*frame, *contents, (500, 100, 8, 90))
-    boxes = {c.box for c in page.components}
-    assert {*contents, (500, 100, 8, 90)} <= boxes
-    assert ((100, 50, 300, 200) in boxes) is (inside == 1)
+    for outside in ([], [(500, 100, 8, 90)]):
+        boxes = {c.box for c in found(*frame, *contents, *outside).components}
+        assert {*contents, *outside} <= boxes
+        assert ((100, 50, 300, 200) in boxes) is (inside == 1)
 
 
 def test_too_many_components_are_reported() -> None:

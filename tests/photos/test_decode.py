@@ -129,7 +129,7 @@ def test_sixteen_bits_are_stretched() -> None:
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
 @pytest.mark.parametrize(("ink", "paper"), [(0, 255), (90, 255), (170, 0), (255, 0)])
 def test_transparent_paper_is_the_opposite_of_the_ink(ink: int, paper: int, kind: type) -> None:
-    drawn = np.full((60, 60, 4), ink, kind)
+    drawn: Array = np.full((60, 60, 4), ink, kind)
     drawn[..., 3] = 0
     drawn[0, 0] = drawn[10:50, 25:35, 3] = 255
     drawn[0, 0, 3] = 1  # so faint that it hardly counts, and the lightest of all

@@ -20,9 +20,9 @@ def test_pictures_are_analyzed_in_one_range_of_sizes(shape: tuple[int, ...], sca
 
 
 def test_a_picture_is_averaged_down_and_smoothly_enlarged() -> None:
-    stripes = np.tile(np.uint8([0, 200]), (1000, 2000))
+    stripes = np.tile(np.array([0, 200], np.uint8), (1000, 2000))
     assert np.abs(working_copy(stripes)[0] - 100.0).max() < 2
-    ramp = np.tile(np.arange(0, 200, 4, np.uint8), (50, 1))
+    ramp = np.tile(np.arange(0, 200, 4).astype(np.uint8), (50, 1))
     assert (np.diff(working_copy(ramp)[0][0, 12:-12].astype(int)) <= 2).all()
 
 
