@@ -4,9 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from digits.photos.components import Component, InkMap
+from digits.photos.components import Component, InkMap, weighted_median
 from digits.types import Box
 
+
+LOG_PRIOR_GAP = float(np.log(3.3))
 MAX_MERGES = 400
 MAX_CANDIDATES = 1500
 MAX_DENSITY = 1000
@@ -49,12 +51,14 @@ def propose(page: InkMap) -> list[Candidate]:
                 if cuts and box.width > 1.5 * component.box.height:
                     continue  # wider than any digit
                 candidates.append(Candidate(run, box, cuts * LOG_PRIOR_SPLIT, component.darkness))
+    typical_gap = _typical_gap([component.box for component in page.components])
     for group in _neighbors([component.box for component in page.components]):
         members = [page.components[index] for index in group]
         pieces = tuple(sorted(piece for member in members for piece in member.pieces))
         box = members[0].box.union(*(member.box for member in members[1:]))
         darkness = max(member.darkness for member in members)
-        candidates.append(Candidate(pieces, box, _merge_prior(*members[:2]), darkness))
+        prior = _merge_prior(*members[:2], typical_gap)
+        candidates.append(Candidate(pieces, box, prior, darkness))
     whole = {component.pieces for component in page.components}
     candidates.sort(key=lambda candidate: (candidate.pieces not in whole, len(candidate.pieces)))
     areas = np.cumsum([candidate.box.area for candidate in candidates])
@@ -63,7 +67,21 @@ def propose(page: InkMap) -> list[Candidate]:
     return candidates[: min(few, MAX_CANDIDATES, int(MAX_DENSITY * megapixels))]
 
 
-def _merge_prior(one: Component, other: Component) -> float:
+def _typical_gap(boxes: list[Box]) -> float:
+    """Between neighbors of one size in a row, in heights; 0 where there are too few to tell."""
+    if len(boxes) < 2:
+        return 0.0
+    x, y, w, h = np.array(boxes, float).T
+    gap = x - (x + w)[:, None]  # [i, j]: from i to j on its right
+    low, high = np.minimum(h[:, None], h), np.maximum(h[:, None], h)
+    shared = np.minimum((y + h)[:, None], y + h) - np.maximum(y[:, None], y)
+    beside = (x > x[:, None]) & (2 * shared > low) & (3 * low > 2 * high) & (gap < 3 * high)
+    nearest = np.where(beside, gap / high, np.inf).min(axis=1)
+    nearest = nearest[np.isfinite(nearest) & (2 * h > weighted_median(h, h))]
+    return max(0.0, float(np.median(nearest))) if len(nearest) > 3 else 0.0
+
+
+def _merge_prior(one: Component, other: Component, typical_gap: float) -> float:
     """How likely two components are one digit by their positions alone: two of one size rarely are,
     unless their boxes share half of a width and a quarter of a height, which neighbors in a row and
     in a column do not."""
@@ -72,7 +90,12 @@ def _merge_prior(one: Component, other: Component) -> float:
     if 2 * across > narrow and 4 * down > low:
         return LOG_PRIOR_OVERLAPPING
     areas = one.box.area, other.box.area
-    return LOG_PRIOR_SEPARATE if min(areas) > 0.6 * max(areas) else 0.0
+    prior = LOG_PRIOR_SEPARATE if min(areas) > 0.6 * max(areas) else 0.0
+    if down > 0.5 * low:
+        gap = -across / max(one.box.height, other.box.height)
+        closer = (typical_gap / 2 - gap) / 0.3
+        prior += LOG_PRIOR_GAP * float(np.clip(closer, -1, 1))*min(1, typical_gap / 0.3)
+    return prior
 
 
 def _neighbors(boxes: list[Box]) -> list[tuple[int, ...]]:

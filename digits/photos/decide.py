@@ -99,15 +99,20 @@ def best_cover(page: InkMap, candidates: Sequence[Candidate], p: Array) -> list[
     digit, none = (np.log(np.maximum(q, MIN_PROBABILITY)) for q in (digit, none))
     index_of = {candidate.pieces: index for index, candidate in enumerate(candidates)}
     options = []
+    no_digit: dict[int, float] = {}  # by the first piece of a component
     for component in page.components:
         pieces = component.pieces
         log_p = float(none[index_of[pieces]]) + (LOG_PRIOR_WIDE_NONE if len(pieces) > 1 else 0)
+        no_digit[pieces[0]] = log_p
         options.append(_Option(frozenset(pieces), log_p))
         if len(pieces) > 1:
             options += [_Option(frozenset([piece]), LOG_PRIOR_LIGATURE) for piece in pieces]
     for index, candidate in enumerate(candidates):
         log_p = float(digit[index]) + candidate.log_prior
         if log_p > np.log(0.1):
+            # parts of a digit are none, so that they are tells nothing that the whole does not
+            parts = sum(no_digit.get(piece, 0.0) for piece in candidate.pieces)
+            log_p += max(0.0, parts - float(none[index])) if len([1 for piece in candidate.pieces if piece in no_digit]) > 1 else 0.0
             options.append(_Option(frozenset(candidate.pieces), log_p, index))
     chosen: list[int] = []
     for group in _groups(options):
