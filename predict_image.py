@@ -72,12 +72,14 @@ def read_digits(
     ValueError : the network's answers are no probabilities of ten digits.
     FileNotFoundError, digits.files.npz.StorageError : there is no such model.
     """
-    from digits.photos import components, decode, ink, light, turning  # noqa: PLC0415
+    from digits.photos import color, components, decode, ink, light, turning  # noqa: PLC0415
 
     reader = load_reader(model)
     picture, decode_scale = decode.open_picture(image)
     gray, scale = light.working_copy(picture)
     flat = light.flatten_light(gray)
+    if picture.ndim == 3:
+        flat = color.erase_print(picture, flat)
     mask, density = ink.find_ink(flat)
     page = components.find_components(mask, density, flat)
     read = _read_page(page, reader)

@@ -7,8 +7,6 @@ import numpy as np
 from digits.photos.components import Component, InkMap, weighted_median
 from digits.types import Box
 
-
-LOG_PRIOR_GAP = float(np.log(3.3))
 MAX_MERGES = 400
 MAX_CANDIDATES = 1500
 MAX_DENSITY = 1000
@@ -22,6 +20,10 @@ MAX_AREA = 40
 LOG_PRIOR_OVERLAPPING = float(np.log(5))  # that components in one place are one digit
 LOG_PRIOR_SEPARATE = float(np.log(0.3))  # that components of one size in two places are one digit
 LOG_PRIOR_SPLIT = float(np.log(0.7))  # that a digit ends at a cut
+LOG_PRIOR_NEAR = float(np.log(3.3))  # that components far closer than others are are one digit
+
+CLEAR_GAP = 0.3
+"""Of a height: in rows with narrower gaps these say little of what belongs together."""
 
 
 class Candidate(NamedTuple):
@@ -84,17 +86,17 @@ def _typical_gap(boxes: list[Box]) -> float:
 def _merge_prior(one: Component, other: Component, typical_gap: float) -> float:
     """How likely two components are one digit by their positions alone: two of one size rarely are,
     unless their boxes share half of a width and a quarter of a height, which neighbors in a row and
-    in a column do not."""
+    in a column do not; in a row with clear gaps, by how much they are closer than its digits."""
     across, down = one.box.overlap(other.box)
     narrow, low = min(one.box.width, other.box.width), min(one.box.height, other.box.height)
     if 2 * across > narrow and 4 * down > low:
         return LOG_PRIOR_OVERLAPPING
     areas = one.box.area, other.box.area
     prior = LOG_PRIOR_SEPARATE if min(areas) > 0.6 * max(areas) else 0.0
-    if down > 0.5 * low:
+    if 2 * down > low:  # side by side
         gap = -across / max(one.box.height, other.box.height)
-        closer = (typical_gap / 2 - gap) / 0.3
-        prior += LOG_PRIOR_GAP * float(np.clip(closer, -1, 1))*min(1, typical_gap / 0.3)
+        nearer = min(1.0, max(-1.0, (typical_gap / 2 - gap) / CLEAR_GAP))
+        prior += LOG_PRIOR_NEAR * nearer * min(1.0, typical_gap / CLEAR_GAP)
     return prior
 
 

@@ -110,9 +110,9 @@ def best_cover(page: InkMap, candidates: Sequence[Candidate], p: Array) -> list[
     for index, candidate in enumerate(candidates):
         log_p = float(digit[index]) + candidate.log_prior
         if log_p > np.log(0.1):
-            # parts of a digit are none, so that they are tells nothing that the whole does not
-            parts = sum(no_digit.get(piece, 0.0) for piece in candidate.pieces)
-            log_p += max(0.0, parts - float(none[index])) if len([1 for piece in candidate.pieces if piece in no_digit]) > 1 else 0.0
+            parts = [no_digit[piece] for piece in candidate.pieces if piece in no_digit]
+            if len(parts) > 1:  # no part of a digit is one, so that says nothing against the whole
+                log_p += max(0.0, sum(parts) - float(none[index]))
             options.append(_Option(frozenset(candidate.pieces), log_p, index))
     chosen: list[int] = []
     for group in _groups(options):
@@ -375,7 +375,8 @@ def rows_of(boxes: Sequence[Box]) -> list[list[int]]:
     """Boxes in reading order: the indices of every row from left to right, rows from top to bottom.
 
     The lines of writing may be tilted: the tilt is the median slope from each box to its next
-    neighbor on the right.  A box joins the row whose last box it continues within half a height.
+    neighbor on the right, where there are three or more.  A box joins the row whose last box it
+    continues within half a height.
     """
     if not boxes:
         return []
@@ -388,7 +389,7 @@ def rows_of(boxes: Sequence[Box]) -> list[list[int]]:
     nearest = distance.argmin(axis=1)
     linked = np.flatnonzero(np.isfinite(distance.min(axis=1)))
     slopes = down[linked, nearest[linked]] / across[linked, nearest[linked]]
-    tilt = float(np.median(slopes)) if len(slopes) else 0.0
+    tilt = float(np.median(slopes)) if len(slopes) > 2 else 0.0
     level = center_y - tilt * center_x
     rows: list[list[int]] = []
     for box in np.argsort(center_x, kind="stable"):

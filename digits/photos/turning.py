@@ -13,7 +13,7 @@ from digits.types import Array, Box
 SAMPLE = 40
 """So many components, the most typical in size, say which way up a picture is."""
 
-MIN_MARGIN = 5.0
+MIN_MARGIN = 2.5
 """By so much, a log-likelihood ratio, one way up must be more probable than the others."""
 
 MIN_TILTED = 4
@@ -25,15 +25,26 @@ CLEARER = 1.25
 
 def better_way_up(page: InkMap, ink: Array, flat: Array, reader: Reader) -> tuple[int, float]:
     """The angle by which the picture should be turned clockwise, 0 where no way up is more likely,
-    and how much more likely than words the ink is digits then."""
-    askew = tilt(ink)
-    page = turned_page(flat, askew)[0] if askew else page
-    ratios = evidence_by_turns(page, reader)
-    angle = (askew + 90 * int(ratios.argmax())) % 360
-    _, second, best = np.sort(ratios)[1:]
-    if best < second + MIN_MARGIN or len(page.components) < MIN_TILTED:
+    and how much more likely than words the ink is digits then.
+
+    The picture is tried as it stands and with its lines level: few digits say little of a tilt.
+    """
+    angles: list[int] = []
+    ratios: list[float] = []
+    for askew in dict.fromkeys([tilt(ink), 0]):
+        level = turned_page(flat, askew)[0] if askew else page
+        angles += [(askew + turn) % 360 for turn in (0, 90, 180, 270)]
+        ratios += [*evidence_by_turns(level, reader)]
+    best = int(np.argmax(ratios))
+    angle = angles[best]
+    others = [
+        ratio
+        for other, ratio in zip(angles, ratios, strict=True)
+        if abs((other - angle + 180) % 360 - 180) > 45
+    ]
+    if ratios[best] < max(others) + MIN_MARGIN or len(page.components) < MIN_TILTED:
         angle = 0
-    return angle, float(best)
+    return angle, float(ratios[best])
 
 
 def turned_page(flat: Array, angle: float) -> tuple[InkMap, Array]:

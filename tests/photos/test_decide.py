@@ -52,6 +52,8 @@ def log_probability(
     """Of an account in which the chosen candidates are digits and all other ink is none."""
     digit = np.log(np.maximum(p[:, :10].max(axis=1), 1e-4))
     none = np.log(np.maximum(p[:, 10], 1e-4))
+    for index, (pieces, *_) in enumerate(candidates):  # of several, that they are none counts once
+        digit[index] += max(0, none[list(pieces)].sum() - none[index])
     used = {piece for index in chosen for piece in candidates[index].pieces}
     alone = [index for index in range(len(page.components)) if index not in used]
     return float(digit[chosen].sum() + none[alone].sum())
@@ -71,6 +73,15 @@ def test_the_best_account_is_found(seed: int) -> None:
                 if log_p > best_log_p:
                     best, best_log_p = list(chosen), log_p
     assert sorted(best_cover(page, candidates, p)) == best
+
+
+def test_parts_of_a_digit_are_joined_though_each_alone_is_none() -> None:
+    page, candidates, p = some_ink(2, np.random.default_rng(0))
+    p[:, :10], p[:, 10] = 0.0, 0.99
+    p[2, 7], p[2, 10] = 0.9, 0.1  # both together
+    assert best_cover(page, candidates, p) == [2]
+    p[2, 7], p[2, 10] = 0.1, 0.9
+    assert best_cover(page, candidates, p) == []
 
 
 @pytest.mark.parametrize(

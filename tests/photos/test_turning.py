@@ -102,3 +102,17 @@ def test_where_none_is_better_the_picture_stays(half: Array) -> None:
     page = find_components(ink, ink.astype(np.float32), flat)
     angle, likely = better_way_up(page, ink, flat, KnowsT())
     assert (angle, likely > 0, tilt(ink)) == (0, bool(ink.any()), 0)
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_a_tilt_that_shows_fewer_digits_is_none(
+    turns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Few digits in a slanted block can look like lines that are askew."""
+    monkeypatch.setattr("digits.photos.turning.tilt", lambda ink: 40)
+    flat = np.full((400, 600), 255, np.uint8)
+    for x in range(60, 560, 120):
+        flat[40:50, x : x + 60] = flat[40:120, x + 25 : x + 35] = 0
+    flat = np.ascontiguousarray(np.rot90(flat, turns))
+    page = find_components(flat < 128, (flat < 128).astype(np.float32), flat)
+    assert better_way_up(page, flat < 128, flat, KnowsT())[0] == 90 * turns
