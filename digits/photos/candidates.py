@@ -59,7 +59,7 @@ def propose(page: InkMap) -> list[Candidate]:
         pieces = tuple(sorted(piece for member in members for piece in member.pieces))
         box = members[0].box.union(*(member.box for member in members[1:]))
         darkness = max(member.darkness for member in members)
-        prior = _merge_prior(*members[:2], typical_gap)
+        prior = _merge_prior(members[0], members[1], typical_gap)
         candidates.append(Candidate(pieces, box, prior, darkness))
     whole = {component.pieces for component in page.components}
     candidates.sort(key=lambda candidate: (candidate.pieces not in whole, len(candidate.pieces)))
