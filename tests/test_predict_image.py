@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -16,7 +15,7 @@ from digits.data import synthetic_digits
 from digits.photos.components import normalize_digit
 from digits.photos.decide import VIEWS
 from digits.photos.decode import PictureError
-from digits.photos.drawings import draw_annotated, draw_steps
+from digits.photos.drawings import draw_steps
 from digits.photos.reading import Reading
 from digits.photos.turning import turn
 from digits.training.augmentation import tta_views
@@ -374,24 +373,6 @@ def test_errors_are_raised_for_a_single_picture(typist: Typist, tmp_path: Path) 
 
 
 # --- drawings -------------------------------------------------------------------------------------
-
-
-def test_the_annotated_picture_has_the_size_of_the_picture(typist: Typist) -> None:
-    picture = page("38")
-    drawn = draw_annotated(read_digits(picture, typist))
-    assert drawn.shape == picture.shape
-    assert (drawn != picture).any()
-    assert draw_annotated(read_digits(picture[..., 0], typist)).shape == picture.shape
-
-
-def test_unsure_digits_have_another_color(typist: Typist) -> None:
-    sure = read_digits(page("3"), typist)
-    unsure = replace(sure, digits=[replace(sure.digits[0], confidence=0.3)])
-    drawn = [draw_annotated(reading).astype(int) for reading in (sure, unsure)]
-    bluer = [picture[..., 0] - picture[..., 2] for picture in drawn]
-    assert bluer[0].max() > 100 > bluer[0].min() > -20
-    assert bluer[1].max() < 20
-    assert bluer[1].min() < -100
 
 
 @pytest.mark.parametrize("text", ["", "7", "12345678", "1234567890"])

@@ -140,13 +140,6 @@ def test_rulings_go_and_the_digit_stays(slope: float, squared: bool) -> None:
     assert len(components) <= 5  # a corner of the page may keep the end of a ruling
 
 
-def test_a_frame_goes_and_what_is_in_it_stays() -> None:
-    picture = np.full((500, 700), 225, np.uint8)
-    cv2.rectangle(picture, (60, 60), (640, 440), 60, 4)
-    seven = stroke(picture, [[120, 120], [260, 120], [180, 380]], 60, 10)
-    assert overlap(found_in(picture), seven) > 0.7
-
-
 def test_a_digit_with_specks_around_it_is_no_frame() -> None:
     picture = np.full((500, 400), 225, np.uint8)
     two = [np.array([[80, 80], [300, 80], [90, 420], [310, 420]], np.int32)]
@@ -155,21 +148,6 @@ def test_a_digit_with_specks_around_it_is_no_frame() -> None:
     for x, y in ((130, 150), (150, 230), (250, 350)):
         cv2.circle(picture, (x, y), 5, 60, -1)
     assert overlap(found_in(picture), true) > 0.7
-
-
-@pytest.mark.parametrize("tilt", [-0.05, 0.0, 0.08])
-def test_a_comb_goes_and_what_is_in_its_cells_stays(tilt: float) -> None:
-    picture, true = np.full((260, 900), 225, np.uint8), np.zeros((260, 900), np.uint8)
-    for top in (60, 190):
-        cv2.line(picture, (0, top), (899, round(top + 900 * tilt)), 60, 3, cv2.LINE_AA)
-    for x in range(50, 900, 120):
-        ends = (x, round(60 + x * tilt)), (x, round(190 + x * tilt))
-        cv2.line(picture, *ends, 60, 3, cv2.LINE_AA)
-    for x in range(80, 800, 120):
-        seven = np.array([[0, 0], [50, 0], [15, 80]]) + np.array([x, 85 + x * tilt])
-        for page, ink_ in ((picture, 60), (true, 1)):
-            cv2.polylines(page, [seven.astype(np.int32)], False, ink_, 7, cv2.LINE_AA)
-    assert overlap(found_in(picture), true > 0) > 0.6
 
 
 @pytest.mark.parametrize("slope", [-0.1, 0.0, 0.08])

@@ -1,0 +1,86 @@
+"""Printed lines are taken out of a sheet, and what is written on it stays."""
+
+import cv2
+import numpy as np
+import pytest
+
+from digits.photos.lines import erase_lines
+from digits.types import Array
+
+Paths = list[Array]
+
+SEVEN, ONE = [(0, 0), (30, 0), (8, 50)], [(15, 0), (15, 50)]
+FOUR = [(20, 0), (0, 32), (40, 32)]
+
+
+def grid(rows: range, columns: range, left: int, top: int, right: int, bottom: int) -> Paths:
+    """Lines from left to right and from top to bottom."""
+    level = [np.array([(left, y), (right, y)]) for y in rows]
+    return level + [np.array([(x, top), (x, bottom)]) for x in columns]
+
+
+def boxes(columns: range, top: int, width: int, height: int) -> Paths:
+    corners = [(0, 0), (width, 0), (width, height), (0, height), (0, 0)]
+    return [np.add(corners, (x, top)) for x in columns]
+
+
+def row(start: int, y: int, apart: int, *strokes: list[tuple[int, int]]) -> Paths:
+    return [np.add(path, (start + apart * n, y)) for n, path in enumerate(strokes)]
+
+
+NONE, PAGE = range(0), (-100, -100, 700, 500)
+DIGITS = row(70, 165, 70, SEVEN, ONE, FOUR, SEVEN, FOUR)
+BETWEEN = [np.array([(x, 160), (x, 238)]) for x in (200, 330)]
+DASH = [np.array([(150, 100), (420, 103)])]
+SHEETS: dict[str, tuple[Paths, Paths]] = {
+    "blank": ([], DIGITS + DASH + row(100, 300, 45, *[ONE] * 9)),
+    "one ruling": (grid(range(240, 241), NONE, *PAGE), DIGITS + DASH),
+    "ruled": (grid(range(-80, 500, 80), NONE, *PAGE), DIGITS + row(100, 225, 70, SEVEN, FOUR)),
+    "ruled, with a margin": (grid(range(-80, 500, 80), range(50, 51), *PAGE), DIGITS + BETWEEN),
+    "squared": (grid(range(-80, 480, 40), range(-80, 700, 40), *PAGE), DIGITS),
+    "a box": (boxes(range(40, 41), 40, 520, 320), DIGITS + DASH),
+    "a box full of digits": (
+        boxes(range(20, 21), 20, 560, 360),
+        [path for y in (40, 125, 215, 300) for path in row(50, y, 52, *[SEVEN, FOUR] * 5)],
+    ),
+    "a comb": (
+        grid(range(140, 241, 100), range(50, 600, 70), 50, 140, 540, 240),
+        row(70, 165, 70, SEVEN, ONE, SEVEN, ONE),
+    ),
+    "a comb over the page": (
+        grid(range(155, 229, 73), range(-90, 700, 70), -100, 155, 700, 228),
+        row(70, 165, 70, SEVEN, ONE, SEVEN, ONE),
+    ),
+    "half a comb": (
+        grid(range(300, 301), range(-90, 700, 70), -100, 300, 700, 500),
+        DIGITS + row(70, 325, 70, SEVEN, ONE, SEVEN, ONE),
+    ),
+    "a table": (
+        grid(range(50, 400, 75), range(30, 600, 90), 30, 50, 570, 350),
+        row(65, 135, 90, SEVEN, ONE, SEVEN, FOUR),
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("gray", "tilt", "scale", "turned"),
+    [(90, 0.0, 1, False), (180, 0.0, 1, True), (90, 0.05, 0.75, True), (90, -0.08, 1.6, False)],
+)
+@pytest.mark.parametrize("name", SHEETS)
+def test_lines_go_and_what_is_written_stays(
+    name: str, gray: int, tilt: float, scale: float, turned: bool
+) -> None:
+    """On lines paler than the strokes, or as dark as they are."""
+    masks = []
+    for paths, width in zip(SHEETS[name], (2, 6), strict=True):
+        mask = np.zeros((round(400 * scale), round(600 * scale)), np.uint8)
+        for path in paths:
+            points = np.rint(scale * path @ np.array([[1, tilt], [-tilt, 1]])).astype(np.int32)
+            cv2.polylines(mask, [points], False, 1, round(width * scale))
+        masks.append(np.ascontiguousarray(mask.T if turned else mask) > 0)
+    lines, strokes = masks
+    darkness = np.where(strokes, 180, np.where(lines, gray, 0)).astype(np.uint8)
+    kept = erase_lines(darkness > 60, darkness)
+    assert kept[strokes].mean() > 0.98
+    assert not lines.any() or kept[lines & ~strokes].mean() < 0.04
+    assert not kept[~lines & ~strokes].any()

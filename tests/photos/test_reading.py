@@ -1,0 +1,90 @@
+"""What a reading says in JSON, and the pictures that are drawn of it."""
+
+import json
+from base64 import b64decode
+
+import numpy as np
+import pytest
+from matplotlib.patches import Rectangle
+
+from digits.photos.drawings import draw_annotated, draw_steps
+from digits.photos.reading import Digit, Reading
+from digits.types import Box
+
+BLUE, ORANGE = (0, 2), (2, 0)  # the stronger and the weaker of the channels blue, green and red
+
+
+def reading(*boxes: Box, confidence: float = 0.9, size: tuple[int, ...] = (120, 200)) -> Reading:
+    """A page with a digit in each box: 7, and 3 with the rest of the probability."""
+    p = np.zeros(10)
+    p[7], p[3] = confidence, 1 - confidence
+    image = np.linspace(0, 1, 784, dtype=np.float32).reshape(28, 28)
+    digits = [Digit(7, confidence, box, 0, 3, 1 - confidence, image, p) for box in boxes]
+    gray = np.full(size[:2], 200, np.uint8)
+    picture = np.full(size, 200, np.uint8)
+    return Reading(["7" * len(boxes)], digits, picture, gray, gray < 99, 2, 90, [Box(5, 6, 7, 8)])
+
+
+def test_a_reading_in_json_says_all() -> None:
+    found = reading(Box(20, 40, 30, 60), Box(90, 40, 30, 60), confidence=0.55)
+    short = json.loads(json.dumps(found.to_dict()))
+    assert set(short) == {"rows", "rows_text", "rotation", "digits"}
+    assert (short["rows"], short["rotation"]) == (["77"], 90)
+    first = {"digit": 7, "confidence": 0.55, "box": [20, 40, 30, 60], "row": 0}
+    assert short["digits"][0] == first | {"second": 3, "second_confidence": 0.45, "unsure": True}
+    long = json.loads(json.dumps(found.to_dict(images=True)))
+    assert (long["size"], long["unread"]) == ([400, 240], [[5, 6, 7, 8]])  # in pixels of the file
+    assert long["digits"][1]["probabilities"] == [0, 0, 0, 0.45, 0, 0, 0, 0.55, 0, 0]
+    pixels = np.frombuffer(b64decode(long["digits"][0]["image"]), np.uint8)
+    assert np.abs(pixels.reshape(28, 28) / 255 - found.digits[0].image).max() < 0.003
+    assert found.seen.shape == (2, 28, 28)
+    assert (found.confidence, reading().confidence, len(reading().seen)) == (0.55, 0, 0)
+
+
+@pytest.mark.parametrize("size", [(120, 200), (120, 200, 3), (1200, 2000, 3)])
+@pytest.mark.parametrize(("confidence", "color"), [(0.9, BLUE), (0.4, ORANGE)])
+@pytest.mark.parametrize("place", [(90, 60), (90, 5)])
+def test_a_digit_is_framed_and_named_in_the_picture(
+    size: tuple[int, ...], confidence: float, color: tuple[int, int], place: tuple[int, int]
+) -> None:
+    """Its name stands above it or, where there is no room, below; nothing is drawn far away."""
+    scale = size[0] // 120
+    x, y, w, h = (scale * value for value in (*place, 24, 40))
+    page = reading(Box(2 * x, 2 * y, 2 * w, 2 * h), confidence=confidence, size=size)
+    drawn = draw_annotated(page).astype(int)
+    assert drawn.shape == (*size[:2], 3)
+    assert page.picture.min() == 200  # the picture itself stays
+    colored = drawn[..., color[0]] - drawn[..., color[1]] > 60
+    assert not (drawn[..., color[1]] - drawn[..., color[0]] > 60).any()
+    line = max(1, scale)  # at least as thick as the lines that are drawn
+    around = np.zeros(colored.shape, bool)
+    around[y - 2 * line : y + h + 2 * line, x - 2 * line : x + w + 2 * line] = True
+    around[y : y + h, x : x + w] = False
+    assert not colored[y : y + h, x : x + w].any()
+    assert colored[around].mean() > 0.15
+    above = colored[: max(0, y - 3 * line)].sum()
+    below = colored[y + h + 3 * line :].sum()
+    assert min(above, below) == 0 < max(above, below)
+    assert (above > below) == (place[1] == 60)
+    rows, columns = np.nonzero((drawn != 200).any(axis=2))
+    assert y - h < rows.min() <= rows.max() < y + 2 * h
+    assert x - w < columns.min() <= columns.max() < x + 3 * w
+
+
+@pytest.mark.parametrize("count", [0, 13])
+@pytest.mark.parametrize("confidence", [0.9, 0.4])
+def test_the_steps_show_what_the_network_saw(count: int, confidence: float) -> None:
+    page = reading(*[Box(9, 9, 9, 9)] * count, confidence=confidence, size=(120, 200, 3))
+    every = draw_steps(page, "a title", most=12).get_axes()
+    shown = [axes for axes in every if axes.axison]
+    assert [axes.get_title() for axes in shown[:3]] == ["the picture", "light flattened", "ink"]
+    bars = [
+        [bar.get_height() for bar in axes.patches if isinstance(bar, Rectangle)]
+        for axes in shown[3:]
+    ]
+    assert len(bars) == min(count, 12)
+    assert all(len(heights) == 10 and heights[7] == confidence for heights in bars)
+    seen = [axes for axes in every if axes.get_title() == f"7  {confidence:.0%}"]
+    images = [np.asarray(axes.get_images()[0].get_array()) for axes in seen]
+    assert len(images) == len(bars)
+    assert all(np.array_equal(image, page.digits[0].image) for image in images)
