@@ -224,14 +224,44 @@ def test_among_digits_what_looks_like_none_may_be_one(
     assert sorted(found) == list(range(5 + kept))
 
 
-def test_a_word_beside_a_number_is_none() -> None:
-    """What looks like a 1 and a 0 in it is an l and an o."""
-    letters = [Box(470 + 50 * number, 105, 35, 50) for number in range(5)]
-    page, candidates = page_of([*HAND, *letters])
-    likely = {0: 3, 1: 4, 2: 5, 3: 8, 4: 2, 6: 1, 8: 0}
-    p = np.full((10, 11), 0.0001)
+@pytest.mark.parametrize("first", [4, 0])
+@pytest.mark.parametrize("gap", [80, 160])
+def test_a_word_beside_a_number_is_none(gap: int, first: int) -> None:
+    """What looks like a 1 and a 0 in it is an l and an o; a 1 apart from it stays one."""
+    letters = [Box(200 + gap + 50 * number, 105, 35, 50) for number in range(5)]
+    boxes = [Box(100 - gap, 100, 10, 60), *HAND[:3], *letters]
+    kinds = [1, 3, 4, 5, None, 1, None, 0, None]
+    order = [*range(first, 9), *range(first)]
+    page, candidates = page_of([boxes[place] for place in order])
+    likely = {at: kinds[place] for at, place in enumerate(order) if kinds[place] is not None}
+    p = np.full((9, 11), 0.0001)
     p[list(likely), list(likely.values())] = 0.98
-    assert sorted(filter_rows(list(likely), page, candidates, p)[0]) == [0, 1, 2, 3, 4]
+    kept = filter_rows(list(likely), page, candidates, p)[0]
+    assert sorted(order[at] for at in kept) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "signs",
+    [
+        [Box(420, 95, 12, 70), Box(470, 95, 12, 70)],  # brackets
+        [Box(480, 130, 300, 8)],  # a dash
+        [Box(500, 130, 8, 8), Box(530, 130, 8, 8)],  # dots
+    ],
+)
+def test_signs_beside_digits_are_no_letters(signs: list[Box]) -> None:
+    page, candidates = page_of([*HAND, Box(446, 100, 10, 60), *signs])
+    p = np.eye(11)[[3, 4, 5, 8, 2, 1] + [10] * len(signs)] * 0.98 + 0.0002
+    kept, evidence = filter_rows(list(range(6)), page, candidates, p)
+    assert sorted(kept) == list(range(6))
+    assert min(kept.values()) > 0.99
+    assert evidence > 5
+
+
+def test_what_is_typical_is_what_most_ink_is() -> None:
+    small = [Box(300 + 20 * number, 100, 10, 20) for number in range(8)]
+    page, candidates = page_of([*HAND[:3], *small])
+    p = np.tile(np.eye(11)[3], (11, 1))
+    assert filter_outliers(list(range(11)), page, candidates, p) == [0, 1, 2]
 
 
 def test_each_piece_of_many_is_used_once(rng: np.random.Generator) -> None:
