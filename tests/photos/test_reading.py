@@ -71,13 +71,26 @@ def test_a_digit_is_framed_and_named_in_the_picture(
     assert x - w < columns.min() <= columns.max() < x + 3 * w
 
 
+def test_the_name_of_a_digit_as_high_as_the_picture_stands_in_it() -> None:
+    drawn = draw_annotated(reading(Box(20, 8, 300, 224))).astype(int)
+    inside = drawn[8:114, 13:155]
+    assert (inside[..., 0] - inside[..., 2] > 60).any()
+
+
 @pytest.mark.parametrize("count", [0, 13])
 @pytest.mark.parametrize("confidence", [0.9, 0.4])
 def test_the_steps_show_what_the_network_saw(count: int, confidence: float) -> None:
     page = reading(*[Box(9, 9, 9, 9)] * count, confidence=confidence, size=(120, 200, 3))
-    every = draw_steps(page, "a title", most=12).get_axes()
+    page.picture[60:, :] = 250, 120, 30
+    figure = draw_steps(page, "a title", most=12)
+    every = figure.get_axes()
+    assert figure.get_suptitle() == "a title"
     shown = [axes for axes in every if axes.axison]
     assert [axes.get_title() for axes in shown[:3]] == ["the picture", "light flattened", "ink"]
+    steps = [np.asarray(axes.get_images()[0].get_array()) for axes in shown[:3]]
+    assert np.array_equal(steps[0], page.picture[..., ::-1])  # red, green and blue
+    assert np.array_equal(steps[1], page.flat)
+    assert np.array_equal(steps[2], ~page.ink)  # black on white
     bars = [
         [bar.get_height() for bar in axes.patches if isinstance(bar, Rectangle)]
         for axes in shown[3:]
