@@ -122,6 +122,8 @@ def test_a_component_is_one_digit_or_two_and_what_joins_them(
     p[:, 10] = 1 - p[:, 4]
     assert sorted(best_cover(page, candidates, p)) == believed
     assert sorted(best_cover(page, candidates, p[:, :10])) == believed  # without an eleventh class
+    cuts = [candidate._replace(log_prior=-9.0) for candidate in candidates[1:]]
+    assert sorted(best_cover(page, [candidates[0], *cuts], p)) in ([0], [])
 
 
 def test_the_answer_is_the_mean_over_the_same_digit_a_little_moved() -> None:
@@ -208,6 +210,7 @@ def test_what_is_not_read_is_reported_from_left_to_right_but_no_dots() -> None:
     ("box", "seen", "kept"),
     [
         (Box(350, 100, 30, 60), (8, 0.1), True),  # as large as they are, so one of them
+        (Box(350, 100, 20, 60), (1, 0.1), True),
         (Box(350, 100, 30, 60), (8, 0.01), False),
         (Box(350, 100, 90, 60), (8, 0.1), False),  # too wide
         (Box(350, 90, 10, 100), (1, 0.1), False),  # a slash
@@ -243,7 +246,7 @@ def test_a_word_beside_a_number_is_none(gap: int, first: int) -> None:
 @pytest.mark.parametrize(
     "signs",
     [
-        [Box(420, 95, 12, 70), Box(470, 95, 12, 70)],  # brackets
+        [Box(415, 95, 25, 70), Box(470, 95, 25, 70)],  # brackets
         [Box(480, 130, 300, 8)],  # a dash
         [Box(500, 130, 8, 8), Box(530, 130, 8, 8)],  # dots
     ],
@@ -253,8 +256,8 @@ def test_signs_beside_digits_are_no_letters(signs: list[Box]) -> None:
     p = np.eye(11)[[3, 4, 5, 8, 2, 1] + [10] * len(signs)] * 0.98 + 0.0002
     kept, evidence = filter_rows(list(range(6)), page, candidates, p)
     assert sorted(kept) == list(range(6))
-    assert min(kept.values()) > 0.99
-    assert evidence > 5
+    assert min(kept.values()) > 0.9
+    assert evidence > 0
 
 
 def test_what_is_typical_is_what_most_ink_is() -> None:
@@ -273,8 +276,9 @@ def test_each_piece_of_many_is_used_once(rng: np.random.Generator) -> None:
     assert log_probability(chosen, page, candidates, p) > alone
 
 
-def test_rows_are_in_reading_order(rng: np.random.Generator) -> None:
-    boxes = [Box(30 * x, 100 * y + 2 * x, 20, 40) for y in range(3) for x in range(5)]
+@pytest.mark.parametrize("step", [-11, 2, 11])
+def test_rows_are_in_reading_order(step: int, rng: np.random.Generator) -> None:
+    boxes = [Box(40 * x, 100 + 100 * y + step * x, 20, 40) for y in range(3) for x in range(5)]
     order = rng.permutation(len(boxes))
     rows = rows_of([boxes[index] for index in order])
     assert [[int(order[member]) for member in row] for row in rows] == [

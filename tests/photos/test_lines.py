@@ -19,8 +19,8 @@ def grid(rows: range, columns: range, left: int, top: int, right: int, bottom: i
     return level + [np.array([(x, top), (x, bottom)]) for x in columns]
 
 
-def boxes(columns: range, top: int, width: int, height: int) -> Paths:
-    corners = [(0, 0), (width, 0), (width, height), (0, height), (0, 0)]
+def boxes(columns: range, top: int, width: int, height: int, lean: int = 0) -> Paths:
+    corners = [(0, 0), (width, lean), (width - lean, height + lean), (-lean, height), (0, 0)]
     return [np.add(corners, (x, top)) for x in columns]
 
 
@@ -42,6 +42,10 @@ SHEETS: dict[str, tuple[Paths, Paths]] = {
     "a box full of digits": (
         boxes(range(20, 21), 20, 560, 360),
         [path for y in (40, 125, 215, 300) for path in row(50, y, 52, *[SEVEN, FOUR] * 5)],
+    ),
+    "five boxes by hand": (
+        boxes(range(50, 500, 100), 130, 80, 120, 4),
+        row(70, 165, 100, SEVEN, FOUR, SEVEN, ONE, FOUR) + row(30, 275, 16, *[ONE] * 34),
     ),
     "a comb": (
         grid(range(140, 241, 100), range(50, 600, 70), 50, 140, 540, 240),
