@@ -26,7 +26,9 @@ def reading(*boxes: Box, confidence: float = 0.9, size: tuple[int, ...] = (120, 
 
 
 def test_a_reading_in_json_says_all() -> None:
-    found = reading(Box(20, 40, 30, 60), Box(90, 40, 30, 60), confidence=0.55)
+    boxes = Box(20, 40, 30, 60), Box(90, 40, 30, 60)
+    found = reading(*boxes, confidence=0.55, size=(120, 200, 3))
+    assert "array" not in repr(found)  # which is printed
     short = json.loads(json.dumps(found.to_dict()))
     assert set(short) == {"rows", "rows_text", "rotation", "digits"}
     assert (short["rows"], short["rotation"]) == (["77"], 90)
