@@ -11,7 +11,7 @@ from digits.photos.light import flatten_light, odd
 from digits.photos.lines import erase_lines
 from digits.types import Array
 
-COLOR_SIZE = 800
+COLOR_SIZE = 700
 """Colors are looked at in a picture no longer than this."""
 
 MIN_DARKNESS = 60
