@@ -105,7 +105,9 @@ def _erase(marked: Array, darkness: Array, slender: float, min_lines: int) -> Ar
             reach = round(1.5 * thickness) + 3
             longer = np.ones((reach, 1) if upright else (1, reach), np.uint8)
             strokes = (marked & ~(faint & (there > 0))).astype(np.uint8)
-            crossed = cv2.morphologyEx(strokes, cv2.MORPH_OPEN, longer).astype(bool)
+            padded = np.pad(strokes, reach)  # a line along the edge of its box is no stroke
+            crossed = cv2.morphologyEx(padded, cv2.MORPH_OPEN, longer).astype(bool)
+            crossed = crossed[reach:-reach, reach:-reach]
             kept &= ~(faint & (here > 0)) | crossed
     steps = round(max([line.thickness for line in families[0] + families[1]], default=0)) + 4
     for lines, here, axes in ((families[0], across, (0, 1)), (families[1], down, (1, 0))):

@@ -43,6 +43,10 @@ SHEETS: dict[str, tuple[Paths, Paths]] = {
         boxes(range(20, 21), 20, 560, 360),
         [path for y in (40, 125, 215, 300) for path in row(50, y, 52, *[SEVEN, FOUR] * 5)],
     ),
+    "five boxes": (
+        boxes(range(55, 500, 90), 140, 70, 100),
+        row(75, 165, 90, SEVEN, FOUR, SEVEN, SEVEN, FOUR),
+    ),
     "five boxes by hand": (
         boxes(range(50, 500, 100), 130, 80, 120, 4),
         row(70, 165, 100, SEVEN, FOUR, SEVEN, ONE, FOUR) + row(30, 275, 16, *[ONE] * 34),
