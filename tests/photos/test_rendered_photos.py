@@ -12,7 +12,7 @@ from rendered_photos import HABITS, render, render_habit, render_kind
 from digits.photos.reading import Reading
 from predict_image import load_reader, read_digits, read_many
 
-PHOTOS = 250
+PHOTOS = 150
 
 
 def mistakes(read: str, written: str) -> int:
@@ -27,7 +27,7 @@ def mistakes(read: str, written: str) -> int:
 
 @pytest.mark.slow
 def test_rendered_photos_are_read() -> None:
-    """One to eight digits a photo: 97 % of the digits, 90 % of the rows, and of the digits called
+    """One to eight digits a photo: 96 % of the digits, 90 % of the rows, and of the digits called
     sure 99 %."""
     photos = []
     for seed in range(PHOTOS):
@@ -47,7 +47,7 @@ def test_rendered_photos_are_read() -> None:
         confident = {i for i, digit in enumerate(reading.digits) if digit.confidence >= 0.95}
         sure += len(confident)
         right += len(confident & hit)
-    assert 1 - wrong / digits >= 0.97
+    assert 1 - wrong / digits >= 0.96
     assert whole / rows >= 0.90
     assert right / sure >= 0.99
 
@@ -59,7 +59,7 @@ def test_rendered_photos_are_read() -> None:
         ("single", 0.9),
         ("rows", 0.8),
         ("boxes", 0.4),
-        ("turned", 0.3),
+        ("turned", 0.6),
         ("clutter", 0.3),
         ("board", 0.7),
         ("words", 0.8),
@@ -68,7 +68,7 @@ def test_rendered_photos_are_read() -> None:
 )
 def test_photos_of_a_kind_without_a_mistake(kind: str, share: float) -> None:
     reader = load_reader(None)
-    photos = [render_kind(kind, np.random.default_rng([30, seed])) for seed in range(30)]
+    photos = [render_kind(kind, np.random.default_rng([30, seed])) for seed in range(20)]
     right = sum(read_digits(photo.picture, reader).rows == photo.rows for photo in photos)
     assert right >= share * len(photos)
 
