@@ -54,7 +54,7 @@ def work(
     with suppress(ValueError):
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends this
     with suppress(AttributeError, OSError):
-        os.nice(5)  # readings first
+        os.nice(15)  # readings first
     set_threads(1)
     try:
         if isinstance(settings, TrainingSettings):
