@@ -27,11 +27,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow tests first, or one of them may be what several processes wait for at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
-
-
 @pytest.fixture
 def rng() -> np.random.Generator:
     """A random generator of the test's own: what one test draws changes no other."""
