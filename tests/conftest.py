@@ -27,6 +27,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first: those marked slow, and those of `tests/system`, which start programs. Else
+    several processes end up waiting for one of them.
+    """
+    items.sort(
+        key=lambda item: not (item.get_closest_marker("slow") or "system" in item.path.parts)
+    )
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     """A random generator of the test's own: what one test draws changes no other."""

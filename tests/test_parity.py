@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import ArrayLike, DTypeLike, NDArray
-from test_layers import CASES, random_array, ready, title
+from test_layers import CASES, LIBRARY_LAYERS, random_array, ready, title
 
-from digits.files.models import LAYERS
 from digits.nn.convolution import Conv2D
 from digits.nn.geometry import KernelLayer
 from digits.nn.layer import Layer
@@ -170,7 +169,7 @@ IN_TORCH: dict[type[Layer], Callable[[Any, Weights, Tensor, bool], Tensor]] = {
 
 
 def test_every_layer_is_told_in_torch() -> None:
-    assert set(IN_TORCH) == set(LAYERS.values())
+    assert set(IN_TORCH) == LIBRARY_LAYERS
 
 
 @pytest.mark.parametrize(("layer", "shape"), CASES, ids=title)

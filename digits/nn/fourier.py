@@ -284,8 +284,8 @@ class FourierConvolution:
     def _spectrum(
         self, name: str, transform: Transform, q: Pair, half: str = ""
     ) -> tuple[Array, Array]:
-        """Room for the spectrum (numbers, *q) of a batch, and for what is between the two axes of
-        its transform: that of its own, or that of the name `half`.
+        """Arrays for a spectrum (numbers, *q), and for its transform along the first axis alone
+        (length, width, q). `half` names another spectrum whose second array is used again.
         """
         shape = (len(transform.rows), transform.width, q[0] * q[1])
         numbers = self._array(f"{name}_hat", (transform.numbers, *q))

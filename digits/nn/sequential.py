@@ -259,7 +259,7 @@ class Sequential(NetworkMixin):
 
         # Several batches are shared among our threads, each with its own; one among those of BLAS.
         with self._blas if len(x) <= size else single_threaded_blas:
-            parallel_for(logits_of, len(x), len(x) // size * WORTH_SHARING)
+            parallel_for(logits_of, len(x), (len(x) - 1) // size * WORTH_SHARING)
         return logits
 
     # --- looking inside ---------------------------------------------------------------------------

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_layers import LIBRARY_LAYERS
 from tiny_data import digits, small_with_dropout
 
-from digits.files.models import LAYERS, load_model
+from digits.files.models import load_model
 from digits.files.npz import VERSION
 from digits.nn.optimizers import Adam
 from digits.nn.sequential import Sequential
@@ -43,7 +44,7 @@ def test_a_model_predicts_as_it_did(folder: Path, name: str, dtype: str) -> None
 def test_the_newest_model_holds_every_layer() -> None:
     network = load_model(VERSIONS[-1] / "every-layer.npz")
     assert isinstance(network, Sequential)
-    assert {type(layer) for layer in network.layers} == set(LAYERS.values())
+    assert {type(layer) for layer in network.layers} == LIBRARY_LAYERS
     assert network.metadata == {"recipe": "every layer", "note": "数字"}
     assert network.label_smoothing == 0.1
 
