@@ -40,6 +40,7 @@ from digits.page.neighbors import Neighbors
 from digits.page.settings import LIMITS, TeachingSettings, TrainingSettings
 from digits.page.training import Training
 from digits.photos.decode import decode_picture
+from digits.photos.reading import Reading
 from digits.types import Array
 from mnist_loader import DatasetError
 from predict_image import read_digits, read_drawing
@@ -113,15 +114,13 @@ def _add_reading(app: Flask, model: Callable[[], Model]) -> None:
             height, width = picture.shape[:2]
             if height * width > MAX_DRAWING:
                 raise PageError("drawing_too_large", f"{MAX_DRAWING:,}", width, height)
-            reading = model().ask(lambda copy: read_drawing(picture[..., 0], copy.network))
-            return reading.to_dict(images=True)
+            return _reading(model(), lambda network: read_drawing(picture[..., 0], network))
 
     @app.post("/photo")
     def photo() -> dict[str, Any]:
         with photo_slots.one():
             picture, _ = decode_picture(request.get_data())
-            reading = model().ask(lambda copy: read_digits(picture, copy.network))
-            return reading.to_dict(images=True)
+            return _reading(model(), lambda network: read_digits(picture, network))
 
     @app.get("/strokes")
     def written() -> dict[str, Any]:
@@ -249,6 +248,12 @@ def _is_ours(asked: str, host: str) -> bool:
 
 
 # --- what is received and sent --------------------------------------------------------------------
+
+
+def _reading(model: Model, read: Callable[[Network], Reading]) -> dict[str, Any]:
+    """What a network reads, and how large it is."""
+    reading = model.ask(lambda copy: read(copy.network)).to_dict(images=True)
+    return {**reading, "classes": model.classes, "parameters": model.network.params.flat.size}
 
 
 def _image(data: bytes) -> Array:

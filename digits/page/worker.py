@@ -29,9 +29,8 @@ from functions import numerical_gradient
 from mnist_loader import load_mnist
 from train_net import train
 
-PAUSE_BETWEEN_NEWS = 0.25
-"""Seconds; longer where news takes long to gather, so that at most a quarter of the time goes
-there."""
+PAUSE_BETWEEN_NEWS = (0.25, 2.0)
+"""Seconds, at least and at most; in between three times as long as news takes to gather."""
 
 TEST_IMAGES = 500
 """The accuracy that the page shows while it trains is measured on this many."""
@@ -191,8 +190,8 @@ class Reporter(Callback):
         with averaged_weights(training.network, training.optimizer):
             self.pipe.send({"state": state, **self._news(training)})
             self.pipe.send(to_bytes(training.network))
-        cost = time.perf_counter() - began
-        self.next_news = time.perf_counter() + max(PAUSE_BETWEEN_NEWS, 3 * cost)
+        now = time.perf_counter()
+        self.next_news = now + float(np.clip(3 * (now - began), *PAUSE_BETWEEN_NEWS))
 
     def _news(self, training: Training) -> dict[str, Any]:
         network, data, done = training.network, self.data, len(training.history.losses)

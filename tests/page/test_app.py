@@ -68,6 +68,7 @@ def test_a_drawing_is_read(client: FlaskClient, rng: np.random.Generator) -> Non
     answer = client.post("/drawing", data=encoded(drawn(["314", "150"], rng))).get_json()
     assert answer["rows"] == ["314", "150"]
     assert answer["size"] == [600, 360]
+    assert (answer["classes"], answer["parameters"]) == (11, 81_211)
     digits = answer["digits"]
     assert [digit["digit"] for digit in digits] == [3, 1, 4, 1, 5, 0]
     assert [digit["row"] for digit in digits] == [0, 0, 0, 1, 1, 1]
@@ -99,7 +100,7 @@ def test_an_empty_paper_is_no_error(client: FlaskClient) -> None:
     answer = client.post("/drawing", data=encoded(np.full((300, 600), 255, np.uint8)))
     assert answer.status_code == 200
     expected = {"rows": [], "rows_text": [], "rotation": 0, "unread": []}
-    expected |= {"size": [600, 300], "digits": []}
+    expected |= {"size": [600, 300], "digits": [], "classes": 11, "parameters": 81_211}
     assert answer.get_json() == expected
 
 

@@ -315,6 +315,17 @@ def test_why_this_digit(page: Page) -> None:
     assert sum(item.text.startswith("7,") for item in near) >= 4
 
 
+def test_a_question_without_an_answer(page: Page) -> None:
+    page.draw(hand(7, np.random.default_rng(2), 200, 60, 200))
+    page.rows()
+    page.open_tab("reasons")
+    page.wait_for("document.querySelectorAll('#neighbors li').length")
+    page.run("window.fetch = () => Promise.reject(new Error())")
+    page.choose("among", "mnist")
+    page.wait_for("!document.getElementById('trouble').hidden")
+    assert page.text("trouble") == "The server does not answer. Is it still running?"
+
+
 def test_step_by_step(page: Page) -> None:
     page.draw(hand(7, np.random.default_rng(2), 200, 60, 200))
     page.rows()
@@ -327,6 +338,7 @@ def test_step_by_step(page: Page) -> None:
         titles.append(page.text("step-title"))
         assert page.text("step-formula")
         page.element("step-next").click()
+    assert page.text("step-chapter") == "Chapter 4 of the guide"
     assert titles[0] == "Forward: Normalization"
     assert titles[-1].startswith("Down to the pixels")
     (loss,) = (title for title in titles if "the loss is" in title)
@@ -383,6 +395,23 @@ def test_a_training(page: Page) -> None:
     assert page.rows() == ["7"]
     page.open_tab("layers")
     page.wait_for("document.querySelectorAll('#layers li').length === 5")  # of LeNet-5
+
+
+def test_a_training_on_mnist(page: Page, real_data: Path) -> None:
+    page.open_tab("training")
+    page.choose("data", "mnist")
+    page.choose("net", "mlp-adam")
+    page.element("train-start").click()
+    page.wait_for(f"Number({STATUS}.match(/accuracy (\\d+)/)?.[1]) > 88", patience=100)
+    page.element("train-stop").click()
+    page.wait_for(f"/^(Stopped|Done)/.test({STATUS})")
+    page.element("train-use").click()
+    page.draw(hand(7, np.random.default_rng(2), 200, 60, 200))
+    assert page.rows() == ["7"]
+    assert "101,770" in page.text("about")  # the weights of this network
+    assert not page.run("return document.querySelector('#bars tbody tr:last-child').offsetParent")
+    page.open_tab("steps")
+    page.wait_for("document.querySelectorAll('#target option').length === 10")  # no "none"
 
 
 def test_layers_of_ones_own(page: Page) -> None:

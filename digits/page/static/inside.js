@@ -1,13 +1,12 @@
-// A look inside the network: what each layer makes of the chosen digit, one unit of it, and why the
-// network answers as it does.
+// A look inside the network: what each layer makes of the chosen digit, and one unit of a layer.
+// Below, why the network answers as it does.
 
 import { askAbout, chosenDigit } from "./reading.js";
 import { isText, text, number, say } from "./texts.js";
-import { $, bars, bytes, color, element, fit, paintDigit, paintTiles, thumbnail } from "./tools.js";
+import { $, bars, bytes, color, element, fit, on, option, paintDigit, paintTiles, thumbnail } from "./tools.js";
 
 const WEIGHTED = ["Conv2D", "Dense", "Maxout", "Subsampling2D"]; // a group of layers begins with one
 const kindName = (kind) => (isText(`kind.${kind}`) ? text(`kind.${kind}`) : kind);
-export const classes = () => $("bars").tBodies[0].rows.length;
 export const className = (index) => (index < 10 ? String(index) : text("none"));
 
 let layers = []; // the outputs of every layer for the chosen digit
@@ -88,7 +87,7 @@ function row(group, said) {
 
 function listLayers() {
   $("unit-layer").replaceChildren(...layers.map(({ layer, name, kind }) =>
-    element("option", { value: layer, textContent: `${kindName(kind)} (${name})` })));
+    option(layer, `${kindName(kind)} (${name})`)));
 }
 
 function choose(wanted) {
@@ -126,9 +125,9 @@ async function showUnit() {
 }
 
 for (const name of ["layer", ...Object.keys(SIZES)])
-  $(`unit-${name}`).addEventListener("change", (event) => choose({ ...unit, [name]: Number(event.target.value) }));
-$("whole-map").addEventListener("change", showUnit);
-$("all-layers").addEventListener("change", showLayers);
+  on($(`unit-${name}`), "change", (event) => choose({ ...unit, [name]: Number(event.target.value) }));
+on($("whole-map"), "change", showUnit);
+on($("all-layers"), "change", showLayers);
 
 // --- why? ----------------------------------------------------------------------------------------
 
@@ -159,4 +158,4 @@ export async function showReasons() {
   }));
 }
 
-$("among").addEventListener("change", showReasons);
+on($("among"), "change", showReasons);

@@ -1,11 +1,12 @@
-// The page as a whole: tabs, language, theme, keys, photos and samples.
+// The page as a whole: tabs, photos, samples, keys, language and theme.  Here the paper, the reading
+// and the panels below them are connected.
 
 import { showLayers, showReasons } from "./inside.js";
 import * as paper from "./paper.js";
 import * as reader from "./reading.js";
 import { forgetTarget, showSteps, stop } from "./steps.js";
 import { language, setLanguage } from "./texts.js";
-import { $, ask, complain, forgetColors, showTrouble } from "./tools.js";
+import { $, ask, complain, forgetColors, on, showTrouble } from "./tools.js";
 import { listen, showExamples, showLayerList, showTraining } from "./training.js";
 
 const maxPhoto = Number(document.body.dataset.maxPhoto);
@@ -38,8 +39,8 @@ function showPanel() {
 
 for (const tab of tabs) {
   const name = tab.id.slice(4);
-  tab.addEventListener("click", () => openTab(name));
-  tab.addEventListener("keydown", (event) => {
+  on(tab, "click", () => openTab(name));
+  on(tab, "keydown", (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (step) openTab(tabs.at((tabs.indexOf(tab) + step) % tabs.length).id.slice(4), true);
   });
@@ -70,31 +71,28 @@ async function take(file) {
   paper.replace({ strokes: [], photo: { file, bitmap } });
 }
 
-$("trouble").addEventListener("click", () => complain(null));
-$("file").addEventListener("change", () => {
+on($("trouble"), "click", () => complain(null));
+on($("file"), "change", () => {
   take($("file").files[0]);
   $("file").value = ""; // so that the same photo can be chosen again
 });
-document.addEventListener("paste", (event) => take(event.clipboardData.files[0]));
-document.addEventListener("dragover", (event) => {
+on(document, "paste", (event) => take(event.clipboardData.files[0]));
+on(document, "dragover", (event) => {
   event.preventDefault();
   document.body.classList.add("dropping");
 });
-document.addEventListener("dragleave", (event) => event.relatedTarget ?? document.body.classList.remove("dropping"));
-document.addEventListener("drop", (event) => {
+on(document, "dragleave", (event) => event.relatedTarget ?? document.body.classList.remove("dropping"));
+on(document, "drop", (event) => {
   event.preventDefault();
   document.body.classList.remove("dropping");
   take(event.dataTransfer.files[0]);
 });
 
 for (const button of document.querySelectorAll("[data-sample]"))
-  button.addEventListener("click", async () => {
-    try {
-      if (button.dataset.sample === "photo") return take(await (await fetch("/page/sample.jpg")).blob());
-      paper.write((await ask(`/strokes?digits=${button.dataset.sample}`)).digits);
-    } catch (error) {
-      complain(error);
-    }
+  on(button, "click", async () => {
+    const { sample } = button.dataset;
+    if (sample === "photo") return take(await (await fetch("/page/sample.jpg")).blob());
+    return paper.write((await ask(`/strokes?digits=${sample}`)).digits);
   });
 
 // --- buttons and keys ----------------------------------------------------------------------------
@@ -111,7 +109,7 @@ const ACTIONS = {
   eraser: () => setEraser(!paper.erasing),
   open: () => $("file").click(),
 };
-for (const [name, action] of Object.entries(ACTIONS)) $(name).addEventListener("click", action);
+for (const [name, action] of Object.entries(ACTIONS)) on($(name), "click", action);
 
 function actionOf(event) {
   const key = event.key.toLowerCase();
@@ -126,7 +124,7 @@ function actionOf(event) {
   return keys[key];
 }
 
-document.addEventListener("keydown", (event) => {
+on(document, "keydown", (event) => {
   if (event.target.matches("input:not([type=checkbox]), select")) return;
   if (paper.movePen(event)) return event.preventDefault();
   const action = actionOf(event);
@@ -148,7 +146,7 @@ function speak(chosen) {
   showPanel();
 }
 
-$("language").addEventListener("click", () => {
+on($("language"), "click", () => {
   const other = language === "zh" ? "en" : "zh";
   localStorage.setItem("language", other);
   speak(other);
@@ -161,7 +159,7 @@ function setTheme(theme) {
   repaint();
 }
 
-$("theme").addEventListener("change", () => {
+on($("theme"), "change", () => {
   localStorage.setItem("theme", $("theme").value);
   setTheme($("theme").value);
 });
@@ -173,7 +171,7 @@ function repaint() {
   showPanel();
 }
 
-$("network").addEventListener("change", () => reader.readWith($("network").value));
+on($("network"), "change", () => reader.readWith($("network").value));
 new ResizeObserver(repaint).observe($("pad"));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
 setTheme(remembered("theme") ?? "auto");

@@ -1,4 +1,5 @@
-// The paper: strokes as points, a photo, and everything that was on it before, for undo and redo.
+// The paper: strokes as points, or a photo, and what was on it before, for undo and redo.  A mouse,
+// a finger or the keyboard moves the pen and the eraser.
 
 import { $, color, fit } from "./tools.js";
 
@@ -141,7 +142,7 @@ pad.addEventListener("pointerdown", (event) => {
 
 // A stroke may begin on a sample that lies on the empty paper: it is one as soon as the pointer moves.
 let pressed = null;
-const prompt = document.getElementById("prompt");
+const prompt = $("prompt");
 prompt.addEventListener("pointerdown", (event) => (pressed = event));
 prompt.addEventListener("pointermove", (event) => {
   if (!pressed || !event.isPrimary || !(event.buttons & 1)) return;

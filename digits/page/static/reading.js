@@ -1,9 +1,9 @@
-// What the network reads: it is asked whenever the paper has changed, and shows the digits, the
-// frames around them, and how sure it is.
+// What the network reads: it is asked whenever the paper has changed.  The page then shows the
+// digits, the frames around them, and how sure the network is.
 
 import * as paper from "./paper.js";
-import { language, text } from "./texts.js";
-import { $, ask, bytes, color, complain, element, fit, paintDigit, percent } from "./tools.js";
+import { language, number, say, text } from "./texts.js";
+import { $, ask, bytes, color, complain, element, fit, on, paintDigit, percent } from "./tools.js";
 
 const certainty = (p) => percent(Math.min(p, 0.999)); // no network is certain
 
@@ -160,6 +160,7 @@ export function show(took = milliseconds) {
   const parts = [];
   if (reading?.unread.length) parts.push(text("unread"));
   if (digits.length) parts.push(sureness(digits), text("answered", Math.round(took)));
+  if (reading) say($("about"), "about", number(reading.parameters, 9));
   $("doubt").textContent = parts.join(language === "zh" ? "" : " ");
   showDigits(digits);
   showChosen();
@@ -179,7 +180,7 @@ function showDigits(digits) {
     paintDigit(canvas, bytes(digit.image));
     const button = element("button", { type: "button", ariaPressed: "false" }, canvas);
     button.ariaLabel = text("foundOne", index + 1, digit.digit);
-    button.addEventListener("click", () => choose(index));
+    on(button, "click", () => choose(index));
     return button;
   });
   $("digits").replaceChildren(...buttons);
@@ -195,6 +196,7 @@ export function showChosen() {
   p.push(1 - p.reduce((sum, value) => sum + value, 0)); // what is left is "none"
   [...$("bars").tBodies[0].rows].forEach((row, answer) => {
     const first = answer === digit?.digit;
+    row.hidden = answer === reading?.classes; // a network without "none"
     row.className = first ? (digit.unsure ? "first unsure" : "first") : "";
     row.querySelector("i").style.transform = `scaleX(${digit ? Math.max(0, p[answer]) : 0})`;
     row.cells[2].textContent = digit ? certainty(Math.max(0, p[answer])) : "";

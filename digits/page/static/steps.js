@@ -1,24 +1,27 @@
-// One digit step by step: forward through the layers, the loss, and the gradient backward.
+// One digit step by step: forward through the layers, the loss, and the gradient backward.  Each
+// step shows its formula and its numbers.
 
-import { className, classes, describe } from "./inside.js";
-import { askAbout, chosenDigit } from "./reading.js";
+import { className, describe } from "./inside.js";
+import { askAbout, chosenDigit, reading } from "./reading.js";
 import { number, text } from "./texts.js";
-import { $, bars, element, paintTiles, percent } from "./tools.js";
+import { $, bars, element, on, option, paintTiles, percent } from "./tools.js";
 
 const PACE = 1600; // milliseconds a step is shown when it plays
 
-// The formula of each step, as in the guide: [forward, backward].
+// The formulas of each step, and the chapter of the guide where they are: [forward, backward, chapter].
 const FORMULAS = {
-  Normalization: ["y = (x − μ) / σ", "dx = dy / σ"],
+  Normalization: ["y = (x − μ) / σ", "dx = dy / σ", 1],
   Rescaling: ["y = s x + o", "dx = s dy"],
   ZeroPadding2D: ["y[p+k, q+k] = x[p, q]", "dx[p, q] = dy[p+k, q+k]"],
-  Conv2D: ["y[p,q,f] = b[f] + Σ x[p+i, q+j, c] W[i,j,c,f]", "dW[i,j,c,f] = Σ x[p+i, q+j, c] dy[p,q,f]\ndx[p+i, q+j, c] = Σ dy[p,q,f] W[i,j,c,f]"],
-  MaxPooling2D: ["y = max xᵢ", "dxᵢ = dy · [xᵢ = y]"],
-  AveragePooling2D: ["y = Σ xᵢ / n", "dxᵢ = dy / n"],
+  Conv2D: ["a[p,q,f] = Σ x[p+i, q+j, c] W[i,j,c,f] + b[f],  y = f(a)", "da = dy f′(a)\ndW[i,j,c,f] = Σ x[p+i, q+j, c] da[p,q,f]\ndx[a,b,c] = Σ da[a−i, b−j, f] W[i,j,c,f]", 7],
+  MaxPooling2D: ["y = max xᵢ", "dxᵢ = dy · [xᵢ = y]", 7],
+  AveragePooling2D: ["y = Σ xᵢ / n", "dxᵢ = dy / n", 7],
   Subsampling2D: ["a = w · Σ xᵢ / n + b,  y = f(a)", "da = dy f′(a)\ndw = Σ da · Σ xᵢ / n,  db = Σ da,  dxᵢ = w da / n"],
-  BatchNormalization: ["y = γ (x − μ) / √(σ² + ε) + β", "dγ = Σ dy (x − μ) / √(σ² + ε), dβ = Σ dy\ndx = dy γ / √(σ² + ε)"],
-  Activation: ["y = f(x)", "dx = dy f′(x)"],
-  Dense: ["a = x W + b,  y = f(a)", "da = dy f′(a)\ndW = xᵀ da,  db = Σ da,  dx = da Wᵀ"],
+  BatchNormalization: ["z = (x − μ) / s,  s = √(v + ε),  y = γ z + β", "dγ = Σ dy z,  dβ = Σ dy,  dx = γ dy / s", 9],
+  Activation: ["y = f(x)", "dx = dy f′(x)", 4],
+  Dense: ["a = x W + b,  y = f(a)", "da = dy f′(a)\ndW = xᵀ da,  db = Σ da,  dx = da Wᵀ", 4],
+  loss: ["yₖ = exp(aₖ) / Σ exp(aⱼ),  L = −Σ tₖ log yₖ\nda = y − t", "", 3],
+  pixels: ["dL/dx", "", 4],
   Maxout: ["y = maxₖ (x Wₖ + bₖ)", "dWₖ = xᵀ dy · [y = x Wₖ + bₖ]"],
 };
 
@@ -29,12 +32,12 @@ let timer = 0;
 export async function showSteps() {
   if (!chosenDigit()) return stop();
   if (!pass) $("step-title").textContent = text("busy");
-  const asked = $("target").value === "" ? chosenDigit().digit : Number($("target").value);
+  const { value } = $("target");
+  const asked = value === "" || value >= reading.classes ? chosenDigit().digit : Number(value);
   const answer = await askAbout(`/steps?target=${asked}`);
   if (!answer) return;
   pass = answer;
-  if ($("target").options.length !== classes())
-    $("target").replaceChildren(...[...Array(classes()).keys()].map((i) => element("option", { value: i, textContent: className(i) })));
+  $("target").replaceChildren(...pass.probabilities.map((_, i) => option(i, className(i))));
   $("target").value = asked;
   showStep(Math.min(at, pass.steps.length - 1));
 }
@@ -47,18 +50,12 @@ function showStep(index) {
   at = Math.min(Math.max(index, 0), pass.steps.length - 1);
   const step = pass.steps[at];
   const isLast = step.layer === pass.steps.findLast((one) => one.phase === "forward").layer;
-  const name = step.kind && describe(step.kind, false)[0];
-  const [forward, backward] = FORMULAS[step.kind] ?? ["", ""];
-  const titles = {
-    forward: () => [text("forward", name), forward],
-    loss: () => [text("lossStep", number(pass.loss)), "yₖ = exp(aₖ) / Σ exp(aⱼ),  L = −Σ tₖ log yₖ\nda = y − t"],
-    backward: () => [text("backward", name), backward],
-    pixels: () => [text("pixelsStep"), "dL/dx"],
-  };
-  const [title, formula] = titles[step.phase]();
+  const title = text(`phase.${step.phase}`, step.kind ? describe(step.kind)[0] : number(pass.loss));
+  const [forward, backward, chapter] = FORMULAS[step.kind ?? step.phase] ?? ["", ""];
   $("step-of").textContent = text("stepOf", at + 1, pass.steps.length);
   $("step-title").textContent = title;
-  $("step-formula").textContent = formula;
+  $("step-formula").textContent = step.phase === "backward" ? backward : forward;
+  $("step-chapter").textContent = chapter ? text("chapter", chapter) : "";
   $("step-progress").style.transform = `scaleX(${(at + 1) / pass.steps.length})`;
   const isLoss = step.phase === "loss";
   $("step-tiles").hidden = isLoss;
@@ -92,8 +89,8 @@ function play() {
 }
 
 const move = (to) => () => (stop(), showStep(to()));
-$("step-first").addEventListener("click", move(() => 0));
-$("step-back").addEventListener("click", move(() => at - 1));
-$("step-next").addEventListener("click", move(() => at + 1));
-$("step-play").addEventListener("click", play);
-$("target").addEventListener("change", showSteps);
+on($("step-first"), "click", move(() => 0));
+on($("step-back"), "click", move(() => at - 1));
+on($("step-next"), "click", move(() => at + 1));
+on($("step-play"), "click", play);
+on($("target"), "change", showSteps);

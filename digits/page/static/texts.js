@@ -1,4 +1,5 @@
-// Every text of the page, in English and in simplified Chinese: texts.json.  "{0}" stands for a value.
+// Every text of the page, in English and in simplified Chinese, is in texts.json.  "{0}" stands for
+// a value.
 
 const TEXTS = await (await fetch("/page/texts.json")).json();
 

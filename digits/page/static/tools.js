@@ -1,4 +1,5 @@
-// What all parts of the page use: elements, colors, pictures of numbers, and questions to the server.
+// What all parts of the page use: elements, colors, pictures of numbers, and questions to the
+// server.  It knows nothing of what the page is about.
 
 import { isText, text } from "./texts.js";
 
@@ -11,6 +12,12 @@ export function element(name, properties = {}, ...children) {
   made.append(...children);
   return made;
 }
+
+export const option = (value, textContent) => element("option", { value, textContent });
+
+/** A row of a table: its head, and what is in its cells. */
+export const tableRow = (head, ...cells) =>
+  element("tr", {}, element("th", { scope: "row", textContent: head }), ...cells.map((cell) => element("td", {}, cell)));
 
 let colors = {}; // as asking the style sheet takes time
 
@@ -32,6 +39,17 @@ export function showTrouble() {
   $("trouble").textContent = trouble && (trouble.code ? sentence(trouble) : trouble.message);
   $("trouble").hidden = !trouble;
 }
+
+/** Act on an event; what goes wrong is told, and a fault of the page itself is logged, too. */
+export const on = (node, event, act) =>
+  node.addEventListener(event, async (happened) => {
+    try {
+      await act(happened);
+    } catch (error) {
+      complain(error);
+      if (!error.code) throw error;
+    }
+  });
 
 // --- the server ----------------------------------------------------------------------------------
 
@@ -93,7 +111,8 @@ function sideBySide({ maps, height, width, values }) {
 }
 
 /** Paint the maps in rows, at most `rows`, as many in each as stay large enough to be seen; `labels`
- * stand below, a frame is around the map `marked`.  Returns what tells [row, column, map] of the number at a point of the canvas. */
+ * stand below, a frame is around the map `marked`.  Returns what tells [row, column, map] of the
+ * number at a point of the canvas. */
 export function paintTiles(canvas, tiles, { largest = 96, labels, rows = Infinity, marked } = {}) {
   const { height, width } = tiles;
   const ratio = window.devicePixelRatio || 1;
@@ -102,7 +121,7 @@ export function paintTiles(canvas, tiles, { largest = 96, labels, rows = Infinit
   const columns = Math.max(1, Math.min(tiles.maps, Math.floor(wide / smallest), labels ? tiles.maps : 32));
   const maps = Math.min(tiles.maps, rows * columns);
   const pitch = Math.min(wide / columns, largest * ratio);
-  const gap = Math.min(2 * ratio, pitch / 8);
+  const gap = Math.min(6 * ratio, pitch / 10);
   const tall = ((pitch - gap) * height) / width;
   const below = labels ? 18 * ratio : 0;
   const high = Math.ceil((tall + gap + below) * Math.ceil(maps / columns));
@@ -163,7 +182,6 @@ export function bars(rows) {
   return element("table", { className: "bars signed" }, element("tbody", {}, ...rows.map(([name, value, written]) => {
     const bar = element("i", { className: value < 0 ? "below" : "" });
     bar.style.transform = `scaleX(${Math.abs(value) / most})`;
-    const head = element("th", { scope: "row", textContent: name });
-    return element("tr", {}, head, element("td", {}, bar), element("td", { textContent: written }));
+    return tableRow(name, bar, written);
   })));
 }

@@ -1,9 +1,9 @@
-// Training on the page: what is chosen, the commands, and the state that the server sends a few
-// times a second.
+// Training on the page: what is chosen, the commands, and teaching.  The server sends the state of
+// the training a few times a second.
 
 import { chosenDigit, network, read, readWith, withNetwork } from "./reading.js";
 import { number, text } from "./texts.js";
-import { $, ask, bytes, color, complain, element, paintTiles, percent, sentence, thumbnail } from "./tools.js";
+import { $, ask, bytes, color, complain, element, on, option, paintTiles, percent, sentence, tableRow, thumbnail } from "./tools.js";
 
 const RUNNING = ["preparing", "training", "paused"];
 const CHOICES = { // what suits each network: optimizer, learning rate, batch size, epochs
@@ -28,15 +28,15 @@ const examples = []; // {image, label}, the visitor's own
 const choice = (label, input) => element("label", {}, element("span", { textContent: text(label) }), input);
 
 function options(names, value, change) {
-  const select = element("select", {}, ...names.map((name) => element("option", { value: name, textContent: text(name) })));
+  const select = element("select", {}, ...names.map((name) => option(name, text(name))));
   select.value = value;
-  select.addEventListener("change", () => change(select.value));
+  on(select, "change", () => change(select.value));
   return select;
 }
 
 function numberInput(value, most, change, step = 1) {
   const input = element("input", { type: "number", min: step < 1 ? 0 : 1, max: most, step, value });
-  input.addEventListener("change", () => change(Number(input.value)));
+  on(input, "change", () => change(Number(input.value)));
   return input;
 }
 
@@ -52,17 +52,17 @@ export function showLayerList() {
     if (layer.kind === "dropout") fields.push(choice("rate", numberInput(layer.rate, 0.9, redraw(layer, "rate"), 0.05)));
     const remove = element("button", { type: "button", textContent: text("remove") });
     remove.ariaLabel = text("removeLayer", index + 1);
-    remove.addEventListener("click", () => (layers.splice(index, 1), showLayerList()));
+    on(remove, "click", () => (layers.splice(index, 1), showLayerList()));
     return element("li", {}, ...fields, remove);
   }));
 }
 
-$("add-layer").addEventListener("click", () => {
+on($("add-layer"), "click", () => {
   layers.push({ kind: "dense", units: 32, kernel: 3, activation: "relu", rate: 0.5 });
   showLayerList();
 });
 
-$("net").addEventListener("change", () => {
+on($("net"), "change", () => {
   $("own-layers").hidden = $("net").value !== "layers";
   const [optimizer, rate, batch, epochs] = CHOICES[$("net").value];
   for (const [name, value] of Object.entries({ optimizer, "learning-rate": rate, "batch-size": batch, epochs })) $(name).value = value;
@@ -82,25 +82,21 @@ const chosen = () => ({
 
 // --- commanding ----------------------------------------------------------------------------------
 
-async function attempt(action) {
-  try {
-    complain(null);
-    await action();
-  } catch (error) {
-    complain(error);
-  }
+function send(path, body) {
+  complain(null);
+  return ask(path, body);
 }
 
-const command = (name) => attempt(() => ask("/training/command", { command: name }));
+const command = (name) => send("/training/command", { command: name });
 
-$("settings").addEventListener("submit", (event) => {
+on($("settings"), "submit", (event) => {
   event.preventDefault();
-  attempt(() => ask("/training", chosen()));
+  return send("/training", chosen());
 });
-$("train-pause").addEventListener("click", () => command(state.state === "paused" ? "continue" : "pause"));
-$("train-step").addEventListener("click", () => command("step"));
-$("train-stop").addEventListener("click", () => command("stop"));
-$("train-use").addEventListener("click", () => {
+on($("train-pause"), "click", () => command(state.state === "paused" ? "continue" : "pause"));
+on($("train-step"), "click", () => command("step"));
+on($("train-stop"), "click", () => command("stop"));
+on($("train-use"), "click", () => {
   readWith("trained");
   $("pad").scrollIntoView({ block: "center" });
 });
@@ -114,14 +110,14 @@ export function listen() {
     source?.close();
     source = document.hidden ? null : listenTo(new EventSource("/training/events"));
   };
-  document.addEventListener("visibilitychange", listenWhileSeen);
+  on(document, "visibilitychange", listenWhileSeen);
   listenWhileSeen();
 }
 
 let latest = 0; // when the digits were read with the weights of then
 
 function listenTo(source) {
-  source.addEventListener("message", (event) => {
+  on(source, "message", (event) => {
     const before = state.state;
     state = JSON.parse(event.data);
     showTraining();
@@ -145,15 +141,15 @@ export function showTraining() {
   $("train-step").disabled = state.state !== "paused";
   $("train-pause").textContent = text(state.state === "paused" ? "continue" : "pause");
   $("train-use").disabled = !has;
-  $("keep").classList.toggle("disabled", !has);
   if (has) $("keep").href = "/training/model";
   else $("keep").removeAttribute("href");
   const status = text(`state.${state.state}`, sentence(state));
-  const said = state.iterations
-    ? text("progress", status, number(state.iteration, 6), number(state.iterations, 6), number(state.seconds, 4), percent(state.accuracy.at(-1)[2]))
+  const accuracy = has ? percent(state.accuracy.at(-1)[2]) : "";
+  const said = has
+    ? text("progress", status, number(state.iteration, 6), number(state.iterations, 6), number(state.seconds, 4), accuracy)
     : status;
   if ($("train-status").textContent !== said) $("train-status").textContent = said;
-  $("train-accuracy").textContent = trains ? percent(state.accuracy.at(-1)[2]) : "";
+  $("train-accuracy").textContent = trains ? accuracy : "";
   $("train-bar").hidden = !running && !has;
   $("train-progress").style.transform = `scaleX(${(state.iteration ?? 0) / (state.iterations ?? 1)})`;
   $("watch").hidden = !trains;
@@ -177,8 +173,7 @@ function showNews() {
   }));
   $("none-misread").hidden = state.misread.length > 0;
   $("check").tBodies[0].replaceChildren(...state.check.map(({ name, analytic, numerical }) =>
-    element("tr", {}, element("th", { scope: "row", textContent: name }),
-      ...[analytic, numerical].map((value) => element("td", { textContent: value.toExponential(5) })))));
+    tableRow(name, ...[analytic, numerical].map((value) => value.toExponential(5)))));
 }
 
 /** Curves over the batches: [[[batch, value], ...], color], the axis of the values to the left. */
@@ -227,7 +222,7 @@ export function showExamples() {
   $("examples").replaceChildren(...examples.map(({ image, label }, index) => {
     const button = element("button", { type: "button" }, thumbnail(bytes(image), ""), element("b", { textContent: label }));
     button.ariaLabel = text("removeExample", index + 1, label);
-    button.addEventListener("click", () => (examples.splice(index, 1), showExamples()));
+    on(button, "click", () => (examples.splice(index, 1), showExamples()));
     return element("li", {}, button);
   }));
   $("teach").disabled = !examples.length;
@@ -235,7 +230,7 @@ export function showExamples() {
 
 for (let label = 0; label < 10; label++) {
   const button = element("button", { type: "button", textContent: label });
-  button.addEventListener("click", () => {
+  on(button, "click", () => {
     const { image } = chosenDigit();
     examples.push({ image, label });
     showExamples();
@@ -243,8 +238,8 @@ for (let label = 0; label < 10; label++) {
   $("labels").append(button);
 }
 
-$("teach").addEventListener("click", () =>
-  attempt(() => ask(withNetwork("/teach"), { examples, rehearse: $("rehearse").checked })));
+on($("teach"), "click", () =>
+  send(withNetwork("/teach"), { examples, rehearse: $("rehearse").checked }));
 
 function showTaught() {
   const teaching = state.kind === "teaching";
@@ -256,10 +251,7 @@ function showTaught() {
   const { before, after } = state.taught;
   const rows = [[text("ownDigits"), before.own, after.own], [text("otherDigits"), before.others, after.others]];
   before.each.forEach((value, digit) => rows.push([text("eachDigit", digit), value, after.each[digit]]));
-  $("taught").tBodies[0].replaceChildren(...rows.map(([name, ...shares]) =>
-    element("tr", {}, element("th", { scope: "row", textContent: name }),
-      ...shares.map((share, i) => element("td", {
-        textContent: percent(share),
-        className: i ? (share > shares[0] ? "plus" : share < shares[0] ? "minus" : "") : "",
-      })))));
+  const change = { "-1": "minus", 0: "", 1: "plus" };
+  $("taught").tBodies[0].replaceChildren(...rows.map(([name, then, now]) =>
+    tableRow(name, percent(then), element("span", { textContent: percent(now), className: change[Math.sign(now - then)] }))));
 }
