@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from digits.compute.threads import adaptive_blas
-from digits.nn.network import LayerArrays, NetworkMixin
+from digits.nn.network import LayerArrays, Network
 from digits.nn.parameters import Parameters
 from digits.types import Array
 from functions import (
@@ -27,7 +27,7 @@ from functions import (
 )
 
 
-class TwoLayerNet(NetworkMixin):
+class TwoLayerNet(Network):
     """x -> sigmoid(x W1 + b1) -> softmax(z1 W2 + b2) -> probabilities.
 
     Inputs x are floats (n, input_size), in [0, 1] for images; targets t are class indices (n,) or

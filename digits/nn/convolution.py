@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike
 
 from digits.nn.activations import ActivationFunction
 from digits.nn.fourier import FourierConvolution
@@ -90,18 +90,11 @@ class Conv2D(KernelLayer):
         if self.use_bias:
             self.weight_shapes["b"] = (self.filters,)
 
-    def bind(
-        self,
-        weights: dict[str, Array],
-        grads: dict[str, Array],
-        buffers: dict[str, Array],
-        rng: np.random.Generator,
-        dtype: DTypeLike,
-    ) -> None:
-        super().bind(weights, grads, buffers, rng, dtype)
+    def bind(self, *arrays: Any) -> None:
+        super().bind(*arrays)
         self.patches = PatchConvolution(self.geometry, self.filters)
         if self.strides == (1, 1):
-            self.fourier = FourierConvolution(self.geometry, self.filters, dtype)
+            self.fourier = FourierConvolution(self.geometry, self.filters, self.dtype)
 
     def initialize(self) -> None:
         W, area = self.weights["W"], math.prod(self.kernel)

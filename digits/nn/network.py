@@ -6,9 +6,10 @@ these members and no others, which is why one script trains everything.
 import copy
 import html
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -39,8 +40,14 @@ class Score(NamedTuple):
     accuracy: float | None  # None where the targets are no classes
 
 
-class Network(Protocol):
-    """Inputs x: float (n, 784) in [0, 1]. Targets t: class indices (n,), or one-hot (n, 10)."""
+class Network(ABC):
+    """Inputs x: float (n, 784) in [0, 1]. Targets t: class indices (n,), or one-hot (n, 10).
+
+    The code for training and for files stands further up, as it knows every kind of network, while
+    a network knows neither. So `fit`, `save` and their like are looked up among the public names of
+    the package when they are called: an import at the head of this file would make the networks
+    depend on what is built on top of them.
+    """
 
     params: Parameters
     """The trainable weights: named views of one flat vector."""
@@ -53,30 +60,42 @@ class Network(Protocol):
     rng: np.random.Generator
     """Draws the initial weights and all that training leaves to chance; part of checkpoints."""
 
-    output_activation: str
-    """The activation that makes predictions from the logits of the last layer: "softmax"."""
+    output_activation: str = "softmax"
+    """The activation that makes predictions from the logits of the last layer."""
 
     metadata: dict[str, Any]
     """Where the weights come from: recipe, data set, seed, accuracies. Saved with them."""
 
+    optimizer: Any = None
+    """What `fit` trains with, once it has."""
+
+    # --- what each kind of network computes in its own way ----------------------------------------
+
+    @abstractmethod
     def predict(self, x: ArrayLike) -> Array:
         """Probabilities (n, 10)."""
 
+    @abstractmethod
     def activations(self, x: ArrayLike) -> list[tuple[str, Array]]:
         """What each layer makes of x: pairs of its name and its outputs, (n, ...)."""
 
+    @abstractmethod
     def loss(self, x: ArrayLike, t: ArrayLike) -> float:
         """Mean cross-entropy over the batch."""
 
+    @abstractmethod
     def accuracy(self, x: ArrayLike, t: ArrayLike) -> float:
         """Ratio of samples, 0 to 1, whose most probable class is their target."""
 
+    @abstractmethod
     def gradient(self, x: ArrayLike, t: ArrayLike) -> Parameters:
         """Gradient of `loss` by backpropagation, under the names of `params`."""
 
+    @abstractmethod
     def numerical_gradient(self, x: ArrayLike, t: ArrayLike) -> Parameters:
         """Gradient of `loss` by central differences, in float64: slow, and right."""
 
+    @abstractmethod
     def loss_and_gradient(self, x: ArrayLike, t: ArrayLike) -> tuple[float, Parameters]:
         """One step of training needs both, from a single forward pass, in training mode (dropout
         awake).
@@ -84,39 +103,17 @@ class Network(Protocol):
         The gradient may be a buffer that the next call overwrites.
         """
 
+    @abstractmethod
     def astype(self, dtype: DTypeLike) -> Self:
         """A copy in another dtype: float32 trains, float64 checks."""
 
+    @abstractmethod
     def get_config(self) -> dict[str, Any]:
         """The architecture in plain values, the name of the class as "class"."""
 
+    @abstractmethod
     def layer_arrays(self) -> list[LayerArrays]:
         """The layers in order, each with its configuration and its arrays."""
-
-    def save(self, path: str | Path) -> None:
-        """Write weights, architecture and `metadata` to a `.npz` file."""
-
-    def export_onnx(self, path: str | Path) -> None:
-        """Write all of it, from pixels to probabilities, as an ONNX file for other runtimes."""
-
-
-class NetworkMixin:
-    """What users call on every network: Keras' verbs, files, and how a network shows itself.
-
-    The code for training and for files stands further up, as it knows every kind of network, while
-    a network knows neither. So each function is looked up among the public names of the
-    package when it is called: an import at the head of this file would make the networks depend on
-    what is built on top of them.
-    """
-
-    params: Parameters
-    buffers: Parameters
-    output_activation: str = "softmax"
-    loss: Callable[..., float]
-    accuracy: Callable[..., float]
-    layer_arrays: Callable[[], list[LayerArrays]]
-    optimizer: Any = None
-    """What `fit` trains with, once it has."""
 
     def __copy__(self) -> Self:
         """A copy shares nothing with the network: copy.copy and copy.deepcopy are the same."""

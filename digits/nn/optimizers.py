@@ -19,6 +19,9 @@ from digits.validation import check
 Schedule = Callable[[int], float]
 """Number of updates made so far -> learning rate of the next: see `digits.nn.schedules`."""
 
+Slots = dict[str, Array]
+"""What a rule remembers of every weight, by name."""
+
 BLOCK = 786_432
 """Vectors are updated in blocks of this many numbers, or of a third of it if a rule has two slots:
 it reads a block several times, and all its arrays together, some megabytes, should stay in the
@@ -62,7 +65,7 @@ class Optimizer:
         self.iterations = 0
         self.slot_names: tuple[str, ...] = ()
         """What the rule remembers of every weight."""
-        self.slots: dict[str, Array] = {}
+        self.slots: Slots = {}
         """These by name, and the average of the weights, each as long as the weights: they and
         `iterations` are all that a checkpoint has to keep."""
 
@@ -100,9 +103,7 @@ class Optimizer:
         passes = 2 + 5 * len(self.slot_names)  # over the vectors
         parallel_for(update_part, params.flat.size, ELEMENTWISE * passes * params.flat.size)
 
-    def _update_block(
-        self, p: Array, g: Array, rate: float, slots: dict[str, Array], scratch: Array
-    ) -> None:
+    def _update_block(self, p: Array, g: Array, rate: float, slots: Slots, scratch: Array) -> None:
         if self.weight_decay:
             p *= 1 - rate * self.weight_decay
         self._step(p, g, rate, slots, scratch)
@@ -111,7 +112,7 @@ class Optimizer:
             keep = min(self.ema_momentum, (1 + self.iterations) / (10 + self.iterations))
             _approach(slots["average"], p, 1 - keep, scratch)
 
-    def empty_slots(self, params: Parameters) -> dict[str, Array]:
+    def empty_slots(self, params: Parameters) -> Slots:
         """The slots as they are before the first update of `params`."""
         slots = {name: self._initial_slot(params.flat) for name in self.slot_names}
         return slots | {"average": params.flat.copy()} if self.use_ema else slots
@@ -119,9 +120,7 @@ class Optimizer:
     def _initial_slot(self, p: Array) -> Array:
         return np.zeros_like(p)
 
-    def _step(
-        self, p: Array, g: Array, rate: float, slots: dict[str, Array], scratch: Array
-    ) -> None:
+    def _step(self, p: Array, g: Array, rate: float, slots: Slots, scratch: Array) -> None:
         """The rule itself, on one block of the vectors: change p, and the slots, in place.
 
         Formulas are taken apart so that what lies between two operations fits into `scratch`, an
@@ -180,9 +179,7 @@ class SGD(Optimizer):
         self.momentum, self.nesterov = momentum, nesterov
         self.slot_names = ("velocity",) if momentum else ()
 
-    def _step(
-        self, p: Array, g: Array, rate: float, slots: dict[str, Array], scratch: Array
-    ) -> None:
+    def _step(self, p: Array, g: Array, rate: float, slots: Slots, scratch: Array) -> None:
         step = np.multiply(g, rate, out=scratch)
         if not self.momentum:
             p -= step
@@ -223,9 +220,7 @@ class Adagrad(Optimizer):
     def _initial_slot(self, p: Array) -> Array:
         return np.full_like(p, self.initial_accumulator_value)
 
-    def _step(
-        self, p: Array, g: Array, rate: float, slots: dict[str, Array], scratch: Array
-    ) -> None:
+    def _step(self, p: Array, g: Array, rate: float, slots: Slots, scratch: Array) -> None:
         accumulator = slots["accumulator"]
         accumulator += np.multiply(g, g, out=scratch)
         p -= _over_root(g, accumulator, rate, self.epsilon, scratch)
@@ -251,9 +246,7 @@ class RMSprop(Optimizer):
         self.rho, self.momentum, self.epsilon = rho, momentum, epsilon
         self.slot_names = ("square", "velocity") if momentum else ("square",)
 
-    def _step(
-        self, p: Array, g: Array, rate: float, slots: dict[str, Array], scratch: Array
-    ) -> None:
+    def _step(self, p: Array, g: Array, rate: float, slots: Slots, scratch: Array) -> None:
         square = slots["square"]
         np.multiply(g, g, out=scratch)
         _approach(square, scratch, 1 - self.rho, scratch)
@@ -293,9 +286,7 @@ class Adam(Optimizer):
         self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
         self.slot_names = ("m", "v")
 
-    def _step(
-        self, p: Array, g: Array, rate: float, slots: dict[str, Array], scratch: Array
-    ) -> None:
+    def _step(self, p: Array, g: Array, rate: float, slots: Slots, scratch: Array) -> None:
         m, v = slots["m"], slots["v"]
         m *= self.beta_1
         m += g

@@ -24,7 +24,7 @@ from digits.compute.threads import (
 )
 from digits.nn.layer import Layer
 from digits.nn.losses import Loss
-from digits.nn.network import LayerArrays, NetworkMixin
+from digits.nn.network import LayerArrays, Network
 from digits.nn.output import Output, loss_config, make_output
 from digits.nn.parameters import Parameters
 from digits.types import Array, Shape
@@ -51,7 +51,7 @@ class Input:
         check(len(self.shape) > 0, "a shape of at least one size", shape)
 
 
-class Sequential(NetworkMixin):
+class Sequential(Network):
     """A stack of layers.
 
     Inputs are floats (n, 784), or (n, *shape) after `Input(shape)`; targets t are class indices
