@@ -16,7 +16,6 @@ from contextlib import ContextDecorator
 from contextvars import copy_context
 from functools import partial
 from itertools import pairwise
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -102,12 +101,7 @@ class SingleThreadedBLAS(ContextDecorator):
     def __enter__(self) -> None:
         _pool.limit_blas(+1)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         _pool.limit_blas(-1)
 
 
@@ -126,14 +120,9 @@ class AdaptiveBLAS(SingleThreadedBLAS):
         if limited:
             super().__enter__()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self.calls.limited.pop():
-            super().__exit__(kind, error, trace)
+            super().__exit__()
 
 
 class _Calls(threading.local):

@@ -48,7 +48,7 @@ def folder_lock(folder: Path) -> Iterator[bool]:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         descriptor = os.open(path, flags, 0o666)
     except OSError as error:
-        raise WriteError(path, error) from error
+        raise WriteError(path if path.is_symlink() else folder, error) from error
     try:
         yield _lock(descriptor, folder)
     finally:

@@ -244,7 +244,7 @@ class FourierConvolution:
         W_T = np.ascontiguousarray(W.swapaxes(2, 3)).reshape(*W.shape[:2], -1)
         dW = self._array("dW", (*self.geometry.kernel, channels, filters))
         dx = self._array("dx", (*image[:2], n, channels))
-        dx_of_images = self.cache.array_like("dx of images", self.cache.x, (n, *image))
+        dx_of_images = self.cache.array("dx of images", (n, *image), self.dtype, like=self.cache.x)
 
         def products(part: slice) -> None:
             numbers = self.input.numbers_of(part)
@@ -270,7 +270,7 @@ class FourierConvolution:
         return dW, db, dx_of_images
 
     def _activation_gradient(self, dy: Array, y: Array, activation: ActivationFunction) -> Array:
-        da = self.cache.array_like("da", y, y.shape)
+        da = self.cache.array("da", y.shape, y.dtype, like=y)
 
         def backward_of_rows(part: slice) -> None:
             activation.apply_backward(dy[:, part], y[:, part], out=da[:, part])

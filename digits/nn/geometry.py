@@ -7,12 +7,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from digits.nn.layer import ActivatedLayer
+from digits.nn.workspace import ThreadCache
 from digits.types import Array, Pair, Shape
 from digits.validation import check, positive_int
 
 MAX_KERNEL = 256
 """Pixels along a side. Pooling has no weights, so a model file of a few bytes could ask for a
 kernel of any size, and for work without end."""
+
+
+def images(memory: Array) -> Array:
+    """Images (n, height, width, channels) in an array (height, channels, width, n): a view.
+
+    That is how the layers for images keep their numbers. A row of pixels, of all images, is one
+    long run of numbers, and so is what one pixel of a kernel meets at all positions along a row. It
+    matters for speed only, and NumPy's arithmetic keeps the order in memory of what it is given, so
+    the layers between need not know.
+    """
+    return memory.transpose(3, 0, 2, 1)
 
 
 @dataclass(frozen=True)
@@ -37,6 +49,17 @@ class Geometry:
     @property
     def has_padding(self) -> bool:
         return self.padded != self.image
+
+    def pad(self, x: Array, cache: ThreadCache, fill: float = 0.0) -> Array:
+        """Images x with their padding, in an array of the cache; x itself if there is none."""
+        if not self.has_padding:
+            return x
+        height, width, channels = self.padded
+        padded = images(
+            cache.array("padded", (height, channels, width, len(x)), x.dtype, fill=fill)
+        )
+        self.inside(padded)[...] = x  # the padding keeps what it was filled with
+        return padded
 
     def inside(self, padded: Array) -> Array:
         """The image in padded ones (n, height, width, channels): a view."""
@@ -88,17 +111,6 @@ def pair(value: Any, meaning: str) -> Pair:
     return positive_int(both[0], meaning), positive_int(both[1], meaning)
 
 
-def images(memory: Array) -> Array:
-    """Images (n, height, width, channels) in an array (height, channels, width, n): a view.
-
-    That is how the layers for images keep their numbers. A row of pixels, of all images, is one
-    long run of numbers, and so is what one pixel of a kernel meets at all positions along a row. It
-    matters for speed only, and NumPy's arithmetic keeps the order in memory of what it is given, so
-    the layers between need not know.
-    """
-    return memory.transpose(3, 0, 2, 1)
-
-
 class KernelLayer(ActivatedLayer):
     """A layer that moves a kernel over images (n, height, width, channels)."""
 
@@ -119,21 +131,6 @@ class KernelLayer(ActivatedLayer):
             input_shape, self.kernel, self.strides, self.padding, type(self).__name__
         )
         self.output_shape = (*self.geometry.output, input_shape[2])
-
-    def image_workspace(
-        self, name: str, n: int, shape: Shape, dtype: Any, fill: float | None = None
-    ) -> Array:
-        """Workspace for n images of shape (height, width, channels); see `images`."""
-        height, width, channels = shape
-        return images(self.workspace(name, (height, channels, width, n), dtype, fill))
-
-    def padded(self, x: Array, fill: float = 0.0) -> Array:
-        """x with its padding; x itself if there is none."""
-        if not self.geometry.has_padding:
-            return x
-        padded = self.image_workspace("padded", len(x), self.geometry.padded, x.dtype, fill)
-        self.geometry.inside(padded)[...] = x  # the padding keeps what it was filled with
-        return padded
 
     def _geometry_config(self) -> dict[str, Any]:
         return {"strides": list(self.strides), "padding": self.padding}

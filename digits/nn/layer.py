@@ -102,11 +102,9 @@ class Layer:
         """The arguments that build this layer again, as plain values; initializers are left out."""
         return {}
 
-    def workspace(
-        self, name: str, shape: Shape, dtype: DTypeLike | None = None, fill: float | None = None
-    ) -> Array:
+    def workspace(self, name: str, shape: Shape) -> Array:
         """An array to write into, the same for every batch of this shape: see `ThreadCache`."""
-        return self.cache.array(name, shape, self.dtype if dtype is None else dtype, fill)
+        return self.cache.array(name, shape, self.dtype)
 
     def _expect_rank(self, rank: int, meaning: str, advice: str) -> None:
         if len(self.input_shape) != rank:

@@ -341,7 +341,7 @@ class BatchNormalization(Layer):
     def forward(self, x: Array, training: bool = False) -> Array:
         mean, variance = self.buffers["moving_mean"], self.buffers["moving_variance"]
         cache = self.cache
-        y, z = (cache.array_like(name, x, x.shape) for name in "yz")
+        y, z = (cache.array(name, x.shape, x.dtype, like=x) for name in "yz")
         if training:
             count = x.size // x.shape[-1]  # samples, times positions of an image
             batch_mean = all_reduce_mean(_sum_per_channel(x) / count)
@@ -368,7 +368,7 @@ class BatchNormalization(Layer):
         docs/guide/9-depth.md.
         """
         dgamma, dbeta, z = self.grads["gamma"], self.grads["beta"], self.cache.z
-        dx = self.cache.array_like("dx", z, z.shape)
+        dx = self.cache.array("dx", z.shape, z.dtype, like=z)
         dgamma[...] = _sum_per_channel(np.multiply(dy, z, out=dx))
         dbeta[...] = _sum_per_channel(dy)
         if not self.needs_dx:

@@ -54,7 +54,7 @@ class PatchConvolution:
         cache, n, filters = self.cache, len(x), self.filters
         (rows, columns), (high, wide) = self.geometry.output, self.geometry.kernel
         down, right = self.geometry.strides
-        padded = self._padded(x).transpose(1, 3, 2, 0)  # (height, channels, width, n)
+        padded = self.geometry.pad(x, cache).transpose(1, 3, 2, 0)  # (height, channels, width, n)
         taps = np.lib.stride_tricks.sliding_window_view(padded, wide, axis=2)[:, :, ::right]
         taps = taps.transpose(0, 4, 1, 2, 3)  # (height, j, channels, columns, n), a view
         height, _, channels, _, _ = taps.shape
@@ -142,12 +142,3 @@ class PatchConvolution:
 
         parallel_for(pixel_gradients_of_rows, height, work)
         return total_dW, total_db, self.geometry.inside(images(dx))
-
-    def _padded(self, x: Array) -> Array:
-        if not self.geometry.has_padding:
-            return x
-        height, width, channels = self.geometry.padded
-        shape = (height, channels, width, len(x))
-        padded = images(self.cache.array("padded", shape, x.dtype, fill=0))
-        self.geometry.inside(padded)[...] = x  # the zeros around it stay
-        return padded

@@ -10,7 +10,7 @@ import numpy as np
 
 from digits.compute.threads import ELEMENTWISE, parallel_for
 from digits.nn.activations import ActivationFunction
-from digits.nn.geometry import KernelLayer, images, pair
+from digits.nn.geometry import Geometry, KernelLayer, pair
 from digits.nn.layer import Layer
 from digits.types import Array, Shape
 
@@ -30,11 +30,11 @@ class Pooling(KernelLayer):
         super().__init__(window, strides, padding, activation)
         self.windows_overlap = any(s < w for s, w in zip(strides, window, strict=True))
 
-    def zeros_like(self, name: str, x: Array) -> Array:
+    def zeros_like(self, x: Array) -> Array:
         """Zeros to write gradients with respect to x to. Where windows do not overlap, `add`
         overwrites all that the batch before wrote.
         """
-        dx = self.cache.array_like(name, x, x.shape, fill=0)
+        dx = self.cache.array("dx", x.shape, x.dtype, like=x, fill=0)
         if self.windows_overlap:
             dx[...] = 0
         return dx
@@ -61,8 +61,8 @@ class MaxPooling2D(Pooling):
     """y = the largest number in the window."""
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        padded = self.padded(x, fill=-np.inf)  # padding that is never the largest
-        y = self.cache.array_like("y", padded, (len(x), *self.output_shape))
+        padded = self.geometry.pad(x, self.cache, fill=-np.inf)  # padding that is never the largest
+        y = self.cache.array("y", (len(x), *self.output_shape), x.dtype, like=padded)
         first, *others = self.geometry.taps(padded)
 
         def maximum_of_rows(part: slice) -> None:
@@ -80,10 +80,8 @@ class MaxPooling2D(Pooling):
         several are equal.
         """
         geometry, padded, y = self.geometry, self.cache.padded, self.cache.y
-        dx, unclaimed = (
-            self.zeros_like("dx", padded),
-            self.cache.array_like("unclaimed", y, y.shape),
-        )
+        dx = self.zeros_like(padded)
+        unclaimed = self.cache.array("unclaimed", y.shape, y.dtype, like=y)
         *taps, (_, last) = zip(geometry.taps(padded), geometry.taps(dx), strict=True)
 
         def backward_of_rows(part: slice) -> None:
@@ -103,8 +101,8 @@ class AveragePooling2D(Pooling):
     """y = the mean of the numbers in the window, padding not counted."""
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        padded = self.cache.padded = self.padded(x)
-        y = self.cache.array_like("mean", padded, (len(x), *self.output_shape))
+        padded = self.cache.padded = self.geometry.pad(x, self.cache)
+        y = self.cache.array("mean", (len(x), *self.output_shape), x.dtype, like=padded)
         first, *others = self.geometry.taps(padded)
         count = self._count(x.dtype)
 
@@ -120,7 +118,7 @@ class AveragePooling2D(Pooling):
 
     def backward(self, dy: Array) -> Array:
         """Each number in the window has the same weight in the mean."""
-        dx = self.zeros_like("dx", self.cache.padded)
+        dx = self.zeros_like(self.cache.padded)
         quotient = dy / self._count(dy.dtype)
         taps = list(self.geometry.taps(dx))
 
@@ -197,20 +195,15 @@ class ZeroPadding2D(Layer):
     def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         self.expect_images()
-        height, width, channels = input_shape
-        self.output_shape = (height + 2 * self.rows, width + 2 * self.columns, channels)
+        around = (self.rows, self.rows), (self.columns, self.columns)
+        self.geometry = Geometry(input_shape, (1, 1), (1, 1), around, (0, 0))
+        self.output_shape = self.geometry.padded
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        height, width, channels = self.output_shape
-        y = images(self.workspace("y", (height, channels, width, len(x)), x.dtype, fill=0))
-        self._inside(y)[...] = x  # the zeros around it stay
-        return y
+        return self.geometry.pad(x, self.cache)
 
     def backward(self, dy: Array) -> Array:
-        return self._inside(dy)
-
-    def _inside(self, padded: Array) -> Array:
-        return padded[:, self.rows : -self.rows, self.columns : -self.columns]
+        return self.geometry.inside(dy)
 
     def get_config(self) -> dict[str, Any]:
         return {"padding": [self.rows, self.columns]}

@@ -32,22 +32,25 @@ class ThreadCache(threading.local):
     def __reduce__(self) -> tuple[type["ThreadCache"], tuple[()]]:
         return ThreadCache, ()
 
-    def array(self, name: str, shape: Shape, dtype: DTypeLike, fill: float | None = None) -> Array:
-        """The array of this name; a new one if shape or dtype have changed. It holds what was
-        written to it last; a new one holds `fill`, or anything.
+    def array(
+        self,
+        name: str,
+        shape: Shape,
+        dtype: DTypeLike,
+        like: Array | None = None,
+        fill: float | None = None,
+    ) -> Array:
+        """The array of this name, which holds what was written to it last; where another shape or
+        dtype is asked for, a new one, which holds `fill`, or anything. Its axes have the order in
+        memory that those of `like` have.
         """
-        array = self.arrays.get(name)
-        if array is None or array.shape != shape or array.dtype != dtype:
-            array = np.empty(shape, dtype) if fill is None else np.full(shape, fill, dtype)
-            self.arrays[name] = array
-        return array
-
-    def array_like(self, name: str, x: Array, shape: Shape, fill: float | None = None) -> Array:
-        """The same, in the order of axes in memory that x has, and of the dtype of x."""
-        made_for = shape, x.dtype, x.strides
+        made_for = shape, np.dtype(dtype), None if like is None else like.strides
         if self.made_for.get(name) != made_for:
-            self.made_for[name] = made_for
-            self.arrays[name] = np.empty_like(x, shape=shape)
+            if like is None:
+                new = np.empty(shape, dtype)
+            else:
+                new = np.empty_like(like, dtype, shape=shape)
             if fill is not None:
-                self.arrays[name][...] = fill
+                new[...] = fill
+            self.arrays[name], self.made_for[name] = new, made_for
         return self.arrays[name]

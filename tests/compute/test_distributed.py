@@ -294,21 +294,6 @@ def test_another_mpi_than_that_of_mpiexec_is_refused(
         init()
 
 
-def test_who_leaves_says_why_and_ends_the_run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert SINGLE_PROCESS.abort("train_net: no", 1) == 1
-    assert capsys.readouterr().err == "train_net: no\n"
-    ended = list[int]()
-    monkeypatch.setattr("time.sleep", lambda _: None)
-    for rank in (0, 1):
-        communicator = Communicator(Room(3), rank)
-        monkeypatch.setattr(communicator, "Abort", ended.append)
-        ProcessGroup(communicator).abort("train_net: no", 130)
-        assert f"train_net: no (rank {rank} of 3, on " in capsys.readouterr().err
-    assert ended == [130, 130]
-
-
 # --- real processes -------------------------------------------------------------------------------
 
 MPIEXEC = shutil.which(

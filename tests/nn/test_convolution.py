@@ -2,7 +2,6 @@
 visit every pixel under every kernel.
 """
 
-import copy
 import itertools
 import math
 from collections.abc import Callable, Iterator
@@ -13,23 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike
+from test_layers import dx_of, ready, with_weights
 
 from digits.nn.convolution import Conv2D
 from digits.nn.geometry import KernelLayer
 from digits.nn.layer import Layer
-from digits.nn.parameters import Parameters
 from digits.nn.pooling import AveragePooling2D, MaxPooling2D, Subsampling2D, ZeroPadding2D
 from digits.types import Array, Shape
-
-
-def ready(layer: Layer, shape: Shape, seed: int = 0) -> Layer:
-    """The layer with float64 arrays of its own, its weights random."""
-    rng = np.random.default_rng(seed)
-    layer.build(shape)
-    weights, buffers = Parameters(layer.weight_shapes, np.float64), Parameters({}, np.float64)
-    weights.flat[...] = rng.standard_normal(weights.flat.shape)
-    layer.bind(dict(weights), dict(weights.zeros_like()), dict(buffers), rng, np.float64)
-    return layer
 
 
 def image(rows: ArrayLike) -> Array:
@@ -37,19 +26,16 @@ def image(rows: ArrayLike) -> Array:
     return np.asarray(rows, np.float64)[np.newaxis, :, :, np.newaxis]
 
 
-def forward(layer: Layer, rows: ArrayLike, **weights: ArrayLike) -> Array:
+def forward(layer: Layer, rows: ArrayLike) -> Array:
     """What the layer makes of one image of one channel: (rows, columns)."""
     x = image(rows)
-    layer = ready(layer, x.shape[1:])
-    for name, value in weights.items():
-        layer.weights[name][...] = value
+    if not layer.bound:
+        layer = ready(layer, x.shape[1:])
     return layer.forward(x)[0, :, :, 0]
 
 
 def backward(layer: Layer, dy: ArrayLike) -> Array:
-    dx = layer.backward(image(dy))
-    assert dx is not None
-    return dx[0, :, :, 0]
+    return dx_of(layer, image(dy))[0, :, :, 0]
 
 
 # --- by hand --------------------------------------------------------------------------------------
@@ -65,8 +51,8 @@ def test_a_3x3_convolution_by_hand() -> None:
     W = np.array([[1, 0, 0], [0, 0, 2], [0, -1, 0]])[:, :, np.newaxis, np.newaxis]
     # At the first pixel: 1 * 0 + 2 * 6 - 1 * 9 = 3. One pixel further each is 1 more, and the sum
     # is 1 + 2 - 1 = 2 more; one row further 4 more, so 8. The bias adds 100.
-    layer = Conv2D(1, 3)
-    np.testing.assert_array_equal(forward(layer, COUNTING, W=W, b=100), [[103, 105], [111, 113]])
+    layer = with_weights(Conv2D(1, 3), (4, 4, 1), W=W, b=100)
+    np.testing.assert_array_equal(forward(layer, COUNTING), [[103, 105], [111, 113]])
 
     dx = backward(layer, [[1, 0], [0, 10]])
     expected = [[1, 0, 0, 0], [0, 10, 2, 0], [0, -1, 0, 20], [0, 0, -10, 0]]
@@ -85,13 +71,13 @@ def test_pooling_by_hand() -> None:
 
 
 def test_ties_with_the_padding_go_to_the_image() -> None:
-    pooling = MaxPooling2D(2, padding="same")
+    pooling = ready(MaxPooling2D(2, padding="same"), (3, 3, 1))
     forward(pooling, np.full((3, 3), np.finfo(np.float64).min))
     assert backward(pooling, [[1, 1], [1, 1]]).sum() == 4
 
 
 def test_zero_padding_by_hand() -> None:
-    padding = ZeroPadding2D((1, 2))
+    padding = ready(ZeroPadding2D((1, 2)), (1, 2, 1))
     y = forward(padding, [[1, 2]])
     np.testing.assert_array_equal(y, [[0] * 6, [0, 0, 1, 2, 0, 0], [0] * 6])
     dx = backward(padding, np.arange(18).reshape(3, 6))
@@ -99,13 +85,11 @@ def test_zero_padding_by_hand() -> None:
 
 
 def test_subsampling_by_hand() -> None:
-    layer = ready(Subsampling2D(2), (2, 2, 2))
-    layer.weights["coefficient"][...] = [4, -1]  # 4 means make the sum of the paper
-    layer.weights["b"][...] = [0.5, 10]
+    # 4 means make the sum of the paper.
+    layer = with_weights(Subsampling2D(2), (2, 2, 2), coefficient=[4, -1], b=[0.5, 10])
     x = np.array([[1.0, 2], [3, 4], [5, 6], [7, 8]]).reshape(1, 2, 2, 2)
     np.testing.assert_array_equal(layer.forward(x).ravel(), [16.5, 5])
-    dx = layer.backward(np.array([2.0, 3]).reshape(1, 1, 1, 2))
-    assert dx is not None
+    dx = dx_of(layer, np.array([2.0, 3]).reshape(1, 1, 1, 2))
     np.testing.assert_array_equal(dx[0, :, :, 0], np.full((2, 2), 2))
     np.testing.assert_array_equal(dx[0, :, :, 1], np.full((2, 2), -0.75))
     np.testing.assert_array_equal(layer.grads["coefficient"], [2 * 4, 3 * 5])
@@ -198,8 +182,7 @@ def test_convolution_is_what_plain_loops_compute(
     geometry: Geometry, filters: int, seed: int
 ) -> None:
     shape, kernel, strides, padding = geometry
-    layer = Conv2D(filters, kernel, strides, padding)
-    ready(layer, shape[1:], seed)
+    layer = ready(Conv2D(filters, kernel, strides, padding), shape[1:], seed=seed)
     x = np.random.default_rng(seed).standard_normal(shape)
     expected = slow_convolution(layer, x, layer.weights["W"], layer.weights["b"])
     np.testing.assert_allclose(layer.forward(x), expected, rtol=1e-10, atol=1e-12)
@@ -212,8 +195,7 @@ def test_pooling_is_what_plain_loops_compute(geometry: Geometry, seed: int, ties
     rng = np.random.default_rng(seed)
     x = rng.integers(-3, 3, shape).astype(np.float64) if ties else rng.standard_normal(shape)
     for kind, summary in ((MaxPooling2D, np.max), (AveragePooling2D, np.mean)):
-        layer = kind(kernel, strides, padding)
-        ready(layer, shape[1:])
+        layer = ready(kind(kernel, strides, padding), shape[1:])
         expected = slow_pooling(layer, x, summary)
         np.testing.assert_allclose(layer.forward(x), expected, rtol=1e-12, atol=1e-14)
 
@@ -223,8 +205,7 @@ def test_pooling_is_what_plain_loops_compute(geometry: Geometry, seed: int, ties
 def test_max_pooling_sends_the_gradient_to_the_first_maximum(geometry: Geometry, seed: int) -> None:
     shape, kernel, strides, padding = geometry
     rng = np.random.default_rng(seed)
-    layer = MaxPooling2D(kernel, strides, padding)
-    ready(layer, shape[1:])
+    layer = ready(MaxPooling2D(kernel, strides, padding), shape[1:])
     x = rng.integers(0, 3, shape).astype(np.float64)  # many equals
     dy = rng.integers(1, 9, layer.forward(x).shape).astype(np.float64)
 
@@ -244,17 +225,17 @@ def test_gradients_agree_with_plain_loops(geometry: Geometry, seed: int) -> None
     # Convolution and averaging are linear: y = A x and dx = A^T dy, so <y, dy> = <x, dx>.
     shape, kernel, strides, padding = geometry
     rng = np.random.default_rng(seed)
-    for layer in (
+    for linear in (
         Conv2D(2, kernel, strides, padding, use_bias=False),
         AveragePooling2D(kernel, strides, padding),
     ):
-        ready(layer, shape[1:], seed)
+        layer = ready(linear, shape[1:], seed=seed)
         x = rng.standard_normal(shape)
         y = layer.forward(x)
         dy = rng.standard_normal(y.shape)
-        dx = layer.backward(dy)
-        assert dx is not None
-        np.testing.assert_allclose(np.sum(y * dy), np.sum(x * dx), rtol=1e-9, atol=1e-11)
+        np.testing.assert_allclose(
+            np.sum(y * dy), np.sum(x * dx_of(layer, dy)), rtol=1e-9, atol=1e-11
+        )
 
 
 # --- connections ----------------------------------------------------------------------------------
@@ -363,42 +344,3 @@ def test_a_kernel_larger_than_the_image(make: Callable[[], Layer]) -> None:
         message = f"^{type(layer).__name__} expected images of at least {sizes}"
         with pytest.raises(ValueError, match=message):
             layer.build(shape)
-
-
-@pytest.mark.parametrize(
-    "layer",
-    [
-        Conv2D(3, 3, strides=2, activation="relu"),
-        Conv2D(3, 3, connections=[[1, 0, 1], [0, 1, 1]]),
-        MaxPooling2D(2, padding="same"),
-        AveragePooling2D(2, padding="same"),
-        AveragePooling2D(2),
-        Subsampling2D(2),
-        ZeroPadding2D(2),
-    ],
-)
-def test_a_network_of_float32_makes_no_array_of_float64(
-    layer: Layer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Which would take twice the memory and the time."""
-    made: list[Array] = []
-
-    def watched(make: Callable[..., Array]) -> Callable[..., Array]:
-        def made_here(*args: Any, **options: Any) -> Array:
-            made.append(make(*args, **options))
-            return made[-1]
-
-        return made_here
-
-    layer = copy.deepcopy(layer)
-    layer.build((9, 12, 2))
-    weights = Parameters(layer.weight_shapes, np.float32)
-    rng = np.random.default_rng(0)
-    layer.bind(dict(weights), dict(weights.zeros_like()), {}, rng, np.float32)
-    for make in ("empty", "zeros", "ones", "array", "empty_like", "zeros_like"):
-        monkeypatch.setattr(np, make, watched(getattr(np, make)))
-    y = layer.forward(np.full((4, 9, 12, 2), 1, np.float32))
-    dx = layer.backward(y)
-    monkeypatch.undo()
-    assert dx is not None and y.dtype == dx.dtype == np.float32
-    assert np.float64 not in [array.dtype for array in made]

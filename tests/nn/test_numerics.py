@@ -129,12 +129,6 @@ def test_black_and_white_images_alone_and_in_company(name: str, gray: float, n: 
     np.testing.assert_allclose(network.predict(x).sum(axis=1), 1, rtol=1e-5)
 
 
-# --- few images -----------------------------------------------------------------------------------
-
-
-NETWORK = TwoLayerNet(784, 3, 10, rng=np.random.default_rng(0))
-
-
 # --- pixels that are no numbers -------------------------------------------------------------------
 
 METHODS: dict[str, Callable[[Network, Array, Array], object]] = {
@@ -167,7 +161,7 @@ def test_a_pixel_that_float32_cannot_hold_is_refused() -> None:
     x = np.zeros((2, 784))
     x[1, 5] = 1e300
     with pytest.raises(ValueError, match="inf in image 1, pixel 5"):
-        NETWORK.predict(x)
+        TwoLayerNet(784, 3, 10).predict(x)
 
 
 # --- what fits no memory --------------------------------------------------------------------------

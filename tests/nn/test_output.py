@@ -1,5 +1,5 @@
 """How a network ends: classes from logits, a single sigmoid for two classes, any loss as an object;
-and which inputs it takes.
+and which shapes of inputs it takes.
 """
 
 import numpy as np
@@ -90,21 +90,6 @@ def test_colors_are_not_taken_for_positions() -> None:
     network = Sequential([Dense(2)])
     with pytest.raises(ValueError, match=r"expected inputs of shape \(n, 784\)"):
         network.predict(np.zeros((2, 28, 14, 2)))
-
-
-def test_a_single_sample_needs_an_axis() -> None:
-    with pytest.raises(ValueError, match=r"pass x\[np.newaxis\]"):
-        binary().predict(np.zeros(6))
-
-
-def test_masked_entries_are_refused() -> None:
-    x, _ = two_classes(4)
-    masked = np.ma.masked_array(x, mask=x > 2)
-    with pytest.raises(ValueError, match=r"masked array .* x.filled\(0\)"):
-        binary().predict(masked)
-    network = binary()
-    nothing_masked = np.ma.masked_array(x)
-    np.testing.assert_array_equal(network.predict(nothing_masked), network.predict(x))
 
 
 def test_too_many_dimensions_are_refused_when_built() -> None:
