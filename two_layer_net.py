@@ -67,6 +67,9 @@ class TwoLayerNet(Network):
         self.buffers = Parameters({}, dtype)
         self.metadata: dict[str, Any] = {}
 
+    def _inputs(self, x: ArrayLike, finite: bool = True) -> Array:
+        return to_inputs(x, self.input_size, self.params.dtype, finite=finite)
+
     def _forward(self, x: Array) -> tuple[Array, Array]:
         """Hidden activations z1 and logits a2, before softmax; shapes here for 784-50-10."""
         params = self.params
@@ -81,20 +84,20 @@ class TwoLayerNet(Network):
     @without_warnings
     def predict(self, x: ArrayLike) -> Array:
         """Probabilities (n, output_size); each row sums to 1."""
-        _, a2 = self._forward(to_inputs(x, self.input_size, self.params.dtype))
+        _, a2 = self._forward(self._inputs(x))
         return softmax(a2)
 
     @adaptive_blas
     @without_warnings
     def predict_classes(self, x: ArrayLike) -> NDArray[np.intp]:
         """The most probable class of each sample, (n,): that of the largest logit."""
-        _, a2 = self._forward(to_inputs(x, self.input_size, self.params.dtype))
+        _, a2 = self._forward(self._inputs(x))
         return np.argmax(a2, axis=1)
 
     @without_warnings
     def loss(self, x: ArrayLike, t: ArrayLike) -> float:
         """Mean cross-entropy of the predictions for x against the targets t."""
-        _, a2 = self._forward(to_inputs(x, self.input_size, self.params.dtype))
+        _, a2 = self._forward(self._inputs(x))
         return softmax_cross_entropy(a2, t)
 
     def accuracy(self, x: ArrayLike, t: ArrayLike) -> float:
@@ -103,8 +106,7 @@ class TwoLayerNet(Network):
 
     def gradient(self, x: ArrayLike, t: ArrayLike) -> Parameters:
         """Gradient of the loss with respect to W1, b1, W2, b2, by backpropagation."""
-        x = to_inputs(x, self.input_size, self.params.dtype)
-        return self.loss_and_gradient(x, t)[1]
+        return self.loss_and_gradient(self._inputs(x), t)[1]
 
     @adaptive_blas
     @without_warnings
@@ -116,7 +118,7 @@ class TwoLayerNet(Network):
         give da2 = (y - t) / n. A layer a = z W + b passes on dW = z^T da, db = the sum of da over
         the samples, dz = da W^T. The sigmoid z = sigmoid(a) passes on da = dz z (1 - z).
         """
-        x, W2 = to_inputs(x, self.input_size, self.params.dtype, finite=False), self.params["W2"]
+        x, W2 = self._inputs(x, finite=False), self.params["W2"]
         z1, a2 = self._forward(x)
         loss, da2 = softmax_cross_entropy_with_grad(a2, t)  # da2 = (y - t) / n
         if not math.isfinite(loss):
@@ -134,7 +136,7 @@ class TwoLayerNet(Network):
 
     def activations(self, x: ArrayLike) -> list[tuple[str, Array]]:
         """The outputs of each layer for x: the hidden activations, and the logits."""
-        z1, a2 = self._forward(to_inputs(x, self.input_size, self.params.dtype))
+        z1, a2 = self._forward(self._inputs(x))
         return [("hidden", z1), ("logits", a2)]
 
     def numerical_gradient(self, x: ArrayLike, t: ArrayLike) -> Parameters:
