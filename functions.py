@@ -94,7 +94,7 @@ def to_inputs(
     inputs through here.
 
     Raises TypeError for integers: raw pixels of 0 to 255 have to be divided by 255 first, or a
-    network trained on [0, 1] gives wrong answers with great confidence. Raises ValueError for
+    network trained on [0, 1] predicts wrongly with great confidence. Raises ValueError for
     another shape, and for pixels that are NaN or infinite; with finite=False the caller promises to
     call `require_finite` when the loss is not finite.
     """

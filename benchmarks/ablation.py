@@ -85,8 +85,8 @@ def measure(recipe: Recipe, variant: str, data: Data, epochs: int, seed: int) ->
         verbose=0,
     )
     x, t = data.x_validation, data.t_validation
-    answers: list[Array] = [network.predict(view) for view in tta_views(x, 7)]
-    return {count: accuracy(np.mean(answers[:count], axis=0), t) for count in (1, 5, 7)}
+    predictions: list[Array] = [network.predict(view) for view in tta_views(x, 7)]
+    return {count: accuracy(np.mean(predictions[:count], axis=0), t) for count in (1, 5, 7)}
 
 
 def main() -> int:

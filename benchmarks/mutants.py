@@ -42,7 +42,7 @@ SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
 }
 
 
-def places(tree: ast.AST) -> list[tuple[int, int]]:
+def positions(tree: ast.AST) -> list[tuple[int, int]]:
     """Which node may be changed, and which of the changes of it, for every mutant."""
     hints = [getattr(n, field, None) for n in ast.walk(tree) for field in ("annotation", "returns")]
     texts = [node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)]
@@ -144,7 +144,7 @@ def main() -> int:
     options = parser.parse_args()
     source = (ROOT / options.module).read_text()
     tree = ast.parse(source)
-    every = places(tree)
+    every = positions(tree)
     chosen = random.Random(options.seed).sample(every, min(options.sample, len(every)))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "copy"
@@ -158,8 +158,8 @@ def main() -> int:
         limit = 10 + 3 * (usage.ru_utime + usage.ru_stime)
         noticed = tried = 0
         with suppress(KeyboardInterrupt):  # what has been tried is told all the same
-            for place in chosen:
-                line, description, text = mutant(tree, *place)
+            for position in chosen:
+                line, description, text = mutant(tree, *position)
                 (folder / options.module).write_text(text)
                 if passes(folder, options.tests, limit):
                     print(f"{options.module}:{line} survives: {description}", flush=True)

@@ -107,7 +107,7 @@ def matrix_products(workload: Workload, x: Array, t: Array) -> Run:
     """The floor: the matrix products of the textbook formulas and nothing else.
 
     A layer y = x W needs dW = x^T dy and, unless it is the first, dx = dy W^T; a convolution is
-    the same with a row of x for each place of its window.
+    the same with a row of x for each position of its kernel.
     """
     rng = np.random.default_rng(0)
     products: list[tuple[Array, Array, Array]] = []
@@ -126,8 +126,8 @@ def matrix_products(workload: Workload, x: Array, t: Array) -> Run:
     parts = 1 if workload.training else -(-workload.batch_size // 100)  # to fit into memory
     layers = [layer for layer in build(workload.network).layer_arrays() if "W" in layer.arrays]
     for layer in layers:
-        *window, units = layer.arrays["W"].shape
-        inputs = int(np.prod(window))
+        *kernel, units = layer.arrays["W"].shape
+        inputs = int(np.prod(kernel))
         rows = workload.batch_size // parts * int(np.prod(layer.output_shape[:-1]))
         add(rows, inputs, units)
         if workload.training:
@@ -292,9 +292,9 @@ def jax(workload: Workload, x: Array, t: Array) -> Run:
         return scale * j.lax.reduce_window(y, first, rule, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
 
     def forward(params: Any, y: Any, key: Any) -> Any:
-        for (W, b), border in zip(params[:convolutions], padding, strict=True):
+        for (W, b), around in zip(params[:convolutions], padding, strict=True):
             order = ("NHWC", "HWIO", "NHWC")
-            y = j.lax.conv_general_dilated(y, W, (1, 1), border, dimension_numbers=order)
+            y = j.lax.conv_general_dilated(y, W, (1, 1), around, dimension_numbers=order)
             y = pool(j.nn.relu(y + b))
         y = y.reshape(len(y), -1)
         for W, b in params[convolutions:-1]:

@@ -166,8 +166,8 @@ def _show(
         layers = network.activations(image)
         maps = [(title, a[0]) for title, a in layers if a.ndim == 4 and a.shape[3] > 1]
     path = out / f"features-{index}.png"
-    answer = f"{names[int(np.argmax(y))]} ({np.max(y):.0%})"
-    title = f"{name}: test image {index}, {names[t[index]]}, read as {answer}"
+    predicted = f"{names[int(np.argmax(y))]} ({np.max(y):.0%})"
+    title = f"{name}: test image {index}, {names[t[index]]}, read as {predicted}"
     path = write_new(path, plots.png(plots.feature_maps(image[0], maps, y, title, names)))
     say(f"{title}\ndrew {path}")
     return 0

@@ -62,8 +62,8 @@ class Typist:
         assert 0 <= x.min() <= x.max() <= 1
         similar = x @ self.shapes.T / np.linalg.norm(x, axis=1, keepdims=True)
         similar = similar.reshape(len(x), 10, VIEWS).max(axis=2)
-        scores = np.concatenate([similar, np.full((len(x), 1), 0.7)], axis=1)[:, : self.classes]
-        p = np.exp(40 * (scores - scores.max(axis=1, keepdims=True)))
+        logits = np.concatenate([similar, np.full((len(x), 1), 0.7)], axis=1)[:, : self.classes]
+        p = np.exp(40 * (logits - logits.max(axis=1, keepdims=True)))
         return p / p.sum(axis=1, keepdims=True)
 
 

@@ -47,9 +47,9 @@ def _softsign(x: Array) -> tuple[Array, Array]:
 
 
 def _mish(x: Array) -> tuple[Array, Array]:
-    y, slope = _softplus(x)
+    y, derivative = _softplus(x)
     t = np.tanh(y)
-    return x * t, t + x * (1 - t * t) * slope
+    return x * t, t + x * (1 - t * t) * derivative
 
 
 def _exponential(x: Array) -> tuple[Array, Array]:
@@ -61,8 +61,8 @@ def _hard_sigmoid(x: Array) -> tuple[Array, Array]:
 
 
 def _hard_silu(x: Array) -> tuple[Array, Array]:
-    y, slope = _hard_sigmoid(x)
-    return x * y, y + x * slope
+    y, derivative = _hard_sigmoid(x)
+    return x * y, y + x * derivative
 
 
 def _relu6(x: Array) -> tuple[Array, Array]:

@@ -1,5 +1,5 @@
-"""How first weights are drawn, as objects: `HeNormal(seed=1)((784, 50))` gives an array. Each also
-goes by the names that Keras gave it over the years.
+"""How initial weights are drawn, as objects: `HeNormal(seed=1)((784, 50))` gives an array. Each
+also goes by the names that Keras gave it over the years.
 """
 
 import math
@@ -25,7 +25,7 @@ class Initializer(Configured):
     seed: Any = None
 
     def __call__(self, shape: Any, dtype: Any = None, **_: Any) -> Array:
-        """First weights of that shape."""
+        """Initial weights of that shape."""
         rng = new_generator(self.seed)
         return self.draw(tuple(shape), rng).astype(dtype or config.floatx())
 

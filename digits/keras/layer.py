@@ -233,7 +233,7 @@ class Layer(Configured):
     def forward(self, x: Any, training: bool) -> Array:
         """y from x; remembers what `backward` will need."""
         if not self.cores:
-            y, self.slope = self.elements(x)
+            y, self.derivative = self.elements(x)
             return y
         for core in self.cores:
             x = core.forward(x, training)
@@ -242,7 +242,7 @@ class Layer(Configured):
     def backward(self, dy: Array) -> Any:
         """dx from dy, for the latest `forward`; a list of them, if the layer merges."""
         if not self.cores:
-            return [dy * s for s in self.slope] if self.merges else dy * self.slope
+            return [dy * s for s in self.derivative] if self.merges else dy * self.derivative
         dx: Array | None = dy
         for core in reversed(self.cores):
             if dx is None:

@@ -53,8 +53,8 @@ def functional_config(model: Model) -> dict[str, Any]:
 
 
 def _reference(tensor: KerasTensor, call: int) -> dict[str, Any]:
-    place = {"keras_history": [tensor.layer.name, call, tensor.index]}
-    config = {"shape": list(tensor.shape), "dtype": tensor.dtype, **place}
+    position = {"keras_history": [tensor.layer.name, call, tensor.index]}
+    config = {"shape": list(tensor.shape), "dtype": tensor.dtype, **position}
     return {"class_name": "__keras_tensor__", "config": config}
 
 
@@ -106,14 +106,14 @@ def _graph_from(config: dict[str, Any]) -> Model:
                 outputs[(layer.name, number, index)] = result
         waiting = [call for call in waiting if not any(call is other for other in ready)]
     ends = [
-        [outputs[place] for place in _places(config[key])]
+        [outputs[position] for position in _positions(config[key])]
         for key in ("input_layers", "output_layers")
     ]
     single = len(ends[1]) == 1
     return Model(ends[0], ends[1][0] if single else ends[1], name=config.get("name"))
 
 
-def _places(given: Any) -> list[tuple[str, int, int]]:
+def _positions(given: Any) -> list[tuple[str, int, int]]:
     """Names, calls and numbers of tensors: one, or a list of them."""
     found = [given] if given and isinstance(given[0], str) else given
     return [(str(name), int(call), int(index)) for name, call, index in found]
@@ -122,7 +122,7 @@ def _places(given: Any) -> list[tuple[str, int, int]]:
 def _sources(node: Any) -> list[tuple[str, int, int]]:
     """Where the inputs of a call come from, in the form of Keras 3 or of Keras 2."""
     if not isinstance(node, dict):
-        return [(place[0], place[1], place[2]) for place in node]
+        return [(position[0], position[1], position[2]) for position in node]
     found: list[tuple[str, int, int]] = []
     waiting = list(node["args"]) + list(node.get("kwargs", {}).values())
     while waiting:

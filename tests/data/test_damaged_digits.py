@@ -25,8 +25,8 @@ def test_flaws_change_every_digit_and_leave_it_readable(
     assert flawed.dtype == np.float32
     assert (flawed.min(), flawed.max()) == (0, 1)
     assert (np.abs(flawed - x).sum(axis=1) > 5).all()
-    answers = np.asarray(load_reader(None).predict(flawed))[:, :10].argmax(axis=1)
-    assert np.mean(answers == t) > 0.9
+    predicted = np.asarray(load_reader(None).predict(flawed))[:, :10].argmax(axis=1)
+    assert np.mean(predicted == t) > 0.9
 
 
 def test_no_digits_give_none() -> None:

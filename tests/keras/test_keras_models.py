@@ -77,8 +77,8 @@ def check_gradient(model: Any, loss: str, x: Array, t: Array) -> None:
         for h in (1e-6, -1e-6):
             network.params.flat[...] = start + h * direction
             values.append(network.loss_and_gradient([x], targets)[0])
-        slope = (values[0] - values[1]) / 2e-6
-        assert gradient @ direction == pytest.approx(slope, rel=1e-5, abs=1e-7)
+        numerical = (values[0] - values[1]) / 2e-6
+        assert gradient @ direction == pytest.approx(numerical, rel=1e-5, abs=1e-7)
     network.params.flat[...] = start
 
 

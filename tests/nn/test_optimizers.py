@@ -152,8 +152,8 @@ def test_blocks_change_nothing(
             optimizer.update(params, gradient := vector(g, np.float32))
             np.testing.assert_array_equal(gradient.flat, g.astype(np.float32))  # left alone
         results.append([params.flat, *optimizer.slots.values()])
-    for whole, pieces in zip(*results, strict=True):
-        np.testing.assert_array_equal(whole, pieces)
+    for whole, blocks in zip(*results, strict=True):
+        np.testing.assert_array_equal(whole, blocks)
 
 
 @pytest.mark.parametrize("name", RULES)

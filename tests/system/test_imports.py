@@ -40,7 +40,7 @@ def surroundings():
         "folder": os.getcwd(),
         "import path": list(sys.path),
         "arguments": list(sys.argv),
-        "noise": repr(np.random.get_state()),
+        "random numbers": repr(np.random.get_state()),
         "numerical errors": np.geterr(),
         "printing": repr(np.get_printoptions()),
         "threads": threading.active_count(),

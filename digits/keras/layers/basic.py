@@ -280,20 +280,20 @@ class Lambda(Layer):
     def _gradient(self, x: list[Array], i: int, dy: Array, few: bool) -> Array | None:
         """The gradient with respect to x[i]."""
 
-        def slope(moved: Any) -> Array:
+        def derivative(moved: Any) -> Array:
             step = self.STEP * moved
             up, down = ([*x[:i], x[i] + s, *x[i + 1 :]] for s in (step, -step))
             return (self._values(up) - self._values(down)) / (2 * self.STEP)
 
         if dy.shape == x[i].shape:  # does every number move its own output alone?
-            some, alone = np.random.default_rng(0).random(dy.shape) < 0.5, slope(1.0)
-            if np.allclose(slope(some), alone * some, atol=1e-6):
+            some, alone = np.random.default_rng(0).random(dy.shape) < 0.5, derivative(1.0)
+            if np.allclose(derivative(some), alone * some, atol=1e-6):
                 return (dy * alone).astype(self.dtype)
         if not few:
             return None
         dx = np.empty((len(dy), x[i][0].size), self.dtype)
         for j, moved in enumerate(np.eye(dx.shape[1])):
-            change = dy * slope(moved.reshape(x[i].shape[1:]))
+            change = dy * derivative(moved.reshape(x[i].shape[1:]))
             dx[:, j] = change.reshape(len(dy), -1).sum(axis=1)
         return dx.reshape(x[i].shape)
 

@@ -47,10 +47,10 @@ class ReLU(Layer):
     def elements(self, x: Array) -> tuple[Array, Array]:
         above = x > self.threshold
         y = np.where(above, x, self.negative_slope * (x - self.threshold)).astype(x.dtype)
-        slope = np.where(above, 1, self.negative_slope).astype(x.dtype)
+        derivative = np.where(above, 1, self.negative_slope).astype(x.dtype)
         if self.max_value is None:
-            return y, slope
-        return np.minimum(y, x.dtype.type(self.max_value)), slope * (y < self.max_value)
+            return y, derivative
+        return np.minimum(y, x.dtype.type(self.max_value)), derivative * (y < self.max_value)
 
 
 @arguments(alpha="negative_slope")
@@ -60,8 +60,8 @@ class LeakyReLU(Layer):
     negative_slope: float = 0.3
 
     def elements(self, x: Array) -> tuple[Array, Array]:
-        slope = np.where(x > 0, 1, self.negative_slope).astype(x.dtype)
-        return x * slope, slope
+        derivative = np.where(x > 0, 1, self.negative_slope).astype(x.dtype)
+        return x * derivative, derivative
 
 
 @arguments()

@@ -221,7 +221,7 @@ class _GlobalPooling(ImageLayer):
         return tuple(size for i, size in enumerate(sizes, 1) if i not in pixels)
 
     def backward(self, dy: Array) -> Array:
-        return self.slope * (dy if self.keepdims else np.expand_dims(dy, self.axes))
+        return self.derivative * (dy if self.keepdims else np.expand_dims(dy, self.axes))
 
 
 class GlobalAveragePooling2D(_GlobalPooling):
@@ -244,7 +244,7 @@ class GlobalMaxPooling2D(_GlobalPooling):
 
 @arguments(**IMAGE_ARGUMENTS)
 class ZeroPadding2D(ImageLayer):
-    """A border of zeros, as wide as Keras is told: p, (rows, columns) or ((top, bottom), ...)."""
+    """Zeros around the image, as Keras is told: p, (rows, columns) or ((top, bottom), ...)."""
 
     padding: Any = (1, 1)
     data_format: str | None = None
@@ -260,23 +260,23 @@ def both_sides(value: Any) -> Any:
 
 
 class Frame(Core):
-    """A border of zeros, of so many (before, after) rows and columns."""
+    """Zeros around the image, in so many (before, after) rows and columns."""
 
     def __init__(self, rows: tuple[int, int], columns: tuple[int, int]) -> None:
         super().__init__()
-        self.border = ((0, 0), rows, columns, (0, 0))
+        self.padding = ((0, 0), rows, columns, (0, 0))
 
     def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         self.output_shape = tuple(
-            size + sum(border) for size, border in zip(input_shape, self.border[1:], strict=True)
+            size + sum(both) for size, both in zip(input_shape, self.padding[1:], strict=True)
         )
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        return np.pad(x, self.border)
+        return np.pad(x, self.padding)
 
     def backward(self, dy: Array) -> Array:
-        (top, _), (left, _) = self.border[1:3]
+        (top, _), (left, _) = self.padding[1:3]
         height, width, _ = self.input_shape
         return dy[:, top : top + height, left : left + width]
 

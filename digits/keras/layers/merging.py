@@ -65,8 +65,8 @@ class Minimum(Maximum):
     """The smallest of the inputs, number by number; the gradient goes to the first that is it."""
 
     def elements(self, x: list[Array]) -> tuple[Array, Any]:
-        y, slopes = super().elements([-part for part in x])
-        return -y, slopes
+        y, derivatives = super().elements([-part for part in x])
+        return -y, derivatives
 
 
 @arguments()
