@@ -77,10 +77,8 @@ class LossOutput(Output):
     def loss(self, logits: Array, t: ArrayLike) -> float:
         return self.loss_function(logits, t)
 
-    def loss_and_grad(
-        self, logits: Array, t: ArrayLike, sample_weight: ArrayLike | None = None
-    ) -> tuple[float, Array]:
-        return self.loss_function.loss_and_grad(logits, t, sample_weight)
+    def loss_and_grad(self, logits: Array, t: ArrayLike) -> tuple[float, Array]:
+        return self.loss_function.loss_and_grad(logits, t)
 
     def classes(self, logits: Array) -> NDArray[np.intp]:
         """With a single output for each sample 1 where it is above one half, else 0."""
@@ -103,10 +101,8 @@ class BinaryOutput(LossOutput):
     def loss(self, logits: Array, t: ArrayLike) -> float:
         return super().loss(logits, self._targets(t))
 
-    def loss_and_grad(
-        self, logits: Array, t: ArrayLike, sample_weight: ArrayLike | None = None
-    ) -> tuple[float, Array]:
-        return super().loss_and_grad(logits, self._targets(t), sample_weight)
+    def loss_and_grad(self, logits: Array, t: ArrayLike) -> tuple[float, Array]:
+        return super().loss_and_grad(logits, self._targets(t))
 
     def accuracy(self, logits: Array, t: ArrayLike) -> float:
         return super().accuracy(logits, self._targets(t))

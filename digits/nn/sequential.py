@@ -191,20 +191,13 @@ class Sequential(Network):
 
     @without_warnings
     def loss_and_gradient(
-        self,
-        x: ArrayLike,
-        t: ArrayLike,
-        training: bool = True,
-        sample_weight: ArrayLike | None = None,
+        self, x: ArrayLike, t: ArrayLike, training: bool = True
     ) -> tuple[float, Parameters]:
-        """Both from one forward pass; the next call overwrites the gradient. sample_weight (n,) is
-        for a network with a Loss.
-        """
+        """Both from one forward pass; the next call overwrites the gradient."""
         x = self._inputs(x, finite=False)
-        weights = () if sample_weight is None else (sample_weight,)
         with self._blas:
             logits = self._logits(x, training)
-            loss, dy = self.output.loss_and_grad(logits, t, *weights)
+            loss, dy = self.output.loss_and_grad(logits, t)
             if not math.isfinite(loss):
                 require_finite(x)  # only now that something is wrong, as it takes time
             for layer in reversed(self.layers[self.first :]):
