@@ -346,6 +346,7 @@ def test_the_command_line_by_two_ranks_resumed_by_three(root: Path, tmp_path: Pa
 
 
 @with_mpi
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["--epochs", "many"], ["--resume", "nowhere"]])
 def test_mistakes_are_told_once(root: Path, arguments: list[str]) -> None:
     done = mpiexec(root, 2, str(root / "train_net.py"), *arguments)

@@ -71,6 +71,7 @@ def test_public_script_ends_well(script: Path | None, tmp_path: Path) -> None:
         assert "SCRIPT ENDED WELL" in done.stdout, done.stderr[-2000:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -94,6 +95,7 @@ def test_what_is_absent_is_named_in_full(line: str, words: str, tmp_path: Path) 
     assert words in done.stderr
 
 
+@pytest.mark.slow
 def test_the_command_runs_a_script_with_its_arguments(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
