@@ -221,10 +221,10 @@ def softmax_cross_entropy(x: Array, t: ArrayLike, label_smoothing: float = 0.0) 
     """
     labels, n = _labels_for(x, t), len(x)
     x = x - np.max(x, axis=1, keepdims=True)
-    target = x[np.arange(n), labels]
+    x_t = x[np.arange(n), labels]
     if label_smoothing:
-        target = (1 - label_smoothing) * target + label_smoothing * np.mean(x, axis=1)
-    return float(np.mean(np.log(np.sum(np.exp(x), axis=1)) - target))
+        x_t = (1 - label_smoothing) * x_t + label_smoothing * np.mean(x, axis=1)
+    return float(np.mean(np.log(np.sum(np.exp(x), axis=1)) - x_t))
 
 
 def softmax_cross_entropy_with_grad(
@@ -239,13 +239,13 @@ def softmax_cross_entropy_with_grad(
     labels, n = _labels_for(x, t), len(x)
     at_target = labels, np.arange(n)  # the positions of the targets in an array (k, n)
     x = x.T.copy()  # (k, n): what follows goes over all samples of a class at once
-    x -= np.maximum.reduce(x)  # np.max(x, axis=0), with less around it; so is np.add.reduce
-    target = x[at_target]  # (n,)
+    x -= np.maximum.reduce(x)  # np.max(x, axis=0), faster to call; np.add.reduce is np.sum
+    x_t = x[at_target]  # (n,)
     if label_smoothing:
-        target = (1 - label_smoothing) * target + label_smoothing * np.mean(x, axis=0)
+        x_t = (1 - label_smoothing) * x_t + label_smoothing * np.mean(x, axis=0)
     y = np.exp(x)
     total = np.add.reduce(y)
-    loss = float(np.add.reduce(np.log(total) - target) / n)
+    loss = float(np.add.reduce(np.log(total) - x_t) / n)
     y /= n * total  # probabilities / n, from which t / n is taken away
     if label_smoothing:
         y -= label_smoothing / (n * len(y))  # len(y) is k, the number of classes

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -185,10 +184,8 @@ def init() -> ProcessGroup:
             "that library"
         )
 
-    def end_all(
-        kind: type[BaseException], error: BaseException, trace: TracebackType | None
-    ) -> None:
-        sys.__excepthook__(kind, error, trace)
+    def end_all(*error: Any) -> None:
+        sys.__excepthook__(*error)
         time.sleep(FORWARDING)
         world.Abort(1)
 

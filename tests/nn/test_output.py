@@ -2,6 +2,8 @@
 and which shapes of inputs it takes.
 """
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -78,10 +80,19 @@ def test_a_loss_object_sees_the_outputs_as_they_are(end: str) -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (28, 28), (28, 28, 1), (784,)])
-@pytest.mark.parametrize("named", [True, False])
-def test_images_with_and_without_a_channel(shape: tuple[int, ...], named: bool) -> None:
-    first = Input((28, 28, 1)) if named else Reshape((28, 28, 1))
-    network = Sequential([first, Conv2D(2, 5), Flatten(), Dense(10)])
+@pytest.mark.parametrize(
+    "first",
+    [
+        (Input((28, 28, 1)), Conv2D(2, 5)),
+        (Reshape((28, 28, 1)), Conv2D(2, 5)),
+        (Input((28, 28)),),
+    ],
+    ids=["images", "rows", "without channels"],
+)
+def test_images_with_and_without_a_channel(
+    first: tuple[Layer | Input, ...], shape: tuple[int, ...]
+) -> None:
+    network = Sequential([*copy.deepcopy(first), Flatten(), Dense(10)])
     x = np.random.default_rng(0).random((3, 784), dtype=np.float32)
     np.testing.assert_array_equal(network.predict(x.reshape(3, *shape)), network.predict(x))
 
