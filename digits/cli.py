@@ -155,40 +155,35 @@ MAX_INT = 10**18
 """Integers up to here keep their size, roughly, as floats and as lengths of arrays."""
 
 
-def _number(text: str, kind: type, expected: str, accept: Callable[[Any], bool]) -> Any:
-    try:
-        value = kind(text)
-    except ValueError:
-        value = None
-    if value is None or not accept(value):
+def number(kind: type, expected: str, accept: Callable[[Any], bool]) -> Callable[[str], Any]:
+    """A type of argument: numbers of this kind that are accepted; `expected` names them."""
+
+    def read(text: str) -> Any:
+        with suppress(ValueError):
+            if accept(value := kind(text)):
+                return value
         raise argparse.ArgumentTypeError(f"expected {expected}; received {text}")
-    return value
+
+    return read
 
 
-def positive(text: str) -> Any:
-    """A whole number of at least 1."""
-    expected = f"a whole number of at least 1 and at most {MAX_INT:,}"
-    return _number(text, int, expected, lambda n: 1 <= n <= MAX_INT)
-
-
-def count(text: str) -> Any:
-    """A whole number of at least 0."""
-    return _number(text, int, "a whole number of at least 0", lambda n: n >= 0)
-
-
-def rate(text: str) -> Any:
-    """A finite number above 0."""
-    return _number(text, float, "a number above 0", lambda x: 0 < x < math.inf)
-
-
-def dropout(text: str) -> Any:
-    """A fraction of units to drop, at least 0 and below 1."""
-    return _number(text, float, "a number of at least 0 and below 1", lambda p: 0 <= p < 1)
+positive = number(
+    int, f"a whole number of at least 1 and at most {MAX_INT:,}", lambda n: 1 <= n <= MAX_INT
+)
+count = number(int, "a whole number of at least 0", lambda n: n >= 0)
+rate = number(float, "a number above 0", lambda x: 0 < x < math.inf)
+dropout = number(float, "a number of at least 0 and below 1", lambda p: 0 <= p < 1)
+_kept = number(float, "a number above 0 and at most 1", lambda p: 0 < p <= 1)
 
 
 def keep_prob(text: str) -> Any:
-    """The dropout rate that goes with a fraction of units to keep, above 0 and at most 1."""
-    return 1 - _number(text, float, "a number above 0 and at most 1", lambda p: 0 < p <= 1)
+    """The dropout rate that goes with a fraction of units to keep."""
+    return 1 - _kept(text)
+
+
+def one_of(numbers: Sequence[int]) -> Callable[[str], Any]:
+    """A whole number out of a range."""
+    return number(int, f"a whole number of {numbers[0]} to {numbers[-1]}", lambda n: n in numbers)
 
 
 def png(text: str) -> Path:
@@ -216,9 +211,3 @@ def is_drawing(path: Path) -> bool:
             return DRAWN_BY in file.read(200)
     except OSError:
         return False
-
-
-def one_of(numbers: Sequence[int]) -> Callable[[str], Any]:
-    """A whole number out of a range."""
-    expected = f"a whole number of {numbers[0]} to {numbers[-1]}"
-    return lambda text: _number(text, int, expected, lambda n: n in numbers)

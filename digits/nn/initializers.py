@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from digits.types import Array
+from digits.types import Array, Shape
 
-Initializer = Callable[[tuple[int, ...], int, int, np.random.Generator], Array]
+Rng = np.random.Generator
+
+Initializer = Callable[[Shape, int, int, Rng], Array]
 """(shape, fan_in, fan_out, rng) -> initial weights, float64. fan_in: how many inputs feed a unit;
 fan_out: how many units an input feeds."""
 
@@ -21,9 +23,7 @@ class Constant:
 
     value: float = 0.0
 
-    def __call__(
-        self, shape: tuple[int, ...], _in: int, _out: int, _: np.random.Generator
-    ) -> Array:
+    def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: Rng) -> Array:
         return np.full(shape, self.value)
 
 
@@ -34,9 +34,7 @@ class RandomNormal:
     mean: float = 0.0
     stddev: float = 0.05
 
-    def __call__(
-        self, shape: tuple[int, ...], _in: int, _out: int, rng: np.random.Generator
-    ) -> Array:
+    def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: Rng) -> Array:
         return rng.normal(self.mean, self.stddev, shape)
 
 
@@ -47,18 +45,14 @@ class TruncatedNormal:
     mean: float = 0.0
     stddev: float = 0.05
 
-    def __call__(
-        self, shape: tuple[int, ...], _in: int, _out: int, rng: np.random.Generator
-    ) -> Array:
+    def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: Rng) -> Array:
         z = rng.standard_normal(shape)
         while (far := np.abs(z) > 2).any():
             z[far] = rng.standard_normal(int(far.sum()))
         return self.mean + self.stddev * z
 
 
-def glorot_uniform(
-    shape: tuple[int, ...], fan_in: int, fan_out: int, rng: np.random.Generator
-) -> Array:
+def glorot_uniform(shape: Shape, fan_in: int, fan_out: int, rng: Rng) -> Array:
     """Uniform with variance 2 / (fan_in + fan_out): activations and gradients both keep their size
     through layers that are linear around 0, such as tanh (Glorot and Bengio 2010).
     """
@@ -66,16 +60,12 @@ def glorot_uniform(
     return rng.uniform(-limit, limit, shape)
 
 
-def glorot_normal(
-    shape: tuple[int, ...], fan_in: int, fan_out: int, rng: np.random.Generator
-) -> Array:
+def glorot_normal(shape: Shape, fan_in: int, fan_out: int, rng: Rng) -> Array:
     """As `glorot_uniform`, from a truncated normal distribution."""
     return _truncated(math.sqrt(2 / (fan_in + fan_out)), shape, rng)
 
 
-def he_uniform(
-    shape: tuple[int, ...], fan_in: int, _fan_out: int, rng: np.random.Generator
-) -> Array:
+def he_uniform(shape: Shape, fan_in: int, fan_out: int, rng: Rng) -> Array:
     """Uniform with variance 2 / fan_in: makes up for the half of the signal that relu sets to 0
     (He et al. 2015).
     """
@@ -83,14 +73,12 @@ def he_uniform(
     return rng.uniform(-limit, limit, shape)
 
 
-def he_normal(
-    shape: tuple[int, ...], fan_in: int, _fan_out: int, rng: np.random.Generator
-) -> Array:
+def he_normal(shape: Shape, fan_in: int, fan_out: int, rng: Rng) -> Array:
     """As `he_uniform`, from a truncated normal distribution."""
     return _truncated(math.sqrt(2 / fan_in), shape, rng)
 
 
-def _truncated(stddev: float, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+def _truncated(stddev: float, shape: Shape, rng: Rng) -> Array:
     # Cutting the tails off at two standard deviations leaves 0.8796 of the deviation.
     return TruncatedNormal(stddev=stddev / 0.87962566103423978)(shape, 0, 0, rng)
 

@@ -51,9 +51,8 @@ class ExponentialDecay:
 
     def __call__(self, step: int) -> float:
         power = step / self.decay_steps
-        return self.initial_learning_rate * self.decay_rate ** (
-            math.floor(power) if self.staircase else power
-        )
+        power = math.floor(power) if self.staircase else power
+        return self.initial_learning_rate * self.decay_rate**power
 
 
 @dataclass(frozen=True)
@@ -103,10 +102,7 @@ class OneCycle:
     def __call__(self, step: int) -> float:
         done = min(step / self.total_steps, 1.0)
         if done < self.warmup:
-            cosine = 0.5 * (1 - math.cos(math.pi * done / self.warmup))
-            return self.max_learning_rate * (self.start + (1 - self.start) * cosine)
-        return (
-            self.max_learning_rate
-            * 0.5
-            * (1 + math.cos(math.pi * (done - self.warmup) / (1 - self.warmup)))
-        )
+            rising = 0.5 * (1 - math.cos(math.pi * done / self.warmup))
+            return self.max_learning_rate * (self.start + (1 - self.start) * rising)
+        falling = 0.5 * (1 + math.cos(math.pi * (done - self.warmup) / (1 - self.warmup)))
+        return self.max_learning_rate * falling
