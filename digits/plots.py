@@ -38,15 +38,12 @@ LINES = {
 """A line for each part of the data, to be told apart also in print."""
 
 DIGITS = (*map(str, range(10)), "none")
-FASHION = (
-    *("T-shirt/top", "trouser", "pullover", "dress", "coat"),
-    *("sandal", "shirt", "sneaker", "bag", "ankle boot"),
-)
+FASHION = "T-shirt/top, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag, ankle boot"
 
 
 def class_names(dataset: str, classes: int = 10) -> list[str]:
     """What to call the classes of a data set; of 11, the last is "none", no digit."""
-    names = FASHION if dataset == "fashion" else DIGITS
+    names = FASHION.split(", ") if dataset == "fashion" else DIGITS
     return [names[i] if i < len(names) else str(i) for i in range(classes)]
 
 

@@ -30,12 +30,14 @@ FIXED = ("recipe", "dataset", "seed", "batch_size", "validation", "dtype")
 
 DATASETS = ("auto", "mnist", "fashion", "synthetic")
 
-INTEGERS = (
-    *(("seed", 0, math.inf, False), ("validation", 0, math.inf, False)),
-    *(("batch_size", 1, MAX_INT, False), ("patience", 1, MAX_INT, True)),
-    *(("iterations", 1, MAX_INT, True), ("epochs", 1, MAX_INT, True)),
-)
-"""Of the integers of a run: name, least and largest value, whether they may be None."""
+COUNTS = ("seed", "validation")
+"""Integers of at least 0."""
+
+POSITIVE = ("batch_size", "patience", "iterations", "epochs")
+"""Integers of 1 to MAX_INT."""
+
+OPTIONAL = ("patience", "iterations", "epochs")
+"""Those that may be None."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +63,11 @@ class RunConfig:
         check(self.recipe in RECIPES, f"a recipe out of {', '.join(RECIPES)}", self.recipe)
         check(self.dataset in DATASETS, f"a data set out of {', '.join(DATASETS)}", self.dataset)
         check(self.dtype in ("float32", "float64"), "dtype float32 or float64", self.dtype)
-        for name, least, most, optional in INTEGERS:
-            value = getattr(self, name)
-            check(
-                (value is None and optional) or (type(value) is int and least <= value <= most),
-                f"{name} as a whole number of at least {least}",
-                value,
-            )
+        for name in (*COUNTS, *POSITIVE):
+            value, least = getattr(self, name), int(name in POSITIVE)
+            missing = value is None and name in OPTIONAL
+            fits = type(value) is int and least <= value <= (MAX_INT if least else math.inf)
+            check(missing or fits, f"{name} as a whole number of at least {least}", value)
         rate, dropout = self.learning_rate, self.dropout
         check(type(rate) is float and 0 < rate < math.inf, "a learning rate above 0", rate)
         if RECIPES[self.recipe].dropout is None:
@@ -80,10 +80,19 @@ class RunConfig:
     @classmethod
     def of_recipe(cls, name: str) -> Self:
         """A run as the recipe describes it."""
-        r = RECIPES[name]
+        recipe = RECIPES[name]
         return cls(
-            *(name, "auto", 0, r.batch_size, r.learning_rate, r.dropout, r.validation),
-            *(None, "float32", r.iterations, r.epochs),
+            recipe=name,
+            dataset="auto",
+            seed=0,
+            batch_size=recipe.batch_size,
+            learning_rate=recipe.learning_rate,
+            dropout=recipe.dropout,
+            validation=recipe.validation,
+            patience=None,
+            dtype="float32",
+            iterations=recipe.iterations,
+            epochs=recipe.epochs,
         )
 
     @classmethod

@@ -96,15 +96,13 @@ class ProcessGroup:
         """Bring network and optimizer to the state of those of process 0; its history."""
         if not self.communicator:
             return history
-        params, buffers, rng, iterations, slots, history = self.broadcast(
-            lambda: (
-                *(network.params.flat, network.buffers.flat, network.rng.bit_generator.state),
-                *(optimizer.iterations, optimizer.slots, history),
-            )
-        )
-        network.params.flat[...], network.buffers.flat[...] = params, buffers
-        network.rng.bit_generator.state = rng
-        optimizer.iterations, optimizer.slots = iterations, slots
+        arrays = network.params.flat, network.buffers.flat
+        drawn, made = network.rng.bit_generator.state, (optimizer.iterations, optimizer.slots)
+        first, drawn, made, history = self.broadcast(lambda: (arrays, drawn, made, history))
+        for own, other in zip(arrays, first, strict=True):
+            own[...] = other
+        network.rng.bit_generator.state = drawn
+        optimizer.iterations, optimizer.slots = made
         return history
 
     def parallel(self, network: Any) -> Any:
