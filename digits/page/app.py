@@ -8,7 +8,6 @@
     POST /steps             the same, ?target= -> the forward and the backward pass
     POST /reasons           the same -> saliency and occlusion
     POST /neighbors         the same -> the nearest training images
-    GET  /strokes           ?digits= -> digits as a pen writes them
     POST /training          settings as JSON -> a training begins
     POST /training/command  {"command": pause, step, continue or stop}
     POST /teach             {"examples": [{"image", "label"}]} -> a training on these begins
@@ -32,7 +31,6 @@ import numpy as np
 from flask import Flask, Response, abort, render_template, request
 from werkzeug.exceptions import HTTPException
 
-from digits.data.synthetic_digits import strokes
 from digits.nn.network import Network
 from digits.page.messages import STATIC, PageError, tell
 from digits.page.models import Model, Slots
@@ -121,19 +119,6 @@ def _add_reading(app: Flask, model: Callable[[], Model]) -> None:
         with photo_slots.one():
             picture, _ = decode_picture(request.get_data())
             return _reading(model(), lambda network: read_digits(picture, network))
-
-    @app.get("/strokes")
-    def written() -> dict[str, Any]:
-        digits = request.args.get("digits", "")
-        if not (digits.isascii() and digits.isdecimal() and len(digits) <= 12):
-            raise PageError("request", f"expected 1 to 12 digits; received {digits[:40]}")
-        rng = np.random.default_rng()
-        return {
-            "digits": [
-                [np.round(points, 3).tolist() for points, _ in strokes(int(digit), rng)]
-                for digit in digits
-            ]
-        }
 
 
 def _add_inspection(app: Flask, model: Callable[[], Model]) -> None:

@@ -161,15 +161,6 @@ def test_the_network_of_the_book_has_layers_too(rng: np.random.Generator) -> Non
     assert 'data-text="none"' not in page  # ten classes
 
 
-def test_digits_as_a_pen_writes_them(client: FlaskClient) -> None:
-    digits = client.get("/strokes?digits=47").get_json()["digits"]
-    assert len(digits) == 2
-    assert all(0 <= x <= 1.5 and 0 <= y <= 1.5 for d in digits for path in d for x, y in path)
-    for wrong in ("", "a", "1" * 13, "\u0663"):
-        answer = client.get("/strokes", query_string={"digits": wrong})
-        assert answer.status_code == 422, wrong
-
-
 def test_neighbors_are_the_nearest(client: FlaskClient) -> None:
     one = client.post("/neighbors", data=bytes(784)).get_json()["neighbors"][0]
     answer = client.post("/neighbors", data=b64decode(one["image"])).get_json()
@@ -401,7 +392,7 @@ def test_no_other_page_may_embed(client: FlaskClient, site: str) -> None:
     """A browser sends no Origin with what a picture or a script asks for."""
     headers = {"Host": "127.0.0.1:8028", "Sec-Fetch-Site": site}
     assert client.get("/", headers=headers).status_code == 200  # a link to the page
-    for path in ("/training/events", "/training/model", "/strokes?digits=1", "/page/sample.jpg"):
+    for path in ("/training/events", "/training/model", "/page/sample.jpg"):
         assert client.get(path, headers=headers).status_code == 403, path
 
 

@@ -90,10 +90,11 @@ async function look(state) {
 }
 
 const tab = async (name) => (await click(`#tab-${name}`), settled());
-const sample = async (name) => {
+const sample = async (name, digits = name) => {
   await click("#clear");
   await click(`[data-sample="${name}"]`);
-  await pause(1500);
+  await until(`document.getElementById('reading').textContent === '${digits}'`);
+  await pause(500);
   await settled();
 };
 
@@ -240,8 +241,7 @@ await look("taught");
 // A photo, and what is none.
 await choose("network", "first");
 await tab("layers");
-await sample("photo");
-await until("document.getElementById('reading').textContent.includes('314')");
+await sample("photo", "3141592653");
 await look("photo");
 await page.$eval("#pad", (node) => node.scrollIntoView({ block: "center" }));
 await clickAt(0.4, 0.95);

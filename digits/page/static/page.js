@@ -6,7 +6,7 @@ import * as paper from "./paper.js";
 import * as reader from "./reading.js";
 import { forgetTarget, showSteps, stop } from "./steps.js";
 import { language, setLanguage } from "./texts.js";
-import { $, ask, complain, forgetColors, on, showTrouble } from "./tools.js";
+import { $, complain, forgetColors, on, showTrouble } from "./tools.js";
 import { listen, showExamples, showLayerList, showTraining } from "./training.js";
 
 const maxPhoto = Number(document.body.dataset.maxPhoto);
@@ -90,9 +90,8 @@ on(document, "drop", (event) => {
 
 for (const button of document.querySelectorAll("[data-sample]"))
   on(button, "click", async () => {
-    const { sample } = button.dataset;
-    if (sample === "photo") return take(await (await fetch("/page/sample.jpg")).blob());
-    return paper.write((await ask(`/strokes?digits=${sample}`)).digits);
+    const path = button.querySelector("path");
+    return path ? paper.write(path.getAttribute("d")) : take(await (await fetch("/page/sample.jpg")).blob());
   });
 
 // --- buttons and keys ----------------------------------------------------------------------------

@@ -258,26 +258,21 @@ export function png() {
 
 // --- an example that is drawn --------------------------------------------------------------------
 
-/** Write digits as a pen does, at once where motion is not wanted.  `digits` holds for each its
- * paths, in parts of its height. */
-export async function write(digits) {
-  const widths = digits.map((digit) => 0.35 + Math.max(...digit.flat().map(([x]) => x)));
-  const wide = widths.reduce((sum, width) => sum + width, 0);
-  const height = Math.min(unitsHigh() * 0.6, (UNITS * 0.9) / wide);
-  let left = (UNITS - wide * height) / 2 + 0.17 * height;
-  const paths = digits.flatMap((digit, i) => {
-    const path = digit.map((points) => points.map(([x, y]) => [left + x * height, y * height + (unitsHigh() - height) / 2]));
-    left += widths[i] * height;
-    return path;
-  });
+/** Write an SVG path in a picture of 90 x 56 as a pen does, at once where motion is not wanted. */
+export async function write(path) {
+  const [left, top, scale] = placeOf([90, 56]);
+  const paths = path.split("M").slice(1).map((part) => part.split(" ").map((point) => {
+    const [x, y] = point.split(",").map(Number);
+    return [left + scale * x, top + scale * y];
+  }));
   if (matchMedia("(prefers-reduced-motion: reduce)").matches) return replace({ strokes: paths, photo: null });
   const mine = { strokes: [], photo: null };
   replace(mine);
-  for (const path of paths) {
-    mine.strokes.push([path[0]]);
-    for (let i = 1; i < path.length; i += 2) {
+  for (const points of paths) {
+    mine.strokes.push([points[0]]);
+    for (const point of points.slice(1)) {
       if (sheet !== mine) return; // somebody else draws, or undoes
-      mine.strokes.at(-1).push(...path.slice(i, i + 2));
+      mine.strokes.at(-1).push(point);
       changed();
       await new Promise((resolve) => setTimeout(resolve, 16));
     }

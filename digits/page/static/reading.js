@@ -12,6 +12,7 @@ const PACE = 250; // milliseconds between two looks inside while one draws
 
 export let reading = null; // the server's latest answer
 export let network = "first"; // the network that reads
+let answers = {}; // about the digits of this reading
 let chosen = 0; // which of its digits is looked at
 let touched = 0; // when the paper last changed, in milliseconds
 let told = 0; // when the others last looked at the digit
@@ -26,10 +27,14 @@ export const chosenDigit = () => reading?.digits[chosen];
 export const watchReading = (watch) => (watcher = watch);
 export const withNetwork = (path) => `${path}${path.includes("?") ? "&" : "?"}network=${network}`;
 
-/** What the server answers about the chosen digit; undefined if there is none, or by then another. */
+/** What the server answers about the chosen digit, asked once for each reading; undefined if there is
+ * no digit, or by then another. */
 export async function askAbout(path) {
   const digit = chosenDigit();
-  const answer = digit && (await ask(withNetwork(path), bytes(digit.image)));
+  if (!digit) return undefined;
+  const question = `${chosen}${path}`;
+  const forget = (error) => (delete answers[question], Promise.reject(error));
+  const answer = await (answers[question] ??= ask(withNetwork(path), bytes(digit.image)).catch(forget));
   return digit === chosenDigit() ? answer : undefined;
 }
 
@@ -70,7 +75,7 @@ async function readOnce() {
     if (photo) answer = await ask(withNetwork("/photo"), photo.file);
     else if (strokes.length) answer = await ask(withNetwork("/drawing"), await paper.png());
     if (!isCurrent()) return;
-    reading = answer;
+    [reading, answers] = [answer, {}];
     chosen = nearest(sheet.strokes.at(-1)?.at(-1));
     show(performance.now() - since);
     // Before the next question, as the browser and the server share the processors; seldom while
