@@ -108,7 +108,7 @@ def train_loop(
     history: History | None = None,
 ) -> History:
     """Take a step on one batch after another until the history counts `iterations` of them, or a
-    callback stops the training.  It goes on where the history ends.
+    callback stops the training. It goes on where the history ends.
     """
     history = history or History()
     training = Training(network, optimizer, history, iterations, len(batches))
@@ -160,7 +160,7 @@ def train(
     """Train for so many epochs, or batches, in all; then restore the weights of the best epoch.
 
     Every epoch visits every training image once, in an order that depends on `seed` and the epoch
-    alone, and ends with a record in the history.  To go on from a checkpoint, pass the network,
+    alone, and ends with a record in the history. To go on from a checkpoint, pass the network,
     optimizer and history that it held: the result is the same to the last bit.
 
     epochs, iterations: at most one of them; one epoch if neither is given.
@@ -169,7 +169,7 @@ def train(
     verbose: 0 prints nothing, 1 shows a bar on a terminal, 2 a line for each epoch everywhere.
     group: the processes that train together; all end with the same network and history.
 
-    Ctrl-C ends the training after the current batch and sets `history.interrupted`.  Raises
+    Ctrl-C ends the training after the current batch and sets `history.interrupted`. Raises
     TrainingError when the loss is no longer finite.
     """
     batches = ShuffledBatches(data.x_train, data.t_train, batch_size, seed, augment)

@@ -4,7 +4,7 @@
     DIGITS_FONTS=fonts python benchmarks/evidence.py [--model M] [--pages N] [--test FONTS]
 
 The digits are those of the fonts, of MNIST's training images, and of this library's pen; with signs
-between some, in printed boxes, sharp or small and compressed.  FONTS are kept for testing.
+between some, in printed boxes, sharp or small and compressed. FONTS are kept for testing.
 """
 
 import argparse

@@ -3,14 +3,14 @@
     python benchmarks/photos.py FOLDER [--annotate OUT] [--tesseract] [--rapidocr PYTHON]
 
 FOLDER holds `labels.tsv` (columns kind, file, label, perhaps score, bulk and split) and for each
-kind a folder of pictures.  The rows of a picture's label are joined by "-"; "none" is a picture
+kind a folder of pictures. The rows of a picture's label are joined by "-"; "none" is a picture
 without digits; where score is "set" the order of rows does not count; bulk marks many crops of one
 source, and split the photographs held out, which are counted apart.
 
 Beside this library's reading stand what a user might try: the two ways in which tutorials prepare
 a photo of one digit, read by the same network; Tesseract, told that a picture is one block of
 digits; and RapidOCR (PyPI `rapidocr-onnxruntime`) in an environment of its own, PYTHON being its
-interpreter.  Of what these two read the digits count, line by line.
+interpreter. Of what these two read the digits count, line by line.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What the command lines share: printing, the types of arguments, exit statuses.  Text out of files
+"""What the command lines share: printing, the types of arguments, exit statuses. Text out of files
 does nothing to the terminal that shows it, and a closed pipe, as `head` leaves it, is no error.
 """
 
@@ -43,7 +43,7 @@ def printable(text: str, keep: str = "") -> str:
 
 
 def say(text: str) -> bool:
-    """Print lines at once; False if the pipe has just been closed.  Further output is discarded.
+    """Print lines at once; False if the pipe has just been closed. Further output is discarded.
 
     Raises OSError where the lines cannot be written for another reason, such as a full disk.
     """

@@ -37,7 +37,7 @@ def fit(
     optimizer: Adam() if none was ever given; kept, so that a second `fit` goes on with it.
     verbose: 0 prints nothing, 1 shows a bar on a terminal, 2 a line for each epoch everywhere.
 
-    The order of the images comes from `network.rng`.  Raises ValueError for data that cannot be
+    The order of the images comes from `network.rng`. Raises ValueError for data that cannot be
     trained on, TrainingError when the loss is no longer finite.
     """
     x, t = np.asarray(x), np.asarray(t)

@@ -1,5 +1,5 @@
 """Which networks there are, and how each is trained: a function that builds the network, and a
-`Recipe` of what its source prescribes.  `python train_net.py --list` prints their descriptions.
+`Recipe` of what its source prescribes. `python train_net.py --list` prints their descriptions.
 """
 
 import inspect
@@ -118,7 +118,7 @@ def deep_mlp(rng: Rng, dtype: DTypeLike = np.float32) -> Sequential:
 def mlp_adam(rng: Rng, dtype: DTypeLike = np.float32) -> Sequential:
     """784-128-10 with relu, trained with Adam.
 
-    TensorFlow's beginner tutorial: all 60,000 images, and the last epoch counts.  Test accuracy
+    TensorFlow's beginner tutorial: all 60,000 images, and the last epoch counts. Test accuracy
     0.9785 ± 0.0019 (5 seeds; published 0.9789, one run within the spread).
     """
     return Sequential(
@@ -132,8 +132,8 @@ def conv(rng: Rng, dtype: DTypeLike = np.float32, dropout: float = 0.5) -> Seque
     """Two convolutions with max pooling, 1,024 dense units, dropout: TensorFlow's "MNIST for
     experts".
 
-    Adam.  Ours are the standardized pixels and Keras' initial weights: those of the tutorial, two
-    to five times as wide, cost a percent of accuracy in runs as short as these.  Test accuracy
+    Adam. Ours are the standardized pixels and Keras' initial weights: those of the tutorial, two
+    to five times as wide, cost a percent of accuracy in runs as short as these. Test accuracy
     0.9885 ± 0.0012 (3 seeds; published 0.9872).
     """
     layers = [
@@ -156,7 +156,7 @@ def lenet5(rng: Rng, dtype: DTypeLike = np.float32) -> Sequential:
 
     After LeCun et al., "Gradient-based learning applied to document recognition", 1998, with Adam.
     Ours are the standardized pixels, and that the weights are averaged over the latest 1,000
-    batches.  Test accuracy 0.9913 ± 0.0003 (5 seeds; a tutorial reports 0.9926 for one run).
+    batches. Test accuracy 0.9913 ± 0.0003 (5 seeds; a tutorial reports 0.9926 for one run).
     """
     layers = [
         Reshape((28, 28, 1)),
@@ -190,7 +190,7 @@ def lenet5_1998(rng: Rng, dtype: DTypeLike = np.float32) -> Sequential:
     LeCun et al. 1998, section II.B, with pixels from -0.1 to 1.175 as there; C3 has 1,516
     parameters, S2 12 and S4 32.  A softmax replaces the distances to drawn digits of its last
     layer, and the training is ours: SGD with momentum 0.9, the learning rate falling along a
-    cosine.  Test accuracy 0.9892 ± 0.0010 (5 seeds; the paper's, after 20 epochs, 0.9905).
+    cosine. Test accuracy 0.9892 ± 0.0010 (5 seeds; the paper's, after 20 epochs, 0.9905).
     """
     connections = np.zeros((6, 16), int)
     for filter_, seen in enumerate(C3_SEES):
@@ -239,8 +239,8 @@ def best(rng: Rng, dtype: DTypeLike = np.float32) -> Sequential:
     """The most accurate: five convolutions, on images that are distorted anew in every epoch.
 
     Ours: a stem of 5x5 and pairs of 3x3 (Simonyan and Zisserman 2015), batch normalization before
-    each relu.  Adam, its learning rate in one cycle, on all 60,000 images, with label smoothing
-    0.05; the weights are averaged over the latest 1,000 batches.  Test accuracy 0.9969 ± 0.0003,
+    each relu. Adam, its learning rate in one cycle, on all 60,000 images, with label smoothing
+    0.05; the weights are averaged over the latest 1,000 batches. Test accuracy 0.9969 ± 0.0003,
     with test-time augmentation (five views) 0.9971 (3 seeds).
     """
     return Sequential(_stem_and_pairs(32, classes=10), label_smoothing=0.05, rng=rng, dtype=dtype)
@@ -249,7 +249,7 @@ def best(rng: Rng, dtype: DTypeLike = np.float32) -> Sequential:
 def photo(rng: Rng, dtype: DTypeLike = np.float32) -> Sequential:
     """What reads photographs: five convolutions, and an eleventh class, "no digit".
 
-    The network of `best` at half its width.  Adam, its learning rate in one cycle, on MNIST, digits
+    The network of `best` at half its width. Adam, its learning rate in one cycle, on MNIST, digits
     that this library draws, and things that are no digit, among them words in the fonts of the
     folders that DIGITS_FONTS names; all turned, distorted, blurred and damaged as in photographs.
     """

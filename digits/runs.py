@@ -42,7 +42,7 @@ OPTIONAL = ("patience", "iterations", "epochs")
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What a run trains, and how.  Raises ValueError for what cannot be trained."""
+    """What a run trains, and how. Raises ValueError for what cannot be trained."""
 
     recipe: str
     dataset: str
@@ -97,7 +97,7 @@ class RunConfig:
 
     @classmethod
     def of_checkpoint(cls, path: Path) -> Self:
-        """The run that wrote a checkpoint.  Raises StorageError if it does not say."""
+        """The run that wrote a checkpoint. Raises StorageError if it does not say."""
         run = load_run(path)
         if "keep_prob" in run:  # as dropout was told in earlier checkpoints
             keep = run.pop("keep_prob")

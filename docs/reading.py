@@ -1,5 +1,5 @@
 """Draws the pictures of the README: a photograph of a handwritten number (docs/photo.jpg), and how
-it is read, digit by digit (docs/reading.webp).  The photograph is rendered: it belongs to nobody.
+it is read, digit by digit (docs/reading.webp). The photograph is rendered: it belongs to nobody.
 
     python docs/reading.py
 """
@@ -35,7 +35,7 @@ RULING = np.array([0.88, 0.80, 0.72])
 
 def paper_photo(text: str, seed: int, tall: int = 110) -> Array:
     """Digits `tall` pixels high, in ink on ruled paper, in the light of a window: uint8 (height,
-    width, 3), blue-green-red.  Same seed, same hand.
+    width, 3), blue-green-red. Same seed, same hand.
     """
     rng = np.random.default_rng(seed)
     x, base = 0.8 * tall, 1.68 * tall

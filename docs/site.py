@@ -1,5 +1,5 @@
 """Hooks of mkdocs for the documentation site: formulas become MathML, linked files of source become
-pages, and the API reference lists every public name.  Nothing is loaded from elsewhere.
+pages, and the API reference lists every public name. Nothing is loaded from elsewhere.
 """
 
 import posixpath

@@ -1,4 +1,4 @@
-"""A multilayer perceptron: look at the digits, build, train, look at the curves, predict.  The
+"""A multilayer perceptron: look at the digits, build, train, look at the curves, predict. The
 first network of A. Géron, *Hands-On Machine Learning*, chapter 10.
 """
 

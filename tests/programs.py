@@ -2,6 +2,7 @@
 leave.
 """
 
+import os
 import subprocess
 import sys
 import time
@@ -17,6 +18,12 @@ PROGRAMS = {
     "predict_image": [str(ROOT / "predict_image.py")],
     "draw_digit": ["-m", "digits.page"],
 }
+
+
+def environment(**changes: str | Path | None) -> dict[str, str]:
+    """That of the tests, in which the library is found, with these variables, or without (None)."""
+    variables = {**os.environ, "PYTHONPATH": ROOT, **changes}
+    return {name: str(value) for name, value in variables.items() if value is not None}
 
 
 def command(program: str, *arguments: object) -> list[str]:

@@ -57,7 +57,7 @@ class ProcessGroup:
     @contextmanager
     def sharded_batch(self, n: int) -> Iterator[slice]:
         """Yields the rows of a batch of n samples that this process works on; inside,
-        `all_reduce_mean` and `global_batch` speak of the whole batch.  A process whose shard is
+        `all_reduce_mean` and `global_batch` speak of the whole batch. A process whose shard is
         empty works on the first row with a weight of 0, as the others wait for it at every mean.
         """
         rows = self.shard(n)
@@ -196,7 +196,7 @@ def init() -> ProcessGroup:
 
 def all_reduce_mean(x: Array) -> Array:
     """Turn means x over the rows of this process, in place, into means over the whole batch:
-    sum_r (n_r / n) mean_r over the processes r and their n_r rows.  All must call it.
+    sum_r (n_r / n) mean_r over the processes r and their n_r rows. All must call it.
     """
     batch = _global_batch.get()
     if batch is not None:

@@ -2,7 +2,7 @@
 reader of photographs takes ink apart.
 
 The fonts are the user's: the environment variable DIGITS_FONTS names their folders, and without it
-there are no words.  `digits/models/README.md` lists the fonts that the shipped network has seen.
+there are no words. `digits/models/README.md` lists the fonts that the shipped network has seen.
 """
 
 import os

@@ -61,7 +61,7 @@ def write_file(path: str | Path, content: bytes) -> None:
 def write_new(path: Path, content: bytes) -> Path:
     """Put `content` at `path`, or under its name with a number if something else stands there.
 
-    Returns where it is now.  Raises WriteError.
+    Returns where it is now. Raises WriteError.
     """
     stem, number = path.stem, 2
     while os.path.lexists(path):

@@ -19,7 +19,7 @@ Augment = Callable[[Array, np.random.Generator], Array]
 @dataclass(frozen=True)
 class Data:
     """Images to train on, to choose the best epoch by and to test with: x float (n, 784) in [0, 1],
-    t class indices (n,).  The second and third part may be empty.
+    t class indices (n,). The second and third part may be empty.
 
     Raises ValueError if images and labels do not go together, or a pixel is not finite.
     """

@@ -1,5 +1,5 @@
 """What happens around the steps of a training, one concern to a callback: measuring, stopping,
-showing progress.  The loop itself, in train_net.py, only takes steps.
+showing progress. The loop itself, in train_net.py, only takes steps.
 """
 
 import logging

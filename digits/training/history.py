@@ -1,5 +1,5 @@
 """The course of a training: the loss of every batch, a record of every epoch, and the weights of
-the best one.  It is what the curves are drawn from, and what a claim can be checked against later.
+the best one. It is what the curves are drawn from, and what a claim can be checked against later.
 """
 
 import copy

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from programs import environment
 from tiny_data import digits, fit, small_with_dropout, write_data_set
 
 import train_net
@@ -306,18 +307,16 @@ with_mpi = pytest.mark.skipif(
 )
 
 
-def mpiexec(root: Path, ranks: int, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {
-        "PYTHONPATH": str(root),
-        # Open MPI asks twice whether one means it, and once more for more ranks than processors.
-        "OMPI_ALLOW_RUN_AS_ROOT": "1",
-        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-        "OMPI_MCA_rmaps_base_oversubscribe": "1",
-        "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
-    }
+def mpiexec(ranks: int, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(MPIEXEC), "-n", str(ranks), sys.executable, *words],
-        env=environment,
+        # Open MPI asks twice whether one means it, and once more for more ranks than processors.
+        env=environment(
+            OMPI_ALLOW_RUN_AS_ROOT="1",
+            OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
+            OMPI_MCA_rmaps_base_oversubscribe="1",
+            PRTE_MCA_rmaps_default_mapping_policy=":oversubscribe",
+        ),
         capture_output=True,
         text=True,
         check=False,
@@ -333,11 +332,11 @@ def test_the_command_line_by_two_ranks_resumed_by_three(root: Path, tmp_path: Pa
     begin = ["--recipe", "mlp-adam", "--dataset", "synthetic", "--dataset-dir", str(data)]
     begin += ["--dtype", "float64"]
     assert train_net.main([*begin, "--epochs", "2", "--out", str(alone), "--quiet"]) == 0
-    done = mpiexec(root, 2, script, *begin, "--epochs", "1", "--out", str(together))
+    done = mpiexec(2, script, *begin, "--epochs", "1", "--out", str(together))
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("parameters;") == done.stdout.count("epoch 1/1") == 1
     rest = ["--resume", str(together), "--dataset-dir", str(data), "--epochs", "2", "--quiet"]
-    done = mpiexec(root, 3, script, *rest)
+    done = mpiexec(3, script, *rest)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     reports = [json.loads((out / "report.json").read_text()) for out in (alone, together)]
     assert reports[0]["test_accuracy"] == reports[1]["test_accuracy"]
@@ -349,7 +348,7 @@ def test_the_command_line_by_two_ranks_resumed_by_three(root: Path, tmp_path: Pa
 @pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["--epochs", "many"], ["--resume", "nowhere"]])
 def test_mistakes_are_told_once(root: Path, arguments: list[str]) -> None:
-    done = mpiexec(root, 2, str(root / "train_net.py"), *arguments)
+    done = mpiexec(2, str(root / "train_net.py"), *arguments)
     assert done.returncode != 0
     assert done.stderr.count("many" if "many" in arguments else "nowhere") == 1
     assert "Traceback" not in done.stderr
@@ -378,7 +377,7 @@ for step in range(1000):
         ("os.kill(os.getpid(), signal.SIGKILL)", ""),
     ],
 )
-def test_a_rank_that_dies_ends_the_run(root: Path, death: str, told: str) -> None:
-    done = mpiexec(root, 3, "-c", DYING.format(death=death))
+def test_a_rank_that_dies_ends_the_run(death: str, told: str) -> None:
+    done = mpiexec(3, "-c", DYING.format(death=death))
     assert done.returncode != 0
     assert told in done.stderr

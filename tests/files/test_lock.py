@@ -10,12 +10,13 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from programs import environment
 
 from digits.files.atomic import WriteError
 from digits.files.lock import LOCK_FILE, FolderInUseError, folder_lock
 
 
-def start(root: Path, code: str, *arguments: object) -> "subprocess.Popen[str]":
+def start(code: str, *arguments: object) -> "subprocess.Popen[str]":
     """A process that runs `code`, which finds the library."""
     return subprocess.Popen(
         [sys.executable, "-W", "error", "-c", code, *map(str, arguments)],
@@ -23,7 +24,7 @@ def start(root: Path, code: str, *arguments: object) -> "subprocess.Popen[str]":
         stderr=subprocess.PIPE,
         stdin=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(root)},
+        env=environment(),
     )
 
 
@@ -39,10 +40,8 @@ with folder_lock(Path(sys.argv[1])):
 
 
 @pytest.mark.parametrize("ending", ["done", "killed"])
-def test_the_second_is_refused_until_the_first_ends(
-    ending: str, tmp_path: Path, root: Path
-) -> None:
-    with start(root, HOLDER, tmp_path) as process:
+def test_the_second_is_refused_until_the_first_ends(ending: str, tmp_path: Path) -> None:
+    with start(HOLDER, tmp_path) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
         with pytest.raises(FolderInUseError, match="another folder") as caught:
@@ -83,8 +82,8 @@ while turns < 40:
 """
 
 
-def test_never_two_inside(tmp_path: Path, root: Path) -> None:
-    processes = [start(root, RACE, tmp_path / "a" / "b", tmp_path / "claim") for _ in range(4)]
+def test_never_two_inside(tmp_path: Path) -> None:
+    processes = [start(RACE, tmp_path / "a" / "b", tmp_path / "claim") for _ in range(4)]
     # All are waited for before any is judged, or a failure here would leave some to later tests.
     told = [process.communicate(timeout=60) for process in processes]
     for process, (out, err) in zip(processes, told, strict=True):

@@ -67,7 +67,7 @@ def missing(quotation: str, source: str) -> str:
 
 class AboutEqual(doctest.OutputChecker):
     """Numbers with a point may be off by one in their last digit: sums are rounded differently on
-    other machines.  All else is the same, apart from the number of blanks.
+    other machines. All else is the same, apart from the number of blanks.
     """
 
     def check_output(self, want: str, got: str, optionflags: int) -> bool:

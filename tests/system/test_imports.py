@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from programs import PROGRAMS
+from programs import PROGRAMS, environment
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(
@@ -69,18 +69,16 @@ def elsewhere(tmp_path: Path) -> Path:
 
 def run(folder: Path, *arguments: str, path: str = "") -> subprocess.CompletedProcess[str]:
     """A fresh Python that stands in `folder`, finds the library and leaves no compiled files."""
-    environment = {
-        **os.environ,
-        "HOME": str(folder.parent / "home"),
-        "PYTHONPATH": os.pathsep.join([path, str(ROOT)] if path else [str(ROOT)]),
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    for name in ("MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "DISPLAY"):
-        environment.pop(name, None)
+    nowhere = dict.fromkeys(("MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "DISPLAY"))
     return subprocess.run(
         [sys.executable, "-W", "error", *arguments],
         cwd=folder,
-        env=environment,
+        env=environment(
+            HOME=folder.parent / "home",
+            PYTHONPATH=os.pathsep.join([path, str(ROOT)] if path else [str(ROOT)]),
+            PYTHONDONTWRITEBYTECODE="1",
+            **nowhere,
+        ),
         capture_output=True,
         text=True,
         check=False,

@@ -2,13 +2,13 @@
 code, tables and links.
 """
 
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from programs import environment
 
 ROOT = Path(__file__).resolve().parents[2]
 EDITIONS = ("README.md", "README.zh-CN.md")
@@ -69,7 +69,7 @@ def test_the_library_does_what_its_lines_say(tmp_path: Path, real_data: Path) ->
     result = subprocess.run(
         [sys.executable, "-W", "error", "-c", "".join(blocks("python"))],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "MNIST_DATASET_DIR": str(real_data)},
+        env=environment(MNIST_DATASET_DIR=real_data),
         capture_output=True,
         text=True,
         check=False,
@@ -84,8 +84,8 @@ def test_the_last_column_of_the_cheat_sheet_runs(tmp_path: Path, real_data: Path
     lines = [line for row in rows for line in re.findall("`([^`]+)`", row.rsplit("|", 2)[1])]
     assert len(lines) >= 20
     program = "import numpy as np\n" + "\n".join(lines).replace("epochs=5", "epochs=1")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MNIST_DATASET_DIR": str(real_data)}
-    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment, check=True)
+    variables = environment(MNIST_DATASET_DIR=real_data)
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=variables, check=True)
     assert (tmp_path / "model.npz").exists()
 
 
@@ -93,11 +93,11 @@ def test_the_last_column_of_the_cheat_sheet_runs(tmp_path: Path, real_data: Path
 def test_the_page_about_keras_and_scikit_learn_runs(tmp_path: Path, real_data: Path) -> None:
     pytest.importorskip("sklearn")
     text = (ROOT / "docs" / "keras.md").read_text("utf-8")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MNIST_DATASET_DIR": str(real_data)}
+    variables = environment(MNIST_DATASET_DIR=real_data)
     for program in re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
         told = subprocess.run(
             [sys.executable, "-c", program],
-            cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+            cwd=tmp_path, env=variables, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert told.returncode == 0, told.stderr
         accuracies = re.findall(r"0\.\d+", told.stdout.splitlines()[-1])

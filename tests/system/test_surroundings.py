@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from programs import names_in, wait_for
+from programs import command, environment, names_in, wait_for
 from tiny_data import TEST, TRAIN
 
 import mnist_loader
@@ -38,21 +38,17 @@ sys.exit(train_net.main())
 
 
 def start(
-    root: Path,
-    *arguments: object,
-    prepare: Callable[[], None] | None = None,
-    **environment: str | None,
+    *arguments: object, prepare: Callable[[], None] | None = None, **variables: str | None
 ) -> "subprocess.Popen[str]":
     """`train_net.py ARGUMENTS`, 900 digits its data set if it draws one, with these environment
     variables set, or without (None).
     """
-    variables = {**os.environ, "PYTHONPATH": str(root), **environment}
     return subprocess.Popen(
         [sys.executable, "-c", TRAIN_NET, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={name: value for name, value in variables.items() if value is not None},
+        env=environment(**variables),
         preexec_fn=prepare,  # noqa: PLW1509  (for a function that takes no lock)
     )
 
@@ -111,19 +107,19 @@ while status:
 """
 
 
-def test_a_disk_that_is_full_at_any_write(tmp_path: Path, data: Path, root: Path) -> None:
+def test_a_disk_that_is_full_at_any_write(tmp_path: Path, data: Path) -> None:
     """What was there is whole, the message is one sentence, and the run goes on when there is room
     again.
     """
     begun = tmp_path / "begun"
-    assert end(start(root, *new_run(data, begun)))[0] == 0
+    assert end(start(*new_run(data, begun)))[0] == 0
     rest = ("--dataset-dir", data, "--iterations", 15, "--quiet")
     result = subprocess.run(
         [sys.executable, "-c", FULL_DISK, begun, tmp_path, *map(str, rest)],
         stdout=subprocess.PIPE,
         check=True,
         timeout=120,
-        env={**os.environ, "PYTHONPATH": str(root)},
+        env=environment(),
     )
     *attempts, (whole, status, _) = map(json.loads, result.stdout.splitlines())
     assert status == 0
@@ -153,25 +149,24 @@ def weights(out: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_log_on_a_full_disk_costs_no_training(tmp_path: Path, data: Path, root: Path) -> None:
+def test_a_log_on_a_full_disk_costs_no_training(tmp_path: Path, data: Path) -> None:
     words = [str(word) for word in new_run(data, tmp_path / "out") if word != "--quiet"]
     with open("/dev/full", "w") as full:
-        command = [sys.executable, str(root / "train_net.py"), *words]
-        subprocess.run(command, stdout=full, check=True, timeout=120)
+        subprocess.run(command("train_net", *words), stdout=full, check=True, timeout=120)
     assert names_in(tmp_path / "out") == FILES
 
 
 # --- folders that may not be written to -----------------------------------------------------------
 
 
-def test_a_read_only_output_folder(tmp_path: Path, data: Path, root: Path) -> None:
+def test_a_read_only_output_folder(tmp_path: Path, data: Path) -> None:
     out = tmp_path / "out"
-    assert end(start(root, *new_run(data, out)))[0] == 0
+    assert end(start(*new_run(data, out)))[0] == 0
     before = {name: (out / name).read_bytes() for name in FILES}
     out.chmod(0o555)
     try:
         for words in (new_run(data, out), ("--resume", out, "--dataset-dir", data)):
-            status, err = end(start(root, *words, prepare=obey_permissions))
+            status, err = end(start(*words, prepare=obey_permissions))
             assert status == 1
             assert err.startswith(f"train_net: {out} cannot be written: Permission denied; ")
             assert err.count("\n") == 1
@@ -182,7 +177,7 @@ def test_a_read_only_output_folder(tmp_path: Path, data: Path, root: Path) -> No
 
 
 @pytest.mark.parametrize("cached", [True, False])
-def test_a_read_only_data_folder(cached: bool, tmp_path: Path, data: Path, root: Path) -> None:
+def test_a_read_only_data_folder(cached: bool, tmp_path: Path, data: Path) -> None:
     """Read, if there is something to read; else the digits are drawn, and kept nowhere."""
     folder = tmp_path / "data" / "synthetic"
     folder.mkdir(parents=True)
@@ -192,7 +187,7 @@ def test_a_read_only_data_folder(cached: bool, tmp_path: Path, data: Path, root:
     folder.chmod(0o555)
     try:
         words = new_run(tmp_path / "data", tmp_path / "out", 1)
-        status, err = end(start(root, *words, prepare=obey_permissions))
+        status, err = end(start(*words, prepare=obey_permissions))
         assert status == 0
         assert ("Drawing" in err) is not cached
     finally:
@@ -206,11 +201,11 @@ def test_a_read_only_data_folder(cached: bool, tmp_path: Path, data: Path, root:
 
 @pytest.mark.parametrize("home", ["/proc/self", "/dev/null", None])
 def test_a_home_that_is_missing_or_cannot_be_written(
-    home: str | None, tmp_path: Path, data: Path, root: Path
+    home: str | None, tmp_path: Path, data: Path
 ) -> None:
     empty = dict.fromkeys(("MPLCONFIGDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"))
     words = new_run(data, tmp_path / "out", 1)
-    status, err = end(start(root, *words, prepare=obey_permissions, HOME=home, **empty))
+    status, err = end(start(*words, prepare=obey_permissions, HOME=home, **empty))
     assert (status, names_in(tmp_path / "out")) == (0, FILES), err
 
 
@@ -238,21 +233,21 @@ def test_a_user_of_whom_the_system_knows_no_home(
 # --- other runs beside it -------------------------------------------------------------------------
 
 
-def test_trainings_that_share_an_empty_data_folder(tmp_path: Path, root: Path) -> None:
+def test_trainings_that_share_an_empty_data_folder(tmp_path: Path) -> None:
     """Each draws the digits or finds them drawn; all train the same network, to the last bit."""
     runs = 4
-    processes = [start(root, *new_run(tmp_path / "data", tmp_path / f"{i}")) for i in range(runs)]
+    processes = [start(*new_run(tmp_path / "data", tmp_path / f"{i}")) for i in range(runs)]
     assert [end(process)[0] for process in processes] == [0] * runs
     assert names_in(tmp_path / "data" / "synthetic") == ["synthetic.pkl"]
     first, *others = (weights(tmp_path / f"{i}") for i in range(runs))
     assert all(other == first for other in others)
 
 
-def test_two_runs_into_one_folder(tmp_path: Path, data: Path, root: Path) -> None:
+def test_two_runs_into_one_folder(tmp_path: Path, data: Path) -> None:
     """The second is refused, whatever it is, and the first never notices."""
     out = tmp_path / "out"
-    assert end(start(root, *new_run(data, tmp_path / "alone", 120)))[0] == 0
-    with start(root, *new_run(data, out, 120)) as first:
+    assert end(start(*new_run(data, tmp_path / "alone", 120)))[0] == 0
+    with start(*new_run(data, out, 120)) as first:
         wait_for(out / "checkpoint.npz", first)
         first.send_signal(signal.SIGSTOP)
         for words in (new_run(data, out), ("--resume", out, "--dataset-dir", data)):
