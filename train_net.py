@@ -71,10 +71,8 @@ def load_data(
     Raises DatasetError if the data is unavailable, ValueError if no image is left to train on.
     """
     (x, t), (x_test, t_test) = load_mnist(normalize=True, dataset=dataset, dataset_dir=dataset_dir)
-    if not 0 <= validation < len(x):
-        raise ValueError(
-            f"expected a validation set of 0 to {len(x) - 1:,} images; received {validation:,}"
-        )
+    most = len(x) - 1
+    check(0 <= validation <= most, f"a validation set of 0 to {most:,} images", validation)
     order = np.random.default_rng(seed).permutation(len(x))
     held_out, kept = order[:validation], order[validation:]
     train_part, validation_part = (x[kept], t[kept]), (x[held_out], t[held_out])

@@ -14,6 +14,7 @@ from digits.compute.threads import adaptive_blas
 from digits.nn.network import LayerArrays, Network
 from digits.nn.parameters import Parameters
 from digits.types import Array
+from digits.validation import check
 from functions import (
     accuracy,
     numerical_gradient,
@@ -49,10 +50,8 @@ class TwoLayerNet(Network):
         """Weights are drawn from a normal distribution of standard deviation `weight_init_std`;
         biases start at 0.
         """
-        if not 0 <= weight_init_std <= 1e6:
-            raise ValueError(
-                f"expected a weight_init_std from 0 to a million; received {weight_init_std}"
-            )
+        expected = "a weight_init_std from 0 to a million"
+        check(0 <= weight_init_std <= 1e6, expected, weight_init_std)
         self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, output_size
         self.rng = np.random.default_rng() if rng is None else rng
         shapes = {

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from digits.types import Array, Shape
+from digits.validation import check
 
 Rng = np.random.Generator
 
@@ -99,9 +100,6 @@ def get_initializer(initializer: str | Initializer) -> Initializer:
     """An initializer by its name; a function is one already."""
     if not isinstance(initializer, str):
         return initializer
-    if initializer not in INITIALIZERS:
-        raise ValueError(
-            f"expected an initializer among {', '.join(INITIALIZERS)}, or a function; "
-            f"received {initializer!r}"
-        )
+    known = f"an initializer among {', '.join(INITIALIZERS)}, or a function"
+    check(initializer in INITIALIZERS, known, initializer)
     return INITIALIZERS[initializer]

@@ -123,11 +123,12 @@ def make_output(loss: str | Loss, label_smoothing: float, layers: Sequence[Layer
     activation = last.activation if isinstance(last, ActivatedLayer) else "linear"
     if loss in ("cross_entropy", "squared_error"):
         check(0 <= label_smoothing < 1, "a label_smoothing in [0, 1)", label_smoothing)
-        if len(last.output_shape) != 1:
-            raise ValueError(
-                f"expected a last layer that gives one logit for each class; received "
-                f"{last.output_shape}: end with Flatten() and Dense(10)"
-            )
+        check(
+            len(last.output_shape) == 1,
+            "a last layer that gives one logit for each class",
+            last.output_shape,
+            "end with Flatten() and Dense(10)",
+        )
         if last.output_shape == (1,) and loss == "cross_entropy" and activation == "sigmoid":
             last.gives_logits = True
             return BinaryOutput(label_smoothing)
@@ -140,11 +141,8 @@ def make_output(loss: str | Loss, label_smoothing: float, layers: Sequence[Layer
         )
         last.gives_logits = activation == "softmax"
         return (SquaredErrorOutput if loss == "squared_error" else Output)(label_smoothing)
-    if not isinstance(loss, Loss) and loss not in LOSSES:
-        raise ValueError(
-            f"expected a loss among cross_entropy, squared_error, {', '.join(LOSSES)}, or a Loss; "
-            f"received {loss!r}"
-        )
+    known = f"a loss among cross_entropy, squared_error, {', '.join(LOSSES)}, or a Loss"
+    check(isinstance(loss, Loss) or loss in LOSSES, known, loss)
     loss = get_loss(loss)
     check(label_smoothing == 0, "label_smoothing as an argument of the Loss", label_smoothing)
     if isinstance(last, ActivatedLayer) and loss.activation == activation and not loss.from_logits:

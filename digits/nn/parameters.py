@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from digits.compute.memory import keep_freed_memory
 from digits.types import Array, Shape
+from digits.validation import check
 
 MAX_SIZE = 2**28
 """Numbers in one vector, 1 GB in float32. Training takes several such vectors."""
@@ -32,13 +33,11 @@ class Parameters(Mapping[str, Array]):
     """
 
     def __init__(self, shapes: Mapping[str, Shape], dtype: DTypeLike = np.float32) -> None:
-        if np.dtype(dtype) not in (np.float32, np.float64):
-            raise ValueError(f"expected parameters of dtype float32 or float64; received {dtype}")
+        real = np.dtype(dtype) in (np.float32, np.float64)
+        check(real, "parameters of dtype float32 or float64", dtype)
         for name, shape in shapes.items():
-            if not all(isinstance(size, int | np.integer) and size > 0 for size in shape):
-                raise ValueError(
-                    f"expected {name} of a shape of integers above 0; received {shape}"
-                )
+            positive = all(isinstance(size, int | np.integer) and size > 0 for size in shape)
+            check(positive, f"{name} of a shape of integers above 0", shape)
         keep_freed_memory()  # whoever has parameters is going to compute with them
         size = sum(math.prod(map(int, shape)) for shape in shapes.values())
         if size > MAX_SIZE:

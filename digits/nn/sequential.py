@@ -335,9 +335,8 @@ def _built(entries: Sequence[Layer | Input]) -> tuple[Shape, list[Layer]]:
         shape = entries[0].shape
         entries = entries[1:]
     layers = [entry for entry in entries if isinstance(entry, Layer)]
-    if not layers or len(layers) != len(entries):
-        others = [entry for entry in entries if not isinstance(entry, Layer)]
-        raise ValueError(f"expected a list of layers, at least one; received {others or entries}")
+    others = [entry for entry in entries if not isinstance(entry, Layer)]
+    check(layers and not others, "a list of layers, at least one", others)
     if len(set(map(id, layers))) != len(layers):
         raise ValueError("expected different layers; received the same one twice: make a second")
     input_shape = shape
