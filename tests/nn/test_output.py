@@ -68,13 +68,16 @@ def test_the_last_layer_stays_what_the_user_wrote() -> None:
 @pytest.mark.parametrize("end", ["softmax", "sigmoid", "linear"])
 def test_a_loss_object_sees_the_outputs_as_they_are(end: str) -> None:
     loss = CategoricalCrossentropy() if end == "softmax" else MeanSquaredError()
-    layers: list[Layer | Input] = [Input((6,)), Dense(3), Activation(end)]
+    layers: list[Layer | Input] = [Input((6,)), Dense(2), Activation(end)]
     network = Sequential(layers, loss=loss, rng=np.random.default_rng(0))
     x, _ = two_classes(8)
-    t = np.random.default_rng(1).dirichlet(np.ones(3), 8)
+    t = np.random.default_rng(1).dirichlet(np.ones(2), 8)
     logits = x @ network.params["W1"] + network.params["b1"]
     expected = {"softmax": softmax(logits), "sigmoid": sigmoid(logits), "linear": logits}[end]
     np.testing.assert_allclose(network.predict(x), expected, atol=1e-6)
+    np.testing.assert_array_equal(network.predict_classes(x), expected.argmax(axis=1))
+    classes = np.arange(8) % 2
+    assert network.accuracy(x, classes) == np.mean(expected.argmax(axis=1) == classes)
     assert network.loss(x, t) == pytest.approx(loss(network.predict(x), t), rel=1e-5)
     assert gradient_check(network, x, t) < 1e-6
 
