@@ -14,7 +14,8 @@ from digits.files.models import load_model
 from digits.files.npz import VERSION
 from digits.nn.optimizers import Adam
 from digits.nn.sequential import Sequential
-from digits.training.checkpoints import load_checkpoint, load_run
+from digits.runs import RunConfig
+from digits.training.checkpoints import load_checkpoint
 from train_net import train
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
@@ -52,7 +53,8 @@ def test_the_newest_model_holds_every_layer() -> None:
 @versions
 def test_a_checkpoint_is_what_it_was_and_goes_on(folder: Path) -> None:
     path = folder / "checkpoint.npz"
-    assert load_run(path)["recipe"] == "conv"
+    run = RunConfig.of_checkpoint(path)
+    assert (run.recipe, run.dropout) == ("conv", 0.5)
     network, optimizer = small_with_dropout(np.random.default_rng()), Adam(0.01)
     history = load_checkpoint(path, network, optimizer)
     with np.load(folder / "expected.npz") as expected:

@@ -3,6 +3,7 @@ and which shapes of inputs it takes.
 """
 
 import copy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ import pytest
 from digits.nn.convolution import Conv2D
 from digits.nn.layer import Layer
 from digits.nn.layers import Activation, Dense, Flatten, Reshape
-from digits.nn.losses import CategoricalCrossentropy, MeanSquaredError
+from digits.nn.losses import CategoricalCrossentropy, Huber
 from digits.nn.optimizers import Adam
+from digits.nn.output import loss_from_config
 from digits.nn.sequential import Input, Sequential
 from digits.types import Array
 from functions import gradient_check, sigmoid, softmax
@@ -66,8 +68,8 @@ def test_the_last_layer_stays_what_the_user_wrote() -> None:
 
 
 @pytest.mark.parametrize("end", ["softmax", "sigmoid", "linear"])
-def test_a_loss_object_sees_the_outputs_as_they_are(end: str) -> None:
-    loss = CategoricalCrossentropy() if end == "softmax" else MeanSquaredError()
+def test_a_loss_object_sees_the_outputs_as_they_are(end: str, tmp_path: Path) -> None:
+    loss = CategoricalCrossentropy(label_smoothing=0.1) if end == "softmax" else Huber(0.2)
     layers: list[Layer | Input] = [Input((6,)), Dense(2), Activation(end)]
     network = Sequential(layers, loss=loss, rng=np.random.default_rng(0))
     x, _ = two_classes(8)
@@ -80,6 +82,11 @@ def test_a_loss_object_sees_the_outputs_as_they_are(end: str) -> None:
     assert network.accuracy(x, classes) == np.mean(expected.argmax(axis=1) == classes)
     assert network.loss(x, t) == pytest.approx(loss(network.predict(x), t), rel=1e-5)
     assert gradient_check(network, x, t) < 1e-6
+    network.save(tmp_path / "model.npz")
+    assert Sequential.load(tmp_path / "model.npz").loss(x, t) == network.loss(x, t)
+    assert loss_from_config("huber") == "huber"
+    with pytest.raises(ValueError, match="a loss of this library; received 'Mine'"):
+        loss_from_config({"class": "Mine"})
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (28, 28), (28, 28, 1), (784,)])
