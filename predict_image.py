@@ -85,13 +85,15 @@ def read_digits(
     read = _read_page(page, reader)
     rotation = 0
     if rotate and (read.evidence < ENOUGH_EVIDENCE or any(digit.unsure for digit in read.digits)):
-        angle, sampled = turning.better_way_up(page, mask, flat, reader)
-        if angle:
-            page, matrix = turning.turned_page(flat, angle)
-            turned = _read_page(page, reader)
-            if max(turned.evidence, sampled) > max(read.evidence, 0) + TURNING_EVIDENCE:
-                back = [replace(d, box=turning.turn_back(d.box, matrix)) for d in turned.digits]
-                read, rotation = turned._replace(digits=back), angle
+        turned = turning.better_way_up(page, mask, flat, reader)
+        if turned:
+            again = _read_page(turned.page, reader)
+            evidence = max(again.evidence, turned.evidence)
+            if evidence > max(read.evidence, 0) + TURNING_EVIDENCE:
+                rotation = turned.angle
+                back = [turning.turn_back(d.box, turned.matrix) for d in again.digits]
+                boxed = [replace(d, box=b) for d, b in zip(again.digits, back, strict=True)]
+                read = again._replace(digits=boxed)
     digits = [replace(d, box=d.box.scaled(decode_scale / scale)) for d in read.digits]
     return Reading(
         read.rows, digits, picture, flat, mask, decode_scale, rotation, rows_text=read.rows_text

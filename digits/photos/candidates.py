@@ -53,8 +53,9 @@ def propose(page: InkMap) -> list[Candidate]:
                 if cuts and box.width > 1.5 * component.box.height:
                     continue  # wider than any digit
                 candidates.append(Candidate(run, box, cuts * LOG_PRIOR_SPLIT, component.darkness))
-    typical_gap = _typical_gap([component.box for component in page.components])
-    for group in _neighbors([component.box for component in page.components]):
+    boxes = [component.box for component in page.components]
+    typical_gap = _typical_gap(boxes)
+    for group in _neighbors(boxes):
         members = [page.components[index] for index in group]
         pieces = tuple(sorted(piece for member in members for piece in member.pieces))
         box = members[0].box.union(*(member.box for member in members[1:]))

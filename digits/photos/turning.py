@@ -2,6 +2,8 @@
 reads most digits; the picture turned by any angle, and boxes turned back.
 """
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 
@@ -23,28 +25,35 @@ CLEARER = 1.25
 """By so much rows must stand out more after turning than before."""
 
 
-def better_way_up(page: InkMap, ink: Array, flat: Array, reader: Reader) -> tuple[int, float]:
-    """The angle by which the picture should be turned clockwise, 0 where no way up is more likely,
-    and how much more likely than words the ink is digits then.
+class Turned(NamedTuple):
+    """A picture turned clockwise by so many degrees: its ink, the matrix (2, 3) that brings points
+    of the picture there, and how much more likely than words the ink is digits."""
 
-    The picture is tried as it stands and with its lines level: few digits say little of a tilt.
+    angle: int
+    page: InkMap
+    matrix: Array
+    evidence: float
+
+
+def better_way_up(page: InkMap, ink: Array, flat: Array, reader: Reader) -> Turned | None:
+    """The picture turned so that its ink is most likely digits; None where no way up is more likely
+    than the others.
+
+    It is tried as it stands and with its lines level: few digits say little of a tilt.
     """
-    angles: list[int] = []
-    ratios: list[float] = []
-    for askew in dict.fromkeys([tilt(ink), 0]):
-        level = turned_page(flat, askew)[0] if askew else page
-        angles += [(askew + turn) % 360 for turn in (0, 90, 180, 270)]
-        ratios += [*evidence_by_turns(level, reader)]
-    best = int(np.argmax(ratios))
-    angle = angles[best]
-    others = [
-        ratio
-        for other, ratio in zip(angles, ratios, strict=True)
-        if abs((other - angle + 180) % 360 - 180) > 45
-    ]
-    if ratios[best] < max(others) + MIN_MARGIN or len(page.components) < MIN_TILTED:
-        angle = 0
-    return angle, float(ratios[best])
+    if len(page.components) < MIN_TILTED:
+        return None
+    tilts = list(dict.fromkeys([tilt(ink), 0]))
+    sheets = [turned_page(flat, angle) if angle else (page, np.eye(2, 3)) for angle in tilts]
+    evidence = np.array([evidence_by_turns(sheet, reader) for sheet, _ in sheets])
+    angles = np.add.outer(tilts, [0, 90, 180, 270])
+    best, turns = divmod(int(evidence.argmax()), 4)
+    angle = int(angles[best, turns])
+    others = np.abs((angles - angle + 180) % 360 - 180) > 45
+    if evidence.max() < evidence[others].max() + MIN_MARGIN or angle == 0:
+        return None
+    page, matrix = turned_page(flat, angle) if turns else sheets[best]
+    return Turned(angle % 360, page, matrix, float(evidence.max()))
 
 
 def turned_page(flat: Array, angle: float) -> tuple[InkMap, Array]:
