@@ -7,7 +7,7 @@ from itertools import combinations
 import cv2
 import numpy as np
 
-from digits.photos.light import flatten_light, odd
+from digits.photos.light import divide_light, odd, sheet_and_polarity
 from digits.photos.lines import erase_lines
 from digits.types import Array
 
@@ -47,7 +47,8 @@ def erase_print(picture: Array, flat: Array) -> Array:
     if not marked.any():
         return flat
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    channels = [255 - flatten_light(channel).astype(np.float32) for channel in cv2.split(small)]
+    lit = sheet_and_polarity(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY))
+    channels = [255 - divide_light(one, *lit).astype(np.float32) for one in cv2.split(small)]
     near = (odd(max(size) / 250),) * 2
     darkest = np.maximum(cv2.blur(np.maximum.reduce(channels) * marked, near), 1)
     colors = [

@@ -33,15 +33,25 @@ def working_copy(picture: Array) -> tuple[Array, float]:
 
 
 def flatten_light(gray: Array) -> Array:
-    """The picture as if evenly lit, uint8: paper 255, ink darker, whichever way round it was.
+    """The picture as if evenly lit, uint8: paper 255, ink darker, whichever way round it was."""
+    return divide_light(gray, *sheet_and_polarity(gray))
+
+
+def sheet_and_polarity(gray: Array) -> tuple[Array | None, bool]:
+    """Where the sheet is, if a desk is around it, and whether the writing is lighter than it."""
+    sheet = find_sheet(gray)
+    on_paper = gray if sheet is None else np.where(sheet, gray, np.uint8(np.median(gray[sheet])))
+    return sheet, is_light_on_dark(on_paper)
+
+
+def divide_light(gray: Array, sheet: Array | None, light_on_dark: bool) -> Array:
+    """The picture as if evenly lit, dark on white, and white where there is no sheet.
 
     What a camera sees is light times reflectance, so the light divides away.  The light is what
     remains when everything dark and thinner than a sixth of the picture is filled in (a
     morphological closing), which leaves hard shadows where they are.
     """
-    sheet = find_sheet(gray)
-    on_paper = gray if sheet is None else np.where(sheet, gray, np.uint8(np.median(gray[sheet])))
-    if is_light_on_dark(on_paper):
+    if light_on_dark:
         gray = 255 - gray
     small = cv2.medianBlur(_reduce(gray, 400), 3)
     size = odd(min(small.shape) / 6)
