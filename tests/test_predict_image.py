@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from complexity import KINDS
 from programs import command, names_in
 
 import predict_image
@@ -15,7 +16,6 @@ from digits.data import synthetic_digits
 from digits.photos.components import normalize_digit
 from digits.photos.decide import VIEWS
 from digits.photos.decode import PictureError
-from digits.photos.drawings import draw_steps
 from digits.photos.reading import Reading
 from digits.photos.turning import turn
 from digits.training.augmentation import tta_views
@@ -268,41 +268,13 @@ def test_a_large_drawing_is_reduced(typist: Typist) -> None:
     assert (drawing[y : y + height, x : x + width] < 128).any(axis=1).mean() > 0.95
 
 
-def rings(count: int) -> Array:
-    drawing = np.full((1200, 1200), 255, np.uint8)
-    for radius in np.linspace(20, 590, count):
-        cv2.circle(drawing, (600, 600), int(radius), 0, 2)
-    return drawing
-
-
-def dashes(count: int) -> Array:
-    """A line of dashes, each close enough to the next two to be one digit with them."""
-    drawing = np.full((100, 40 + 26 * count), 255, np.uint8)
-    for number in range(count):
-        x, long = 20 + 26 * number, 8 * (number % 2)
-        cv2.line(drawing, (x, 50 - number % 5), (x + 12 + long, 50 - number % 5), 0, 5)
-    return drawing
-
-
-def hatching(count: int) -> Array:
-    drawing = np.full((600, 800), 255, np.uint8)
-    for number in range(count):
-        x = 20 + 700 * number // count
-        cv2.line(drawing, (x, 500), (x + 60, 100), 0, 4)
-    return drawing
-
-
-def specks(count: int) -> Array:
-    drawing = np.full((1000, 1000), 255, np.uint8)
-    for x, y in np.random.default_rng(0).integers(0, 1000, (count, 2)):
-        cv2.circle(drawing, (int(x), int(y)), 4, 0, -1)
-    return drawing
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("drawing", [rings(150), dashes(70), hatching(60), specks(4000)])
-def test_no_drawing_takes_for_ever(drawing: Array) -> None:
+@pytest.mark.parametrize(
+    ("kind", "count"), [("rings", 40), ("dashes", 70), ("hatching", 60), ("specks", 2000)]
+)
+def test_no_drawing_takes_for_ever(kind: str, count: int) -> None:
     """With as many accounts of the ink as there are ways to join its pieces, these would."""
+    drawing = KINDS[kind][0](count)
     reading = read_drawing(drawing)
     assert reading.digits or reading.unread
     read_digits(drawing)
@@ -370,17 +342,6 @@ def test_errors_are_raised_for_a_single_picture(typist: Typist, tmp_path: Path) 
         read_digits(tmp_path / "nothing.png", typist)
     with pytest.raises(FileNotFoundError, match="train a network"):
         read_digits(page("1"), tmp_path / "model.npz")
-
-
-# --- drawings -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("text", ["", "7", "12345678", "1234567890"])
-def test_the_steps_are_drawn_for_any_number_of_digits(text: str, typist: Typist) -> None:
-    reading = read_digits(page(text, text), typist)
-    figure = draw_steps(reading, "a title")
-    axes = [axes for axes in figure.get_axes() if axes.get_title()]
-    assert len(axes) == 3 + 2 * len(text)
 
 
 # --- command line ---------------------------------------------------------------------------------

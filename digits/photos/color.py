@@ -72,9 +72,9 @@ def erase_print(picture: Array, flat: Array) -> Array:
 def _threshold(values: Array) -> tuple[float, float]:
     """The value in [-1, 1] that parts two inks, and by how much they differ; 0 where there seems to
     be but one: where little of the variance lies between them."""
-    levels = np.rint(127.5 * (values + 1)).astype(np.uint8)
+    levels = np.rint(127 * (values + 1)).astype(np.uint8)
     level, _ = cv2.threshold(levels, 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    threshold = level / 127.5 - 1
+    threshold = (level + 0.5) / 127 - 1  # in the middle of two levels
     above = levels > level
     if not above.any() or above.all():
         return threshold, 0.0

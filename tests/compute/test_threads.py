@@ -25,6 +25,11 @@ COUNTS = (1, 2, 3, 5)
 MUCH = parallel.WORTH_SHARING
 
 
+def in_use() -> set[int]:
+    """How many threads NumPy's BLAS has."""
+    return {blas["num_threads"] for blas in threadpool_info() if "numpy" in blas["filepath"]}
+
+
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
     threads = parallel.get_threads()
@@ -137,8 +142,19 @@ def test_two_who_share_at_once() -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_process_has_helpers_of_its_own() -> None:
+    """Though another thread has limited BLAS at that moment."""
     parallel.set_threads(2)
     parallel.parallel_for(lambda part: None, 2, MUCH)
+    limited, forked = threading.Event(), threading.Event()
+
+    def limit() -> None:
+        with parallel.single_threaded_blas:
+            limited.set()
+            forked.wait(30)
+
+    thread = threading.Thread(target=limit)
+    thread.start()
+    assert limited.wait(30)
     child = os.fork()
     if child == 0:
         done = np.zeros(2)
@@ -148,7 +164,11 @@ def test_a_forked_process_has_helpers_of_its_own() -> None:
             done[part] = 1
 
         parallel.parallel_for(work, 2, MUCH)
-        os._exit(0 if done.all() else 1)
+        with parallel.single_threaded_blas:
+            inside = in_use()
+        os._exit(0 if done.all() and (inside, in_use()) == ({1}, {2}) else 1)
+    forked.set()
+    thread.join()
     assert os.waitpid(child, 0)[1] == 0
 
 
@@ -184,9 +204,6 @@ def test_a_shared_product_is_the_product(
 
 
 def test_blas_is_left_as_it_was_found() -> None:
-    def in_use() -> set[int]:
-        return {blas["num_threads"] for blas in threadpool_info() if "numpy" in blas["filepath"]}
-
     for threads in (2, 1, 3):
         parallel.set_threads(threads)
         assert in_use() == {threads} == {parallel.get_threads()}

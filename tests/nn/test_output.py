@@ -59,12 +59,15 @@ def test_a_single_output_is_no_softmax(activation: str, loss: str) -> None:
         Sequential([Dense(1, activation=activation)], loss=loss)
 
 
-def test_the_last_layer_stays_what_the_user_wrote() -> None:
-    last = Dense(10, activation="softmax")
+@pytest.mark.parametrize("end", ["softmax", "relu"])
+def test_the_last_layer_stays_what_the_user_wrote(end: str) -> None:
+    last = Dense(10, activation=end)
     network = Sequential([last])
-    assert last.activation == last.get_config()["activation"] == "softmax"
+    assert last.activation == last.get_config()["activation"] == end
     x = np.random.default_rng(0).random((3, 784))
-    np.testing.assert_allclose(network.predict(x).sum(axis=1), 1, rtol=1e-6)
+    logits = x @ network.params["W1"]
+    expected = softmax(logits if end == "softmax" else np.maximum(logits, 0))
+    np.testing.assert_allclose(network.predict(x), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("end", ["softmax", "sigmoid", "linear"])

@@ -70,6 +70,33 @@ def test_two_components_in_one_place(other: Box, prior: float | None) -> None:
         assert found[(0,)] == found[(1,)] == 0
 
 
+ROW = [Box(100 + 70 * number, 100, 40, 60) for number in range(6)]
+"""With gaps of 30."""
+
+
+@pytest.mark.parametrize(
+    ("others", "evidence"),
+    [
+        (ROW, 1),
+        ([*ROW, *[Box(144 + 70 * i, 120, 20, 20) for i in range(6)]], 1),  # and specks between
+        ([*ROW, *[Box(144 + 70 * i, 165, 30, 60) for i in range(6)]], 1),  # and another row
+        ([box._replace(x=100 + 45 * i) for i, box in enumerate(ROW)], -1),  # closer than the two
+        (ROW[:2], 0),  # of so few one cannot tell
+        ([box._replace(y=100 + 70 * i) for i, box in enumerate(ROW)], 0),  # no row
+        ([], 0),
+    ],
+)
+def test_in_a_row_with_clear_gaps_what_is_closer_is_one_digit(
+    others: list[Box], evidence: int
+) -> None:
+    """Two parts beside each other, but not one above the other."""
+    beside = [Box(800, 100, 25, 60), Box(835, 100, 25, 60)]
+    above = [Box(800, 300, 40, 25), Box(800, 335, 40, 25)]
+    found = priors(page_of(*([box] for box in [*beside, *above, *others])))
+    assert np.sign(round(found[0, 1] - LOG_PRIOR_SEPARATE, 2)) == evidence
+    assert found[2, 3] == LOG_PRIOR_SEPARATE
+
+
 def test_three_components_in_one_place_are_as_dark_as_the_darkest() -> None:
     page = page_of([Box(100, 100, 30, 60)], [Box(135, 100, 20, 16)], [Box(135, 120, 20, 16)])
     assert priors(page).keys() == {(0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)}

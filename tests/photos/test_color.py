@@ -8,7 +8,7 @@ from digits.photos.color import erase_print
 from digits.photos.light import flatten_light
 from digits.types import Array
 
-BLACK, BLUE, RED = (40, 40, 40), (190, 80, 40), (50, 40, 200)
+BLACK, BLUE, RED, PAPER = (40, 40, 40), (190, 80, 40), (50, 40, 200), (235, 235, 235)
 
 
 def form(lines: tuple[int, ...], print_: tuple[int, ...], pen: tuple[int, ...]) -> Array:
@@ -32,7 +32,8 @@ def ink_of(flat: Array) -> tuple[float, float, float]:
 
 @pytest.mark.parametrize("factor", [0.4, 1, 2.5])
 @pytest.mark.parametrize(
-    ("lines", "pen"), [(BLACK, BLUE), (BLACK, RED), (BLUE, BLACK), (RED, BLUE)]
+    ("lines", "pen"),
+    [(BLACK, BLUE), (BLACK, RED), ((43, 46, 44), RED), (BLUE, BLACK), (RED, BLUE)],
 )
 def test_what_has_the_color_of_the_lines_is_print(
     lines: tuple[int, ...], pen: tuple[int, ...], factor: float
@@ -47,14 +48,30 @@ def test_what_has_the_color_of_the_lines_is_print(
     assert five > 0.7 * before[1]
 
 
-@pytest.mark.parametrize("ink", [BLACK, BLUE])
-def test_ink_of_one_color_stays(ink: tuple[int, ...]) -> None:
-    page = form(ink, ink, ink)
+PALE = (216, 169, 153)
+"""Blue ink, diluted: in each channel 0.42 times as dark."""
+
+
+@pytest.mark.parametrize(
+    ("lines", "print_", "pen"),
+    [
+        (PAPER, PAPER, PAPER),
+        (BLACK, BLACK, BLACK),
+        (BLUE, BLUE, BLUE),
+        (PALE, PALE, BLUE),  # of one color, though not as dark
+        (PAPER, BLACK, BLUE),  # no lines
+    ],
+)
+def test_ink_of_one_color_and_two_pens_on_blank_paper_stay(
+    lines: tuple[int, ...], print_: tuple[int, ...], pen: tuple[int, ...]
+) -> None:
+    page = form(lines, print_, pen)
     flat = flatten_light(cv2.cvtColor(page, cv2.COLOR_BGR2GRAY))
     assert np.array_equal(erase_print(page, flat), flat)
 
 
-def test_two_pens_on_blank_paper_both_stay() -> None:
-    page = form((235, 235, 235), BLACK, BLUE)
+def test_tables_of_two_colors_stay() -> None:
+    page = form(BLACK, BLACK, BLUE)
+    page[:, 450:] = form(BLUE, BLUE, BLUE)[:, 450:]
     flat = flatten_light(cv2.cvtColor(page, cv2.COLOR_BGR2GRAY))
     assert np.array_equal(erase_print(page, flat), flat)

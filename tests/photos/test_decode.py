@@ -182,6 +182,7 @@ def test_large_jpegs_are_reduced_and_say_so() -> None:
         (b"II*\0\x08\0\0\0", "not a picture"),
         (b"GIF89a\x01", "not a picture"),
         (b"BM" + bytes(60), "not a picture"),
+        (b"P5 2 2 255 \0\0\0\0", "not a picture .* begins with P5 2 2"),  # though OpenCV knows it
     ],
 )
 def test_what_is_wrong_with_a_file_is_said(

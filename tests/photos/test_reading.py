@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.patches import Rectangle
 
+from digits import plots
 from digits.photos.drawings import draw_annotated, draw_steps
 from digits.photos.reading import Digit, Reading
 from digits.types import Box
@@ -56,6 +57,8 @@ def test_a_digit_is_framed_and_named_in_the_picture(
     drawn = draw_annotated(page).astype(int)
     assert drawn.shape == (*size[:2], 3)
     assert page.picture.min() == 200  # the picture itself stays
+    palette = bytes.fromhex((plots.BLUE if color == BLUE else plots.ORANGE)[1:])
+    assert (drawn == list(palette[::-1])).all(axis=2).any()
     colored = drawn[..., color[0]] - drawn[..., color[1]] > 60
     assert not (drawn[..., color[1]] - drawn[..., color[0]] > 60).any()
     line = max(1, scale)  # at least as thick as the lines that are drawn
@@ -64,10 +67,11 @@ def test_a_digit_is_framed_and_named_in_the_picture(
     around[y : y + h, x : x + w] = False
     assert not colored[y : y + h, x : x + w].any()
     assert colored[around].mean() > 0.15
-    above = colored[: max(0, y - 3 * line)].sum()
-    below = colored[y + h + 3 * line :].sum()
-    assert min(above, below) == 0 < max(above, below)
-    assert (above > below) == (place[1] == 60)
+    above, below = colored[: max(0, y - 3 * line)], colored[y + h + 3 * line :]
+    assert min(above.sum(), below.sum()) == 0 < max(above.sum(), below.sum())
+    assert (above.sum() > below.sum()) == (place[1] == 60)
+    tall, wide = map(np.ptp, np.nonzero(above if above.any() else below))
+    assert (wide > tall) == (confidence == 0.4)  # with a question mark
     rows, columns = np.nonzero((drawn != 200).any(axis=2))
     assert y - h < rows.min() <= rows.max() < y + 2 * h
     assert x - w < columns.min() <= columns.max() < x + 3 * w
@@ -76,7 +80,8 @@ def test_a_digit_is_framed_and_named_in_the_picture(
 def test_the_name_of_a_digit_as_high_as_the_picture_stands_in_it() -> None:
     drawn = draw_annotated(reading(Box(20, 8, 300, 224))).astype(int)
     inside = drawn[8:114, 13:155]
-    assert (inside[..., 0] - inside[..., 2] > 60).any()
+    named = np.flatnonzero((inside[..., 0] - inside[..., 2] > 60).any(axis=1))
+    assert 0 < np.ptp(named) < 30
 
 
 @pytest.mark.parametrize("count", [0, 13])
@@ -93,6 +98,10 @@ def test_the_steps_show_what_the_network_saw(count: int, confidence: float) -> N
     assert np.array_equal(steps[0], page.picture[..., ::-1])  # red, green and blue
     assert np.array_equal(steps[1], page.flat)
     assert np.array_equal(steps[2], ~page.ink)  # black on white
+    assert not any(axes.get_xticklabels() or axes.get_yticklabels() for axes in shown[:3])
+    assert {axes.figure.bbox.width for axes in every} == {figure.bbox.width}
+    wide = draw_steps(reading(*[Box(9, 9, 9, 9)] * count, size=(60, 400)), most=12)
+    assert 0 < wide.get_figheight() < figure.get_figheight()
     bars = [
         [bar.get_height() for bar in axes.patches if isinstance(bar, Rectangle)]
         for axes in shown[3:]
@@ -103,3 +112,4 @@ def test_the_steps_show_what_the_network_saw(count: int, confidence: float) -> N
     images = [np.asarray(axes.get_images()[0].get_array()) for axes in seen]
     assert len(images) == len(bars)
     assert all(np.array_equal(image, page.digits[0].image) for image in images)
+    assert all(axes.get_images()[0].get_clim() == (0, 1) and not axes.axison for axes in seen)

@@ -128,6 +128,9 @@ def test_answers_that_cannot_be_written_are_an_error(
         assert err.count("\n") == 1
 
 
+ABOVE_STREAMS = "import os; assert os.open('.', os.O_RDONLY) > 2"
+
+
 @pipes
 @pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
 def test_without_standard_streams(closed: str, model: Path, data: Path, tmp_path: Path) -> None:
@@ -137,6 +140,7 @@ def test_without_standard_streams(closed: str, model: Path, data: Path, tmp_path
         command("train_net", *train, "--iterations", 1, "--out", tmp_path / "out"),
         command("train_net", "--list"),
         command("evaluate_net", model, "--dataset", "synthetic", "--dataset-dir", data),
+        [sys.executable, "-c", f"from digits.cli import Parser; Parser('x'); {ABOVE_STREAMS}"],
     ):
         done = subprocess.run(
             ["sh", "-c", f'exec "$@" {closed}', "sh", *words],

@@ -244,6 +244,7 @@ HOW: dict[str, Callable[[Array], Array]] = {
     "short": lambda array: array[:-1],
     "nan": lambda array: np.where(np.arange(array.size) == array.size // 2, np.nan, array),
     "whole numbers": lambda array: array.astype(np.int64),
+    "another dtype": lambda array: array.astype("f4" if array.dtype == "f8" else "f8"),
 }
 
 

@@ -3,16 +3,19 @@
 import os
 import resource
 import struct
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.polynomial  # NumPy loads it when the first picture wants it
 import pytest
 from fuzzer import Fuzzer
 from guard import memory_for
 from mutation import damaged_png
+from programs import command
 
 from digits.photos import decode
 from digits.photos.decode import (
@@ -55,6 +58,7 @@ def pictures() -> list[bytes]:
         encoded(".jpg", gray, cv2.IMWRITE_JPEG_PROGRESSIVE, 1),
         encoded(".bmp", color),
         encoded(".bmp", gray),
+        os2_bmp(30, 20),
         encoded(".webp", color, cv2.IMWRITE_WEBP_QUALITY, 80),
         encoded(".webp", alpha, cv2.IMWRITE_WEBP_QUALITY, 101),
         encoded(".gif", color),
@@ -199,6 +203,17 @@ def test_a_few_bytes_that_ask_for_gigabytes_are_refused(name: str) -> None:
     why = "million pixels" if name == "progressive JPEG" else "."
     with memory_limited_to(2**30), pytest.raises(PictureError, match=why):
         decode_picture(BOMBS[name])
+
+
+def test_the_limit_holds_where_nobody_has_loaded_opencv_before(tmp_path: Path) -> None:
+    large = gray_tiff((256, 4, 1, 20_000), (257, 4, 1, 20_000))
+    (tmp_path / "large.tiff").write_bytes(large)
+    environment = {name: text for name, text in os.environ.items() if "OPENCV" not in name}
+    done = subprocess.run(
+        command("predict_image", tmp_path / "large.tiff"),
+        env=environment, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert "120 million pixels" in done.stderr
 
 
 @contextmanager
