@@ -257,8 +257,8 @@ class _Contention:
 
     INTERVAL, PATIENCE = 0.1, 2.0
     """Seconds until the next measurement: usually, and at most. One takes a quarter of a
-    millisecond on an idle machine, where it may be unlucky, and some ten on a busy one. So it is
-    repeated soon, and later with every time in a row that it finds contention.
+    millisecond on an idle machine and up to a hundred on a busy one. So it is repeated soon, and
+    later with every time in a row that it finds contention.
     """
 
     def __init__(self) -> None:
@@ -272,8 +272,9 @@ class _Contention:
         due = time.monotonic() - self.measured_at > self.wait or self.measured_at < 0
         if due and _pool.size > 1 and self.measuring.acquire(blocking=False):
             try:
-                self.result = self._measure() and self._measure()  # one may have been unlucky
-                self.wait = min(2 * self.wait, self.PATIENCE) if self.result else self.INTERVAL
+                if self._measure() != self.result and self._measure() != self.result:
+                    self.result = not self.result  # as found twice: once may be chance
+                self.wait = min(4 * self.wait, self.PATIENCE) if self.result else self.INTERVAL
                 self.measured_at = time.monotonic()
             finally:
                 self.measuring.release()
@@ -291,8 +292,9 @@ class _Contention:
             with single_threaded_blas:
                 self.alone = min(self.alone, *(seconds() for _ in range(3)))
         seconds()  # wakes the threads, which takes long after a pause
-        _, median, _ = sorted(seconds() for _ in range(3))
-        return median > 1.5 * self.alone  # on an idle machine it is about half
+        limit = 1.5 * self.alone  # on an idle machine it takes about half as long as alone
+        first, second = seconds() > limit, seconds() > limit
+        return first if first == second else seconds() > limit
 
 
 _contention = _Contention()
