@@ -256,6 +256,8 @@ def _answer(options: argparse.Namespace, outs: dict[str, Path]) -> int:
             warn(f"{_name(path)}: no picture in this folder ({' '.join(sorted(SUFFIXES))})")
     drawings = _drawing_paths(images, outs)
     reader = load_reader(options.model)
+    if getattr(reader, "metadata", {}).get("dataset") == "fashion":
+        warn("predict_image: this network was trained on clothes: what it reads are no digits")
     answers = read_many(images, reader, rotate=not options.no_rotate)
     for image, paths, answer in zip(images, drawings, answers, strict=True):
         reading = answer if isinstance(answer, Reading) else None

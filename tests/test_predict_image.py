@@ -481,6 +481,15 @@ def test_a_network_of_other_answers_is_refused(outputs: int) -> None:
         read_digits(page("5"), TwoLayerNet(784, 3, outputs))
 
 
+def test_a_network_of_clothes_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    network = TwoLayerNet(784, 3, 10)
+    network.metadata = {"dataset": "fashion"}
+    network.save(tmp_path / "model.npz")
+    picture = save(page("5"), tmp_path / "five.png")
+    main([picture, "--model", str(tmp_path / "model.npz")])
+    assert "trained on clothes" in capsys.readouterr().err
+
+
 def test_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in ([], ["a.png", "--annotate", "out.txt"], ["a.png", "--nonsense"]):
         with pytest.raises(SystemExit) as caught:
