@@ -232,7 +232,7 @@ class Reporter(Callback):
         for name in map(str, self.rng.permutation(list(exact.params))[:3]):
             i = int(np.abs(grads[name]).argmax())
             numerical = numerical_gradient(
-                lambda _: exact.loss(x, t), exact.params[name], h=1e-5, entries=[i]
+                lambda _: exact.loss(x, t), exact.params[name], h=1e-6, entries=[i]
             )
             analytic, numerical = float(grads[name].flat[i]), numerical.flat[i]
             told.append({"name": name, "analytic": analytic, "numerical": float(numerical)})
