@@ -17,6 +17,9 @@ from digits.types import Array, Box
 VIEWS = 5
 """Of each candidate: as it is, and moved by a pixel to each side."""
 
+MIN_POSSIBLE = 0.02
+"""With a lower probability of being a digit at all, one view of a candidate is enough."""
+
 MIN_CONFIDENCE = 0.3
 MIN_CONFIDENCE_ALONE = 0.5  # of a digit that is the only one of its row, and not of the picture
 MIN_PROBABILITY = 1e-4  # no probability counts as less
@@ -53,14 +56,25 @@ class Reader(Protocol):
 
 def classify(reader: Reader, page: InkMap, candidates: Sequence[Candidate]) -> tuple[Array, Array]:
     """What the network sees of each candidate, float32 (n, 784), and its probabilities (n, 10) or
-    (n, 11): the mean over five views of each.
+    (n, 11): the mean over five views of each, where the first shows that it may be a digit.
 
     Raises ValueError for a model of other classes, or one whose answers are not finite.
     """
     if not candidates:
         return np.zeros((0, 784), np.float32), np.zeros((0, 10))
     x = np.array([normalize_digit(page.ink(c.pieces)).ravel() for c in candidates])
-    p = np.asarray(reader.predict(np.concatenate(list(tta_views(x, VIEWS)))))
+    p = _probabilities(reader, x)
+    possible = p[:, :10].sum(axis=1) > MIN_POSSIBLE
+    if possible.any():
+        views = list(tta_views(x[possible], VIEWS))[1:]
+        more = _probabilities(reader, np.concatenate(views)).reshape(VIEWS - 1, -1, p.shape[1])
+        p[possible] = (p[possible] + more.sum(axis=0)) / VIEWS
+    return x, p
+
+
+def _probabilities(reader: Reader, x: Array) -> Array:
+    """What the network says of images (n, 784)."""
+    p = np.asarray(reader.predict(x))
     if p.ndim != 2 or p.shape[1] not in (10, 11):
         raise ValueError(
             "expected a model that gives the probabilities of ten digits, or of eleven classes; "
@@ -71,7 +85,7 @@ def classify(reader: Reader, page: InkMap, candidates: Sequence[Candidate]) -> t
             "expected probabilities; the model's are not finite, as its weights are too large: "
             "train it again with a lower learning rate"
         )
-    return x, np.mean(p.reshape(VIEWS, len(x), -1), axis=0)
+    return p
 
 
 # --- the most probable account --------------------------------------------------------------------

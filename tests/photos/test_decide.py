@@ -142,6 +142,23 @@ def test_the_answer_is_the_mean_over_the_same_digit_a_little_moved() -> None:
     assert [array.shape for array in classify(Shifts(), page, [])] == [(0, 784), (0, 10)]
 
 
+@pytest.mark.parametrize(("possible", "images"), [(0.0, 2), (0.5, 10)])
+def test_what_is_clearly_no_digit_is_looked_at_once(possible: float, images: int) -> None:
+    class Counts:
+        """A network that is as sure of every image."""
+
+        seen = 0
+
+        def predict(self, x: Array) -> Array:
+            self.seen += len(x)
+            return np.tile(np.append(np.full(10, possible / 10), 1 - possible), (len(x), 1))
+
+    page, candidates = page_of([Box(100, 100, 6, 60), Box(300, 100, 6, 60)])
+    reader = Counts()
+    assert np.allclose(classify(reader, page, candidates)[1][:, 10], 1 - possible)
+    assert reader.seen == images
+
+
 # --- what belongs to the writing ------------------------------------------------------------------
 
 HAND = [Box(100 + 50 * number, 100, 10, 60) for number in range(5)]
