@@ -9,7 +9,7 @@ from digits.types import Box
 
 MAX_MERGES = 400
 MAX_CANDIDATES = 1500
-MAX_DENSITY = 1000
+MAX_DENSITY = 800
 """Candidates for a megapixel."""
 
 MAX_AREA = 40

@@ -210,7 +210,8 @@ def normalize_digit(ink: Array) -> Array:
     scale = 80 / max(ink.shape)  # four times the final size: enough to measure the pen
     size = tuple(max(1, round(side * scale)) for side in ink.shape[::-1])
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    ink = np.pad(cv2.resize(ink, size, interpolation=how), 8)
+    ink = cv2.resize(ink, size, interpolation=how)
+    ink = cv2.copyMakeBorder(ink, 8, 8, 8, 8, cv2.BORDER_CONSTANT)  # room for a thicker pen
     missing = round(8 - stroke_width(ink > 0.5))
     if missing > 0:
         pen = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (missing + 1, missing + 1))

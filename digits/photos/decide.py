@@ -382,7 +382,8 @@ def unread_boxes(chosen: list[int], page: InkMap, candidates: Sequence[Candidate
     lines: what is a third as large as a typical digit or component."""
     runs = page.skipped + unread_runs(chosen, page, candidates)
     lengths = [candidates[index].box.longest for index in chosen] or [run.longest for run in runs]
-    return sorted(run for run in runs if run.longest > 0.35 * np.median(lengths))
+    least = 0.35 * float(np.median(lengths)) if lengths else 0.0
+    return sorted(run for run in runs if run.longest > least)
 
 
 def rows_of(boxes: Sequence[Box]) -> list[list[int]]:

@@ -86,9 +86,11 @@ def stroke_width(ink: Array) -> float:
     lines, weighted by ink; 0 without ink."""
     if not ink.any():
         return 0.0
-    ink = np.pad(ink, 1)  # beyond the picture there is paper
-    distance = cv2.distanceTransform(ink.astype(np.uint8), cv2.DIST_L2, 3)
-    ridge = distance[(distance >= cv2.dilate(distance, np.ones((3, 3), np.uint8))) & ink]
+    # beyond the picture there is paper
+    bordered = cv2.copyMakeBorder(ink.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
+    distance = cv2.distanceTransform(bordered, cv2.DIST_L2, 3)
+    middle = (distance >= cv2.dilate(distance, np.ones((3, 3), np.uint8))) & (bordered > 0)
+    ridge = distance[middle]
     order = np.sort(ridge)
     heavy = np.searchsorted(np.cumsum(order), order.sum() / 2)
     return float(2 * order[min(heavy, len(order) - 1)])
