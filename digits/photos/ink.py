@@ -21,7 +21,7 @@ def find_ink(flat: Array) -> tuple[Array, Array]:
 
     Ink is darker than paper is by chance (five standard deviations, measured on this paper in this
     light; as few as three where the darkest ink is faint), a quarter as dark as ink typically is
-    here, and nearly half as dark as the darkest within one and a half stroke widths.  So a
+    here, and more than two fifths as dark as the darkest within one and a half stroke widths.  So a
     stroke ends where its blurred edge fades, a pencil beside a marker keeps its width, and gray
     ruling under a pen counts as paper.  The lines of ruled or squared paper are taken out.
     """
@@ -37,7 +37,7 @@ def find_ink(flat: Array) -> tuple[Array, Array]:
     typical = float(np.searchsorted(total, total[-1] / 2))  # half of the ink is darker
     marked &= darkness > paper + MIN_DARKNESS * (typical - paper)
     # what a blurred stroke spreads around it is none of it
-    marked &= darkness > 0.45 * _darkest_near(darkness, stroke_width(marked))
+    marked &= darkness > 0.4 * _darkest_near(darkness, stroke_width(marked))
     marked = erase_lines(marked, darkness)
     darkness = np.where(marked, darkness, np.minimum(darkness, np.float32(paper))).astype(np.uint8)
     reach = max(flat.shape) * 0.03
