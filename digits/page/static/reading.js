@@ -73,7 +73,7 @@ async function readOnce() {
   try {
     let answer = null;
     if (photo) answer = await ask(withNetwork("/photo"), photo.file);
-    else if (strokes.length) answer = await ask(withNetwork("/drawing"), await paper.png());
+    else if (strokes.length) answer = await ask(withNetwork("/drawing"), paper.png());
     if (!isCurrent()) return;
     [reading, answers] = [answer, {}];
     chosen = nearest(sheet.strokes.at(-1)?.at(-1));
