@@ -103,8 +103,8 @@ def read_digits(
 def read_drawing(drawing: Array, model: Reader | str | Path | None = None) -> Reading:
     """Read every digit that was drawn on a screen: uint8 (height, width), black ink on white.
 
-    There is no light to divide away, no grain and no ruling, so every dark pixel is ink.  Nothing
-    is left out as no part of the writing: what is no digit is in `unread`.  Raises what
+    There is no light to divide away, no grain and no ruling, so every dark pixel is ink. Nothing
+    is left out as no part of the writing: what is no digit is in `unread`. Raises what
     `read_digits` raises.
     """
     from digits.photos import components, decode, light  # noqa: PLC0415
@@ -242,7 +242,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _answer(options: argparse.Namespace, outs: dict[str, Path]) -> int:
-    """Answer every image; 1 if there is one that could not be read.  Where nobody reads the answers
+    """Answer every image; 1 if there is one that could not be read. Where nobody reads the answers
     any more, only drawings are worth going on for."""
     images: list[Path] = []
     status = 0

@@ -4,7 +4,7 @@ it is a fifth larger, and a fifth smaller.
     python benchmarks/constants.py FOLDER [FOLDER ...] [--modules ink.py ...] [--jobs N]
 
 A FOLDER is one for benchmarks/photos.py, which is run in a copy of the library for each change;
-what it holds out is not counted.  Numbers that bound time and memory (MAX_...) are left out, and
+what it holds out is not counted. Numbers that bound time and memory (MAX_...) are left out, and
 the numbers of one list are changed together.
 """
 

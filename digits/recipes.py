@@ -78,7 +78,7 @@ class Recipe:
 def two_layer(rng: Rng, dtype: DTypeLike = np.float32) -> TwoLayerNet:
     """784-50-10 with sigmoid: the network whose every formula is written out in two_layer_net.py.
 
-    Saito, *Deep Learning from Scratch*, chapters 4 and 5: SGD.  Test accuracy 0.9465 ± 0.0011 (5
+    Saito, *Deep Learning from Scratch*, chapters 4 and 5: SGD. Test accuracy 0.9465 ± 0.0011 (5
     seeds).
     """
     return TwoLayerNet(784, 50, 10, rng=rng, dtype=dtype)
@@ -103,7 +103,7 @@ def mlp(rng: Rng, dtype: DTypeLike = np.float32) -> Sequential:
 def deep_mlp(rng: Rng, dtype: DTypeLike = np.float32) -> Sequential:
     """Twenty hidden layers of 100 relu units, on standardized pixels: how deep can it be?
 
-    The deep network of the Keras tutorials: SGD.  Test accuracy 0.9655 ± 0.0012 (5 seeds; published
+    The deep network of the Keras tutorials: SGD. Test accuracy 0.9655 ± 0.0012 (5 seeds; published
     0.9652).
     """
     layers = [
@@ -188,7 +188,7 @@ def lenet5_1998(rng: Rng, dtype: DTypeLike = np.float32) -> Sequential:
     """LeNet-5 as its paper draws it: scaled tanh, pooling with weights, C3 wired by a table.
 
     LeCun et al. 1998, section II.B, with pixels from -0.1 to 1.175 as there; C3 has 1,516
-    parameters, S2 12 and S4 32.  A softmax replaces the distances to drawn digits of its last
+    parameters, S2 12 and S4 32. A softmax replaces the distances to drawn digits of its last
     layer, and the training is ours: SGD with momentum 0.9, the learning rate falling along a
     cosine. Test accuracy 0.9892 ± 0.0010 (5 seeds; the paper's, after 20 epochs, 0.9905).
     """
@@ -215,7 +215,7 @@ def fast(rng: Rng, dtype: DTypeLike = np.float32) -> Sequential:
     """What a quarter of a minute can reach: two convolutions, batch normalization after each.
 
     Ours, in the form of LeNet-5: Adam, its learning rate in one cycle up and down (Smith 2018), on
-    all 60,000 images, slightly turned and shifted, with label smoothing 0.05.  Test accuracy 0.9940
+    all 60,000 images, slightly turned and shifted, with label smoothing 0.05. Test accuracy 0.9940
     ± 0.0004, in two epochs 0.9950 ± 0.0003 (5 seeds each).
     """
     layers = [

@@ -1,4 +1,4 @@
-"""Draws the pictures of the guide into docs/guide/figures/.  Every curve is measured on the spot,
+"""Draws the pictures of the guide into docs/guide/figures/. Every curve is measured on the spot,
 with this library and MNIST; two minutes are enough for all of them.
 
     python docs/figures.py [NAME ...]

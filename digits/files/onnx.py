@@ -1,5 +1,5 @@
 """A network as an ONNX file, which runs where this library does not: in browsers, on phones, from
-C++.  ONNX describes networks as graphs of operators (https://onnx.ai/onnx/operators).
+C++. ONNX describes networks as graphs of operators (https://onnx.ai/onnx/operators).
 
 A graph takes `images`, float32 (n, 784) with pixels from 0 to 1, for any n, and gives
 `probabilities`, float32 (n, classes).

@@ -14,7 +14,7 @@
     GET  /training/events   the state of the training, whenever it changes (server-sent events)
     GET  /training/model    the trained network as a model file
 
-?network= chooses the network: "first", the one that the page was started with, or "trained".  What
+?network= chooses the network: "first", the one that the page was started with, or "trained". What
 goes wrong is answered by {"error": a sentence, "code": its name in texts.json, "values"}.
 """
 
@@ -187,7 +187,7 @@ def _guard(app: Flask, host: str) -> None:
     @app.before_request
     def refuse_cross_site() -> None:
         """Reject DNS rebinding (Host) and cross-site requests (Origin; where a browser sends none,
-        as for pictures, Sec-Fetch-Site).  A link to the page itself may stand anywhere."""
+        as for pictures, Sec-Fetch-Site). A link to the page itself may stand anywhere."""
         if not _is_ours(request.host, host):
             asked = request.headers.get("Host", "nowhere")
             abort(403, f"this page is not at {asked}: open the address that the server printed")
@@ -220,7 +220,7 @@ def _guard(app: Flask, host: str) -> None:
 
 def _is_ours(asked: str, host: str) -> bool:
     """Whether a request for `asked` (a host and perhaps a port) means this server: by an address,
-    as localhost, or by the name it was started with.  Any other name may have been made to point
+    as localhost, or by the name it was started with. Any other name may have been made to point
     here by somebody else (DNS rebinding)."""
     try:
         name = urlsplit(f"//{asked}").hostname or ""

@@ -14,7 +14,7 @@ THREADS = 20
 """More than the requests that may be answered or wait at the same time; see `app`."""
 
 MAX_CONNECTIONS = 200
-"""Open connections.  Beyond, the oldest that waits for no answer makes room for each new one."""
+"""Open connections. Beyond, the oldest that waits for no answer makes room for each new one."""
 
 MAX_BODY = 128 * 2**20
 """Bytes of a request that are received, so that it can be said that fewer are accepted."""

@@ -155,7 +155,7 @@ class Inspector:
         }
 
     def reasons(self, image: Array) -> dict[str, Any]:
-        """Why this class?  `saliency`: the gradient of its logit with respect to the pixels.
+        """Why this class? `saliency`: the gradient of its logit with respect to the pixels.
         `occlusion`: what its probability loses when a square of PATCH pixels around a pixel is
         covered with paper."""
         logits = self.forward(image[np.newaxis])[-1]
@@ -185,7 +185,7 @@ class Inspector:
 
     def _weights(self, layer: int, map_: int) -> tuple[Array | None, float]:
         """The weights of a map as maps (height, width, channels) over its inputs, and its bias;
-        those of the layer that feeds it, if it has none.  None where they are no such maps."""
+        those of the layer that feeds it, if it has none. None where they are no such maps."""
         while layer and self.kinds[layer] in PER_MAP:
             layer -= 1
         arrays, kind = self.stack[layer].weights, self.kinds[layer]

@@ -32,7 +32,7 @@ class Slots:
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        """Inside, one of the slots is taken.  Raises PageError if none gets free in time."""
+        """Inside, one of the slots is taken. Raises PageError if none gets free in time."""
         if not self._all.acquire(blocking=False):
             raise PageError("busy", status=503)
         try:

@@ -42,7 +42,7 @@ LIMITS = {
 
 DATA = ("synthetic", "mnist")
 NETWORKS = ("two-layer", "mlp", "mlp-adam", "lenet5", "fast", "layers")
-"""Recipes, or layers of the visitor's own.  The other recipes train for many minutes."""
+"""Recipes, or layers of the visitor's own. The other recipes train for many minutes."""
 OPTIMIZERS = {"sgd": SGD, "momentum": SGD, "rmsprop": RMSprop, "adam": Adam}
 ACTIVATIONS = ("relu", "sigmoid", "tanh", "elu")
 

@@ -31,7 +31,7 @@ def erase_print(picture: Array, flat: Array) -> Array:
     """The evenly lit picture without the ink of printed lines, where there is ink of another color.
 
     The color of ink is by how much it is darker in one channel than in another, as a share of its
-    darkness; two channels are compared, those in which two inks differ most.  The inks are told
+    darkness; two channels are compared, those in which two inks differ most. The inks are told
     apart by the threshold that leaves the least variance within both (Otsu 1979), and printed lines
     by how much of an ink is lines.
 

@@ -134,9 +134,9 @@ def split_touching(page: InkMap, label: int, box: Box, unused: int) -> dict[int,
     """Cut a component that may be touching digits where its ink is thinnest, along its slant.
 
     The slant is the one along which ink and paper differ most from column to column (Vinciarelli
-    and Luettin 2001).  Cuts go through the columns with the least ink around them, never through
+    and Luettin 2001). Cuts go through the columns with the least ink around them, never through
     more than half of the height; pieces are at least a sixth of the height wide, and there are no
-    more than three for the width of a digit.  A line that only joins two digits is a piece itself.
+    more than three for the width of a digit. A line that only joins two digits is a piece itself.
 
     Returns the boxes of the pieces from left to right, by their numbers in `page.labels`: `unused`
     and the following; or the component's own label where nothing suggests a cut.

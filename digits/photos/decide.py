@@ -103,7 +103,7 @@ def best_cover(page: InkMap, candidates: Sequence[Candidate], p: Array) -> list[
     """The candidates to believe: each piece of ink is part of one digit, or of none, and the most
     probable account of all ink wins.
 
-    Pieces that no candidate joins are independent.  The accounts of a group of joined pieces are
+    Pieces that no candidate joins are independent. The accounts of a group of joined pieces are
     built from left to right; of those that differ in the pieces they have used beyond that point,
     the `MAX_STATES` most probable are kept, so that the time grows with the number of candidates
     and not with that of accounts (beam search).
@@ -300,7 +300,7 @@ def filter_rows(
     for a page of digits: a row is writing of one kind.
 
     Evidence for digits is the log-likelihood ratio of what the network sees in a row if it is one
-    of digits and if it is one of words, in which some letters look like digits.  In a row of
+    of digits and if it is one of words, in which some letters look like digits. In a row of
     digits, what else has their size is one too, unless the network rules it out.
     """
     whole = {candidate.box: index for index, candidate in reversed(list(enumerate(candidates)))}
@@ -390,7 +390,7 @@ def rows_of(boxes: Sequence[Box]) -> list[list[int]]:
     """Boxes in reading order: the indices of every row from left to right, rows from top to bottom.
 
     The lines of writing may be tilted: the tilt is the median slope from each box to its next
-    neighbor on the right, where there are three or more.  A box joins the row whose last box it
+    neighbor on the right, where there are three or more. A box joins the row whose last box it
     continues within half a height.
     """
     if not boxes:

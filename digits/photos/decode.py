@@ -21,7 +21,7 @@ WORKING_SIZE = 2000
 """Long side, in pixels, of the picture that is analyzed."""
 
 PIXEL_LIMIT = "OPENCV_IO_MAX_IMAGE_PIXELS"
-# OpenCV takes its limit from the environment while it loads, for the whole process.  A limit that
+# OpenCV takes its limit from the environment while it loads, for the whole process. A limit that
 # the user has set is kept, and the environment is left as it was.
 limit_before = os.environ.get(PIXEL_LIMIT)
 if "cv2" not in sys.modules:
@@ -53,7 +53,7 @@ def read_picture(path: str | Path) -> tuple[Array, int]:
     """The picture in a file, upright.
 
     PNG, JPEG, WebP, BMP, GIF (its first frame) and TIFF; gray, color, CMYK, with transparency, 8 or
-    16 bits or floating point.  The orientation that a camera notes in the file (EXIF) is applied.
+    16 bits or floating point. The orientation that a camera notes in the file (EXIF) is applied.
 
     Returns
     -------
@@ -153,7 +153,7 @@ def _decode(data: bytes, flags: int) -> Array:
 
 def _to_8_bits(picture: Array) -> Array:
     """Deeper pixels, stretched from 0 ... their maximum to 0 ... 255: a 12-bit scan in a 16-bit
-    file would be black otherwise.  What is no number, or is below 0, counts as black."""
+    file would be black otherwise. What is no number, or is below 0, counts as black."""
     with np.errstate(over="ignore"):
         light = np.nan_to_num(picture.astype(np.float32), posinf=0, neginf=0)
     light = np.maximum(light, 0)

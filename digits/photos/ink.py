@@ -21,9 +21,9 @@ def find_ink(flat: Array) -> tuple[Array, Array]:
 
     Ink is darker than paper is by chance (five standard deviations, measured on this paper in this
     light; as few as three where the darkest ink is faint), a quarter as dark as ink typically is
-    here, and more than two fifths as dark as the darkest within one and a half stroke widths.  So a
+    here, and more than two fifths as dark as the darkest within one and a half stroke widths. So a
     stroke ends where its blurred edge fades, a pencil beside a marker keeps its width, and gray
-    ruling under a pen counts as paper.  The lines of ruled or squared paper are taken out.
+    ruling under a pen counts as paper. The lines of ruled or squared paper are taken out.
     """
     darkness = cv2.GaussianBlur(255 - flat, (0, 0), max(0.7, max(flat.shape) / WORKING_SIZE))
     paper, spread = _paper(darkness)

@@ -47,7 +47,7 @@ def sheet_and_polarity(gray: Array) -> tuple[Array | None, bool]:
 def divide_light(gray: Array, sheet: Array | None, light_on_dark: bool) -> Array:
     """The picture as if evenly lit, dark on white, and white where there is no sheet.
 
-    What a camera sees is light times reflectance, so the light divides away.  The light is what
+    What a camera sees is light times reflectance, so the light divides away. The light is what
     remains when everything dark and thinner than a sixth of the picture is filled in (a
     morphological closing), which leaves hard shadows where they are.
     """
@@ -67,8 +67,8 @@ def is_light_on_dark(gray: Array) -> bool:
     """Whether the writing is lighter than what it is written on.
 
     Writing is the minority that departs from its surroundings, a median over a share of the
-    picture: the sum of cubed departures has the sign of the ink.  A median over a third follows
-    shadows and the edges of a table.  Fine ones see past glare, too, but not across a thick pen,
+    picture: the sum of cubed departures has the sign of the ink. A median over a third follows
+    shadows and the edges of a table. Fine ones see past glare, too, but not across a thick pen,
     where departures to both sides are alike; so they decide where they are to one side only.
     """
     small = _reduce(gray, 300)

@@ -56,7 +56,7 @@ class Reading:
     rotation: int = 0  # degrees clockwise by which the picture had to be turned, in [0, 360)
     unread: list[Box] = field(default_factory=list)
     """Boxes, as those of digits, around what was drawn on a screen and could not be read: digits
-    that touch too closely, or things that are none.  Empty for photographs, whose ink need not be
+    that touch too closely, or things that are none. Empty for photographs, whose ink need not be
     digits."""
     rows_text: list[str] = field(default_factory=list)
     """The rows with what stands between the digits: gaps, `.`, `,`, `-`, and `?` for all else."""

@@ -497,7 +497,7 @@ def test_a_photo(page: Page, tmp_path: Path) -> None:
     gray = page.pixels("#pad")
     assert (gray == [190, 190, 190, 255]).all(axis=2).mean() > 0.3  # the photo is on the paper
 
-    # A click leaves it there.  Whoever draws on it begins anew, and may have it back.
+    # A click leaves it there. Whoever draws on it begins anew, and may have it back.
     page.draw([[(20, 20)]])
     assert page.rows() == ["5"]
     page.draw(hand(7, np.random.default_rng(4), 200, 60, 200))

@@ -1,5 +1,5 @@
 """How honest bytes become hostile ones: bits flip, blocks are lost, doubled and swapped, numbers
-become enormous.  Where a format has checksums they are mended afterwards, so that what is wrong
+become enormous. Where a format has checksums they are mended afterwards, so that what is wrong
 reaches the code behind them.
 """
 
