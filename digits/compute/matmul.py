@@ -24,11 +24,24 @@ def blocked_matmul(a: Array, b: Array, out: Array, min_width: int) -> None:
     if those would be narrower than `min_width`, as many small ones are no faster.
     """
     (rows, inner), columns = a.shape[-2:], b.shape[-1]
-    fewest = max(1, -(-columns * rows * inner // SMALL))  # rounded up
-    divisors = (p for p in range(fewest, columns // min_width + 1) if columns % p == 0)
-    blocks = next(divisors, 1)
+    blocks = _blocks(columns, rows * inner, min_width)
     # a meets every block: (..., 1, rows, inner) @ (..., blocks, inner, columns / blocks).
     np.matmul(a[..., np.newaxis, :, :], _cut(b, blocks), out=_cut(out, blocks))
+
+
+def inner_blocks(a: Array, b: Array, min_length: int = 100) -> tuple[Array, Array]:
+    """For products (..., rows, inner) @ (..., inner, columns) that are summed in the end: the same
+    matrices with the inner axis cut into blocks, as further members of the stack. Views.
+    """
+    (rows, inner), columns = a.shape[-2:], b.shape[-1]
+    blocks = _blocks(inner, rows * columns, min_length)
+    return _cut(a, blocks), _cut(b.swapaxes(-1, -2), blocks).swapaxes(-1, -2)
+
+
+def _blocks(length: int, multiplications: int, shortest: int) -> int:
+    """Into how many equal blocks to cut an axis, each unit of which takes `multiplications`."""
+    fewest = max(1, -(-length * multiplications // SMALL))  # rounded up
+    return next((p for p in range(fewest, length // shortest + 1) if length % p == 0), 1)
 
 
 def _cut(x: Array, blocks: int) -> Array:

@@ -26,7 +26,7 @@ class ActivationFunction:
     def apply(self, x: Array) -> None:
         """Turn x into y, in place."""
         if self is RELU:  # NumPy compares two arrays twice as fast as an array and a number
-            np.maximum(x, np.zeros_like(x), out=x)
+            np.maximum(x, np.zeros_like(x[:1]), out=x)
         elif self is not LINEAR:
             x[...] = self.function(x)
 

@@ -38,6 +38,8 @@ as C dy, dx = B^T ((A W)^T (C dy)), dW = A^T ((B x)^T (C dy)).
 After Mathieu, Henaff and LeCun, "Fast training of convolutional networks through FFTs", 2014.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import DTypeLike
 
@@ -47,6 +49,11 @@ from digits.nn.activations import LINEAR, ActivationFunction
 from digits.nn.geometry import Geometry
 from digits.nn.workspace import ThreadCache
 from digits.types import Array, Pair
+
+
+CACHE = 2**18
+"""Numbers. What is made of some frequencies should still be in the processor's cache when it is
+used."""
 
 
 class Side:
@@ -89,15 +96,15 @@ def _by_turns(*matrices: Array) -> Array:
 
 class Transform:
     """A linear map from numbers at positions (height, width, q) to their spectrum (numbers, q), and
-    its transpose. The work is done for some frequencies along the first axis at a time: the real
-    ones are number 0, the complex ones follow.
+    its transpose. `half` (length, width, q) is between: the first axis is done. All is done for
+    some frequencies of the first axis at a time: the real ones are number 0, the complex ones
+    follow.
     """
 
     def __init__(self, first: Side, second: Side) -> None:
         self.rows, self.real, self.complex = first.rows, second.real, second.complex
-        length = len(self.rows)
+        length, self.width = len(self.rows), second.real.shape[1]
         self.reals, self.pairs = 2 - length % 2, (length - 1) // 2
-        self.height, self.width = self.rows.shape[1], self.real.shape[1]
         self.numbers = self.reals * len(self.real) + self.pairs * len(self.complex)
 
     def multiplications(self) -> int:
@@ -106,7 +113,7 @@ class Transform:
         return self.rows.size * self.width + second
 
     def rows_of(self, part: slice) -> slice:
-        """Where these frequencies are in what the first axis is transformed to."""
+        """Where these frequencies are in `half`."""
         start = self.reals + 2 * (part.start - 1) if part.start else 0
         return slice(start, self.reals + 2 * (part.stop - 1))
 
@@ -116,40 +123,39 @@ class Transform:
         start = real + each * (part.start - 1) if part.start else 0
         return slice(start, real + each * (part.stop - 1))
 
-    def forward(self, x: Array, half: Array, spectrum: Array, part: slice) -> None:
-        """From x (height, width, q) to its spectrum; `half` (length, width, q) is between."""
-        rows, q = self.rows_of(part), x.shape[2]
-        blocked_matmul(
-            self.rows[rows], x.reshape(self.height, -1), half[rows].reshape(-1, self.width * q), 100
-        )
-        for matrix, between, numbers in self._second_axis(half, spectrum, part):
+    def first_axis(self, x: Array, half: Array, part: slice) -> None:
+        """From x (height, width, q) to these frequencies of `half`."""
+        q, rows = self.width * x.shape[2], self.rows_of(part)
+        blocked_matmul(self.rows[rows], x.reshape(-1, q), half[rows].reshape(-1, q), 100)
+
+    def second_axis(self, half: Array, spectrum: Array, part: slice) -> None:
+        """From `half` to the spectrum (numbers of this part, q)."""
+        for matrix, between, numbers in self._stacks(half, spectrum, part):
             blocked_matmul(matrix, between, numbers, 100)
 
-    def transposed(self, spectrum: Array, half: Array, part: slice) -> None:
-        """From a spectrum to `half`; what remains is `last`."""
-        for matrix, between, numbers in self._second_axis(half, spectrum, part):
+    def second_axis_transposed(self, spectrum: Array, half: Array, part: slice) -> None:
+        """From the spectrum (numbers of this part, q) to `half`."""
+        for matrix, between, numbers in self._stacks(half, spectrum, part):
             blocked_matmul(matrix.T, numbers, between, 100)
 
-    def last(self, half: Array, y: Array, part: slice) -> None:
+    def first_axis_transposed(self, half: Array, y: Array, part: slice) -> None:
         """From all of `half` to these rows of y (height, width, q)."""
-        length, width, q = half.shape
-        out = y[part].reshape(-1, width * q)
-        blocked_matmul(self.rows.T[part], half.reshape(length, -1), out, 100)
+        q = self.width * y.shape[2]
+        blocked_matmul(self.rows.T[part], half.reshape(-1, q), y[part].reshape(-1, q), 100)
 
-    def _second_axis(
+    def _stacks(
         self, half: Array, spectrum: Array, part: slice
     ) -> list[tuple[Array, Array, Array]]:
         """Stacks of the products along the second axis: matrix, `half`, spectrum."""
-        q, real = half.shape[2], self.reals * len(self.real)
-        stacks = []
-        if part.start == 0:
+        q, stacks = half.shape[2], []
+        real = self.reals * len(self.real) if part.start == 0 else 0
+        if real:
             numbers = spectrum[:real].reshape(self.reals, -1, q)
             stacks.append((self.real, half[: self.reals], numbers))
         if part.stop > 1:
-            pairs = slice(max(part.start, 1) - 1, part.stop - 1)
-            between = half[self.reals :].reshape(self.pairs, 2 * self.width, q)[pairs]
-            numbers = spectrum[real:].reshape(self.pairs, -1, q)[pairs]
-            stacks.append((self.complex, between, numbers))
+            pairs = self.rows_of(slice(max(part.start, 1), part.stop))
+            between = half[pairs].reshape(-1, 2 * self.width, q)
+            stacks.append((self.complex, between, spectrum[real:].reshape(len(between), -1, q)))
         return stacks
 
 
@@ -194,31 +200,37 @@ class FourierConvolution:
         n, channels, filters = len(x), x.shape[3], self.filters
         self.cache.x = x
         x = np.ascontiguousarray(x.transpose(1, 2, 0, 3)).reshape(*x.shape[1:3], -1)
-        W_hat, W_half = self._spectrum("W", self.kernel, (channels, filters))
-        x_hat, x_half = self._spectrum("x", self.input, (n, channels))
-        y_hat, y_half = self._spectrum("y", self.output, (n, filters))
-        kept = self.cache.array("kept", W.shape, self.dtype, fill=np.nan)
+        x_hat = self._array("x_hat", (self.input.numbers, n, channels))
+        W_hat = self._array("W_hat", (self.input.numbers, channels, filters))
+        x_half, y_half = self._half("x", self.input, n * channels), self._half("y", self.output, n * filters)
+        W_half = self._half("W", self.kernel, channels * filters)
         y = self._array("y", (*self.geometry.output, n, filters))
+        kept = self.cache.array("kept", W.shape, self.dtype, fill=np.nan)
         W_is_new = not np.array_equal(W, kept)  # else, as in predictions, its spectrum is here
         if W_is_new:
             kept[...] = np.nan  # until the spectrum is complete
             W = np.ascontiguousarray(W)
 
         def products(part: slice) -> None:
-            numbers = self.input.numbers_of(part)
+            self.input.first_axis(x, x_half, part)
             if W_is_new:
-                self.kernel.forward(W.reshape(*W.shape[:2], -1), W_half, _flat(W_hat), part)
-            self.input.forward(x, x_half, _flat(x_hat), part)
-            # For each number of the spectrum, (n, channels) @ (channels, filters):
-            np.matmul(x_hat[numbers], W_hat[numbers], out=y_hat[numbers])
-            if b is not None and part.start == 0:
-                # The same number everywhere is frequency 0, which outputs divide by the lengths.
-                y_hat[0] += self.lengths[0] * self.lengths[1] * b
-            self.output.transposed(_flat(y_hat), y_half, part)
+                self.kernel.first_axis(W.reshape(*W.shape[:2], -1), W_half, part)
+            for group in self._groups(part, n):
+                numbers = self.input.numbers_of(group)
+                y_hat = self._numbers("y_hat", numbers, (n, filters))
+                if W_is_new:
+                    self.kernel.second_axis(W_half, W_hat[numbers], group)
+                self.input.second_axis(x_half, x_hat[numbers], group)
+                # For each number of the spectrum, (n, channels) @ (channels, filters):
+                np.matmul(x_hat[numbers], W_hat[numbers], out=y_hat)
+                if b is not None and group.start == 0:
+                    # The same number everywhere is frequency 0, which outputs divide by the lengths.
+                    y_hat[0] += self.lengths[0] * self.lengths[1] * b
+                self.output.second_axis_transposed(y_hat, y_half, group)
 
         def outputs_of_rows(part: slice) -> None:
-            self.output.last(y_half, y.reshape(*y.shape[:2], -1), part)
-            activation.apply(images[:, part])
+            self.output.first_axis_transposed(y_half, y.reshape(*y.shape[:2], -1), part)
+            activation.apply(y[part])
 
         images = y.transpose(2, 0, 1, 3)
         parallel_for(products, 1 + self.input.pairs, self.multiplications(n))
@@ -237,33 +249,45 @@ class FourierConvolution:
         (_, n, channels), filters, image = x_hat.shape, self.filters, self.geometry.image
         dy = np.ascontiguousarray(dy.transpose(1, 2, 0, 3)).reshape(*dy.shape[1:3], -1)
         # In the memory of what `forward` needs no more:
-        dy_hat, dy_half = self._spectrum("y", self.output, (n, filters))
-        dW_hat, dW_half = self._spectrum("dW", self.kernel, (channels, filters))
-        dx_hat, dx_half = self._spectrum("dx", self.input, (n, channels), half="x")
-        W_T_hat, W_T_half = self._spectrum("W_T", self.kernel, (filters, channels), half="W")
+        dy_half, dx_half = self._half("y", self.output, n * filters), self._half("x", self.input, n * channels)
+        W_T_half = self._half("W", self.kernel, channels * filters)
+        dW_half = self._half("dW", self.kernel, channels * filters)
         W_T = np.ascontiguousarray(W.swapaxes(2, 3)).reshape(*W.shape[:2], -1)
-        dW = self._array("dW", (*self.geometry.kernel, channels, filters))
+        dW, db = self._array("dW", W.shape), self._array("db", (filters,))
         dx = self._array("dx", (*image[:2], n, channels))
-        dx_of_images = self.cache.array("dx of images", (n, *image), self.dtype, like=self.cache.x)
+        dx_of_images = dx.transpose(2, 0, 1, 3)
+        if self.cache.x.strides[3] != self.dtype.itemsize:  # in the order that x had
+            dx_of_images = self.cache.array("dx of images", (n, *image), self.dtype, like=self.cache.x)
 
         def products(part: slice) -> None:
-            numbers = self.input.numbers_of(part)
-            self.output.forward(dy, dy_half, _flat(dy_hat), part)
-            # For each number of the spectrum, (channels, n) @ (n, filters):
-            np.matmul(x_hat[numbers].swapaxes(1, 2), dy_hat[numbers], out=dW_hat[numbers])
-            self.kernel.transposed(_flat(dW_hat), dW_half, part)
-            if needs_dx:  # (n, filters) @ (filters, channels), faster than by W_hat's transpose
-                self.kernel.forward(W_T, W_T_half, _flat(W_T_hat), part)
-                np.matmul(dy_hat[numbers], W_T_hat[numbers], out=dx_hat[numbers])
-                self.input.transposed(_flat(dx_hat), dx_half, part)
+            self.output.first_axis(dy, dy_half, part)
+            if needs_dx:
+                self.kernel.first_axis(W_T, W_T_half, part)
+            for group in self._groups(part, n):
+                numbers = self.input.numbers_of(group)
+                dy_hat = self._numbers("y_hat", numbers, (n, filters))
+                dW_hat = self._numbers("dW_hat", numbers, (channels, filters))
+                self.output.second_axis(dy_half, dy_hat, group)
+                if group.start == 0:
+                    np.sum(dy_hat[0], axis=0, out=db)
+                # For each number of the spectrum, (channels, n) @ (n, filters):
+                np.matmul(x_hat[numbers].swapaxes(1, 2), dy_hat, out=dW_hat)
+                self.kernel.second_axis_transposed(dW_hat, dW_half, group)
+                if needs_dx:  # (n, filters) @ (filters, channels), faster than by W_hat's transpose
+                    W_T_hat = self._numbers("W_T_hat", numbers, (filters, channels))
+                    dx_hat = self._numbers("dx_hat", numbers, (n, channels))
+                    self.kernel.second_axis(W_T_half, W_T_hat, group)
+                    np.matmul(dy_hat, W_T_hat, out=dx_hat)
+                    self.input.second_axis_transposed(dx_hat, dx_half, group)
 
         def gradients_of_rows(part: slice) -> None:
-            self.input.last(dx_half, dx.reshape(*image[:2], -1), part)
-            dx_of_images[:, part] = dx[part].transpose(2, 0, 1, 3)  # in the order that x had
+            self.input.first_axis_transposed(dx_half, dx.reshape(*image[:2], -1), part)
+            if dx_of_images.strides[3] != self.dtype.itemsize:
+                dx_of_images[:, part] = dx[part].transpose(2, 0, 1, 3)
 
         parallel_for(products, 1 + self.input.pairs, 2 * self.multiplications(n))
-        self.kernel.last(dW_half, dW.reshape(*dW.shape[:2], -1), slice(0, len(dW)))
-        db = self.lengths[0] * self.lengths[1] * np.sum(dy_hat[0], axis=0)
+        self.kernel.first_axis_transposed(dW_half, dW.reshape(*dW.shape[:2], -1), slice(0, len(dW)))
+        db *= self.lengths[0] * self.lengths[1]
         if not needs_dx:
             return dW, db, None
         parallel_for(gradients_of_rows, len(dx), len(self.input.rows) * dx.size)
@@ -281,16 +305,16 @@ class FourierConvolution:
     def _array(self, name: str, shape: tuple[int, ...]) -> Array:
         return self.cache.array(name, shape, self.dtype)
 
-    def _spectrum(
-        self, name: str, transform: Transform, q: Pair, half: str = ""
-    ) -> tuple[Array, Array]:
-        """Arrays for a spectrum (numbers, *q), and for its transform along the first axis alone
-        (length, width, q). `half` names another spectrum whose second array is used again.
-        """
-        shape = (len(transform.rows), transform.width, q[0] * q[1])
-        numbers = self._array(f"{name}_hat", (transform.numbers, *q))
-        return numbers, self._array(f"{half or name}_half", shape)
+    def _half(self, name: str, transform: Transform, q: int) -> Array:
+        """An array for a transform along the first axis alone."""
+        return self._array(f"{name}_half", (len(transform.rows), transform.width, q))
 
+    def _groups(self, part: slice, n: int) -> Iterator[slice]:
+        """These frequencies, as many at a time as fit into the processor's cache."""
+        size = max(1, CACHE // (len(self.input.complex) * n * self.filters))
+        for start in range(part.start, part.stop, size):
+            yield slice(start, min(start + size, part.stop))
 
-def _flat(spectrum: Array) -> Array:
-    return spectrum.reshape(len(spectrum), -1)
+    def _numbers(self, name: str, numbers: slice, q: Pair) -> Array:
+        """An array, of the thread that asks, for these numbers of a spectrum."""
+        return self._array(name, (numbers.stop - numbers.start, *q))

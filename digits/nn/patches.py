@@ -5,8 +5,9 @@ pixels are copied for the columns j of the kernel only, not for its rows i (see 
 """
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from digits.compute.matmul import SKINNY, blocked_matmul
+from digits.compute.matmul import SKINNY, blocked_matmul, inner_blocks
 from digits.compute.threads import parallel_for
 from digits.nn.activations import LINEAR, ActivationFunction
 from digits.nn.geometry import Geometry, images
@@ -31,8 +32,9 @@ def overlapping_rows(x: Array, height: int) -> Array:
 class PatchConvolution:
     """The convolution of `digits.nn.convolution` for any geometry, with its activation."""
 
-    def __init__(self, geometry: Geometry, filters: int) -> None:
+    def __init__(self, geometry: Geometry, filters: int, needs_dx: bool = True) -> None:
         self.geometry, self.filters = geometry, filters
+        self.channels_innermost = not needs_dx and filters >= 32
         self.cache = ThreadCache()
 
     def multiplications(self, n: int) -> int:
@@ -42,6 +44,12 @@ class PatchConvolution:
 
     def _patch_size(self) -> int:
         return self.geometry.kernel[0] * self.geometry.kernel[1] * self.geometry.image[2]
+
+    def _maps(self, name: str, rows: int, positions: int, dtype: DTypeLike) -> Array:
+        """An array (rows, filters, positions)."""
+        if self.channels_innermost:
+            return self.cache.array(name, (rows, positions, self.filters), dtype).swapaxes(1, 2)
+        return self.cache.array(name, (rows, self.filters, positions), dtype)
 
     def forward(self, x: Array, W: Array, b: Array | None, activation: ActivationFunction) -> Array:
         """A matrix product for each row of positions p: every filter f is a row of weights, and
@@ -61,8 +69,13 @@ class PatchConvolution:
         copies = cache.array("copies", taps.shape, x.dtype)  # filled below, part by part
         patches = overlapping_rows(copies.reshape(height, wide * channels, columns * n), high)
         patches = patches[::down]  # (rows, (i j c), (columns n)), a view of the copies
-        kernel = np.ascontiguousarray(W.reshape(-1, filters).T)  # (filters, (i j c))
-        a = cache.array("a", (rows, filters, columns * n), x.dtype)
+        kernel = W.reshape(-1, filters).T  # (filters, (i j c))
+        a = self._maps("a", rows, columns * n, x.dtype)
+        if not self.channels_innermost:
+            kernel = np.ascontiguousarray(kernel)
+        if b is not None:  # for a whole row, as short rows of numbers are added slowly
+            bias = self._maps("b", 1, columns * n, x.dtype)
+            bias[...] = b[:, np.newaxis]
 
         def outputs_of_rows(part: slice) -> None:
             # Rows of pixels under two parts are copied by both threads: the same numbers to the
@@ -71,7 +84,7 @@ class PatchConvolution:
             copies[pixels] = taps[pixels]
             blocked_matmul(kernel, patches[part], a[part], min_width=100)
             if b is not None:
-                a[part] += b[:, np.newaxis]
+                a[part] += bias
             activation.apply(y[:, part] if activation.name == "softmax" else a[part])
 
         y = images(a.reshape(rows, filters, columns, n))
@@ -103,11 +116,18 @@ class PatchConvolution:
         (rows, columns), (high, wide) = self.geometry.output, self.geometry.kernel
         (down, right), (height, width, channels) = self.geometry.strides, self.geometry.padded
         patches, W, y = cache.patches, cache.W, cache.y
-        dilated = cache.array("dilated", (height + high - 1, filters, columns * n), dtype, fill=0)
-        da = dilated[high - 1 : high - 1 + rows * down : down]  # a view; the zeros around it stay
+        if needs_dx:
+            dilated = cache.array("dilated", (height + high - 1, filters, columns * n), dtype, fill=0)
+            da = dilated[high - 1 : high - 1 + rows * down : down]  # the zeros around it stay
+        else:
+            da = self._maps("da", rows, columns * n, dtype)
         da_of_images = images(da.reshape(rows, filters, columns, n))
-        # One for each row of positions, added up at the end: threads must not add to the same.
-        dW = cache.array("dW", (rows, patches.shape[1], filters), dtype)
+        # For each row ((i j c), (columns n)) @ ((columns n), filters), added up at the end: threads
+        # must not add to the same.
+        factors = patches, da.swapaxes(1, 2)
+        if self.channels_innermost:
+            factors = inner_blocks(*factors)
+        dW = cache.array("dW", (*factors[0].shape[:-1], filters), dtype)
         db = cache.array("db", (rows, filters), dtype)
         ones = cache.array("ones", (columns * n,), dtype, fill=1)  # sums the rows, in a product
 
@@ -116,13 +136,12 @@ class PatchConvolution:
                 da_of_images[:, part] = dy[:, part]
             else:
                 activation.apply_backward(dy[:, part], y[:, part], out=da_of_images[:, part])
-            # ((i j c), (columns n)) @ ((columns n), filters), of which the last are few:
-            blocked_matmul(patches[part], da[part].swapaxes(1, 2), dW[part], min_width=4)
+            blocked_matmul(factors[0][part], factors[1][part], dW[part], min_width=4)
             np.matmul(da[part], ones, out=db[part])
 
         work = SKINNY * self.multiplications(n)
         parallel_for(weight_gradients_of_rows, rows, work)
-        total_dW, total_db = np.sum(dW, axis=0).reshape(W.shape), np.sum(db, axis=0)
+        total_dW, total_db = np.sum(dW.reshape(-1, *W.shape), axis=0), np.sum(db, axis=0)
         if not needs_dx:
             return total_dW, total_db, None
 

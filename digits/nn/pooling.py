@@ -82,15 +82,20 @@ class MaxPooling2D(Pooling):
         geometry, padded, y = self.geometry, self.cache.padded, self.cache.y
         dx = self.zeros_like(padded)
         unclaimed = self.cache.array("unclaimed", y.shape, y.dtype, like=y)
+        found = self.cache.array("found", y.shape, bool, like=y)
         *taps, (_, last) = zip(geometry.taps(padded), geometry.taps(dx), strict=True)
 
         def backward_of_rows(part: slice) -> None:
             rest = unclaimed[:, part]  # dy of windows whose maximum is still to be found, else 0
             rest[...] = dy[:, part]
             for x, dx in taps:
-                found = rest * (x[:, part] == y[:, part])
-                rest -= found
-                self.add(found, dx[:, part])
+                np.equal(x[:, part], y[:, part], out=found[:, part])
+                if self.windows_overlap:
+                    gradients = rest * found[:, part]
+                    dx[:, part] += gradients
+                else:
+                    gradients = np.multiply(rest, found[:, part], out=dx[:, part])
+                rest -= gradients
             self.add(rest, last[:, part])
 
         self.parallel_for_windows(backward_of_rows, 5 * ELEMENTWISE * dx.size)
