@@ -107,13 +107,18 @@ class Conv2D(KernelLayer):
             b[...] = self.bias_initializer(b.shape, fan_in, fan_out, self.rng)
 
     def forward(self, x: Array, training: bool = False) -> Array:
+        return self.activated_by(self.applied_activation, x)
+
+    def activated_by(self, activation: ActivationFunction, x: Array) -> Array:
+        """`forward` with another activation."""
         algorithm = self.cache.algorithm = self.algorithm(len(x))
+        self.cache.activation = activation
         W, b = self._full(self.weights["W"]), self.weights.get("b")
-        return algorithm.forward(x, W, b, self.applied_activation)
+        return algorithm.forward(x, W, b, activation)
 
     def backward(self, dy: Array) -> Array | None:
         algorithm: ConvolutionAlgorithm = self.cache.algorithm
-        dW, db, dx = algorithm.backward(dy, self.applied_activation, self.needs_dx)
+        dW, db, dx = algorithm.backward(dy, self.cache.activation, self.needs_dx)
         self.grads["W"][...] = dW if self.connections is None else dW[:, :, self.connections]
         if self.use_bias:
             self.grads["b"][...] = db

@@ -50,10 +50,9 @@ from digits.nn.geometry import Geometry
 from digits.nn.workspace import ThreadCache
 from digits.types import Array, Pair
 
-
-CACHE = 2**18
-"""Numbers. What is made of some frequencies should still be in the processor's cache when it is
-used."""
+AT_ONCE = 2**18
+"""Numbers of the outputs' spectrum that are made at a time: they should still be in the processor's
+cache when they are used."""
 
 
 class Side:
@@ -202,7 +201,8 @@ class FourierConvolution:
         x = np.ascontiguousarray(x.transpose(1, 2, 0, 3)).reshape(*x.shape[1:3], -1)
         x_hat = self._array("x_hat", (self.input.numbers, n, channels))
         W_hat = self._array("W_hat", (self.input.numbers, channels, filters))
-        x_half, y_half = self._half("x", self.input, n * channels), self._half("y", self.output, n * filters)
+        x_half = self._half("x", self.input, n * channels)
+        y_half = self._half("y", self.output, n * filters)
         W_half = self._half("W", self.kernel, channels * filters)
         y = self._array("y", (*self.geometry.output, n, filters))
         kept = self.cache.array("kept", W.shape, self.dtype, fill=np.nan)
@@ -224,7 +224,7 @@ class FourierConvolution:
                 # For each number of the spectrum, (n, channels) @ (channels, filters):
                 np.matmul(x_hat[numbers], W_hat[numbers], out=y_hat)
                 if b is not None and group.start == 0:
-                    # The same number everywhere is frequency 0, which outputs divide by the lengths.
+                    # The same number everywhere is frequency 0; outputs divide by the lengths.
                     y_hat[0] += self.lengths[0] * self.lengths[1] * b
                 self.output.second_axis_transposed(y_hat, y_half, group)
 
@@ -249,15 +249,17 @@ class FourierConvolution:
         (_, n, channels), filters, image = x_hat.shape, self.filters, self.geometry.image
         dy = np.ascontiguousarray(dy.transpose(1, 2, 0, 3)).reshape(*dy.shape[1:3], -1)
         # In the memory of what `forward` needs no more:
-        dy_half, dx_half = self._half("y", self.output, n * filters), self._half("x", self.input, n * channels)
+        dy_half = self._half("y", self.output, n * filters)
+        dx_half = self._half("x", self.input, n * channels)
         W_T_half = self._half("W", self.kernel, channels * filters)
         dW_half = self._half("dW", self.kernel, channels * filters)
         W_T = np.ascontiguousarray(W.swapaxes(2, 3)).reshape(*W.shape[:2], -1)
         dW, db = self._array("dW", W.shape), self._array("db", (filters,))
         dx = self._array("dx", (*image[:2], n, channels))
-        dx_of_images = dx.transpose(2, 0, 1, 3)
-        if self.cache.x.strides[3] != self.dtype.itemsize:  # in the order that x had
-            dx_of_images = self.cache.array("dx of images", (n, *image), self.dtype, like=self.cache.x)
+        dx_of_images, x = dx.transpose(2, 0, 1, 3), self.cache.x
+        is_ordered = x.strides[3] == x.itemsize
+        if not is_ordered:  # in the order that x has in memory
+            dx_of_images = self.cache.array("dx of images", x.shape, x.dtype, like=x)
 
         def products(part: slice) -> None:
             self.output.first_axis(dy, dy_half, part)
@@ -282,7 +284,7 @@ class FourierConvolution:
 
         def gradients_of_rows(part: slice) -> None:
             self.input.first_axis_transposed(dx_half, dx.reshape(*image[:2], -1), part)
-            if dx_of_images.strides[3] != self.dtype.itemsize:
+            if not is_ordered:
                 dx_of_images[:, part] = dx[part].transpose(2, 0, 1, 3)
 
         parallel_for(products, 1 + self.input.pairs, 2 * self.multiplications(n))
@@ -311,10 +313,13 @@ class FourierConvolution:
 
     def _groups(self, part: slice, n: int) -> Iterator[slice]:
         """These frequencies, as many at a time as fit into the processor's cache."""
-        size = max(1, CACHE // (len(self.input.complex) * n * self.filters))
+        size = max(1, AT_ONCE // (len(self.input.complex) * n * self.filters))
         for start in range(part.start, part.stop, size):
             yield slice(start, min(start + size, part.stop))
 
     def _numbers(self, name: str, numbers: slice, q: Pair) -> Array:
-        """An array, of the thread that asks, for these numbers of a spectrum."""
-        return self._array(name, (numbers.stop - numbers.start, *q))
+        """An array, of the thread that asks, for these numbers of a spectrum: a view of one that is
+        kept for as many as there may be.
+        """
+        count, each = numbers.stop - numbers.start, len(self.input.complex)
+        return self._array(name, (-(-count // each) * each, *q))[:count]

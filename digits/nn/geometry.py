@@ -22,7 +22,7 @@ def images(memory: Array) -> Array:
     That is how the layers for images keep their numbers. A row of pixels, of all images, is one
     long run of numbers, and so is what one pixel of a kernel meets at all positions along a row. It
     matters for speed only, and NumPy's arithmetic keeps the order in memory of what it is given, so
-    the layers between need not know.
+    the layers between need not know. (Convolutions with many filters may use another one.)
     """
     return memory.transpose(3, 0, 2, 1)
 

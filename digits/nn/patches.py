@@ -14,6 +14,9 @@ from digits.nn.geometry import Geometry, images
 from digits.nn.workspace import ThreadCache
 from digits.types import Array
 
+MANY_FILTERS = 32
+"""From here on a row of filters is long enough to be innermost in memory."""
+
 
 def overlapping_rows(x: Array, height: int) -> Array:
     """What a kernel of `height` rows covers at each position along a stack x of rows, which are
@@ -30,11 +33,16 @@ def overlapping_rows(x: Array, height: int) -> Array:
 
 
 class PatchConvolution:
-    """The convolution of `digits.nn.convolution` for any geometry, with its activation."""
+    """The convolution of `digits.nn.convolution` for any geometry, with its activation.
+
+    Its outputs lie in memory as `geometry.images` says; but (rows, columns, n, filters) where a
+    first layer has many filters: a pixel with its channels, in all images, is one long run then,
+    as pooling and the frequency domain like it. (dx needs the other order.)
+    """
 
     def __init__(self, geometry: Geometry, filters: int, needs_dx: bool = True) -> None:
         self.geometry, self.filters = geometry, filters
-        self.channels_innermost = not needs_dx and filters >= 32
+        self.channels_innermost = not needs_dx and filters >= MANY_FILTERS
         self.cache = ThreadCache()
 
     def multiplications(self, n: int) -> int:
@@ -50,6 +58,13 @@ class PatchConvolution:
         if self.channels_innermost:
             return self.cache.array(name, (rows, positions, self.filters), dtype).swapaxes(1, 2)
         return self.cache.array(name, (rows, self.filters, positions), dtype)
+
+    def _maps_of(self, dy: Array) -> Array:
+        """The same of images; a copy, unless they lie in memory as those of `forward`."""
+        rows = dy.shape[1]
+        if self.channels_innermost:
+            return dy.transpose(1, 2, 0, 3).reshape(rows, -1, self.filters).swapaxes(1, 2)
+        return dy.transpose(1, 3, 2, 0).reshape(rows, self.filters, -1)
 
     def forward(self, x: Array, W: Array, b: Array | None, activation: ActivationFunction) -> Array:
         """A matrix product for each row of positions p: every filter f is a row of weights, and
@@ -70,10 +85,10 @@ class PatchConvolution:
         patches = overlapping_rows(copies.reshape(height, wide * channels, columns * n), high)
         patches = patches[::down]  # (rows, (i j c), (columns n)), a view of the copies
         kernel = W.reshape(-1, filters).T  # (filters, (i j c))
-        a = self._maps("a", rows, columns * n, x.dtype)
         if not self.channels_innermost:
             kernel = np.ascontiguousarray(kernel)
-        if b is not None:  # for a whole row, as short rows of numbers are added slowly
+        a = self._maps("a", rows, columns * n, x.dtype)
+        if b is not None:  # once for each position, as long runs of numbers are added faster
             bias = self._maps("b", 1, columns * n, x.dtype)
             bias[...] = b[:, np.newaxis]
 
@@ -117,13 +132,17 @@ class PatchConvolution:
         (down, right), (height, width, channels) = self.geometry.strides, self.geometry.padded
         patches, W, y = cache.patches, cache.W, cache.y
         if needs_dx:
-            dilated = cache.array("dilated", (height + high - 1, filters, columns * n), dtype, fill=0)
-            da = dilated[high - 1 : high - 1 + rows * down : down]  # the zeros around it stay
+            around = height + high - 1, filters, columns * n
+            dilated = cache.array("dilated", around, dtype, fill=0)  # the zeros stay
+            da = dilated[high - 1 : high - 1 + rows * down : down]  # a view
+        elif activation is LINEAR:
+            da = self._maps_of(dy)
         else:
             da = self._maps("da", rows, columns * n, dtype)
+        da_is_dy = activation is LINEAR and not needs_dx
         da_of_images = images(da.reshape(rows, filters, columns, n))
-        # For each row ((i j c), (columns n)) @ ((columns n), filters), added up at the end: threads
-        # must not add to the same.
+        # For each row ((i j c), (columns n)) @ ((columns n), filters). Products are added up at the
+        # end, as threads must not add to the same: so they may be of some positions each.
         factors = patches, da.swapaxes(1, 2)
         if self.channels_innermost:
             factors = inner_blocks(*factors)
@@ -132,9 +151,7 @@ class PatchConvolution:
         ones = cache.array("ones", (columns * n,), dtype, fill=1)  # sums the rows, in a product
 
         def weight_gradients_of_rows(part: slice) -> None:
-            if activation is LINEAR:
-                da_of_images[:, part] = dy[:, part]
-            else:
+            if not da_is_dy:
                 activation.apply_backward(dy[:, part], y[:, part], out=da_of_images[:, part])
             blocked_matmul(factors[0][part], factors[1][part], dW[part], min_width=4)
             np.matmul(da[part], ones, out=db[part])

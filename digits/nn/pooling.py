@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from digits.compute.threads import ELEMENTWISE, parallel_for
-from digits.nn.activations import ActivationFunction
+from digits.nn.activations import LINEAR, ActivationFunction
 from digits.nn.geometry import Geometry, KernelLayer, pair
 from digits.nn.layer import Layer
 from digits.types import Array, Shape
@@ -61,42 +61,55 @@ class MaxPooling2D(Pooling):
     """y = the largest number in the window."""
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        padded = self.geometry.pad(x, self.cache, fill=-np.inf)  # padding that is never the largest
-        y = self.cache.array("y", (len(x), *self.output_shape), x.dtype, like=padded)
+        return self.activated_maximum(x, LINEAR, training)
+
+    def activated_maximum(self, x: Array, activation: ActivationFunction, training: bool) -> Array:
+        """y = activation(the largest number in the window)."""
+        cache = self.cache
+        padded = self.geometry.pad(x, cache, fill=-np.inf)  # padding that is never the largest
+        y = cache.array("y", (len(x), *self.output_shape), x.dtype, like=padded)
         first, *others = self.geometry.taps(padded)
+        # Where a pixel of the window is larger than all before it, which only `backward` asks.
+        names = (f"larger {i}" for i in range(len(others) if training else 0))
+        larger = [cache.array(name, y.shape, bool, like=y) for name in names]
 
         def maximum_of_rows(part: slice) -> None:
             rows = y[:, part]
             rows[...] = first[:, part]
-            for tap in others:
+            for i, tap in enumerate(others):
+                if training:
+                    np.greater(tap[:, part], rows, out=larger[i][:, part])
                 np.maximum(rows, tap[:, part], out=rows)
+            activation.apply(rows.swapaxes(0, 1))
 
         parallel_for(maximum_of_rows, self.output_shape[0], ELEMENTWISE * x.size)
-        self.cache.padded, self.cache.y = padded, y
+        cache.x, cache.padded, cache.y, cache.activation = x, padded, y, activation
+        cache.training, cache.larger = training, larger
         return y
 
     def backward(self, dy: Array) -> Array:
         """The gradient goes where the maximum came from: the first pixel in reading order, if
-        several are equal.
+        several are equal. That is the last one that was larger than all before it.
         """
-        geometry, padded, y = self.geometry, self.cache.padded, self.cache.y
-        dx = self.zeros_like(padded)
-        unclaimed = self.cache.array("unclaimed", y.shape, y.dtype, like=y)
-        found = self.cache.array("found", y.shape, bool, like=y)
-        *taps, (_, last) = zip(geometry.taps(padded), geometry.taps(dx), strict=True)
+        cache, geometry = self.cache, self.geometry
+        activation = cache.activation
+        if not cache.training:
+            self.activated_maximum(cache.x, activation, training=True)
+        y, winners, dx = cache.y, cache.larger[::-1], self.zeros_like(cache.padded)
+        unclaimed = cache.array("unclaimed", y.shape, y.dtype, like=y)
+        first, *others = geometry.taps(dx)
 
         def backward_of_rows(part: slice) -> None:
-            rest = unclaimed[:, part]  # dy of windows whose maximum is still to be found, else 0
-            rest[...] = dy[:, part]
-            for x, dx in taps:
-                np.equal(x[:, part], y[:, part], out=found[:, part])
+            rest = unclaimed[:, part]  # of windows whose maximum is still to be found, else 0
+            activation.apply_backward(dy[:, part], y[:, part], out=rest)
+            for larger, tap in zip(winners, reversed(others), strict=True):
                 if self.windows_overlap:
-                    gradients = rest * found[:, part]
-                    dx[:, part] += gradients
+                    found = rest * larger[:, part]
+                    tap[:, part] += found
                 else:
-                    gradients = np.multiply(rest, found[:, part], out=dx[:, part])
-                rest -= gradients
-            self.add(rest, last[:, part])
+                    found = np.multiply(rest, larger[:, part], out=tap[:, part])
+                rest -= found
+            self.add(rest, first[:, part])
 
         self.parallel_for_windows(backward_of_rows, 5 * ELEMENTWISE * dx.size)
         return geometry.inside(dx)

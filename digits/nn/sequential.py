@@ -22,6 +22,7 @@ from digits.compute.threads import (
     parallel_for,
     single_threaded_blas,
 )
+from digits.nn.fusion import fused
 from digits.nn.layer import Layer
 from digits.nn.losses import Loss
 from digits.nn.network import LayerArrays, Network
@@ -157,6 +158,7 @@ class Sequential(Network):
                 self.rng,
                 self.params.dtype,
             )
+        self._steps = fused(self.layers)  # up to `first`, layers without weights, as they are
         # Threads of ours and those of BLAS would stand in each other's way.
         shared = any(layer.shares_work for layer in self.layers)
         self._blas = single_threaded_blas if shared else adaptive_blas
@@ -200,8 +202,8 @@ class Sequential(Network):
             loss, dy = self.output.loss_and_grad(logits, t)
             if not math.isfinite(loss):
                 require_finite(x)  # only now that something is wrong, as it takes time
-            for layer in reversed(self.layers[self.first :]):
-                dx = layer.backward(dy)
+            for step in reversed(self._steps[self.first :]):
+                dx = step.backward(dy)
                 if dx is not None:  # as it may be for the last of them, self.first
                     dy = dx
         return loss, self.grads
@@ -235,8 +237,8 @@ class Sequential(Network):
         return x if len(shape) == 1 else x.reshape(len(x), *shape)
 
     def _logits(self, x: Array, training: bool) -> Array:
-        for layer in self.layers:
-            x = layer.forward(x, training)
+        for step in self._steps:
+            x = step.forward(x, training)
         return x
 
     @without_warnings
@@ -302,7 +304,7 @@ class Sequential(Network):
         """
         layers = [layer.unbound() for layer in self.layers]
         state = {**self.__dict__, "layers": layers}
-        for name in ("grads", "_gradient_lock", "_blas"):  # `_bind` makes new ones
+        for name in ("grads", "_gradient_lock", "_blas", "_steps"):  # `_bind` makes new ones
             del state[name]
         return state
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from digits.compute.matmul import blocked_matmul
+from digits.compute.matmul import blocked_matmul, inner_blocks
 
 
 @pytest.mark.parametrize("columns", [0, 1, 7, 97, 640, 641, 1792])
@@ -32,3 +32,14 @@ def test_single_matrices_are_cut_as_well() -> None:
     y = np.empty((16, 640))
     blocked_matmul(a, b, y, min_width=100)
     np.testing.assert_allclose(y, a @ b, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("inner", [0, 99, 6144, 6145])
+def test_blocks_of_the_inner_axis_sum_up_to_the_product(inner: int) -> None:
+    rng = np.random.default_rng(inner)
+    a, b = rng.normal(size=(3, 16, inner)), rng.normal(size=(3, inner, 32))
+    left, right = inner_blocks(a, b)
+    assert np.shares_memory(left, a) == np.shares_memory(right, b) == (inner > 0)
+    assert (left.shape[1] > 1) == (inner == 6144)
+    y = (left @ right).sum(axis=1)
+    np.testing.assert_allclose(y, np.einsum("srk,skc->src", a, b), rtol=1e-12, atol=1e-11)

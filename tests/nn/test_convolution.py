@@ -14,10 +14,13 @@ from hypothesis import strategies as st
 from numpy.typing import ArrayLike
 from test_layers import dx_of, ready, with_weights
 
+from digits.compute import threads as parallel
 from digits.nn.convolution import Conv2D
 from digits.nn.geometry import KernelLayer
 from digits.nn.layer import Layer
+from digits.nn.layers import Dense, Flatten
 from digits.nn.pooling import AveragePooling2D, MaxPooling2D, Subsampling2D, ZeroPadding2D
+from digits.nn.sequential import Input, Sequential
 from digits.types import Array, Shape
 
 
@@ -344,3 +347,42 @@ def test_a_kernel_larger_than_the_image(make: Callable[[], Layer]) -> None:
         message = f"^{type(layer).__name__} expected images of at least {sizes}"
         with pytest.raises(ValueError, match=message):
             layer.build(shape)
+
+
+@pytest.fixture(params=[1, 2])
+def threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """All work is shared by so many, however little it is."""
+    before = parallel.get_threads()
+    monkeypatch.setattr(parallel, "WORTH_SHARING", 0)
+    parallel.set_threads(request.param)
+    yield
+    parallel.set_threads(before)
+
+
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("pool_size", [(2, 3), 1])
+@pytest.mark.parametrize("filters", [3, 40])
+def test_fused_with_its_pooling_a_convolution_does_what_both_do(
+    filters: int, pool_size: Any, training: bool
+) -> None:
+    layers: list[Layer | Input] = [Input((13, 11, 1))]
+    for _ in range(2):
+        convolution = Conv2D(filters, 4, padding="same", activation="relu")
+        layers += [convolution, MaxPooling2D(pool_size)]
+    network = Sequential([*layers, Flatten(), Dense(3)], rng=np.random.default_rng(0))
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((20, 13, 11, 1)).astype(np.float32)
+    t = rng.integers(0, 3, 20)
+    loss, grads = network.loss_and_gradient(x, t, training)
+    fused = grads.flat.copy()
+
+    y = x
+    for layer in network.layers:
+        y = layer.forward(y, training)
+    plain_loss, dy = network.output.loss_and_grad(y, t)
+    for layer in reversed(network.layers[network.first :]):
+        dx = layer.backward(dy)
+        dy = dy if dx is None else dx
+    assert loss == plain_loss
+    np.testing.assert_allclose(fused, grads.flat, rtol=1e-4, atol=1e-7)
