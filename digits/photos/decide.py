@@ -88,6 +88,31 @@ def _probabilities(reader: Reader, x: Array) -> Array:
     return p
 
 
+def percent_signs(page: InkMap, candidates: Sequence[Candidate], p: Array) -> Array:
+    """Which candidates are a percent sign or part of one, bool (n,): a slash with a ring or a dot
+    at its upper left and another at its lower right, neither of them another digit than 0."""
+    whole = {candidate.pieces: index for index, candidate in enumerate(candidates)}
+    index = [whole[component.pieces] for component in page.components]
+    x, y, w, h = np.array([candidates[i].box for i in index], float).reshape(-1, 4).T
+    round_ = (0.4 < w / h) & (w / h < 2.5) & (p[index, 1:10].max(axis=1, initial=0) < 0.5)
+    center_x, center_y, size = x + w / 2, y + h / 2, np.maximum(w, h)
+    inside: set[int] = set()
+    for slash in np.flatnonzero(h > w):
+        across, down = (
+            (center_x - center_x[slash]) / h[slash],
+            (center_y - center_y[slash]) / h[slash],
+        )
+        small = round_ & (size > 0.2 * h[slash]) & (size < 0.6 * h[slash])
+        small &= (np.abs(across) < 0.8) & (np.abs(down) < 0.6)
+        rings = [
+            np.flatnonzero(small & (side * across > 0) & (side * down > 0)) for side in (-1, 1)
+        ]
+        if all(len(ring) == 1 for ring in rings):
+            for member in (slash, *rings[0], *rings[1]):
+                inside.update(page.components[member].pieces)
+    return np.array([not inside.isdisjoint(candidate.pieces) for candidate in candidates], bool)
+
+
 # --- the most probable account --------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ from digits.photos.decide import (
     filter_rows,
     filter_signs,
     filter_unsure,
+    percent_signs,
     rows_of,
     unread_boxes,
 )
@@ -202,6 +203,30 @@ def test_a_high_one_among_digits_is_a_slash(
     p = np.eye(11)[[3, 4, 5, 6, 1, digit]]
     assert filter_signs(list(range(6)), candidates, p) == list(range(5 + stays))
     assert filter_signs([3, 5], candidates, p) == [3, 5]
+
+
+@pytest.mark.parametrize(
+    ("lower_ring", "read_as", "is_sign"),
+    [
+        (Box(130, 90, 15, 18), 0, True),
+        (Box(130, 90, 15, 18), 10, True),
+        (Box(130, 90, 15, 18), 2, False),  # one half
+        (Box(130, 52, 15, 18), 0, False),  # the upper right: no percent sign
+        (Box(200, 90, 15, 18), 0, False),  # far away
+        (Box(120, 90, 40, 50), 0, False),  # as large as a digit
+    ],
+)
+def test_a_slash_between_two_rings_is_a_percent_sign(
+    lower_ring: Box, read_as: int, is_sign: bool
+) -> None:
+    page, candidates = page_of([Box(20, 45, 40, 70), Box(90, 50, 15, 18), lower_ring])
+    slash = Component(Box(100, 50, 35, 60), (4,), 200.0)
+    page.components.append(slash)
+    candidates.append(Candidate(slash.pieces, slash.box, 0.0, 200.0))
+    candidates.append(Candidate((2, 4), slash.box, 0.0, 200.0))
+    p = np.full((5, 11), 0.01)
+    p[[0, 1, 2, 3, 4], [7, 0, read_as, 1, 6]] = 0.9
+    assert percent_signs(page, candidates, p).tolist() == [False, *[is_sign] * 4]
 
 
 def test_a_digit_of_which_nothing_is_known_is_none() -> None:
