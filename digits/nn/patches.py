@@ -78,9 +78,15 @@ class PatchConvolution:
         (rows, columns), (high, wide) = self.geometry.output, self.geometry.kernel
         down, right = self.geometry.strides
         padded = self.geometry.pad(x, cache).transpose(1, 3, 2, 0)  # (height, channels, width, n)
-        taps = np.lib.stride_tricks.sliding_window_view(padded, wide, axis=2)[:, :, ::right]
-        taps = taps.transpose(0, 4, 1, 2, 3)  # (height, j, channels, columns, n), a view
-        height, _, channels, _, _ = taps.shape
+        height, channels, _, _ = padded.shape
+        # What column j of the kernel meets at all columns of positions, a view:
+        row, channel, pixel, image = padded.strides
+        taps = np.lib.stride_tricks.as_strided(
+            padded,
+            (height, wide, channels, columns, n),
+            (row, pixel, channel, right * pixel, image),
+            writeable=False,
+        )
         copies = cache.array("copies", taps.shape, x.dtype)  # filled below, part by part
         patches = overlapping_rows(copies.reshape(height, wide * channels, columns * n), high)
         patches = patches[::down]  # (rows, (i j c), (columns n)), a view of the copies
