@@ -176,8 +176,10 @@ def to_labels(t: ArrayLike, classes: int = 10) -> NDArray[np.intp]:
             f"expected labels of shape (n,), class indices, or (n, {classes}), one-hot; "
             f"received shape {t.shape}"
         )
-    if t.dtype.kind in "biu" and len(t) and np.maximum.reduce(t.astype(np.uintp)) < classes:
-        return t.astype(np.intp, copy=False)  # all at once: unsigned, negative ones are huge
+    if t.dtype.kind in "biu" and len(t):
+        labels = t.astype(np.intp, copy=False)
+        if np.maximum.reduce(labels.view(np.uintp)) < classes:  # unsigned, negative ones are huge
+            return labels
     valid = (t >= 0) & (t < classes)
     if t.dtype.kind == "f":
         valid &= t == np.floor(t)

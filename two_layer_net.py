@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from digits.compute.threads import adaptive_blas
+from digits.compute.threads import matmul, single_threaded_blas
 from digits.nn.network import LayerArrays, Network
 from digits.nn.parameters import Parameters
 from digits.types import Array
@@ -72,21 +72,21 @@ class TwoLayerNet(Network):
     def _forward(self, x: Array) -> tuple[Array, Array]:
         """Hidden activations z1 and logits a2, before softmax; shapes here for 784-50-10."""
         params = self.params
-        a1 = x @ params["W1"]  # (n, 784) @ (784, 50)
+        a1 = matmul(x, params["W1"])  # (n, 784) @ (784, 50)
         a1 += params["b1"]
         z1 = sigmoid(a1)  # (n, 50)
         a2 = z1 @ params["W2"]  # (n, 50) @ (50, 10)
         a2 += params["b2"]
         return z1, a2
 
-    @adaptive_blas
+    @single_threaded_blas
     @without_warnings
     def predict(self, x: ArrayLike) -> Array:
         """Probabilities (n, output_size); each row sums to 1."""
         _, a2 = self._forward(self._inputs(x))
         return softmax(a2)
 
-    @adaptive_blas
+    @single_threaded_blas
     @without_warnings
     def predict_classes(self, x: ArrayLike) -> NDArray[np.intp]:
         """The most probable class of each sample, (n,): that of the largest logit."""
@@ -107,7 +107,7 @@ class TwoLayerNet(Network):
         """Gradient of the loss with respect to W1, b1, W2, b2, by backpropagation."""
         return self.loss_and_gradient(self._inputs(x), t)[1]
 
-    @adaptive_blas
+    @single_threaded_blas
     @without_warnings
     def loss_and_gradient(self, x: ArrayLike, t: ArrayLike) -> tuple[float, Parameters]:
         """The loss, and its gradient found by walking the forward pass backwards with the chain
@@ -129,7 +129,7 @@ class TwoLayerNet(Network):
         np.dot(ones, da2, out=grads["b2"])  # (n,) @ (n, 10)
         dz1 = da2 @ W2.T  # (n, 10) @ (10, 50)
         da1 = dz1 * z1 * (1 - z1)
-        np.dot(x.T, da1, out=grads["W1"])  # (784, n) @ (n, 50)
+        matmul(x.T, da1, out=grads["W1"])  # (784, n) @ (n, 50)
         np.dot(ones, da1, out=grads["b1"])  # (n,) @ (n, 50)
         return loss, grads
 

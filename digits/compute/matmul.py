@@ -1,8 +1,12 @@
-"""Stacks of matrix products with one skinny factor, as in convolutions: few filters, many
-positions. They are cut into blocks of the size at which the library behind NumPy is fastest.
+"""Matrix products in blocks of the size at which the library behind NumPy is fastest: those of
+dense layers, and stacks with one skinny factor, as in convolutions: few filters, many positions.
 """
 
+import functools
+from typing import Any
+
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from digits.types import Array
 
@@ -15,6 +19,46 @@ product are not. Up to about this size it multiplies the numbers where they lie,
 SKINNY = 0.5
 """How much a multiplication of `blocked_matmul` counts where `threads.parallel_for` asks how much
 there is to do: they are faster than others, so more of them are worth a second thread."""
+
+IN_PLACE = 1_000_000
+"""Multiplications, up to which OpenBLAS does so where it has kernels for it."""
+
+KERNELS_IN_PLACE = ("SkylakeX", "Cooperlake", "SapphireRapids")
+"""Those for processors with AVX-512, as OpenBLAS calls them."""
+
+
+@functools.cache
+def blas_libraries() -> list[Any]:
+    """Handles of the BLAS libraries in this process, found when first needed."""
+    np.ones((2, 2)) @ np.ones((2, 2))  # NumPy has loaded its own by now
+    return list(ThreadpoolController().select(user_api="blas").lib_controllers)
+
+
+@functools.cache
+def _in_place() -> int:
+    """Up to how many multiplications are done in place; 0 if never, and blocks do not pay."""
+    kernels = [getattr(library, "architecture", None) for library in blas_libraries()]
+    return IN_PLACE if any(kernel in KERNELS_IN_PLACE for kernel in kernels) else 0
+
+
+def matmul_by_rows(a: Array, b: Array, out: Array) -> None:
+    """out = a @ b, (rows, inner) @ (inner, columns): as many rows at a time as BLAS multiplies in
+    place, a multiple of 4, as it takes 4 together; all at once if these would be none.
+    """
+    (rows, inner), columns = a.shape, b.shape[1]
+    most = _in_place() // max(1, inner * columns) // 4 * 4
+    if most == 0 or rows <= most:
+        np.matmul(a, b, out=out)
+        return
+    blocks = -(-rows // most)  # rounded up
+    size = -(-rows // (4 * blocks)) * 4
+    blocks = rows // size
+    whole = blocks * size
+    np.matmul(
+        a[:whole].reshape(blocks, size, inner), b, out=out[:whole].reshape(blocks, size, columns)
+    )
+    if whole < rows:
+        np.matmul(a[whole:], b, out=out[whole:])
 
 
 def blocked_matmul(a: Array, b: Array, out: Array, min_width: int) -> None:

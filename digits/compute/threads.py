@@ -7,20 +7,17 @@ be taken in another order, and differ by a rounding.
 """
 
 import functools
-import math
 import os
 import threading
-import time
 from collections.abc import Callable
 from contextlib import ContextDecorator
 from contextvars import copy_context
 from functools import partial
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
+from digits.compute.matmul import blas_libraries, matmul_by_rows
 from digits.types import Array
 
 WORTH_SHARING = 10_000_000
@@ -41,8 +38,7 @@ def get_threads() -> int:
 
 
 def set_threads(count: int) -> None:
-    """Let so many threads share the work, here and in NumPy's matrix products, however busy the
-    machine is; 1 means no workers.
+    """Let so many threads share the work, here and in NumPy's matrix products; 1 means no workers.
 
     Raises ValueError for less than 1 or more than MAX_THREADS.
     """
@@ -69,24 +65,20 @@ def parallel_for(work: Callable[[slice], None], count: int, multiplications: flo
 
 
 def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
-    """The matrix product a @ b. A large one is shared by the threads of BLAS, the library behind
-    NumPy, or, inside `single_threaded_blas`, by ours: its longer side is cut among them.
+    """The matrix product a @ b. Inside `single_threaded_blas` a large one is shared by our threads:
+    its longer side is cut among them.
     """
     (rows, inner), columns = a.shape, b.shape[1]
-    if rows * inner * columns < WORTH_SHARING or not _pool.blas_limits or _pool.size == 1:
-        return np.matmul(a, b, out=out)
     y = np.empty((rows, columns), np.result_type(a, b)) if out is None else out
-
-    def some_rows(part: slice) -> None:
-        np.matmul(a[part], b, out=y[part])
-
-    def some_columns(part: slice) -> None:
-        np.matmul(a, b[:, part], out=y[:, part])
-
-    if rows >= columns:
-        parallel_for(some_rows, rows, rows * inner * columns)
+    multiplications = rows * inner * columns
+    if multiplications < WORTH_SHARING or not _pool.blas_limits:
+        matmul_by_rows(a, b, y)
+    elif rows >= columns:
+        parallel_for(lambda part: matmul_by_rows(a[part], b, y[part]), rows, multiplications)
     else:
-        parallel_for(some_columns, columns, rows * inner * columns)
+        parallel_for(
+            lambda part: matmul_by_rows(a, b[:, part], y[:, part]), columns, multiplications
+        )
     return y
 
 
@@ -105,35 +97,7 @@ class SingleThreadedBLAS(ContextDecorator):
         _pool.limit_blas(-1)
 
 
-class AdaptiveBLAS(SingleThreadedBLAS):
-    """Inside, NumPy's matrix products use the threads of BLAS, unless other programs keep
-    the processors busy: then one thread each. Rounding may then differ; `set_threads` makes sure
-    that it does not.
-    """
-
-    def __init__(self) -> None:
-        self.calls = _Calls()
-
-    def __enter__(self) -> None:
-        limited = _pool.adaptive and _contention.found()
-        self.calls.limited.append(limited)
-        if limited:
-            super().__enter__()
-
-    def __exit__(self, *_: object) -> None:
-        if self.calls.limited.pop():
-            super().__exit__()
-
-
-class _Calls(threading.local):
-    """For each `with` that a thread is inside of, whether BLAS is limited there."""
-
-    def __init__(self) -> None:
-        self.limited: list[bool] = []
-
-
 single_threaded_blas = SingleThreadedBLAS()
-adaptive_blas = AdaptiveBLAS()
 
 # --- the pool -------------------------------------------------------------------------------------
 
@@ -187,7 +151,6 @@ class _Pool:
     """The workers, and how many threads BLAS uses."""
 
     def __init__(self) -> None:
-        self.adaptive = True  # until `set_threads` asks for a number
         self.available, self.counting = threading.Lock(), threading.Lock()
         self.workers: list[_Worker] = []
         self.blas_limits = 0
@@ -195,12 +158,12 @@ class _Pool:
 
     @functools.cached_property
     def size(self) -> int:
-        counts = [library.num_threads for library in _blas_libraries()]
+        counts = [library.num_threads for library in blas_libraries()]
         return max(counts) if counts else os.cpu_count() or 1
 
     def set_size(self, count: int) -> None:
         with self.counting:
-            self.size, self.adaptive = count, False
+            self.size = count
             self._set_blas_threads()
 
     def limit_blas(self, change: int) -> None:
@@ -212,8 +175,10 @@ class _Pool:
                 self._set_blas_threads()
 
     def _set_blas_threads(self) -> None:
-        for library in _blas_libraries():
-            library.set_num_threads(1 if self.blas_limits else self.size)
+        count = 1 if self.blas_limits else self.size
+        for library in blas_libraries():
+            # threadpoolctl's own function is slower, and deaf to all threads but the first.
+            getattr(library, "_real_set_num_threads", library.set_num_threads)(count)
 
     def run(self, work: Callable[[slice], None], count: int) -> None:
         """One part in the calling thread, and one in each worker."""
@@ -242,69 +207,10 @@ class _Pool:
 _pool = _Pool()
 
 
-@functools.cache
-def _blas_libraries() -> list[Any]:
-    """Handles of the BLAS libraries in this process, found when first needed."""
-    np.ones((2, 2)) @ np.ones((2, 2))  # NumPy has loaded its own by now
-    return list(ThreadpoolController().select(user_api="blas").lib_controllers)
-
-
-# --- a busy machine -------------------------------------------------------------------------------
-
-
-class _Contention:
-    """Whether other programs keep the threads of BLAS from working, measured now and then."""
-
-    INTERVAL, PATIENCE = 0.1, 2.0
-    """Seconds until the next measurement: usually, and at most. One takes a quarter of a
-    millisecond on an idle machine and up to a hundred on a busy one. So it is repeated soon, and
-    later with every time in a row that it finds contention.
-    """
-
-    def __init__(self) -> None:
-        self.measured_at, self.result = -1.0, False
-        self.wait = self.INTERVAL
-        self.measuring = threading.Lock()
-        self.alone = math.inf
-        """Seconds that a product takes with one thread, at best."""
-
-    def found(self) -> bool:
-        due = time.monotonic() - self.measured_at > self.wait or self.measured_at < 0
-        if due and _pool.size > 1 and self.measuring.acquire(blocking=False):
-            try:
-                if self._measure() != self.result and self._measure() != self.result:
-                    self.result = not self.result  # as found twice: once may be chance
-                self.wait = min(4 * self.wait, self.PATIENCE) if self.result else self.INTERVAL
-                self.measured_at = time.monotonic()
-            finally:
-                self.measuring.release()
-        return self.result
-
-    def _measure(self) -> bool:
-        a = np.ones((128, 256), np.float32)
-
-        def seconds() -> float:
-            start = time.perf_counter()
-            np.matmul(a, a.T)
-            return time.perf_counter() - start
-
-        if self.result or self.alone == math.inf:
-            with single_threaded_blas:
-                self.alone = min(self.alone, *(seconds() for _ in range(3)))
-        seconds()  # wakes the threads, which takes long after a pause
-        limit = 1.5 * self.alone  # on an idle machine it takes about half as long as alone
-        first, second = seconds() > limit, seconds() > limit
-        return first if first == second else seconds() > limit
-
-
-_contention = _Contention()
-
-
 def _after_fork() -> None:
     """A forked process has none of its parent's threads, and none that would open its locks."""
     _pool.workers = []
     _pool.available, _pool.counting, _pool.blas_limits = threading.Lock(), threading.Lock(), 0
-    _contention.measuring = threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):

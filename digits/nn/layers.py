@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from digits.compute.distributed import all_reduce_mean, global_batch
-from digits.compute.threads import WORTH_SHARING, matmul
+from digits.compute.matmul import IN_PLACE
+from digits.compute.threads import matmul
 from digits.nn.activations import LINEAR, RELU, ActivationFunction
 from digits.nn.initializers import Initializer, get_initializer
 from digits.nn.layer import ActivatedLayer, Layer
@@ -63,8 +64,8 @@ class Dense(ActivatedLayer):
         cache.positive = np.empty(shape, bool)
         cache.da_T = np.empty(shape[::-1], self.dtype)
         cache.dx_T = np.empty((*self.input_shape, n), self.dtype)
-        large = n * self.units * self.input_shape[0] >= WORTH_SHARING
-        cache.matmul = matmul if large else np.dot  # which is faster to call than np.matmul
+        small = n * self.units * self.input_shape[0] <= IN_PLACE
+        cache.matmul = np.dot if small else matmul  # np.dot is faster to call
 
     def forward(self, x: Array, training: bool = False) -> Array:
         cache = self.cache

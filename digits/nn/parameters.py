@@ -3,6 +3,7 @@ views are what the formulas read (`params["W1"]`), the vector is what optimizers
 gradient checks work on (`params.flat`): the same memory, so there is nothing to keep in step.
 """
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -60,13 +61,19 @@ class Parameters(Mapping[str, Array]):
         return self.copy()
 
     def _make_views(self, shapes: dict[str, Shape], flat: Array) -> None:
-        self.shapes, self.flat = shapes, flat
-        self._views: dict[str, Array] = {}
-        start = 0
-        for name, shape in self.shapes.items():
-            stop = start + math.prod(shape)
-            self._views[name] = self.flat[start:stop].reshape(shape)
-            start = stop
+        starts = itertools.accumulate(map(math.prod, shapes.values()), initial=0)
+        self._parts = [
+            (name, slice(start, stop), shape)
+            for (start, stop), (name, shape) in zip(
+                itertools.pairwise(starts), shapes.items(), strict=True
+            )
+        ]
+        self.shapes = shapes
+        self._set_flat(flat)
+
+    def _set_flat(self, flat: Array) -> None:
+        self.flat = flat
+        self._views = {name: flat[part].reshape(shape) for name, part, shape in self._parts}
 
     def __getitem__(self, name: str) -> Array:
         return self._views[name]
@@ -102,7 +109,8 @@ class Parameters(Mapping[str, Array]):
     def empty_like(self) -> "Parameters":
         """The same names and shapes, holding anything: room for what will be written all over."""
         other = object.__new__(Parameters)  # what `__init__` checks has been checked
-        other._make_views(self.shapes, np.empty_like(self.flat))
+        other.shapes, other._parts = self.shapes, self._parts
+        other._set_flat(np.empty_like(self.flat))
         return other
 
     def astype(self, dtype: DTypeLike) -> "Parameters":

@@ -18,7 +18,6 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from digits.compute.threads import (
     WORTH_SHARING,
-    adaptive_blas,
     parallel_for,
     single_threaded_blas,
 )
@@ -159,10 +158,8 @@ class Sequential(Network):
                 self.params.dtype,
             )
         self._steps = fused(self.layers)  # up to `first`, layers without weights, as they are
-        # Threads of ours and those of BLAS would stand in each other's way.
-        shared = any(layer.shares_work for layer in self.layers)
-        self._blas = single_threaded_blas if shared else adaptive_blas
         # More rows at a time are faster in dense layers, and take little memory there.
+        shared = any(layer.shares_work for layer in self.layers)
         self._predict_batch_size = (1 if shared else 2) * PREDICT_BATCH_SIZE
 
     # --- the contract -----------------------------------------------------------------------------
@@ -197,7 +194,7 @@ class Sequential(Network):
     ) -> tuple[float, Parameters]:
         """Both from one forward pass; the next call overwrites the gradient."""
         x = self._inputs(x, finite=False)
-        with self._blas:
+        with single_threaded_blas:
             logits = self._logits(x, training)
             loss, dy = self.output.loss_and_grad(logits, t)
             if not math.isfinite(loss):
@@ -252,8 +249,7 @@ class Sequential(Network):
                 batch = slice(start, min(start + size, part.stop))
                 logits[batch] = self._logits(x[batch], training=False)
 
-        # Several batches are shared among our threads, each with its own; one among those of BLAS.
-        with self._blas if len(x) <= size else single_threaded_blas:
+        with single_threaded_blas:  # several batches are shared among our threads
             parallel_for(logits_of, len(x), (len(x) - 1) // size * WORTH_SHARING)
         return logits
 
@@ -304,7 +300,7 @@ class Sequential(Network):
         """
         layers = [layer.unbound() for layer in self.layers]
         state = {**self.__dict__, "layers": layers}
-        for name in ("grads", "_gradient_lock", "_blas", "_steps"):  # `_bind` makes new ones
+        for name in ("grads", "_gradient_lock", "_steps"):  # `_bind` makes new ones
             del state[name]
         return state
 

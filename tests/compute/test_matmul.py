@@ -1,9 +1,11 @@
 """Products in blocks are the products."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from digits.compute.matmul import blocked_matmul, inner_blocks
+from digits.compute.matmul import blocked_matmul, inner_blocks, matmul_by_rows
 
 
 @pytest.mark.parametrize("columns", [0, 1, 7, 97, 640, 641, 1792])
@@ -43,3 +45,19 @@ def test_blocks_of_the_inner_axis_sum_up_to_the_product(inner: int) -> None:
     assert (left.shape[1] > 1) == (inner == 6144)
     y = (left @ right).sum(axis=1)
     np.testing.assert_allclose(y, np.einsum("srk,skc->src", a, b), rtol=1e-12, atol=1e-11)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "shape", [(1, 784, 300), (101, 784, 50), (784, 33, 300), (9, 1500, 160), (3, 1000, 400)]
+)
+def test_a_product_by_rows_is_the_product(dtype: Any, shape: tuple[int, int, int]) -> None:
+    rows, inner, columns = shape
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(rows, inner)).astype(dtype), rng.normal(size=(inner, columns))
+    b = b.astype(dtype)
+    for left in (a, np.asfortranarray(a)):
+        y = np.full((rows, 2 * columns), np.nan, dtype)  # whose left half is not contiguous
+        matmul_by_rows(left, b, y[:, :columns])
+        np.testing.assert_allclose(y[:, :columns], a @ b, rtol=1e-4, atol=1e-3)
+        assert np.isnan(y[:, columns:]).all()

@@ -270,18 +270,15 @@ def test_training_in_float32_is_repeated_to_the_last_bit() -> None:
         np.testing.assert_array_equal(first, second)
 
 
-@pytest.mark.parametrize("busy", [True, False])
-def test_blas_uses_one_thread_on_a_busy_machine(
-    busy: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_networks_compute_with_one_blas_thread() -> None:
+    class Spy(Dense):
+        def forward(self, x: Any, training: bool = False) -> Any:
+            seen.extend(in_use())
+            return super().forward(x, training)
+
     parallel.set_threads(2)
-    pool, contention = parallel._pool, parallel._contention
-    monkeypatch.setattr(pool, "adaptive", True)
-    monkeypatch.setattr(contention, "measured_at", -1.0)
-    monkeypatch.setattr(contention, "_measure", lambda: busy)
-    with parallel.adaptive_blas, parallel.adaptive_blas:
-        assert bool(pool.blas_limits) is busy
-    assert pool.blas_limits == 0
-    parallel.set_threads(2)  # a number that was asked for is kept
-    with parallel.adaptive_blas:
-        assert pool.blas_limits == 0
+    seen: list[int] = []
+    network = Sequential([Spy(10)])
+    network.loss_and_gradient(np.zeros((3, 784), np.float32), [0, 1, 2])
+    network.predict(np.zeros((3, 784), np.float32))
+    assert seen == [1, 1]
