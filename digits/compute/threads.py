@@ -17,7 +17,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from digits.compute.matmul import blas_libraries, matmul_by_rows
+from digits.compute.matmul import IN_PLACE, blas_libraries, matmul_by_rows
 from digits.types import Array
 
 WORTH_SHARING = 10_000_000
@@ -69,8 +69,10 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
     its longer side is cut among them.
     """
     (rows, inner), columns = a.shape, b.shape[1]
-    y = np.empty((rows, columns), np.result_type(a, b)) if out is None else out
     multiplications = rows * inner * columns
+    if multiplications <= IN_PLACE:
+        return np.matmul(a, b, out=out)
+    y = np.empty((rows, columns), np.result_type(a, b)) if out is None else out
     if multiplications < WORTH_SHARING or not _pool.blas_limits:
         matmul_by_rows(a, b, y)
     elif rows >= columns:
