@@ -10,7 +10,10 @@ from digits.types import Box
 MAX_MERGES = 400
 MAX_CANDIDATES = 1500
 MAX_DENSITY = 800
-"""Candidates for a megapixel."""
+"""Candidates for a megapixel ..."""
+
+MIN_MEGAPIXELS = 0.4
+"""... as which a smaller picture counts: a few digits need candidates, too."""
 
 MAX_AREA = 40
 """Of the boxes of all candidates together, in areas of the picture."""
@@ -66,7 +69,7 @@ def propose(page: InkMap) -> list[Candidate]:
     candidates.sort(key=lambda candidate: (candidate.pieces not in whole, len(candidate.pieces)))
     areas = np.cumsum([candidate.box.area for candidate in candidates])
     few = int(np.searchsorted(areas, MAX_AREA * page.labels.size, side="right"))
-    megapixels = max(0.4, page.labels.size / 1e6)
+    megapixels = max(MIN_MEGAPIXELS, page.labels.size / 1e6)
     return candidates[: min(few, MAX_CANDIDATES, int(MAX_DENSITY * megapixels))]
 
 

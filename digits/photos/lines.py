@@ -12,8 +12,11 @@ from digits.types import Array
 MAX_FRAMES = 30
 """The largest components, among which boxes and tables are sought."""
 
-MIN_WALLS = 3
-"""So many lines between two others are those of cells; one or two may be strokes."""
+MAX_FRAME_AREA = 6
+"""Of these components' boxes together, in areas of the picture."""
+
+MIN_SIDES = 3
+"""So many lines between two others are the sides of cells; one or two may be strokes."""
 
 GRID = 600
 """Lines are sought in a picture of so many cells along its longer side."""
@@ -41,10 +44,14 @@ def erase_lines(marked: Array, darkness: Array) -> Array:
     kept = _erase(marked, darkness, slender=20, min_lines=1)
     _, labels, boxes, _ = cv2.connectedComponentsWithStats(kept.astype(np.uint8), connectivity=8)
     x, y, w, h = boxes[1:, :4].T
+    area = 0
     for label in 1 + np.argsort(-w * h, kind="stable")[:MAX_FRAMES]:
-        left, top, width, height = boxes[label, :4]
+        left, top, width, height = (int(side) for side in boxes[label, :4])
         inside = (x > left) & (x + w < left + width) & (y > top) & (y + h < top + height)
         if (h[inside] > 0.05 * height).any():
+            area += width * height
+            if area > MAX_FRAME_AREA * marked.size:
+                break
             here = slice(top, top + height), slice(left, left + width)
             own = labels[here] == label
             kept[here] &= ~own | _erase(own, darkness[here], slender=8, min_lines=3)
@@ -52,78 +59,59 @@ def erase_lines(marked: Array, darkness: Array) -> Array:
 
 
 def _erase(marked: Array, darkness: Array, slender: float, min_lines: int) -> Array:
-    """What is marked without lines; where there are fewer than `min_lines`, as in a component that
-    is no table, only without those that are much longer than it is high.
+    """What is marked without lines.
 
-    A line is `slender` times as long as thick, and each of its ends leaves the picture or meets
-    another line; or it is one of three that leave the picture at one end, or that run over three
-    fifths of it.  A stroke that crosses a line stays: there the ink reaches further up and down
-    than the line is thick, is a third darker than most of the line, or joins what is above it to
-    what is below.
+    A stroke that crosses a line stays: there the ink reaches further up and down than the line is
+    thick, is a third darker than most of the line, or joins what is above it to what is below.
     """
     step = max(1, round(max(marked.shape) / GRID))
-    cell = np.ones((step, step), np.uint8)
     # a cell takes the darkest of its pixels, so that not even the thinnest line gets lost
-    cells = cv2.dilate(marked.astype(np.uint8), cell)[::step, ::step]
-    shades = cv2.dilate(darkness, cell)[::step, ::step]
-    pictures = (cells, shades), (cells.T, shades.T)
-    min_ratio = 0.6 if min_lines > 1 else 0.0  # the edge of a component is none of the picture
-    quarters = [cells.shape[1] / 4, cells.shape[0] / 4]
-    families = [
-        _straight(*picture, run, slender, turned)
-        for picture, run, turned in zip(pictures, quarters, (False, True), strict=True)
-    ]
-    families = _anchored(families, cells.shape, min_ratio, together=True)
-    if len(families[0]) + len(families[1]) < min_lines:
-        families = [
-            [line for line in lines if line.length > 2.5 * cells.shape[axis]]
-            for axis, lines in enumerate(families)
-        ]
-    spacings = [_spacing(lines, cells.shape[axis], axis) for axis, lines in enumerate(families)]
-    for (one, spacing), other in zip(enumerate(spacings), (1, 0), strict=True):
-        squared = min_ratio == 0 and 2 * sum(
-            _leaves(line.start, cells.shape) and _leaves(line.end, cells.shape)
-            for line in families[other]
-        ) > max(4, len(families[other]))
-        if spacing > 0 and not squared:  # walls: shorter lines between long ones
-            walls = _straight(*pictures[other], 0.6 * spacing, slender, other == 1)
-            walls = [wall for wall in walls if _is_wall(wall, families[one])]
-            between = [families[one], walls] if other else [walls, families[one]]
-            walls = _anchored(between, cells.shape, min_ratio, together=False)[other]
-            families[other] += walls if len(families[other]) + len(walls) >= MIN_WALLS else []
+    cells, shades = _cells(marked.astype(np.uint8), step), _cells(darkness, step)
+    families = _find_lines(cells, shades, slender, min_lines)
+    if not any(families):
+        return marked.copy()
     across = _limits(families[0], cells.shape, step, marked.shape)
     down = _limits(families[1], cells.shape[::-1], step, marked.shape[::-1]).T
     # where two lines cross, the second one darkens only what the first one left
     faint = darkness <= across + down - across * down / 255
+    printed = [faint & (across > 0), faint & (down > 0)]
     kept = marked.copy()
-    for lines, here, there, upright in (
-        (families[0], across, down, True),
-        (families[1], down, across, False),
+    for lines, here, other, upright in zip(
+        families, printed, printed[::-1], (True, False), strict=True
     ):
         if lines:
-            thickness = step * float(np.median([line.thickness for line in lines]))
-            reach = round(1.5 * thickness) + 3
+            reach = round(1.5 * step * np.median([line.thickness for line in lines])) + 3
             longer = np.ones((reach, 1) if upright else (1, reach), np.uint8)
-            strokes = (marked & ~(faint & (there > 0))).astype(np.uint8)
-            padded = np.pad(strokes, reach)  # a line along the edge of its box is no stroke
-            crossed = cv2.morphologyEx(padded, cv2.MORPH_OPEN, longer).astype(bool)
-            crossed = crossed[reach:-reach, reach:-reach]
-            kept &= ~(faint & (here > 0)) | crossed
-    steps = round(max([line.thickness for line in families[0] + families[1]], default=0)) + 4
-    for lines, here, axes in ((families[0], across, (0, 1)), (families[1], down, (1, 0))):
-        if lines:
-            erased = marked & faint & (here > 0) & ~kept
-            left, gap = (
-                cv2.dilate(pixels.astype(np.uint8), cell)[::step, ::step].transpose(axes)
-                for pixels in (kept, erased)
+            strokes = (marked & ~other).astype(np.uint8)
+            # beyond the picture there is paper: a line along the edge of its box is no stroke
+            crossing = cv2.morphologyEx(
+                strokes, cv2.MORPH_OPEN, longer, borderType=cv2.BORDER_CONSTANT, borderValue=0
             )
-            bridges = _bridges(left, gap, steps).transpose(axes)
-            bridges = cv2.resize(bridges, None, fx=step, fy=step, interpolation=cv2.INTER_NEAREST)
-            kept |= erased & (bridges[: marked.shape[0], : marked.shape[1]] > 0)
+            kept &= ~here | (crossing > 0)
+    steps = round(max(line.thickness for lines in families for line in lines)) + 4
+    for lines, here, axes in zip(families, printed, ((0, 1), (1, 0)), strict=True):
+        if lines:
+            erased = marked & here & ~kept
+            left, gap = (
+                _cells(pixels.astype(np.uint8), step).transpose(axes) for pixels in (kept, erased)
+            )
+            joined = _joined(left, gap, steps).transpose(axes)
+            kept |= erased & (_enlarged(joined, step, marked.shape) > 0)
     return kept
 
 
-def _bridges(strokes: Array, gap: Array, steps: int) -> Array:
+def _cells(picture: Array, step: int) -> Array:
+    """The greatest value in each square of `step` pixels."""
+    return cv2.dilate(picture, np.ones((step, step), np.uint8))[::step, ::step]
+
+
+def _enlarged(cells: Array, step: int, shape: tuple[int, ...]) -> Array:
+    """The picture of this shape in which each cell is a square of `step` pixels."""
+    pixels = cv2.resize(cells, None, fx=step, fy=step, interpolation=cv2.INTER_NEAREST)
+    return pixels[: shape[0], : shape[1]]
+
+
+def _joined(strokes: Array, gap: Array, steps: int) -> Array:
     """Where a stroke goes on through a gap that a level line left: what is reached from a stroke
     above and from one below, by steps of at most 45 degrees; uint8."""
     strokes, gap = np.ascontiguousarray(strokes), np.ascontiguousarray(gap)
@@ -134,80 +122,123 @@ def _bridges(strokes: Array, gap: Array, steps: int) -> Array:
         for _ in range(steps):
             way = strokes | (gap & cv2.dilate(way, kernel))
         reached.append(way)
-    bridges: Array = reached[0] & reached[1]
-    return bridges
+    return reached[0] & reached[1]
+
+
+# --- which lines are printed ----------------------------------------------------------------------
+
+
+def _find_lines(
+    cells: Array, shades: Array, slender: float, min_lines: int
+) -> tuple[list[_Line], list[_Line]]:
+    """The printed lines from left to right and those from top to bottom; where there are fewer than
+    `min_lines`, as in a component that is no table, only those much longer than it is high.
+
+    A line is `slender` times as long as thick, and each of its ends leaves the picture or meets
+    another line; or it is one of three that leave the picture at one end, or that run over three
+    fifths of it.
+    """
+    shape = cells.shape
+    pictures = (cells, shades), (cells.T, shades.T)
+    min_ratio = 0.6 if min_lines > 1 else 0.0  # the edge of a component is none of the picture
+    level = _straight(*pictures[0], shape[1] / 4, slender, turned=False)
+    upright = _straight(*pictures[1], shape[0] / 4, slender, turned=True)
+    families = _anchored((level, upright), shape, min_ratio, together=True)
+    if len(families[0]) + len(families[1]) < min_lines:
+        level, upright = (
+            [line for line in lines if line.length > 2.5 * extent]
+            for lines, extent in zip(families, shape, strict=True)
+        )
+        families = level, upright
+    spacings = [_spacing(lines, shape[axis], axis) for axis, lines in enumerate(families)]
+    for one, other in ((0, 1), (1, 0)):
+        through = _leaving(families[other], shape).all(axis=0).sum()
+        squared = min_ratio == 0 and 2 * through > max(4, len(families[other]))
+        if spacings[one] > 0 and not squared:  # shorter lines between long ones: sides of cells
+            sides = _straight(*pictures[other], 0.6 * spacings[one], slender, other == 1)
+            sides = [side for side in sides if _may_be_side(side, families[one])]
+            both = (families[one], sides) if other else (sides, families[one])
+            sides = _anchored(both, shape, min_ratio, together=False)[other]
+            if len(families[other]) + len(sides) >= MIN_SIDES:
+                families[other].extend(sides)
+    return families
 
 
 def _anchored(
-    families: list[list[_Line]], shape: tuple[int, ...], min_ratio: float, together: bool
-) -> list[list[_Line]]:
+    families: tuple[list[_Line], list[_Line]],
+    shape: tuple[int, ...],
+    min_ratio: float,
+    together: bool,
+) -> tuple[list[_Line], list[_Line]]:
     """The lines of both directions that end where lines end.
 
     min_ratio: of its length to that of the picture, for a line to leave it.
-    together: whether lines of one family may hold each other.
+    together: whether lines of one direction may hold each other.
     """
-    held: list[list[_Line]] = [[], []]
-    if together:
-        for index, lines in enumerate(families):
-            long = [line for line in lines if line.length > 0.6 * max(shape)]
-            leaving = [line for line in lines if line.length > 0.25 * max(shape)]
-            leaving = [line for line in leaving if _ends(line, [], shape, min_ratio) > 0]
-            for family in (long, leaving):
-                if len(family) >= 3:
-                    held[index] += [line for line in family if line not in held[index]]
-    rest = [
-        [line for line in lines if line not in known]
-        for lines, known in zip(families, held, strict=True)
+    longest = max(shape)
+    lengths = [np.array([line.length for line in lines]) for lines in families]
+    leaving = [
+        _leaving(lines, shape) & (length > min_ratio * longest)
+        for lines, length in zip(families, lengths, strict=True)
     ]
+    meeting = [_meeting(*families, shape), _meeting(*families[::-1], shape)]
+    held = [np.zeros(len(lines), bool) for lines in families]
+    if together:
+        for index, length in enumerate(lengths):
+            for some in (length > 0.6 * longest, leaving[index].any(0) & (length > 0.25 * longest)):
+                if some.sum() >= 3:
+                    held[index] |= some
+    good = [np.ones(len(lines), bool) for lines in families]
     changed = True
     while changed:
         changed = False
         for index in (0, 1):
-            others = rest[1 - index] + held[1 - index]
-            good = [line for line in rest[index] if _ends(line, others, shape, min_ratio) == 2]
-            changed |= len(good) < len(rest[index])
-            rest[index] = good
+            met = meeting[index][:, :, good[1 - index]].any(axis=2)
+            fewer = good[index] & (held[index] | (leaving[index] | met).all(axis=0))
+            changed |= bool(fewer.sum() < good[index].sum())
+            good[index] = fewer
     for index in (0, 1):  # a stroke, too, may go from one ruling to the next
-        rulings = rest[1 - index] + held[1 - index]
-        between = [line for line in rest[index] if _ends(line, [], shape, min_ratio) == 0]
-        if len(between) < MIN_WALLS and all(_ends(o, [], shape, min_ratio) == 2 for o in rulings):
-            rest[index] = [line for line in rest[index] if line not in between]
-    return [held[index] + rest[index] for index in (0, 1)]
+        between = good[index] & ~held[index] & ~leaving[index].any(axis=0)
+        if between.sum() < MIN_SIDES and leaving[1 - index][:, good[1 - index]].all():
+            good[index] &= ~between
+    level, upright = (
+        [line for line, is_good in zip(lines, mask, strict=True) if is_good]
+        for lines, mask in zip(families, good, strict=True)
+    )
+    return level, upright
 
 
-def _ends(line: _Line, others: list[_Line], shape: tuple[int, ...], min_ratio: float) -> int:
-    """How many ends of a line meet one of the others or, if it is at least such a ratio of the
-    picture long, leave the picture.  Lines of a table by hand overshoot those that they meet."""
-    count = 0
-    for end in (line.start, line.end):
-        count += (line.length > min_ratio * max(shape) and _leaves(end, shape)) or any(
-            _distance(end, other)
-            <= 4 + other.thickness + (0 if _leaves(other.start, shape) else 0.08 * line.length)
-            for other in others
-        )
-    return count
+def _meeting(lines: list[_Line], others: list[_Line], shape: tuple[int, ...]) -> Array:
+    """Whether each end of a line meets one of the others, bool (2, lines, others). Lines of a
+    table by hand overshoot those that they meet."""
+    if not lines or not others:
+        return np.zeros((2, len(lines), len(others)), bool)
+    ends = np.array([[line.start for line in lines], [line.end for line in lines]])[:, :, None]
+    start = np.array([other.start for other in others])
+    along = np.array([other.end for other in others]) - start
+    # the nearest point of the other line, by its share of the way along it: (2, lines, others)
+    share = ((ends - start) * along).sum(axis=-1) / np.maximum(1, np.square(along).sum(axis=-1))
+    away = start + np.clip(share, 0, 1)[..., None] * along - ends
+    overshoot = np.outer([0.08 * line.length for line in lines], ~_leaving(others, shape)[0])
+    reach = 4 + np.array([other.thickness for other in others]) + overshoot
+    return np.hypot(away[..., 0], away[..., 1]) <= reach
 
 
-def _leaves(end: Array, shape: tuple[int, ...]) -> bool:
-    """Whether a line that ends there leaves the picture."""
-    x, y = end
-    return bool(min(x, y, shape[1] - 1 - x, shape[0] - 1 - y) <= 2)
+def _leaving(lines: list[_Line], shape: tuple[int, ...]) -> Array:
+    """Whether each end of a line leaves the picture, bool (2, lines)."""
+    ends = np.array([(line.start, line.end) for line in lines]).reshape(-1, 2, 2)  # of (x, y)
+    far = np.array(shape[::-1]) - 1 - ends
+    left: Array = (np.minimum(ends, far).min(axis=2) <= 2).T
+    return left
 
 
-def _is_wall(line: _Line, others: list[_Line]) -> bool:
+def _may_be_side(line: _Line, others: list[_Line]) -> bool:
     """Whether a line is as thin as others are, and at a right angle to them: a stroke between two
     lines is slanted, or thicker."""
     along = (line.end - line.start) / max(1.0, float(np.hypot(*(line.end - line.start))))
     skew = [along @ (other.end - other.start) / max(1.0, other.length) for other in others]
     thickness = max(other.thickness for other in others)
     return abs(float(np.median(skew))) < 0.1 and line.thickness <= 1.5 * thickness
-
-
-def _distance(point: Array, line: _Line) -> float:
-    """Of a point from a line, in cells."""
-    along = line.end - line.start
-    ratio = np.clip((point - line.start) @ along / max(1.0, along @ along), 0, 1)
-    return float(np.hypot(*(line.start + ratio * along - point)))
 
 
 def _spacing(lines: list[_Line], extent: int, axis: int) -> float:
@@ -219,6 +250,9 @@ def _spacing(lines: list[_Line], extent: int, axis: int) -> float:
     gaps = np.diff(positions)
     gaps = gaps[gaps > 4 * max(line.thickness for line in lines)]
     return float(gaps.min()) if len(gaps) else float(max(positions[0], extent - positions[-1]))
+
+
+# --- straight lines -------------------------------------------------------------------------------
 
 
 def _straight(cells: Array, shades: Array, run: float, slender: float, turned: bool) -> list[_Line]:
@@ -236,26 +270,38 @@ def _straight(cells: Array, shades: Array, run: float, slender: float, turned: b
         if not thin or 2 * length < run:
             continue
         rows, columns = np.nonzero(labels[top : top + height, left : left + length] == label)
-        across = np.bincount(columns, minlength=length)
-        thickness = float(np.median(across)) - 2
-        # a line bends a little; a stroke that runs beside it for a while is none of it
-        near = np.ones(len(rows), bool)
-        for degree in (1, 2, 3, 3):
-            middle = np.polynomial.Polynomial.fit(columns[near], rows[near], degree)
-            off = np.abs(rows - middle(columns))
-            near = off <= max(0.75 * thickness + 1.5, np.quantile(off, 0.6))
+        thickness = float(np.median(np.bincount(columns, minlength=length))) - 2
+        ends, near = _fit(columns, rows, length, thickness)
         if near.mean() < 0.75:  # several lines, which a stroke joins
             near[:] = True
-        rows, columns = rows[near], columns[near]
-        ends = [np.array([left + x, top + middle(x)]) for x in (0, length - 1)]
-        rows, columns = rows + top, columns + left
-        own = shades[rows, columns][cells[rows, columns] > 0]
+        rows, columns = rows[near] + top, columns[near] + left
+        own = np.sort(shades[rows, columns][cells[rows, columns] > 0])
         if not len(own):
             continue
-        limit = 1.3 * float(np.quantile(own, 0.75))
-        start, end = (point[::-1] for point in ends) if turned else ends
+        limit = 1.3 * float(own[3 * len(own) // 4])
+        start, end = np.array([left, top + ends[0]]), np.array([left + length - 1, top + ends[1]])
+        if turned:
+            start, end = start[::-1], end[::-1]
         lines.append(_Line(start, end, max(1.0, thickness), limit, (rows, columns)))
     return lines
+
+
+def _fit(x: Array, y: Array, length: int, thickness: float) -> tuple[Array, Array]:
+    """How high a line is at both its ends, and which of the points are on it, bool.
+
+    It bends a little, as a cubic does; a stroke that runs beside it for a while is none of it.
+    Least squares by the normal equations (A^T A) w = A^T y, where A holds the powers of x.
+    """
+    powers = np.vander(2 * x / max(1, length - 1) - 1, 4, increasing=True)
+    near = np.ones(len(x), bool)
+    for terms in (2, 3, 4, 4):
+        a = powers[near, :terms]
+        w = np.linalg.lstsq(a.T @ a, a.T @ y[near])[0]
+        off = np.abs(y - powers[:, :terms] @ w)
+        near = off <= 0.75 * thickness + 1.5
+        if near.mean() < 0.6:
+            near = off <= np.quantile(off, 0.6)
+    return np.vander([-1, 1], 4, increasing=True) @ w, near
 
 
 def _limits(lines: list[_Line], shape: tuple[int, ...], step: int, size: tuple[int, ...]) -> Array:
@@ -265,9 +311,7 @@ def _limits(lines: list[_Line], shape: tuple[int, ...], step: int, size: tuple[i
     most = 1.2 * np.median([line.limit for line in lines]) if lines else 0
     for line in lines:
         limits[line.pixels] = np.maximum(limits[line.pixels], min(line.limit, most))
-    limits = cv2.dilate(limits, np.ones((3, 3), np.uint8))
-    limits = cv2.resize(limits, None, fx=step, fy=step, interpolation=cv2.INTER_NEAREST)
-    return limits[: size[0], : size[1]]
+    return _enlarged(cv2.dilate(limits, np.ones((3, 3), np.uint8)), step, size)
 
 
 def _runs(cells: Array, run: float) -> Array:
@@ -280,16 +324,32 @@ def _runs(cells: Array, run: float) -> Array:
     margin = columns // 7  # room for what a shear moves out of the picture
     thickened = cv2.dilate(np.ascontiguousarray(cells), np.ones((3, 1), np.uint8))  # lines bend
     thickened = np.pad(thickened, ((margin, margin), (0, 0)))
-    size = columns, rows + 2 * margin
-    longest, gap = np.ones((1, max(15, int(run))), np.uint8), np.ones((1, 7))
+    size, length = (columns, rows + 2 * margin), max(15, int(run))
     lines = np.zeros_like(thickened)
     for slope in np.linspace(-0.27, 0.27, 19):
         shear = np.array([[1, 0, 0], [-slope, 1, slope * columns / 2]])
         level = cv2.warpAffine(thickened, shear, size, flags=cv2.INTER_NEAREST)
-        level = cv2.morphologyEx(level, cv2.MORPH_CLOSE, gap)
-        level = cv2.morphologyEx(level, cv2.MORPH_OPEN, longest)
+        level = _over(np.bitwise_or, level, 7, outside=0)
+        level = _over(np.bitwise_and, level, 7, outside=1)
+        level = _over(np.bitwise_and, level, length, outside=1)
         if level.any():
+            level = np.ascontiguousarray(_over(np.bitwise_or, level, length, outside=0))
             shear[1] = slope, 1, -slope * columns / 2
             level = cv2.warpAffine(level, shear, size, flags=cv2.INTER_NEAREST)
             lines = np.maximum(lines, level)
     return np.ascontiguousarray(lines[margin : margin + rows])
+
+
+def _over(combine: np.ufunc, picture: Array, length: int, outside: int) -> Array:
+    """The "and" or the "or" of each `length` neighbors in a row, in as many steps as `length` has
+    bits; OpenCV takes `length` of them."""
+    before = length // 2
+    picture = cv2.copyMakeBorder(
+        picture, 0, 0, before, length - 1 - before, cv2.BORDER_CONSTANT, value=outside
+    )
+    known = 1
+    while known < length:
+        step = min(known, length - known)
+        picture = combine(picture[:, :-step], picture[:, step:])
+        known += step
+    return picture
