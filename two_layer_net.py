@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from digits.compute.threads import matmul, single_threaded_blas
+from digits.compute.threads import matmul, parallel_for, single_threaded_blas
 from digits.nn.network import LayerArrays, Network
 from digits.nn.parameters import Parameters
 from digits.types import Array
@@ -81,23 +81,30 @@ class TwoLayerNet(Network):
 
     @single_threaded_blas
     @without_warnings
+    def _logits(self, x: ArrayLike) -> Array:
+        """a2 alone; threads share the samples if there are many."""
+        x = self._inputs(x)
+        logits = np.empty((len(x), self.output_size), x.dtype)
+
+        def logits_of(part: slice) -> None:
+            _, logits[part] = self._forward(x[part])
+
+        parallel_for(logits_of, len(x), len(x) * self.params.flat.size)
+        return logits
+
+    @without_warnings
     def predict(self, x: ArrayLike) -> Array:
         """Probabilities (n, output_size); each row sums to 1."""
-        _, a2 = self._forward(self._inputs(x))
-        return softmax(a2)
+        return softmax(self._logits(x))
 
-    @single_threaded_blas
-    @without_warnings
     def predict_classes(self, x: ArrayLike) -> NDArray[np.intp]:
         """The most probable class of each sample, (n,): that of the largest logit."""
-        _, a2 = self._forward(self._inputs(x))
-        return np.argmax(a2, axis=1)
+        return np.argmax(self._logits(x), axis=1)
 
     @without_warnings
     def loss(self, x: ArrayLike, t: ArrayLike) -> float:
         """Mean cross-entropy of the predictions for x against the targets t."""
-        _, a2 = self._forward(self._inputs(x))
-        return softmax_cross_entropy(a2, t)
+        return softmax_cross_entropy(self._logits(x), t)
 
     def accuracy(self, x: ArrayLike, t: ArrayLike) -> float:
         """Ratio of the samples, 0 to 1, whose most probable class is that of the target."""
