@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from digits.compute.threads import matmul, parallel_for, single_threaded_blas
+from digits.compute.threads import adaptive_blas, matmul, parallel_for, single_threaded_blas
 from digits.nn.network import LayerArrays, Network
 from digits.nn.parameters import Parameters
 from digits.types import Array
@@ -114,7 +114,7 @@ class TwoLayerNet(Network):
         """Gradient of the loss with respect to W1, b1, W2, b2, by backpropagation."""
         return self.loss_and_gradient(self._inputs(x), t)[1]
 
-    @single_threaded_blas
+    @adaptive_blas
     @without_warnings
     def loss_and_gradient(self, x: ArrayLike, t: ArrayLike) -> tuple[float, Parameters]:
         """The loss, and its gradient found by walking the forward pass backwards with the chain

@@ -7,8 +7,10 @@ be taken in another order, and differ by a rounding.
 """
 
 import functools
+import math
 import os
 import threading
+import time
 from collections.abc import Callable
 from contextlib import ContextDecorator
 from contextvars import copy_context
@@ -38,7 +40,8 @@ def get_threads() -> int:
 
 
 def set_threads(count: int) -> None:
-    """Let so many threads share the work, here and in NumPy's matrix products; 1 means no workers.
+    """Let so many threads share the work, here and in NumPy's matrix products, however busy the
+    machine is; 1 means no workers.
 
     Raises ValueError for less than 1 or more than MAX_THREADS.
     """
@@ -65,15 +68,15 @@ def parallel_for(work: Callable[[slice], None], count: int, multiplications: flo
 
 
 def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
-    """The matrix product a @ b. Inside `single_threaded_blas` a large one is shared by our threads:
-    its longer side is cut among them.
+    """The matrix product a @ b. A large one is shared by the threads of BLAS, the library behind
+    NumPy, or, inside `single_threaded_blas`, by ours: its longer side is cut among them.
     """
     (rows, inner), columns = a.shape, b.shape[1]
     multiplications = rows * inner * columns
-    if multiplications <= IN_PLACE:
+    if multiplications <= IN_PLACE or (_pool.size > 1 and not _pool.blas_limits):
         return np.matmul(a, b, out=out)
     y = np.empty((rows, columns), np.result_type(a, b)) if out is None else out
-    if multiplications < WORTH_SHARING or not _pool.blas_limits:
+    if multiplications < WORTH_SHARING:
         matmul_by_rows(a, b, y)
     elif rows >= columns:
         parallel_for(lambda part: matmul_by_rows(a[part], b, y[part]), rows, multiplications)
@@ -99,7 +102,35 @@ class SingleThreadedBLAS(ContextDecorator):
         _pool.limit_blas(-1)
 
 
+class AdaptiveBLAS(SingleThreadedBLAS):
+    """Inside, NumPy's matrix products use the threads of BLAS, unless other programs keep
+    the processors busy: then one thread each. Rounding may then differ; `set_threads` makes sure
+    that it does not.
+    """
+
+    def __init__(self) -> None:
+        self.calls = _Calls()
+
+    def __enter__(self) -> None:
+        limited = _pool.adaptive and _contention.found()
+        self.calls.limited.append(limited)
+        if limited:
+            super().__enter__()
+
+    def __exit__(self, *_: object) -> None:
+        if self.calls.limited.pop():
+            super().__exit__()
+
+
+class _Calls(threading.local):
+    """For each `with` that a thread is inside of, whether BLAS is limited there."""
+
+    def __init__(self) -> None:
+        self.limited: list[bool] = []
+
+
 single_threaded_blas = SingleThreadedBLAS()
+adaptive_blas = AdaptiveBLAS()
 
 # --- the pool -------------------------------------------------------------------------------------
 
@@ -153,6 +184,7 @@ class _Pool:
     """The workers, and how many threads BLAS uses."""
 
     def __init__(self) -> None:
+        self.adaptive = True  # until `set_threads` asks for a number
         self.available, self.counting = threading.Lock(), threading.Lock()
         self.workers: list[_Worker] = []
         self.blas_limits = 0
@@ -165,7 +197,7 @@ class _Pool:
 
     def set_size(self, count: int) -> None:
         with self.counting:
-            self.size = count
+            self.size, self.adaptive = count, False
             self._set_blas_threads()
 
     def limit_blas(self, change: int) -> None:
@@ -209,10 +241,71 @@ class _Pool:
 _pool = _Pool()
 
 
+# --- a busy machine -------------------------------------------------------------------------------
+
+
+class _Contention:
+    """Whether other programs keep the threads of BLAS from working, measured now and then."""
+
+    INTERVAL, PATIENCE = 0.1, 2.0
+    """Seconds until the next measurement: usually, and at most. One takes a quarter of a
+    millisecond on an idle machine and some ten on a busy one. So it is repeated soon, and later
+    with every time in a row that it finds contention.
+    """
+
+    QUIET = 3
+    """How many measurements in a row have to find none, before threads are used again: beside other
+    programs two threads are sometimes lucky, and run at the same time.
+    """
+
+    def __init__(self) -> None:
+        self.measured_at, self.quiet = -1.0, self.QUIET
+        self.result = False
+        self.wait = self.INTERVAL
+        self.measuring = threading.Lock()
+        self.alone = math.inf
+        """Seconds that a product takes with one thread, at best."""
+
+    def found(self) -> bool:
+        due = time.monotonic() - self.measured_at > self.wait or self.measured_at < 0
+        if due and _pool.size > 1 and self.measuring.acquire(blocking=False):
+            try:
+                if self._measure():
+                    self.quiet, self.wait = 0, min(4 * self.wait, self.PATIENCE)
+                else:
+                    self.quiet, self.wait = self.quiet + 1, self.INTERVAL
+                self.result = self.quiet < self.QUIET
+                self.measured_at = time.monotonic()
+            finally:
+                self.measuring.release()
+        return self.result
+
+    def _measure(self) -> bool:
+        a = np.ones((128, 256), np.float32)
+
+        def seconds() -> float:
+            start = time.perf_counter()
+            np.matmul(a, a.T)
+            return time.perf_counter() - start
+
+        if self.quiet < self.QUIET or self.alone == math.inf:
+            with single_threaded_blas:
+                self.alone = min(self.alone, *(seconds() for _ in range(3)))
+        # The first one wakes the threads, which takes long after a pause, but not that long.
+        if seconds() > 30 * self.alone:
+            return True
+        limit = 1.5 * self.alone  # on an idle machine it takes about half as long as alone
+        return sorted(seconds() for _ in range(9))[2] > limit  # no more than two were fast
+
+
+_contention = _Contention()
+
+
 def _after_fork() -> None:
     """A forked process has none of its parent's threads, and none that would open its locks."""
     _pool.workers = []
     _pool.available, _pool.counting, _pool.blas_limits = threading.Lock(), threading.Lock(), 0
+    _contention.measuring = threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from digits.compute.threads import single_threaded_blas
+from digits.compute.threads import adaptive_blas, single_threaded_blas
 from digits.keras.graph import KerasTensor, in_order
 from digits.keras.layer import Layer
 from digits.nn.layer import Layer as Core
@@ -52,6 +52,8 @@ class Network:
         where = {id(tensor): number for number, tensor in enumerate(inputs)}
         self.outputs = self._open(inputs, outputs, where)
         self.layers = [step.layer for step in self.steps if step.layer not in self.twins]
+        shared = any(core.shares_work for layer in self.layers for core in layer.cores)
+        self._products: Any = single_threaded_blas if shared else adaptive_blas
         self.loss: Loss | None = None
         self.last: Activation | None = None  # the activation that the loss has taken in
         self.factor = 1.0  # of the loss
@@ -142,7 +144,7 @@ class Network:
         """The loss of a batch, penalties included, and its gradient, in training mode."""
         if self.loss is None:
             raise ValueError("expected a prepared network; received one without a loss")
-        with single_threaded_blas:
+        with self._products:
             (y,) = self.forward(x, training=True, logits=True)
             loss, dy = self.loss.loss_and_grad(y, targets.t, targets.weight)
             self._backward(dy if self.factor == 1 else self.factor * dy)
@@ -204,7 +206,7 @@ class Network:
         """The outputs for all samples, computed some at a time."""
         n = len(x[0])
         outputs: list[Array] = []
-        with np.errstate(over="ignore", invalid="ignore"), single_threaded_blas:
+        with np.errstate(over="ignore", invalid="ignore"), self._products:
             for start in range(0, max(n, 1), chunk):
                 part = self.forward([array[start : start + chunk] for array in x])
                 if not outputs:

@@ -100,13 +100,10 @@ class Dense(ActivatedLayer):
             np.dot(cache.ones, da, out=self.grads["b"])
         if not self.needs_dx:
             return None
-        # The transposed product, dx^T = W da^T, is faster than da W^T: both of its factors lie in
-        # memory row after row. Large ones are copied by BLAS anyway. (features, units) @ (units, n)
-        da_T = da.T
-        if cache.matmul is not matmul:
-            np.copyto(cache.da_T, da_T)
-            da_T = cache.da_T
-        dx: Array = cache.matmul(self.weights["W"], da_T, out=cache.dx_T).T
+        # The transposed product, dx^T = W da^T, is faster than da W^T if both of its factors lie in
+        # memory row after row. (features, units) @ (units, n)
+        np.copyto(cache.da_T, da.T)
+        dx: Array = cache.matmul(self.weights["W"], cache.da_T, out=cache.dx_T).T
         return dx
 
     def get_config(self) -> dict[str, Any]:

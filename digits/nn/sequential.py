@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from digits.compute.threads import (
     WORTH_SHARING,
+    adaptive_blas,
     parallel_for,
     single_threaded_blas,
 )
@@ -158,8 +159,10 @@ class Sequential(Network):
                 self.params.dtype,
             )
         self._steps = fused(self.layers)  # up to `first`, layers without weights, as they are
-        # More rows at a time are faster in dense layers, and take little memory there.
+        # Threads of ours and those of BLAS would stand in each other's way.
         shared = any(layer.shares_work for layer in self.layers)
+        self._blas = single_threaded_blas if shared else adaptive_blas
+        # More rows at a time are faster in dense layers, and take little memory there.
         self._predict_batch_size = (1 if shared else 2) * PREDICT_BATCH_SIZE
 
     # --- the contract -----------------------------------------------------------------------------
@@ -194,7 +197,7 @@ class Sequential(Network):
     ) -> tuple[float, Parameters]:
         """Both from one forward pass; the next call overwrites the gradient."""
         x = self._inputs(x, finite=False)
-        with single_threaded_blas:
+        with self._blas:
             logits = self._logits(x, training)
             loss, dy = self.output.loss_and_grad(logits, t)
             if not math.isfinite(loss):
@@ -249,7 +252,8 @@ class Sequential(Network):
                 batch = slice(start, min(start + size, part.stop))
                 logits[batch] = self._logits(x[batch], training=False)
 
-        with single_threaded_blas:  # several batches are shared among our threads
+        # Several batches are shared among our threads, each with its own; one among those of BLAS.
+        with self._blas if len(x) <= size else single_threaded_blas:
             parallel_for(logits_of, len(x), (len(x) - 1) // size * WORTH_SHARING)
         return logits
 
@@ -300,7 +304,7 @@ class Sequential(Network):
         """
         layers = [layer.unbound() for layer in self.layers]
         state = {**self.__dict__, "layers": layers}
-        for name in ("grads", "_gradient_lock", "_steps"):  # `_bind` makes new ones
+        for name in ("grads", "_gradient_lock", "_blas", "_steps"):  # `_bind` makes new ones
             del state[name]
         return state
 

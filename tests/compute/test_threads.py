@@ -270,15 +270,20 @@ def test_training_in_float32_is_repeated_to_the_last_bit() -> None:
         np.testing.assert_array_equal(first, second)
 
 
-def test_networks_compute_with_one_blas_thread() -> None:
-    class Spy(Dense):
-        def forward(self, x: Any, training: bool = False) -> Any:
-            seen.extend(in_use())
-            return super().forward(x, training)
-
+def test_blas_uses_one_thread_on_a_busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     parallel.set_threads(2)
-    seen: list[int] = []
-    network = Sequential([Spy(10)])
-    network.loss_and_gradient(np.zeros((3, 784), np.float32), [0, 1, 2])
-    network.predict(np.zeros((3, 784), np.float32))
-    assert seen == [1, 1]
+    pool, contention = parallel._pool, parallel._Contention()
+    monkeypatch.setattr(pool, "adaptive", True)
+    monkeypatch.setattr(parallel, "_contention", contention)
+    used = []
+    for busy in (False, True, False, False, False, False):
+        monkeypatch.setattr(contention, "_measure", lambda busy=busy: busy)
+        contention.measured_at = -1.0
+        with parallel.adaptive_blas, parallel.adaptive_blas:
+            used.append(in_use())
+    assert used[:3] == [{2}, {1}, {1}]  # one good measurement may be luck
+    assert used[-1] == {2} == in_use()
+    contention.result = True
+    parallel.set_threads(2)  # a number that was asked for is kept
+    with parallel.adaptive_blas:
+        assert in_use() == {2}
