@@ -12,7 +12,7 @@ from digits.types import Array
 MAX_FRAMES = 30
 """The largest components, among which boxes and tables are sought."""
 
-MAX_FRAME_AREA = 3
+MAX_FRAME_AREA = 2
 """Of these components' boxes together, in areas of the picture."""
 
 MIN_SIDES = 3
