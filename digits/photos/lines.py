@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from digits.types import Array
 
@@ -321,35 +322,35 @@ def _runs(cells: Array, run: float) -> Array:
     closed, and everything that is no level run is taken away (a morphological closing and opening).
     """
     rows, columns = cells.shape
-    margin = columns // 7  # room for what a shear moves out of the picture
+    margin = columns // 7 + 1  # room for what a shear moves out of the picture
+    height, length = rows + 2 * margin, max(15, int(run))
     thickened = cv2.dilate(np.ascontiguousarray(cells), np.ones((3, 1), np.uint8))  # lines bend
-    thickened = np.pad(thickened, ((margin, margin), (0, 0)))
-    size, length = (columns, rows + 2 * margin), max(15, int(run))
-    lines = np.zeros_like(thickened)
-    for slope in np.linspace(-0.27, 0.27, 19):
-        shear = np.array([[1, 0, 0], [-slope, 1, slope * columns / 2]])
-        level = cv2.warpAffine(thickened, shear, size, flags=cv2.INTER_NEAREST)
-        level = _over(np.bitwise_or, level, 7, outside=0)
+    # one column after the other, so that to shear is to read each of them from another place on
+    picture = np.pad(thickened.T, ((0, 0), (2 * margin, 2 * margin)))
+    lines = np.zeros(picture.shape, np.uint8)
+    read = sliding_window_view(picture.ravel(), height)
+    write = sliding_window_view(lines.ravel(), height, writeable=True)
+    for slope in np.linspace(-0.27, 0.27, 23):
+        shift = np.rint(slope * (np.arange(columns) - columns / 2)).astype(int)
+        start = np.arange(columns) * picture.shape[1] + margin + shift
+        level = _over(np.bitwise_or, read[start], 7, outside=0)
         level = _over(np.bitwise_and, level, 7, outside=1)
         level = _over(np.bitwise_and, level, length, outside=1)
         if level.any():
-            level = np.ascontiguousarray(_over(np.bitwise_or, level, length, outside=0))
-            shear[1] = slope, 1, -slope * columns / 2
-            level = cv2.warpAffine(level, shear, size, flags=cv2.INTER_NEAREST)
-            lines = np.maximum(lines, level)
-    return np.ascontiguousarray(lines[margin : margin + rows])
+            write[start] |= _over(np.bitwise_or, level, length, outside=0)
+    return np.ascontiguousarray(lines[:, 2 * margin :][:, :rows].T)
 
 
 def _over(combine: np.ufunc, picture: Array, length: int, outside: int) -> Array:
-    """The "and" or the "or" of each `length` neighbors in a row, in as many steps as `length` has
-    bits; OpenCV takes `length` of them."""
+    """The "and" or the "or" of each `length` neighbors along the first axis, in as many steps as
+    `length` has bits."""
     before = length // 2
     picture = cv2.copyMakeBorder(
-        picture, 0, 0, before, length - 1 - before, cv2.BORDER_CONSTANT, value=outside
+        picture, before, length - 1 - before, 0, 0, cv2.BORDER_CONSTANT, value=outside
     )
     known = 1
     while known < length:
         step = min(known, length - known)
-        picture = combine(picture[:, :-step], picture[:, step:])
+        picture = combine(picture[:-step], picture[step:])
         known += step
     return picture
