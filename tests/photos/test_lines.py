@@ -37,6 +37,9 @@ SHEETS: dict[str, tuple[Paths, Paths]] = {
     "one ruling": (grid(range(240, 241), NONE, *PAGE), DIGITS + DASH),
     "ruled": (grid(range(-80, 500, 80), NONE, *PAGE), DIGITS + row(100, 225, 70, SEVEN, FOUR)),
     "ruled, with a margin": (grid(range(-80, 500, 80), range(50, 51), *PAGE), DIGITS + BETWEEN),
+    "rulings within the page": (grid(range(110, 351, 120), NONE, 40, 0, 560, 0), DIGITS),
+    "rulings that begin at its edge": (grid(range(110, 351, 120), NONE, -100, 0, 360, 0), DIGITS),
+    "an angle around digits": ([], [*DIGITS, np.array([(40, 60), (40, 340), (520, 340)])]),
     "squared": (grid(range(-80, 480, 40), range(-80, 700, 40), *PAGE), DIGITS),
     "a box": (boxes(range(40, 41), 40, 520, 320), DIGITS + DASH),
     "a box full of digits": (
