@@ -21,10 +21,11 @@ SKINNY = 0.5
 there is to do: they are faster than others, so more of them are worth a second thread."""
 
 IN_PLACE = 1_000_000
-"""Multiplications, up to which OpenBLAS does so where it has kernels for it."""
+"""A product of at most so many multiplications is computed in place, its factors not copied first,
+if OpenBLAS has kernels for that."""
 
 KERNELS_IN_PLACE = ("SkylakeX", "Cooperlake", "SapphireRapids")
-"""Those for processors with AVX-512, as OpenBLAS calls them."""
+"""OpenBLAS' names of the sets that have them, for processors with AVX-512."""
 
 MOST_BLOCKS = 64
 """Of rows: with 125 a product takes a quarter longer than as a whole."""

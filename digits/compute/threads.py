@@ -260,7 +260,6 @@ class _Contention:
 
     def __init__(self) -> None:
         self.measured_at, self.quiet = -1.0, self.QUIET
-        self.result = False
         self.wait = self.INTERVAL
         self.measuring = threading.Lock()
         self.alone = math.inf
@@ -274,11 +273,10 @@ class _Contention:
                     self.quiet, self.wait = 0, min(4 * self.wait, self.PATIENCE)
                 else:
                     self.quiet, self.wait = self.quiet + 1, self.INTERVAL
-                self.result = self.quiet < self.QUIET
                 self.measured_at = time.monotonic()
             finally:
                 self.measuring.release()
-        return self.result
+        return self.quiet < self.QUIET
 
     def _measure(self) -> bool:
         a = np.ones((128, 256), np.float32)

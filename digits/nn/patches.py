@@ -137,15 +137,15 @@ class PatchConvolution:
         (rows, columns), (high, wide) = self.geometry.output, self.geometry.kernel
         (down, right), (height, width, channels) = self.geometry.strides, self.geometry.padded
         patches, W, y = cache.patches, cache.W, cache.y
+        da_is_dy = activation is LINEAR and not needs_dx
         if needs_dx:
             around = height + high - 1, filters, columns * n
             dilated = cache.array("dilated", around, dtype, fill=0)  # the zeros stay
             da = dilated[high - 1 : high - 1 + rows * down : down]  # a view
-        elif activation is LINEAR:
+        elif da_is_dy:
             da = self._maps_of(dy)
         else:
             da = self._maps("da", rows, columns * n, dtype)
-        da_is_dy = activation is LINEAR and not needs_dx
         da_of_images = images(da.reshape(rows, filters, columns, n))
         # For each row ((i j c), (columns n)) @ ((columns n), filters). Products are added up at the
         # end, as threads must not add to the same: so they may be of some positions each.

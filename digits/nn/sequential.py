@@ -158,7 +158,7 @@ class Sequential(Network):
                 self.rng,
                 self.params.dtype,
             )
-        self._steps = fused(self.layers)  # up to `first`, layers without weights, as they are
+        self._steps = fused(self.layers)  # those before `first` stay: they have no weights
         # Threads of ours and those of BLAS would stand in each other's way.
         shared = any(layer.shares_work for layer in self.layers)
         self._blas = single_threaded_blas if shared else adaptive_blas

@@ -167,7 +167,7 @@ def _to_8_bits(picture: Array) -> Array:
 def _flatten_transparency(picture: Array) -> Array:
     """Blue, green, red, alpha -> blue, green, red on white, or on black where what is visible is
     light: white ink on a transparent ground must not vanish."""
-    if picture[..., 3].min() == 255:  # as in most, and ten times as fast
+    if picture[..., 3].min() == 255:  # opaque, as most are: ten times as fast
         return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGRA2BGR))
     alpha = picture[..., 3:].astype(np.float32) / 255
     color = picture[..., :3].astype(np.float32)

@@ -174,7 +174,8 @@ def _anchored(
     """The lines of both directions that end where lines end.
 
     min_ratio: of its length to that of the picture, for a line to leave it.
-    together: whether lines of one direction may hold each other.
+    together: whether three long lines of one direction, or three that leave the picture at one end,
+        are accepted as they are.
     """
     longest = max(shape)
     lengths = [np.array([line.length for line in lines]) for lines in families]
@@ -183,23 +184,23 @@ def _anchored(
         for lines, length in zip(families, lengths, strict=True)
     ]
     meeting = [_meeting(*families, shape), _meeting(*families[::-1], shape)]
-    held = [np.zeros(len(lines), bool) for lines in families]
+    accepted = [np.zeros(len(lines), bool) for lines in families]
     if together:
         for index, length in enumerate(lengths):
             for some in (length > 0.6 * longest, leaving[index].any(0) & (length > 0.25 * longest)):
                 if some.sum() >= 3:
-                    held[index] |= some
+                    accepted[index] |= some
     good = [np.ones(len(lines), bool) for lines in families]
     changed = True
     while changed:
         changed = False
         for index in (0, 1):
             met = meeting[index][:, :, good[1 - index]].any(axis=2)
-            fewer = good[index] & (held[index] | (leaving[index] | met).all(axis=0))
+            fewer = good[index] & (accepted[index] | (leaving[index] | met).all(axis=0))
             changed |= bool(fewer.sum() < good[index].sum())
             good[index] = fewer
     for index in (0, 1):  # a stroke, too, may go from one ruling to the next
-        between = good[index] & ~held[index] & ~leaving[index].any(axis=0)
+        between = good[index] & ~accepted[index] & ~leaving[index].any(axis=0)
         if between.sum() < MIN_SIDES and leaving[1 - index][:, good[1 - index]].all():
             good[index] &= ~between
     level, upright = (
@@ -333,15 +334,15 @@ def _runs(cells: Array, run: float) -> Array:
     for slope in np.linspace(-0.27, 0.27, 23):
         shift = np.rint(slope * (np.arange(columns) - columns / 2)).astype(int)
         start = np.arange(columns) * picture.shape[1] + margin + shift
-        level = _over(np.bitwise_or, read[start], 7, outside=0)
-        level = _over(np.bitwise_and, level, 7, outside=1)
-        level = _over(np.bitwise_and, level, length, outside=1)
+        level = _of_neighbors(np.bitwise_or, read[start], 7, outside=0)  # the closing
+        level = _of_neighbors(np.bitwise_and, level, 7, outside=1)
+        level = _of_neighbors(np.bitwise_and, level, length, outside=1)  # the opening
         if level.any():
-            write[start] |= _over(np.bitwise_or, level, length, outside=0)
+            write[start] |= _of_neighbors(np.bitwise_or, level, length, outside=0)
     return np.ascontiguousarray(lines[:, 2 * margin :][:, :rows].T)
 
 
-def _over(combine: np.ufunc, picture: Array, length: int, outside: int) -> Array:
+def _of_neighbors(combine: np.ufunc, picture: Array, length: int, outside: int) -> Array:
     """The "and" or the "or" of each `length` neighbors along the first axis, in as many steps as
     `length` has bits."""
     before = length // 2
