@@ -1,6 +1,4 @@
-"""A real browser on the page: `Page` starts Chromium without a window, and does what people do
-there, with a mouse, a finger or the keyboard.
-"""
+"""A real browser on the page: what people do there with a mouse, a finger or the keyboard."""
 
 import json
 import shutil
@@ -72,8 +70,6 @@ class Page:
     def close(self) -> None:
         self.driver.quit()
 
-    # --- what people do ---------------------------------------------------------------------------
-
     def draw(self, paths: list[Path2D], pointer: str = "mouse") -> None:
         """Draw on the paper, in CSS pixels from its corner, with a mouse, pen or touch."""
         left, top = self.run(
@@ -116,8 +112,6 @@ class Page:
 
     def choose_file(self, path: Path) -> None:
         self.element("file").send_keys(str(path))
-
-    # --- what the page shows ----------------------------------------------------------------------
 
     def run(self, script: str) -> Any:
         return self.driver.execute_script(script)

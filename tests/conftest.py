@@ -1,6 +1,4 @@
-"""What the tests share: one thread for the linear algebra, the same random numbers in every run, a
-small model, and the real data where it is available.
-"""
+"""What the tests share: one BLAS thread, the same random numbers, a small model, real data."""
 
 import os
 

@@ -1,6 +1,4 @@
-"""How the tests start the programs of this library, each as a process of its own, and what these
-leave.
-"""
+"""How the tests start the programs of this library, and what these leave."""
 
 import os
 import subprocess

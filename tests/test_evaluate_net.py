@@ -1,6 +1,4 @@
-"""What a trained network is measured by: figures that are counted right, from one view or several,
-a command line that writes what it prints, and one line for everything that cannot be measured.
-"""
+"""What a trained network is measured by, and the command line that writes what it prints."""
 
 import json
 import re
@@ -12,12 +10,10 @@ import numpy as np
 import pytest
 from tiny_data import TEST, small_with_dropout
 
+from digits import Conv2D, Dense, Flatten, Input, Sequential
 from digits import evaluate as evaluate_net
 from digits.evaluate import evaluate
-from digits.nn.convolution import Conv2D
-from digits.nn.layers import Dense, Flatten
 from digits.nn.network import Network
-from digits.nn.sequential import Input, Sequential
 from digits.training.augmentation import tta_views
 from digits.types import Array
 from functions import cross_entropy_error
@@ -116,9 +112,6 @@ def test_the_command_writes_what_it_prints(
     assert json.loads((out / "report.json").read_text("utf-8")) == report
 
 
-# --- the command line, in an empty folder ---------------------------------------------------------
-
-
 def two_layers(classes: int = 10) -> TwoLayerNet:
     network = TwoLayerNet(784, 20, classes, rng=np.random.default_rng(0))
     network.metadata = {"recipe": "small", "dataset": "synthetic"}
@@ -207,9 +200,6 @@ def test_show_draws_what_the_layers_make_of_one_image(
     assert re.search(rf"{said}\ndrew features-{TEST - 1}.png$", out)
     assert Path(f"features-{TEST - 1}.png").read_bytes()[:4] == b"\x89PNG"
     assert not Path("confusion.png").exists()
-
-
-# --- what cannot be measured ----------------------------------------------------------------------
 
 
 def test_one_line_says_what_is_wrong(command: Command, data: Path) -> None:

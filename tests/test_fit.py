@@ -1,16 +1,11 @@
-"""Keras' verbs on every network: what `fit` trains and reports, what `evaluate` measures, weights
-out and in, and how networks and histories show themselves.
-"""
+"""Keras' verbs on every network: fit, evaluate, weights out and in, summaries."""
 
 import numpy as np
 import pytest
 from tiny_data import digits, small_with_dropout
 
-from digits.nn.layers import Dense
-from digits.nn.optimizers import SGD, Adam
-from digits.nn.sequential import Sequential
+from digits import SGD, Adam, Dense, History, Sequential
 from digits.training.callbacks import Callback, Training
-from digits.training.history import History
 from train_net import train
 from two_layer_net import TwoLayerNet
 

@@ -1,6 +1,4 @@
-"""The formulas against fifty digits of mpmath, gradients against numerical ones, and inputs and
-labels that are not what they should be.
-"""
+"""The formulas against fifty digits of mpmath, gradients against numerical ones, bad inputs."""
 
 import re
 from collections.abc import Callable
@@ -23,9 +21,6 @@ from two_layer_net import TwoLayerNet
 FLOATS = (np.float32, np.float64)
 
 mp.dps = 50
-
-
-# --- activations against fifty digits -------------------------------------------------------------
 
 
 def exact_sigmoid(x: Any) -> Any:
@@ -84,9 +79,6 @@ def test_activations_keep_any_shape_and_leave_their_input_alone(
     np.testing.assert_array_equal(x, before)
 
 
-# --- softmax --------------------------------------------------------------------------------------
-
-
 def exact_softmax(row: list[float]) -> list[Any]:
     e = [mpmath.exp(mpf(x)) for x in row]
     return [e_i / sum(e) for e_i in e]
@@ -119,9 +111,6 @@ def test_softmax_rows_are_probabilities(shape: tuple[int, ...], rng: np.random.G
     np.testing.assert_array_equal(x, before)
 
 
-# --- inputs ---------------------------------------------------------------------------------------
-
-
 def test_inputs_take_the_dtype_asked_for_and_are_copied_only_for_that() -> None:
     x = np.zeros((3, 784), dtype=np.float32)
     assert F.to_inputs(x) is x
@@ -151,9 +140,6 @@ def test_the_first_pixel_that_is_no_number_is_named() -> None:
         with pytest.raises(ValueError, match=message):
             refuse()
     assert F.to_inputs(x, 4, finite=False) is x  # the caller looks later
-
-
-# --- labels ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int64, np.float32])
@@ -231,9 +217,6 @@ ROW = r"one-hot.*a single 1 and 9 zeros.*received row"
 def test_labels_that_are_none_are_refused(t: Any, message: str) -> None:
     with pytest.raises(ValueError, match=f"expected.*{message}"):
         F.to_labels(t)
-
-
-# --- losses ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -380,9 +363,6 @@ def test_squared_error_never_broadcasts_and_is_of_real_numbers(
                 function(*pair)
 
 
-# --- scaling --------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
 def test_scaling(dtype: Any, rng: np.random.Generator) -> None:
     x = rng.integers(3, 200, (20, 30)).astype(dtype)
@@ -406,9 +386,6 @@ def test_scaling_of_what_is_constant_or_no_number(scale: Callable[[ArrayLike], A
     for x in ([], ["a"], [1j], [None]):
         with pytest.raises(ValueError, match="expected real numbers, at least one"):
             scale(x)
-
-
-# --- numerical gradients --------------------------------------------------------------------------
 
 
 def test_numerical_gradient_of_known_functions(rng: np.random.Generator) -> None:
@@ -461,9 +438,6 @@ def test_differences_are_taken_in_float64_alone(x: Any) -> None:
     ):
         with pytest.raises(TypeError, match="expected a float64 array"):
             check()
-
-
-# --- gradient checks ------------------------------------------------------------------------------
 
 
 def sum_of_cubes(x: Array) -> float:

@@ -1,6 +1,4 @@
-"""The loader against a local server that plays every way in which a mirror can fail, caches damaged
-in every byte, processes that race or are killed, and the real data where it is at hand.
-"""
+"""The loader against mirrors that fail in every way, damaged caches, races, kills; real data."""
 
 import gzip
 import hashlib
@@ -199,9 +197,6 @@ def server(published: Published, monkeypatch: pytest.MonkeyPatch) -> Iterator[Se
 COMPLETE = sorted([*(f"{name}.gz" for name in NAMES), "mnist.pkl"])
 
 
-# --- the arrays -----------------------------------------------------------------------------------
-
-
 def test_the_books_return_value(published: Published, tmp_path: Path) -> None:
     published.put_into(tmp_path / "mnist")
     loaded = load_mnist(dataset_dir=tmp_path)
@@ -236,9 +231,6 @@ def test_the_arrays_are_the_callers_own(
 def test_unknown_dataset(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="among mnist, fashion, synthetic; received 'cifar'"):
         load_mnist(dataset="cifar", dataset_dir=tmp_path)
-
-
-# --- where the files are --------------------------------------------------------------------------
 
 
 def test_folder_argument_before_environment_before_checkout(
@@ -296,9 +288,6 @@ def test_a_wrong_file_is_kept_and_a_good_one_downloaded(
     assert kept.name in caplog.text
 
 
-# --- folders that can't be written ----------------------------------------------------------------
-
-
 def test_a_read_only_folder_without_the_files(server: Server, tmp_path: Path) -> None:
     server.use("good")
     tmp_path.chmod(0o555)
@@ -327,9 +316,6 @@ def test_a_full_disk_costs_only_the_cache(
     monkeypatch.setattr(pickle, "dump", dump)
     published.check(load_mnist(dataset_dir=tmp_path))
     assert names_in(tmp_path / "mnist") == [name for name in COMPLETE if name != "mnist.pkl"]
-
-
-# --- download -------------------------------------------------------------------------------------
 
 
 def test_download(server: Server, tmp_path: Path) -> None:
@@ -413,9 +399,6 @@ def test_the_published_table() -> None:
             for size, sha256 in (file.packed, file.unpacked):
                 assert f"{size:,}" in readme
                 assert sha256 in readme
-
-
-# --- processes ------------------------------------------------------------------------------------
 
 
 CHILD = """
@@ -508,9 +491,6 @@ def test_an_interrupted_download_leaves_nothing(
     assert names_in(tmp_path / "mnist") == []
 
 
-# --- cache ----------------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def cache(published: Published, tmp_path: Path) -> Path:
     published.put_into(tmp_path / "mnist")
@@ -600,9 +580,6 @@ def test_a_folder_in_the_place_of_the_cache(published: Published, tmp_path: Path
     assert names_in(tmp_path / "mnist") == COMPLETE
 
 
-# --- synthetic digits -----------------------------------------------------------------------------
-
-
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(synthetic_digits, "SIZES", (30, 30))
@@ -630,8 +607,6 @@ def test_synthetic_digits_follow_their_generator(
     load_mnist(dataset="synthetic", dataset_dir=tmp_path)
     assert "is rebuilt" in caplog.text
 
-
-# --- IDX ------------------------------------------------------------------------------------------
 
 numbers = st.sampled_from([dtype.newbyteorder("=") for dtype in CODES.values()]).flatmap(
     lambda dtype: hnp.arrays(dtype, hnp.array_shapes(min_dims=1, max_dims=5, min_side=0))
@@ -686,9 +661,6 @@ def test_broken_idx(name: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=said) as error:
         read_idx(path)
     assert str(path) in str(error.value)
-
-
-# --- the real data --------------------------------------------------------------------------------
 
 
 @pytest.mark.slow

@@ -1,6 +1,4 @@
-"""The same weights and the same inputs give the same outputs, losses and gradients as in PyTorch.
-Optional: it needs the extra `parity`, and is skipped without.
-"""
+"""The same outputs, losses and gradients as in PyTorch (the extra `parity`)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,9 +8,8 @@ import pytest
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from test_layers import CASES, LIBRARY_LAYERS, random_array, ready, title
 
-from digits.nn.convolution import Conv2D
+from digits import RECIPES, Conv2D, Layer, Sequential
 from digits.nn.geometry import KernelLayer
-from digits.nn.layer import Layer
 from digits.nn.layers import (
     Activation,
     BatchNormalization,
@@ -26,8 +23,6 @@ from digits.nn.layers import (
 )
 from digits.nn.network import Network
 from digits.nn.pooling import AveragePooling2D, MaxPooling2D, Subsampling2D, ZeroPadding2D
-from digits.nn.sequential import Sequential
-from digits.recipes import RECIPES
 from digits.types import Array, Shape
 from two_layer_net import TwoLayerNet
 
@@ -55,9 +50,6 @@ def agree(ours: Array, theirs: Tensor, tolerance: float, what: str) -> None:
     assert ours.dtype == expected.dtype, what
     difference = np.max(np.abs(ours - expected), initial=0)
     assert difference <= tolerance * max(np.max(np.abs(expected), initial=0), 1e-3), what
-
-
-# --- our layers in PyTorch's words ----------------------------------------------------------------
 
 
 def activated(name: str, x: Tensor) -> Tensor:
@@ -160,9 +152,6 @@ IN_TORCH: dict[type[Layer], Callable[[Any, Weights, Tensor, bool], Tensor]] = {
 }
 
 
-# --- layers ---------------------------------------------------------------------------------------
-
-
 def test_every_layer_is_told_in_torch() -> None:
     assert set(IN_TORCH) == LIBRARY_LAYERS
 
@@ -189,9 +178,6 @@ def test_layers(
     agree(dx, x_theirs.grad, tolerance, "dx")
     for name, grad in layer.grads.items():
         agree(grad, theirs[name].grad, tolerance, f"d{name}")
-
-
-# --- networks -------------------------------------------------------------------------------------
 
 
 def logits_in_torch(network: Network, w: Weights, x: Tensor) -> Tensor:

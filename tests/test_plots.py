@@ -1,6 +1,4 @@
-"""Every picture, of ordinary and of odd things: it is drawn without a window, it shows the numbers
-that it was given, and a failure leaves no half file.
-"""
+"""Every picture, of ordinary and of odd things, shows the numbers that it was given."""
 
 import struct
 from collections.abc import Callable
@@ -126,9 +124,6 @@ def test_every_picture_becomes_a_file(name: str, tmp_path: Path) -> None:
     assert 100 <= height <= 2000
 
 
-# --- curves ---------------------------------------------------------------------------------------
-
-
 def curve(axes: "Axes", name: str) -> tuple[list[float], list[float]]:
     (line,) = [line for line in axes.lines if line.get_label() == name]
     return np.asarray(line.get_xdata()).tolist(), np.asarray(line.get_ydata()).tolist()
@@ -171,9 +166,6 @@ def test_a_loss_that_falls_far_has_a_logarithmic_axis() -> None:
     assert drawn("curves, no validation").axes[0].get_yscale() == "linear"
 
 
-# --- images ---------------------------------------------------------------------------------------
-
-
 def test_samples_of_other_sizes_and_classes() -> None:
     """Rows of squares, gray and colored images; anything else is refused in a sentence."""
     for shape in ((4, 1024), (4, 20, 30), (4, 9, 9, 1), (4, 8, 8, 3)):
@@ -213,9 +205,6 @@ def test_the_number_of_mistakes_is_that_of_all() -> None:
     assert len(panels(figure)) == 12
     assert figure.get_suptitle() == "90 of 90 wrong, the 12 most confident"
     assert "0 of 50 wrong" in drawn("mistakes, none").get_suptitle()
-
-
-# --- networks -------------------------------------------------------------------------------------
 
 
 def test_confusion_writes_true_digits_in_rows() -> None:

@@ -72,9 +72,6 @@ def typist() -> Typist:
     return Typist()
 
 
-# --- reading --------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("digit", "0123456789")
 def test_every_digit(digit: str, typist: Typist) -> None:
     reading = read_digits(page(digit), typist)
@@ -342,9 +339,6 @@ def test_errors_are_raised_for_a_single_picture(typist: Typist, tmp_path: Path) 
         read_digits(tmp_path / "nothing.png", typist)
     with pytest.raises(FileNotFoundError, match="train a network"):
         read_digits(page("1"), tmp_path / "model.npz")
-
-
-# --- command line ---------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -1,6 +1,4 @@
-"""`import digits` gives every public name, imports nothing before a name is used, and tells type
-checkers the same names.
-"""
+"""`import digits` gives every public name, lazily, and tells type checkers the same ones."""
 
 import subprocess
 import sys

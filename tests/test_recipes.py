@@ -1,6 +1,4 @@
-"""Every recipe: its gradient is right, it can learn, it stays float32, and it is what its
-description says.
-"""
+"""Every recipe: its gradient is right, it can learn, and it is what its description says."""
 
 import re
 from typing import Any
@@ -9,11 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import DTypeLike, NDArray
 
+from digits import Adam, OneCycle, Sequential
 from digits.data.synthetic_digits import generate
 from digits.nn.network import Network
-from digits.nn.optimizers import Adam
-from digits.nn.schedules import OneCycle
-from digits.nn.sequential import Sequential
 from digits.recipes import C3_SEES, MNIST_DEVIATION, MNIST_MEAN, RECIPES
 from digits.types import Array
 from functions import gradient_check
@@ -33,9 +29,6 @@ def batch(n: int, dtype: DTypeLike = np.float32) -> tuple[Array, NDArray[np.intp
     return x.astype(dtype), rng.permutation(n) % 10
 
 
-# --- gradients ------------------------------------------------------------------------------------
-
-
 def spread_out(network: Network) -> Network:
     """The network with biases that are not all 0, as they will be after some training."""
     network.params.flat[...] += 0.02 * np.random.default_rng(5).standard_normal(
@@ -47,9 +40,6 @@ def spread_out(network: Network) -> Network:
 @every_recipe
 def test_gradient(name: str) -> None:
     assert gradient_check(spread_out(built(name, np.float64)), *batch(3, np.float64)) < 1e-6
-
-
-# --- learning -------------------------------------------------------------------------------------
 
 
 @every_recipe
@@ -65,9 +55,6 @@ def test_a_step_of_its_own_optimizer_goes_down(name: str) -> None:
     assert network.loss(x, t) < before
 
 
-# --- types, files ---------------------------------------------------------------------------------
-
-
 @every_recipe
 def test_the_seed_decides(name: str) -> None:
     one, two = built(name), built(name)
@@ -77,9 +64,6 @@ def test_the_seed_decides(name: str) -> None:
     np.testing.assert_array_equal(one.params.flat, two.params.flat)
     other = RECIPES[name].build(np.random.default_rng(2), np.float32)
     assert not np.array_equal(other.params.flat, one.params.flat)
-
-
-# --- what they are --------------------------------------------------------------------------------
 
 
 @every_recipe

@@ -1,6 +1,4 @@
-"""The training loop with networks that do what a script says, real signals, and losses that are no
-numbers: what it visits, what it records, what it keeps, and how it stops.
-"""
+"""The training loop: what it visits, records and keeps, how it stops; the data and history."""
 
 import csv
 import math
@@ -17,12 +15,10 @@ import pytest
 from numpy.typing import ArrayLike
 from tiny_data import TEST, TRAIN, digits, fit
 
-from digits.nn.layers import Dense, Dropout
+from digits import CosineDecay, Dense, Dropout, Sequential
 from digits.nn.network import Network
 from digits.nn.optimizers import SGD, Adam, Optimizer
 from digits.nn.parameters import Parameters
-from digits.nn.schedules import CosineDecay
-from digits.nn.sequential import Sequential
 from digits.training.callbacks import EarlyStopping, Training
 from digits.training.checkpoints import Checkpoint
 from digits.training.history import EpochRecord, History
@@ -85,9 +81,6 @@ def visited(n: int, batch_size: int, iterations: int, seed: int = 0) -> list[lis
 def press_ctrl_c() -> None:
     """A real signal, as the terminal sends it."""
     signal.raise_signal(signal.SIGINT)
-
-
-# --- what is visited, and what is recorded --------------------------------------------------------
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 7, 10, 19, 20, 21, 1000])
@@ -222,8 +215,6 @@ def test_the_loop_tells_its_callbacks_and_goes_on_within_an_epoch() -> None:
         train(network, numbered(3), SGD(0.1), epochs=1, iterations=1)
 
 
-# --- which weights are kept -----------------------------------------------------------------------
-
 BATCHES = 2
 
 
@@ -329,9 +320,6 @@ def test_averaged_weights_are_measured_and_restored_while_training_goes_on_with_
         assert record.test_loss == expected
 
 
-# --- losses that are not finite ------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
 def test_a_loss_that_is_not_finite_stops_training(loss: float) -> None:
     network, saved, weights = small_network(), list[int](), b""
@@ -387,9 +375,6 @@ def test_weights_that_the_last_step_ruins_are_an_error_and_not_saved(
         )
     assert 4 not in saved
     assert "nan" in str(e.value)
-
-
-# --- Ctrl-C ---------------------------------------------------------------------------------------
 
 
 def test_ctrl_c_ends_after_the_batch_with_everything_saved() -> None:
@@ -452,9 +437,6 @@ def test_training_in_a_thread_leaves_ctrl_c_to_the_main_one() -> None:
     np.testing.assert_array_equal(network.params.flat, same.params.flat)
 
 
-# --- progress -------------------------------------------------------------------------------------
-
-
 def test_one_line_an_epoch_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     history = train(small_network(), digits(30, 10, 10), SGD(0.1), batch_size=10, iterations=30)
     lines = capsys.readouterr().out.splitlines()
@@ -466,9 +448,6 @@ def test_one_line_an_epoch_where_there_is_no_terminal(capsys: pytest.CaptureFixt
         f"validation accuracy {last.validation_accuracy:.4f}, "
         f"test accuracy {last.test_accuracy:.4f}"
     )
-
-
-# --- data -----------------------------------------------------------------------------------------
 
 
 def labeled(x: Array, t: Array) -> set[tuple[bytes, int]]:
@@ -513,9 +492,6 @@ def test_images_of_our_own_are_added_to_two_of_the_sets(data: Path) -> None:
 def test_an_image_must_be_left_to_train_on(data: Path, validation: int) -> None:
     with pytest.raises(ValueError, match=rf"0 to {TRAIN - 1}.*received {validation}"):
         load_data("synthetic", data, validation, seed=0)
-
-
-# --- history --------------------------------------------------------------------------------------
 
 
 def record(epoch: int, accuracy: float | None, loss: float | None) -> EpochRecord:

@@ -1,6 +1,4 @@
-"""The network with every formula written out: predictions and loss against fifty digits, and its
-gradient against central differences.
-"""
+"""The network with every formula written out, against fifty digits and central differences."""
 
 from typing import Any
 
@@ -40,9 +38,6 @@ def relative_errors(network: TwoLayerNet, x: Array, t: ArrayLike) -> dict[str, f
         / float(np.linalg.norm(numerical[name]))
         for name in NAMES
     }
-
-
-# --- the gradient ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -90,9 +85,6 @@ def test_predicting_changes_nothing(network: TwoLayerNet, batch: tuple[Array, Ar
     assert (network.params.flat.tobytes(), x.tobytes(), t.tobytes()) == before
 
 
-# --- the forward pass -----------------------------------------------------------------------------
-
-
 def test_predictions_and_loss_are_those_of_fifty_digits(
     network: TwoLayerNet, batch: tuple[Array, Array]
 ) -> None:
@@ -127,9 +119,6 @@ def test_activations_lead_to_the_probabilities(
     np.testing.assert_allclose(z1 @ network.params["W2"] + network.params["b2"], a2)
     np.testing.assert_allclose(softmax(a2), network.predict(x))
     np.testing.assert_array_equal(network.predict_classes(x), np.argmax(a2, axis=1))
-
-
-# --- construction ---------------------------------------------------------------------------------
 
 
 def test_the_network_of_the_book() -> None:
@@ -176,8 +165,6 @@ def test_every_array_has_the_dtype_of_the_network(dtype: Any, rng: np.random.Gen
     assert (dict(network.buffers), network.buffers.dtype) == ({}, dtype)
     assert network.numerical_gradient(x, t).dtype == np.float64
 
-
-# --- what it refuses ------------------------------------------------------------------------------
 
 X, T = np.zeros((3, 6)), [0, 1, 2]
 

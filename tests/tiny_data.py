@@ -1,6 +1,4 @@
-"""Things to train in a moment: a few drawn digits, as arrays or as a data set on disk that the
-command lines read like any other, and a small network that is as hard to resume as a large one.
-"""
+"""Things to train in a moment: a few drawn digits, in arrays or on disk, and a small network."""
 
 from functools import partial
 from pathlib import Path
@@ -10,9 +8,8 @@ import pytest
 from numpy.typing import DTypeLike
 
 import mnist_loader
+from digits import Dense, Dropout, Sequential
 from digits.data import download, synthetic_digits
-from digits.nn.layers import Dense, Dropout
-from digits.nn.sequential import Sequential
 from train_net import Data, train
 
 fit = partial(train, verbose=0)

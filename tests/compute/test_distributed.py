@@ -1,6 +1,4 @@
-"""Several ranks do what one process does: with threads that talk as MPI's processes do, and with
-real ones where mpi4py and mpiexec are installed.
-"""
+"""Several ranks do what one process does: ranks that are threads, and real ones under mpiexec."""
 
 import json
 import math
@@ -22,6 +20,7 @@ from programs import environment
 from tiny_data import digits, fit, small_with_dropout, write_data_set
 
 import train_net
+from digits import RECIPES, SGD
 from digits.compute.distributed import (
     SINGLE_PROCESS,
     SIZE_VARIABLES,
@@ -30,14 +29,10 @@ from digits.compute.distributed import (
     global_batch,
     init,
 )
-from digits.nn.optimizers import SGD
-from digits.recipes import RECIPES
 from digits.training.batches import ShuffledBatches
 from digits.training.callbacks import Callback, CtrlC, Training
 from digits.types import Array
 from train_net import train_loop
-
-# --- ranks in threads -----------------------------------------------------------------------------
 
 
 class Room:
@@ -180,9 +175,6 @@ def test_cores_are_divided_among_the_ranks_of_a_machine(
     assert ProcessGroup(communicator).cores() == cores
 
 
-# --- training -------------------------------------------------------------------------------------
-
-
 def trained(name: str, ranks: ProcessGroup = SINGLE_PROCESS) -> dict[str, Array]:
     """What four batches, which no number of ranks divides, make of a recipe's network."""
     recipe = RECIPES[name]
@@ -242,9 +234,6 @@ def test_ctrl_c_in_one_process_stops_all_after_the_same_batch() -> None:
     assert by_ranks(3, work) == [(3, True)] * 3
 
 
-# --- beginning and ending -------------------------------------------------------------------------
-
-
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
     """Have mpiexec, of one make or the other, start so many processes."""
@@ -294,8 +283,6 @@ def test_another_mpi_than_that_of_mpiexec_is_refused(
     with pytest.raises(ConnectionError, match=r"started 4 .* found 1: it uses Some MPI 1.0;"):
         init()
 
-
-# --- real processes -------------------------------------------------------------------------------
 
 MPIEXEC = shutil.which(
     "mpiexec", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

@@ -1,6 +1,4 @@
-"""Work is shared without anyone noticing but the clock: every part is done once, errors arrive,
-results depend on the number of threads by roundings at most, and NumPy is left as it was found.
-"""
+"""Work is shared without anyone noticing but the clock, and NumPy is left as it was found."""
 
 import itertools
 import os
@@ -14,12 +12,9 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
+from digits import Adam, AveragePooling2D, Conv2D, MaxPooling2D, Sequential
 from digits.compute import threads as parallel
-from digits.nn.convolution import Conv2D
 from digits.nn.layers import Dense, Dropout, Flatten, Reshape
-from digits.nn.optimizers import Adam
-from digits.nn.pooling import AveragePooling2D, MaxPooling2D
-from digits.nn.sequential import Sequential
 
 COUNTS = (1, 2, 3, 5)
 MUCH = parallel.WORTH_SHARING

@@ -1,6 +1,4 @@
-"""Things that are no digit are images like those of digits, of all kinds, the same for one seed,
-and not digits.
-"""
+"""Things that are no digit are images like those of digits, the same for one seed."""
 
 from collections.abc import Callable
 
@@ -20,9 +18,6 @@ def digits() -> tuple[Array, Array]:
         100, np.random.default_rng(0), labels=np.arange(100) % 10
     )
     return images.reshape(-1, 784).astype(np.float32) / 255, labels
-
-
-# --- all kinds together ---------------------------------------------------------------------------
 
 
 def test_images_are_like_those_of_digits(digits: tuple[Array, Array]) -> None:
@@ -62,9 +57,6 @@ def test_any_digits_will_do_and_stay_as_they_are(
         )
     with pytest.raises(ValueError, match="received -1"):
         non_digits.generate(-1, x, t, np.random.default_rng(0))
-
-
-# --- parts and pairs ------------------------------------------------------------------------------
 
 
 def cropped(image: Array) -> Array:
@@ -108,9 +100,6 @@ def test_pairs_are_wider_than_a_digit_and_hold_the_first_one(digits: tuple[Array
             and pair[:, digit.shape[1] :].any()
             for digit in map(cropped, x)
         )
-
-
-# --- the pen --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("draw", DRAWN)

@@ -26,9 +26,6 @@ def digits() -> Digits:
     return generate(3000, np.random.default_rng(0))
 
 
-# --- what comes back ------------------------------------------------------------------------------
-
-
 def test_shapes_and_dtypes(digits: Digits) -> None:
     images, labels = digits
     assert images.shape == (3000, 28, 28)
@@ -48,9 +45,6 @@ def test_any_number_of_images(n: int) -> None:
     np.testing.assert_array_equal(generate(n, np.random.default_rng(0), labels=wanted)[1], wanted)
 
 
-# --- the same images everywhere -------------------------------------------------------------------
-
-
 def test_images_of_seed_0_are_these() -> None:
     """A change of the styles or of the pen changes this, and must then raise VERSION as well, so
     that no old cache is used; a change of machine must not.
@@ -67,9 +61,6 @@ def test_memory_is_bounded() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak - images.nbytes < 40e6
-
-
-# --- MNIST's preparation --------------------------------------------------------------------------
 
 
 def test_ink_fills_a_box_of_20_pixels(digits: Digits) -> None:
@@ -96,9 +87,6 @@ def test_darkest_ink_is_255_on_empty_paper(digits: Digits) -> None:
     assert np.median(images, axis=0).min() == 0
 
 
-# --- styles ---------------------------------------------------------------------------------------
-
-
 def test_styles_are_well_formed() -> None:
     for style in glyphs.digit_styles():
         assert style.frequency > 0, style
@@ -106,9 +94,6 @@ def test_styles_are_well_formed() -> None:
         x, y = np.concatenate([points for points, _ in style.strokes]).T
         assert 0.8 <= np.ptp(y) <= 1.15, style
         assert np.ptp(x) <= 1.3, style
-
-
-# --- strokes to draw at any size ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("digit", range(10))
@@ -123,9 +108,6 @@ def test_strokes_are_one_high_and_start_at_the_left_edge(digit: int) -> None:
         assert 0.9 < (points[:, 1] + radii).max() <= 1 + 1e-9
         assert 0 < radii.min()
         assert radii.max() < 0.2
-
-
-# --- wrong arguments ------------------------------------------------------------------------------
 
 
 RNG = np.random.default_rng(0)
@@ -154,9 +136,6 @@ def test_as_many_digits_as_labels(n: Any, labels: Any, error: type[Exception]) -
 def test_strokes_must_be_of_a_digit() -> None:
     with pytest.raises(ValueError, match="0 to 9"):
         strokes(10, RNG)
-
-
-# --- readable -------------------------------------------------------------------------------------
 
 
 def nearest_neighbor(

@@ -1,7 +1,4 @@
-"""Files that earlier versions wrote load for ever, and predict what they predicted then.
-
-They are never made anew: a new format gets a folder of its own, and the old ones load for ever.
-"""
+"""Files that earlier versions wrote load for ever: they are never made anew."""
 
 from pathlib import Path
 
@@ -10,10 +7,8 @@ import pytest
 from test_layers import LIBRARY_LAYERS
 from tiny_data import digits, small_with_dropout
 
-from digits.files.models import load_model
+from digits import Adam, Sequential, load_model
 from digits.files.npz import VERSION
-from digits.nn.optimizers import Adam
-from digits.nn.sequential import Sequential
 from digits.runs import RunConfig
 from digits.training.checkpoints import load_checkpoint
 from train_net import train

@@ -111,9 +111,6 @@ def test_what_is_not_ours_is_left_as_it_is(what: str, tmp_path: Path) -> None:
     assert thesis.read_text() == ""
 
 
-# --- where there can be no lock -------------------------------------------------------------------
-
-
 def test_where_no_folder_can_be(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for folder in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/nowhere")):

@@ -1,6 +1,4 @@
-"""Networks that come back from a file to the last bit, and files that describe no network: refused
-in one sentence, before any memory is asked for.
-"""
+"""Networks come back from files to the last bit; files that describe none are refused."""
 
 import json
 import tracemalloc
@@ -13,12 +11,10 @@ import numpy as np
 import pytest
 from numpy.typing import DTypeLike
 
+from digits import BatchNormalization, Dense, Input, Layer, Sequential
 from digits.files import models
 from digits.files.models import load_model, register_layer, save_model
 from digits.files.npz import StorageError, save_arrays
-from digits.nn.layer import Layer
-from digits.nn.layers import BatchNormalization, Dense
-from digits.nn.sequential import Input, Sequential
 from digits.types import Array
 from two_layer_net import TwoLayerNet
 
@@ -26,9 +22,6 @@ from two_layer_net import TwoLayerNet
 def small(*layers: Layer, dtype: DTypeLike = np.float32, **options: Any) -> Sequential:
     stack: list[Layer | Input] = [Input((6,)), *layers, BatchNormalization(), Dense(3)]
     return Sequential(stack, rng=np.random.default_rng(0), dtype=dtype, **options)
-
-
-# --- there and back -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -63,9 +56,6 @@ def test_a_name_of_another_format_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"ending in \.npz.*export_onnx.*digits\.keras"):
         small().save(tmp_path / name)
     assert not list(tmp_path.iterdir())
-
-
-# --- layers of one's own --------------------------------------------------------------------------
 
 
 class Power(Layer):
@@ -107,8 +97,6 @@ def test_what_cannot_be_registered() -> None:
     register_layer(Dense)
     assert models.LAYERS["Dense"] is Dense
 
-
-# --- files that describe no network ---------------------------------------------------------------
 
 DENSE: dict[str, Any] = {"class": "Dense", "units": 3}
 GOOD: dict[str, Any] = {

@@ -1,6 +1,4 @@
-"""Files that come back to the last bit, files damaged in every way there is, and files made to do
-harm: whatever is read is either exactly what was written or refused in one sentence.
-"""
+"""What is read is exactly what was written, or refused in one sentence."""
 
 import io
 import json
@@ -54,9 +52,6 @@ def is_what_was_written(path: Path, arrays: dict[str, Array]) -> bool:
     )
 
 
-# --- what is written comes back -------------------------------------------------------------------
-
-
 def test_arrays_and_header_come_back(path: Path, arrays: dict[str, Array]) -> None:
     assert is_what_was_written(path, arrays)
     assert names_in(path.parent) == ["model.npz"]
@@ -92,9 +87,6 @@ def test_the_same_content_gives_the_same_bytes_on_any_day(
     assert other.read_bytes() == first
 
 
-# --- writing is all or nothing --------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("step", ["fsync", "replace"])
 def test_when_writing_fails_the_old_file_is_untouched(
     step: str, path: Path, arrays: dict[str, Array], monkeypatch: pytest.MonkeyPatch
@@ -124,9 +116,6 @@ def test_what_cannot_be_stored_is_refused_before_anything_is_written(
         save_arrays(path, "model", header, {"a": array})
     assert is_what_was_written(path, arrays)
     assert names_in(path.parent) == ["model.npz"]
-
-
-# --- not the right file ---------------------------------------------------------------------------
 
 
 def test_no_file_is_said_so(tmp_path: Path) -> None:
@@ -181,9 +170,6 @@ def test_a_zip_of_something_else_is_refused(tmp_path: Path) -> None:
         load_arrays(tmp_path / "model.npz", "model")
 
 
-# --- damage ---------------------------------------------------------------------------------------
-
-
 def test_a_file_cut_off_anywhere_is_refused(path: Path) -> None:
     whole = path.read_bytes()
     for length in [*range(0, len(whole), 7), *range(len(whole) - 30, len(whole))]:
@@ -218,9 +204,6 @@ def test_a_byte_changed_anywhere_is_noticed_or_does_no_harm(
         except StorageError:
             noticed += 1
     assert noticed > len(whole) / 2
-
-
-# --- malice ---------------------------------------------------------------------------------------
 
 
 def write_zip(
@@ -438,8 +421,6 @@ def test_a_wrong_header_is_refused(name: str, tmp_path: Path, arrays: dict[str, 
     with pytest.raises(StorageError, match=message):
         load_arrays(path, "model")
 
-
-# --- fit ------------------------------------------------------------------------------------------
 
 SHAPES = {"W1": (3, 4), "b1": (4,)}
 

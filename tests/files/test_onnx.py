@@ -1,6 +1,4 @@
-"""Networks as ONNX files: another runtime gives the same probabilities, for every layer, every
-recipe and any number of images. What needs the extra `onnx` is skipped without it.
-"""
+"""Networks as ONNX files: another runtime gives the same probabilities (the extra `onnx`)."""
 
 import copy
 import sys
@@ -12,11 +10,10 @@ import pytest
 from numpy.typing import DTypeLike
 from test_layers import CASES, title
 
+from digits import RECIPES, Conv2D, Input, Layer, Sequential
 from digits import evaluate as evaluate_net
 from digits.data.synthetic_digits import generate
 from digits.nn.activations import ACTIVATIONS
-from digits.nn.convolution import Conv2D
-from digits.nn.layer import Layer
 from digits.nn.layers import (
     Activation,
     BatchNormalization,
@@ -27,8 +24,6 @@ from digits.nn.layers import (
 )
 from digits.nn.network import LayerArrays, Network
 from digits.nn.pooling import AveragePooling2D, MaxPooling2D, ZeroPadding2D
-from digits.nn.sequential import Input, Sequential
-from digits.recipes import RECIPES
 from digits.types import Array, Shape
 from two_layer_net import TwoLayerNet
 
@@ -59,9 +54,6 @@ def randomized(network: Sequential) -> Sequential:
     network.params.flat[...] += 0.2 * rng.standard_normal(network.params.flat.shape)
     network.buffers.flat[...] = rng.uniform(0.3, 2, network.buffers.flat.shape)
     return network
-
-
-# --- layers ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("layer", "shape"), CASES, ids=title)
@@ -96,9 +88,6 @@ def test_activations_of_images_that_lie_as_onnx_wants_them(
     np.testing.assert_allclose(y, network.predict(x), rtol=0, atol=1e-6)
 
 
-# --- networks -------------------------------------------------------------------------------------
-
-
 def trained_a_little(name: str, dtype: DTypeLike = np.float32) -> Network:
     network = RECIPES[name].build(np.random.default_rng(0), dtype)
     rng = np.random.default_rng(1)
@@ -116,9 +105,6 @@ def test_recipes(name: str, runtime: Any, tmp_path: Path) -> None:
     for n in (1, 2, 40):
         y = run_onnx(runtime, tmp_path / "recipe.onnx", x[:n])
         np.testing.assert_allclose(y, network.predict(x[:n]), rtol=0, atol=1e-5)
-
-
-# --- the file -------------------------------------------------------------------------------------
 
 
 def test_what_a_file_says_of_itself(onnx: Any, tmp_path: Path) -> None:

@@ -1,6 +1,4 @@
-"""Convolution, pooling and padding against examples worked by hand, and against plain loops that
-visit every pixel under every kernel.
-"""
+"""Convolution, pooling and padding against examples by hand and plain loops."""
 
 import itertools
 import math
@@ -14,13 +12,10 @@ from hypothesis import strategies as st
 from numpy.typing import ArrayLike
 from test_layers import dx_of, ready, with_weights
 
+from digits import Conv2D, Dense, Flatten, Input, Layer, Sequential
 from digits.compute import threads as parallel
-from digits.nn.convolution import Conv2D
 from digits.nn.geometry import KernelLayer
-from digits.nn.layer import Layer
-from digits.nn.layers import Dense, Flatten
 from digits.nn.pooling import AveragePooling2D, MaxPooling2D, Subsampling2D, ZeroPadding2D
-from digits.nn.sequential import Input, Sequential
 from digits.types import Array, Shape
 
 
@@ -40,8 +35,6 @@ def forward(layer: Layer, rows: ArrayLike) -> Array:
 def backward(layer: Layer, dy: ArrayLike) -> Array:
     return dx_of(layer, image(dy))[0, :, :, 0]
 
-
-# --- by hand --------------------------------------------------------------------------------------
 
 COUNTING = np.arange(16).reshape(4, 4)
 #  0  1  2  3
@@ -113,9 +106,6 @@ def test_softmax_is_taken_over_the_filters() -> None:
     layer = ready(Conv2D(3, 2, activation="softmax"), (3, 4, 2))
     y = layer.forward(np.random.default_rng(0).standard_normal((2, 3, 4, 2)))
     np.testing.assert_allclose(y.sum(axis=3), np.ones((2, 2, 3)))
-
-
-# --- against plain loops --------------------------------------------------------------------------
 
 
 def slow_positions(
@@ -241,8 +231,6 @@ def test_gradients_agree_with_plain_loops(geometry: Geometry, seed: int) -> None
         )
 
 
-# --- connections ----------------------------------------------------------------------------------
-
 TABLE = np.array([[1, 0, 1, 0], [1, 1, 0, 0], [0, 1, 1, 1]])
 
 
@@ -275,9 +263,6 @@ def test_tables_that_are_none(table: Any) -> None:
 def test_a_table_for_other_maps() -> None:
     with pytest.raises(ValueError, match=r"expected a connection table of shape \(2, 4\); rec.*3"):
         Conv2D(4, 3, connections=TABLE).build((5, 5, 2))
-
-
-# --- memory and messages --------------------------------------------------------------------------
 
 
 def test_a_description_of_huge_images_costs_nothing_until_they_come() -> None:

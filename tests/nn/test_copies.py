@@ -1,6 +1,4 @@
-"""What is copied or pickled works alone and shares nothing, and several threads may
-ask one network at the same time.
-"""
+"""What is copied or pickled works alone, and threads may ask one network at the same time."""
 
 import copy
 import os
@@ -13,13 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from digits.nn.convolution import Conv2D
-from digits.nn.layer import Layer
+from digits import AveragePooling2D, Conv2D, History, Layer, MaxPooling2D, Sequential
 from digits.nn.layers import BatchNormalization, Dense, Dropout, Flatten, Reshape
 from digits.nn.optimizers import SGD, Adam, Optimizer
-from digits.nn.pooling import AveragePooling2D, MaxPooling2D
-from digits.nn.sequential import Sequential
-from digits.training.history import History
 from digits.types import Array
 from two_layer_net import TwoLayerNet
 

@@ -1,6 +1,4 @@
-"""Convolution through frequencies gives what its definition says, forward and backward, for every
-shape; and Conv2D takes that way where it is shorter, without anyone noticing.
-"""
+"""Convolution through frequencies gives what its definition says, forward and backward."""
 
 from typing import Any
 

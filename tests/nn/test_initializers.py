@@ -1,6 +1,4 @@
-"""Initial weights have the spread that each rule prescribes, within its limits, and the fans are
-counted as Keras counts them.
-"""
+"""Initial weights have the spread that each rule prescribes, with the fans of Keras."""
 
 import math
 from collections.abc import Callable
@@ -8,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from digits.nn.convolution import Conv2D
+from digits import Conv2D, Dense, Flatten, Input, Layer, Maxout, Sequential
 from digits.nn.initializers import (
     INITIALIZERS,
     Constant,
@@ -17,9 +15,6 @@ from digits.nn.initializers import (
     TruncatedNormal,
     get_initializer,
 )
-from digits.nn.layer import Layer
-from digits.nn.layers import Dense, Flatten, Maxout
-from digits.nn.sequential import Input, Sequential
 from digits.types import Array, Shape
 
 FAN_IN, FAN_OUT = 30, 20
@@ -96,8 +91,6 @@ def test_by_name_or_as_it_is() -> None:
     with pytest.raises(ValueError, match=r"expected an initializer among .*glorot.*; received 'x'"):
         get_initializer("x")
 
-
-# --- in layers ------------------------------------------------------------------------------------
 
 TABLE = np.array([[1, 0], [1, 1], [1, 0]])
 FANS: list[tuple[Callable[[Initializer], Layer], Shape, tuple[int, int]]] = [

@@ -1,6 +1,4 @@
-"""What every layer must be able to do, checked on one table of all layers, and what each of them
-computes, checked against examples worked by hand.
-"""
+"""What every layer must be able to do, on one table of all layers, and values by hand."""
 
 import copy
 import itertools
@@ -16,10 +14,9 @@ import pytest
 from numpy.typing import ArrayLike, DTypeLike
 
 import functions
+from digits import Conv2D, Input, Layer, Sequential
 from digits.files.models import LAYERS, load_model
 from digits.nn.activations import ACTIVATIONS, ActivationFunction, get_activation
-from digits.nn.convolution import Conv2D
-from digits.nn.layer import Layer
 from digits.nn.layers import (
     Activation,
     BatchNormalization,
@@ -33,13 +30,11 @@ from digits.nn.layers import (
 )
 from digits.nn.parameters import Parameters
 from digits.nn.pooling import AveragePooling2D, MaxPooling2D, Subsampling2D, ZeroPadding2D
-from digits.nn.sequential import Input, Sequential
 from digits.types import Array, Shape
 from functions import numerical_gradient
 
 L = TypeVar("L", bound=Layer)
 
-# --- the table ------------------------------------------------------------------------------------
 # A new layer is tested by a line here: the layer, and the shape of one input.
 
 TABLE = np.array([[1, 0, 1, 1], [0, 1, 1, 0], [1, 1, 0, 1]])
@@ -181,9 +176,6 @@ def test_the_table_holds_every_layer() -> None:
     assert {type(layer) for layer, _ in CASES} == LIBRARY_LAYERS
 
 
-# --- gradients ------------------------------------------------------------------------------------
-
-
 @every_layer
 @every_training
 def test_gradients(layer: Layer, shape: Shape, training: bool) -> None:
@@ -231,9 +223,6 @@ def test_the_first_layer_computes_no_dx(layer: Layer, shape: Shape) -> None:
         one.backward(dy)
     for name, grad in complete.grads.items():
         np.testing.assert_array_equal(spared.grads[name], grad)
-
-
-# --- arrays ---------------------------------------------------------------------------------------
 
 
 @every_layer
@@ -329,9 +318,6 @@ def test_saved_and_loaded_it_predicts_the_same_bits(
     np.testing.assert_array_equal(loaded.buffers.flat, network.buffers.flat)
     np.testing.assert_array_equal(loaded.predict(x), network.predict(x))
     assert loaded.loss(x, [0, 1, 2]) == network.loss(x, [0, 1, 2])
-
-
-# --- values worked by hand ------------------------------------------------------------------------
 
 
 def with_weights(layer: L, shape: Shape, **weights: ArrayLike) -> L:
@@ -459,9 +445,6 @@ def test_normalization_refuses_features_that_are_not_there(mean: Any, shape: Sha
         Normalization(np.zeros(mean)).build(shape)
 
 
-# --- dropout --------------------------------------------------------------------------------------
-
-
 def test_dropout_keeps_its_rate_and_the_sum() -> None:
     layer, x = ready(Dropout(0.3), (1000,)), np.ones((100, 1000))
     y = layer.forward(x, training=True).copy()
@@ -488,9 +471,6 @@ def test_dropout_is_awake_in_training_only() -> None:
     assert layer.rng.bit_generator.state == drawn
 
 
-# --- batch normalization --------------------------------------------------------------------------
-
-
 def test_batch_normalization_by_hand() -> None:
     layer = with_weights(BatchNormalization(momentum=0.75, epsilon=7), (1,))
     x = np.array([[1.0], [7]])  # mean 4, variance 9: divided by sqrt(9 + 7) = 4
@@ -514,9 +494,6 @@ def test_batch_normalization_begins_as_in_keras() -> None:
         name: {value} for name, value in expected.items()
     }
     assert (layer.get_config()["momentum"], layer.get_config()["epsilon"]) == (0.99, 1e-3)
-
-
-# --- messages -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

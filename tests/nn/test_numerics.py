@@ -1,7 +1,4 @@
-"""What arithmetic must withstand: steps that are too large, images that are all black or all white,
-batches of one, classes that are missing, pixels that are no numbers, networks that fit no memory.
-Warnings are errors in all tests, so that none of this is allowed a single one.
-"""
+"""What arithmetic must withstand, without a single warning: warnings are errors in all tests."""
 
 import math
 import tracemalloc
@@ -12,15 +9,13 @@ import numpy as np
 import pytest
 from tiny_data import digits
 
+from digits import RECIPES, Conv2D, ZeroPadding2D
 from digits.evaluate import evaluate
-from digits.nn.convolution import Conv2D
 from digits.nn.layers import BatchNormalization, Dense, Flatten, Maxout, Reshape
 from digits.nn.network import Network
 from digits.nn.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from digits.nn.parameters import MAX_SIZE, Parameters
-from digits.nn.pooling import ZeroPadding2D
 from digits.nn.sequential import MAX_OUTPUTS, Sequential
-from digits.recipes import RECIPES
 from digits.types import Array
 from predict_image import read_digits
 from train_net import Data, TrainingError, train
@@ -34,9 +29,6 @@ NETWORKS: dict[str, Build] = {name: recipe.build for name, recipe in RECIPES.ite
 def batch(n: int = 8) -> tuple[Array, Array]:
     data = digits(n, 0, 1)
     return data.x_train, data.t_train
-
-
-# --- steps that are too large ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -111,9 +103,6 @@ def test_nonfinite_predictions_are_rejected() -> None:
         read_digits(picture, too_large())
 
 
-# --- images at the ends ---------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("n", [1, 3])
 @pytest.mark.parametrize("gray", [0.0, 1.0])
 @pytest.mark.parametrize("name", NETWORKS)
@@ -128,8 +117,6 @@ def test_black_and_white_images_alone_and_in_company(name: str, gray: float, n: 
             optimizer.update(network.params, grads)
     np.testing.assert_allclose(network.predict(x).sum(axis=1), 1, rtol=1e-5)
 
-
-# --- pixels that are no numbers -------------------------------------------------------------------
 
 METHODS: dict[str, Callable[[Network, Array, Array], object]] = {
     "predict": lambda network, x, t: network.predict(x),
@@ -162,9 +149,6 @@ def test_a_pixel_that_float32_cannot_hold_is_refused() -> None:
     x[1, 5] = 1e300
     with pytest.raises(ValueError, match="inf in image 1, pixel 5"):
         TwoLayerNet(784, 3, 10).predict(x)
-
-
-# --- what fits no memory --------------------------------------------------------------------------
 
 
 def memory_of(build: Callable[[], object]) -> int:

@@ -58,7 +58,6 @@ def start(rng: np.random.Generator) -> Array:
     return rng.normal(size=5)
 
 
-# --- by hand --------------------------------------------------------------------------------------
 # One weight that starts at 1 and has the gradients 2, then -1, then 0.5.
 
 GRADIENTS = [[2.0], [-1.0], [0.5]]
@@ -133,9 +132,6 @@ def test_arguments_not_given_are_those_of_keras() -> None:
     adagrad = {"learning_rate": 0.001, "initial_accumulator_value": 0.1, "epsilon": 1e-7}
     assert vars(Adagrad()).items() >= adagrad.items()
     assert Adam().ema_momentum == 0.99
-
-
-# --- what all rules share -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("block", [1, 7, 100, 1 << 30])
@@ -271,9 +267,6 @@ def test_the_average_follows_the_weights(start: Array, gradients: Array) -> None
     assert (1 + 10) / (10 + 10) > 0.4 > (1 + 1) / (10 + 1)  # both halves of the rule were seen
 
 
-# --- schedules ------------------------------------------------------------------------------------
-
-
 def test_piecewise_constant_decay_falls_after_its_boundaries() -> None:
     rate = PiecewiseConstantDecay([100, 200], [1.0, 0.5, 0.1])
     steps = {0: 1.0, 100: 1.0, 101: 0.5, 200: 0.5, 201: 0.1, 10_000: 0.1}
@@ -327,8 +320,6 @@ def test_a_schedule_is_asked_for_the_updates_made_so_far() -> None:
     optimizer.update(vector([0.0]), vector([1.0]))
     assert optimizer.current_learning_rate() == 0.5
 
-
-# --- what is refused ------------------------------------------------------------------------------
 
 NAN, INF = float("nan"), float("inf")
 

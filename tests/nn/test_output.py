@@ -1,6 +1,4 @@
-"""How a network ends: classes from logits, a single sigmoid for two classes, any loss as an object;
-and which shapes of inputs it takes.
-"""
+"""How a network ends: classes, a single sigmoid, losses as objects; shapes of its inputs."""
 
 import copy
 from pathlib import Path
@@ -8,13 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from digits.nn.convolution import Conv2D
-from digits.nn.layer import Layer
+from digits import Adam, CategoricalCrossentropy, Conv2D, Huber, Input, Layer, Sequential
 from digits.nn.layers import Activation, Dense, Flatten, Reshape
-from digits.nn.losses import CategoricalCrossentropy, Huber
-from digits.nn.optimizers import Adam
 from digits.nn.output import loss_from_config
-from digits.nn.sequential import Input, Sequential
 from digits.types import Array
 from functions import gradient_check, sigmoid, softmax
 

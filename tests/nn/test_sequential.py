@@ -1,6 +1,4 @@
-"""A stack of layers keeps the contract of all networks, says what is wrong with what it is given,
-and believes nothing that a model file tells.
-"""
+"""A stack of layers keeps the contract of all networks, and says what it cannot be given."""
 
 import re
 import tracemalloc
@@ -13,16 +11,7 @@ import pytest
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 import functions
-from digits.nn.convolution import Conv2D
-from digits.nn.layer import Layer
-from digits.nn.layers import (
-    Activation,
-    BatchNormalization,
-    Dense,
-    Dropout,
-    Flatten,
-    Reshape,
-)
+from digits import Activation, BatchNormalization, Conv2D, Dense, Dropout, Flatten, Layer, Reshape
 from digits.nn.pooling import MaxPooling2D
 from digits.nn.sequential import PREDICT_BATCH_SIZE as SIZE
 from digits.nn.sequential import Input, Sequential
@@ -60,9 +49,6 @@ def convolutional(dtype: DTypeLike = np.float64, **options: Any) -> Sequential:
 def batch(n: int, features: int = 6, classes: int = 3) -> tuple[Array, NDArray[np.intp]]:
     rng = np.random.default_rng(1)
     return rng.random((n, features)), rng.integers(0, classes, n)
-
-
-# --- the contract ---------------------------------------------------------------------------------
 
 
 def test_layers_are_applied_one_after_the_other() -> None:
@@ -218,9 +204,6 @@ def test_a_layer_of_the_readers_own() -> None:
     assert gradient_check(network, *batch(3)) < 1e-6
 
 
-# --- inputs ---------------------------------------------------------------------------------------
-
-
 def test_without_input_inputs_are_784_pixels() -> None:
     assert stack(Dense(10)).input_shape == (784,)
     assert stack(Reshape((28, 28, 1)), Flatten(), Dense(10)).params["W1"].shape == (784, 10)
@@ -299,9 +282,6 @@ def test_inputs_that_are_none(x: ArrayLike, error: type[Exception], message: str
             ask(x)
 
 
-# --- stacks that grow -----------------------------------------------------------------------------
-
-
 def test_adding_layers_builds_what_a_list_of_them_builds() -> None:
     def entries() -> list[Any]:
         shape, last = Input((6, 6, 1)), Dense(3, activation="softmax")
@@ -339,8 +319,6 @@ def test_an_added_layer_leaves_the_weights_before_it_and_is_trained() -> None:
         network.add(Conv2D(2, 3))
     assert network.predict(x).shape == (40, 2)
 
-
-# --- stacks that are none -------------------------------------------------------------------------
 
 ONE = Dense(4)
 
@@ -404,9 +382,6 @@ def test_layers_of_a_network_cannot_be_taken_from_it() -> None:
             Sequential(entries)
         np.testing.assert_array_equal(network.predict(x), before[0])
         np.testing.assert_array_equal(network.gradient(x, t).flat, before[1])
-
-
-# --- looking inside -------------------------------------------------------------------------------
 
 
 def test_summary_is_a_table_of_layers_shapes_and_parameters() -> None:

@@ -13,11 +13,8 @@ import pytest
 from flask.testing import FlaskClient
 from numpy.typing import ArrayLike
 
-from digits import plots
+from digits import Dense, Input, Sequential, load_model, plots
 from digits.data.synthetic_digits import strokes
-from digits.files.models import load_model
-from digits.nn.layers import Dense
-from digits.nn.sequential import Input, Sequential
 from digits.page.app import MAX_PHOTO, application
 from digits.page.messages import STATIC, TEXTS
 from digits.page.models import Model
@@ -59,9 +56,6 @@ def network() -> Any:
 @pytest.fixture(scope="module")
 def client(network: Any) -> FlaskClient:
     return application(network, "photo").test_client()
-
-
-# --- answers --------------------------------------------------------------------------------------
 
 
 def test_a_drawing_is_read(client: FlaskClient, rng: np.random.Generator) -> None:
@@ -240,9 +234,6 @@ def test_a_slow_drawing_does_not_stop_the_others(
     assert len(refused) == 4  # of 13: three are read, six may wait
     assert {answer.status_code for answer in refused} == {503}
     assert "try again" in refused[0].get_json()["error"]
-
-
-# --- what is refused ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", ["/drawing", "/photo"])

@@ -1,5 +1,4 @@
-"""Looking inside: units, receptive fields, contributions, saliency and occlusion, checked against
-what happens to the logits when the network is changed or the image is."""
+"""Looking inside, checked against what a changed network or image does to the logits."""
 
 from base64 import b64decode
 from typing import Any
@@ -7,13 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from digits.nn.convolution import Conv2D
+from digits import RECIPES, AveragePooling2D, Conv2D, MaxPooling2D, Sequential, ZeroPadding2D
 from digits.nn.layers import Activation, BatchNormalization, Dense, Flatten, Reshape
 from digits.nn.network import Network
-from digits.nn.pooling import AveragePooling2D, MaxPooling2D, ZeroPadding2D
-from digits.nn.sequential import Sequential
 from digits.page.inspection import Inspector
-from digits.recipes import RECIPES
 from digits.types import Array
 from two_layer_net import TwoLayerNet
 

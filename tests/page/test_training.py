@@ -178,9 +178,6 @@ def test_events_are_streamed(app: Flask, client: FlaskClient) -> None:
         assert answer.status_code == 200
 
 
-# --- limits ---------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     "change",
     [

@@ -79,8 +79,6 @@ def mnist_test() -> tuple[Array, Array]:
     return load_mnist()[1]
 
 
-# --- components -----------------------------------------------------------------------------------
-
 BAR = (300, 100, 8, 90)
 """An upright stroke, as (left, top, width, height)."""
 
@@ -147,9 +145,6 @@ def test_too_many_components_are_reported() -> None:
     page = found(*many)
     assert len(page.components) == MAX_COMPONENTS
     assert len(page.skipped) == len(many) - MAX_COMPONENTS
-
-
-# --- pieces ---------------------------------------------------------------------------------------
 
 
 def pieces(*boxes: tuple[int, int, int, int]) -> list[Box]:

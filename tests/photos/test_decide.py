@@ -160,8 +160,6 @@ def test_what_is_clearly_no_digit_is_looked_at_once(possible: float, images: int
     assert reader.seen == images
 
 
-# --- what belongs to the writing ------------------------------------------------------------------
-
 HAND = [Box(100 + 50 * number, 100, 10, 60) for number in range(5)]
 
 

@@ -41,9 +41,6 @@ def jpeg_header(kind: int, width: int, height: int) -> bytes:
     return b"\xff\xd8" + frame + b"\xff\xda\0\x08\1\1\0\0\0\0\xff\xd9"
 
 
-# --- files ----------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".bmp", ".tiff", ".gif"])
 def test_every_format_shows_the_same_picture(suffix: str, tmp_path: Path) -> None:
     seven = cv2.cvtColor(figure_seven(), cv2.COLOR_GRAY2BGR)

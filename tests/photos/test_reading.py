@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from matplotlib.patches import Rectangle
 
-from digits import plots
+from digits import Digit, Reading, plots
 from digits.photos.drawings import draw_annotated, draw_steps
-from digits.photos.reading import Digit, Reading
 from digits.types import Box
 
 BLUE, ORANGE = (0, 2), (2, 0)  # the stronger and the weaker of the channels blue, green and red

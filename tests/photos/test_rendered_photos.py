@@ -1,7 +1,4 @@
-"""How much of rendered photographs the shipped network reads: gradients, shadows, ruling, blur,
-noise, pencil, tilt, light on dark; boxes, boards, signs, words, sheets on their side; habits of
-other countries.
-"""
+"""How much of rendered photographs the shipped network reads."""
 
 from difflib import SequenceMatcher
 

@@ -1,6 +1,4 @@
-"""What the command lines print: into a closed pipe, onto a full disk, and when files hold control
-characters for the terminal.
-"""
+"""What the command lines print: into closed pipes, onto full disks, and out of hostile files."""
 
 import errno
 import io
@@ -21,12 +19,11 @@ from tiny_data import TEST, TRAIN
 import mnist_loader
 import predict_image
 import train_net
-from digits import __version__
+from digits import __version__, load_model
 from digits import evaluate as evaluate_net
 from digits.__main__ import main as digits_main
 from digits.cli import ENDED_BY_A_CLOSED_PIPE, Nowhere, printable, say, warn
 from digits.data import synthetic_digits
-from digits.files.models import load_model
 from digits.page import server as draw_digit
 from two_layer_net import TwoLayerNet
 
@@ -61,9 +58,6 @@ def run(script: str, *words: object, stdout: int) -> tuple[int, str]:
         stdout=stdout, stderr=subprocess.PIPE, text=True, check=False, timeout=120, env=buffered,
     )  # fmt: skip
     return done.returncode, done.stderr
-
-
-# --- closed pipes ---------------------------------------------------------------------------------
 
 
 DRAWN = "confusion.png mistakes.png weights.png"
@@ -205,8 +199,6 @@ def test_a_full_disk_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     for file in (sys.stdout, sys.stderr):
         assert isinstance(file, Nowhere)
 
-
-# --- text out of files ----------------------------------------------------------------------------
 
 HOSTILE = "\x1b]0;title\x07\x9b2J\r\x7f\u202e\u2028\nforged:7"
 """A title, an empty screen, the line once more from its beginning, writing that turns round, and a

@@ -1,6 +1,4 @@
-"""`train_net.py` as people use it: its options, mistakes on its command line, Ctrl-C and the kill
-signal at any moment.
-"""
+"""`train_net.py` as people use it: options, mistakes, Ctrl-C, and kills at any moment."""
 
 import csv
 import io
@@ -25,13 +23,10 @@ from tiny_data import TRAIN, small_with_dropout, without_mirrors
 
 import mnist_loader
 import train_net
-from digits import plots
+from digits import Dropout, Sequential, load_model, plots
 from digits.compute import threads as parallel
-from digits.files.models import load_model
 from digits.files.npz import load_arrays, save_arrays
-from digits.nn.layers import Dropout
 from digits.nn.parameters import Parameters
-from digits.nn.sequential import Sequential
 from digits.recipes import RECIPES, Recipe
 from digits.runs import RESULTS
 from digits.types import Array
@@ -151,9 +146,6 @@ def dropout(monkeypatch: pytest.MonkeyPatch) -> Recipe:
     return small
 
 
-# --- what a run leaves ----------------------------------------------------------------------------
-
-
 def test_a_run_leaves_a_model_a_checkpoint_a_history_a_picture_and_a_report(
     run: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,9 +201,6 @@ def test_nothing_is_archived_for_a_run_that_cannot_start(run: Workshop) -> None:
     assert run.start("--validation", "700").status == 1
     assert run.start("--dataset", "fashion").status == 1
     assert results(run.out) == before
-
-
-# --- options --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -372,8 +361,6 @@ def test_quiet(run: Workshop) -> None:
     assert outcome.out == ""
     assert "before-1" in outcome.err  # a warning is none the less given
 
-
-# --- what goes wrong ------------------------------------------------------------------------------
 
 WRONG_USAGE: list[tuple[tuple[str, ...], str]] = [
     (("--recipe", "nonsense"), "two-layer"),
@@ -536,9 +523,6 @@ def test_a_training_that_learns_nothing_says_so(
     assert "the training went wrong" in caplog.text
 
 
-# --- synthetic digits in MNIST's place ------------------------------------------------------------
-
-
 def test_auto_falls_back_to_synthetic_digits_loudly(
     run: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -564,9 +548,6 @@ def test_auto_falls_back_to_synthetic_digits_loudly(
     # What was trained on drawn digits goes on with them, also when MNIST is back.
     assert run.resume("--epochs", "3").status == 0
     assert run.report()["dataset"] == "synthetic"
-
-
-# --- Ctrl-C and kill ------------------------------------------------------------------------------
 
 
 def test_ctrl_c_saves_what_resume_goes_on_with(

@@ -1,6 +1,4 @@
-"""Every command that README.md and the how-to pages show, run as it stands there: a training is cut
-short, on a few drawn digits, and EXCEPTED says which are not run here, and why.
-"""
+"""Every command of README.md and the how-to pages, run as it stands, or EXCEPTED says why not."""
 
 import re
 import shlex

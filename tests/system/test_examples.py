@@ -1,6 +1,4 @@
-"""The programs in examples/ run to their end, on a small data set that is drawn on the spot; they
-learn, draw what they promise, and are as short as they promise.
-"""
+"""The programs in examples/ run to their end, learn, and draw what they promise."""
 
 import re
 import runpy

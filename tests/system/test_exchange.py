@@ -1,6 +1,4 @@
-"""The examples in docs/exchange.md: a network of ours predicts the same with NumPy alone, in ONNX
-Runtime, and with its weights in Keras and PyTorch, and comes back from there.
-"""
+"""The examples in docs/exchange.md: the same predictions in NumPy, ONNX, Keras and PyTorch."""
 
 import os
 import re

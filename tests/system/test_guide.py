@@ -1,6 +1,4 @@
-"""The guide in docs/guide/ and the examples cannot grow stale: what they quote stands in the named
-file, their lines print what they show, and what they point to exists.
-"""
+"""The guide in docs/guide/ cannot grow stale: its quotations, sessions, links and exercises."""
 
 import doctest
 import itertools
@@ -142,8 +140,6 @@ def test_every_figure_is_shown_and_small() -> None:
         assert f"(figures/{figure.name})" in text
         assert figure.stat().st_size < 100_000, figure.name
 
-
-# --- exercises ------------------------------------------------------------------------------------
 
 SKELETON = re.compile(r"^```py\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

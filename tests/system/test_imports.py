@@ -1,6 +1,4 @@
-"""Importing a module of this library costs little and does nothing: no window, no file, no thread,
-no word, no setting changed, and no OpenCV or matplotlib before there is a picture to read or draw.
-"""
+"""Importing a module costs little and does nothing: no file, thread, word or setting changed."""
 
 import json
 import os

@@ -1,6 +1,4 @@
-"""What `pip install` puts on a machine: the wheel and the source distribution are built, the wheel
-is installed into an environment of its own and used from elsewhere.
-"""
+"""What `pip install` puts on a machine: the wheel, used from elsewhere, and the sdist."""
 
 import importlib.util
 import os

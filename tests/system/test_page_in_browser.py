@@ -1,7 +1,4 @@
-"""The page in a real browser: strokes in, digits out.
-
-python -m pytest tests/system/test_page_in_browser.py --log-cli-level=INFO   tells how fast it was
-"""
+"""The page in a real browser: strokes in, digits out.  --log-cli-level=INFO tells how fast."""
 
 import json
 import logging

@@ -1,6 +1,4 @@
-"""README.md does what it says, and README.zh-CN.md has the same structure: headings, commands,
-code, tables and links.
-"""
+"""README.md does what it says, and its Chinese edition has the same structure."""
 
 import re
 import subprocess
@@ -53,9 +51,6 @@ def test_links_lead_somewhere(page: str) -> None:
 
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 150
-
-
-# --- its code, run --------------------------------------------------------------------------------
 
 
 def blocks(language: str) -> list[str]:

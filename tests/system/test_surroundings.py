@@ -1,6 +1,4 @@
-"""Where a run happens: disks that are full, folders that may not be written to, users without a
-home, and other runs beside it.
-"""
+"""Where a run happens: full disks, read-only folders, no home, and other runs beside it."""
 
 import ctypes
 import json
@@ -73,8 +71,6 @@ def obey_permissions() -> None:
         for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
             ctypes.CDLL(None).prctl(24, capability)
 
-
-# --- full disks -----------------------------------------------------------------------------------
 
 FULL_DISK = """
 import contextlib, io, json, resource, shutil, sys
@@ -156,9 +152,6 @@ def test_a_log_on_a_full_disk_costs_no_training(tmp_path: Path, data: Path) -> N
     assert names_in(tmp_path / "out") == FILES
 
 
-# --- folders that may not be written to -----------------------------------------------------------
-
-
 def test_a_read_only_output_folder(tmp_path: Path, data: Path) -> None:
     out = tmp_path / "out"
     assert end(start(*new_run(data, out)))[0] == 0
@@ -196,9 +189,6 @@ def test_a_read_only_data_folder(cached: bool, tmp_path: Path, data: Path) -> No
     assert names_in(tmp_path / "out") == FILES
 
 
-# --- users without a home -------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("home", ["/proc/self", "/dev/null", None])
 def test_a_home_that_is_missing_or_cannot_be_written(
     home: str | None, tmp_path: Path, data: Path
@@ -228,9 +218,6 @@ def test_a_user_of_whom_the_system_knows_no_home(
     with pytest.raises(DatasetError, match=r"home folder(.|\n)*MNIST_DATASET_DIR"):
         mnist_loader.load_mnist()
     assert not list(tmp_path.iterdir())
-
-
-# --- other runs beside it -------------------------------------------------------------------------
 
 
 def test_trainings_that_share_an_empty_data_folder(tmp_path: Path) -> None:

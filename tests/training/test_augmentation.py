@@ -50,9 +50,6 @@ def only(option: str) -> Augmentation:
     return replace(Augmentation(), **{option: getattr(EVERYTHING, option)})
 
 
-# --- what every option keeps ----------------------------------------------------------------------
-
-
 def test_no_option_no_change(x: Images) -> None:
     unchanged = Augmentation()(x, np.random.default_rng(0))
     assert np.array_equal(unchanged, x)
@@ -79,9 +76,6 @@ def test_any_batch_size(x: Images, n: int) -> None:
     changed = EVERYTHING(x[:n], np.random.default_rng(0))
     assert changed.shape == (n, 784)
     assert changed.dtype == np.float32
-
-
-# --- geometry -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("uniform", "pixels"), [(1, -2), (0, 2), (0.5, 0)])
@@ -129,9 +123,6 @@ def test_elastic_field_is_smooth_and_as_strong_as_asked() -> None:
     dx, dy = fields
     assert np.corrcoef(dx[:, 6, 6], dx[:, 6, 7])[0, 1] > 0.95  # neighbors move together
     assert abs(np.corrcoef(dx[:, 6, 6], dy[:, 6, 6])[0, 1]) < 0.1  # x and y do not
-
-
-# --- pen and light --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("uniform", [0, 1])
@@ -197,9 +188,6 @@ def test_lighting_leaves_ink_darker_than_paper() -> None:
     assert (np.ptp(paper, axis=(1, 2)) > 0.01).mean() > 0.8
 
 
-# --- wrong arguments ------------------------------------------------------------------------------
-
-
 @each_option
 def test_amounts_are_limited_not_negative_and_finite(option: str) -> None:
     limited = option in ("scale", "thickness", "blur", "flaws", "lighting")
@@ -227,9 +215,6 @@ def test_images_must_be_a_float32_batch(images: Any, error: type[Exception]) -> 
 def test_rng_must_be_a_generator(x: Images) -> None:
     with pytest.raises(TypeError, match="received int"):
         EVERYTHING(x, 0)  # type: ignore[arg-type]
-
-
-# --- test-time augmentation -----------------------------------------------------------------------
 
 
 def test_first_five_views_are_the_images_and_shifts_by_a_pixel(x: Images) -> None:

@@ -1,6 +1,4 @@
-"""What happens around the steps of a training: what is measured, told and counted, when a training
-that goes on from a history stops or warns, and which weights are left.
-"""
+"""What happens around the steps of a training: measuring, telling, stopping, warning."""
 
 import io
 import sys
@@ -10,9 +8,7 @@ import numpy as np
 import pytest
 from tiny_data import digits, fit
 
-from digits.nn.layers import BatchNormalization, Dense
-from digits.nn.optimizers import SGD
-from digits.nn.sequential import Sequential
+from digits import SGD, BatchNormalization, Dense, Sequential
 from digits.training import callbacks
 from digits.training.callbacks import EarlyStopping, Training, WarnIfUntrained
 from digits.training.history import EpochRecord, History

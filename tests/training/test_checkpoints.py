@@ -1,6 +1,4 @@
-"""A training that is interrupted and gone on with ends in the same bytes as without the pause; a
-checkpoint that is damaged, or of something else, changes nothing.
-"""
+"""A training that goes on ends in the same bytes; a damaged checkpoint changes nothing."""
 
 import os
 import signal
@@ -15,18 +13,13 @@ import pytest
 from numpy.typing import ArrayLike, DTypeLike
 from tiny_data import digits, fit
 
+from digits import Augmentation, Conv2D, History, MaxPooling2D, OneCycle, Sequential
 from digits.files.npz import StorageError, load_arrays, save_arrays
-from digits.nn.convolution import Conv2D
 from digits.nn.layers import Activation, BatchNormalization, Dense, Dropout, Flatten, Reshape
 from digits.nn.network import Network
 from digits.nn.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
 from digits.nn.parameters import Parameters
-from digits.nn.pooling import MaxPooling2D
-from digits.nn.schedules import OneCycle
-from digits.nn.sequential import Sequential
-from digits.training.augmentation import Augmentation
 from digits.training.checkpoints import Checkpoint, load_checkpoint, load_run, save_checkpoint
-from digits.training.history import History
 from digits.types import Array
 from train_net import Data
 from two_layer_net import TwoLayerNet
@@ -40,9 +33,6 @@ RUN = {"recipe": "ours", "seed": 5}
 def hasty_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """No waiting for the disk: it matters in a power cut only."""
     monkeypatch.setattr(os, "fsync", lambda _: None)
-
-
-# --- a training, in one go or with pauses ---------------------------------------------------------
 
 
 def everything(rng: np.random.Generator, dtype: DTypeLike) -> Sequential:
@@ -135,9 +125,6 @@ def test_a_pause_after_every_batch_changes_no_bit(name: str, dtype: str, tmp_pat
     )
 
 
-# --- what a checkpoint holds ----------------------------------------------------------------------
-
-
 def opened(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
     """Header and arrays of a checkpoint, ready to be written again."""
     header, arrays = load_arrays(path, "checkpoint")
@@ -201,9 +188,6 @@ def test_before_the_first_epoch_there_is_no_best(tmp_path: Path) -> None:
     save_checkpoint(path, network, optimizer, History(), RUN)
     loaded = load_checkpoint(path, *blank())
     assert (loaded.best, loaded.best_weights, loaded.losses, loaded.epochs) == (None, None, [], [])
-
-
-# --- what goes wrong ------------------------------------------------------------------------------
 
 
 def refused(path: Path, network: Network, optimizer: Optimizer) -> str:

@@ -1,6 +1,4 @@
-"""The loop of the fuzz tests: mutant after mutant is read under guard, and whatever is neither an
-answer nor a refusal in our own words is kept and reported.
-"""
+"""Mutant after mutant is read under guard; what is neither answer nor refusal is reported."""
 
 import time
 from collections import Counter

@@ -1,6 +1,4 @@
-"""Watches what a piece of work does beside its result: how long it takes, how much memory it asks
-for, what it writes and whether it runs anything.
-"""
+"""Watches how long work takes, what memory it asks for, what it writes and whether it runs any."""
 
 import os
 import signal

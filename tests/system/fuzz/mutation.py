@@ -1,7 +1,4 @@
-"""How honest bytes become hostile ones: bits flip, blocks are lost, doubled and swapped, numbers
-become enormous. Where a format has checksums they are mended afterwards, so that what is wrong
-reaches the code behind them.
-"""
+"""How honest bytes become hostile ones; checksums are mended, so that what is wrong gets in."""
 
 import gzip
 import io
@@ -87,9 +84,6 @@ def _cut_off(data: bytes, rng: np.random.Generator) -> bytes:
 
 
 BYTEWISE: tuple[Mutator, ...] = (_flip, _enormous, _lose, _double, _noise, _same, _cut_off)
-
-
-# --- behind the checksums -------------------------------------------------------------------------
 
 
 def damaged_gzip(data: bytes, rng: np.random.Generator) -> bytes:

@@ -16,9 +16,7 @@ from mutation import damaged, damaged_gzip, damaged_zip
 from tiny_data import digits
 
 import mnist_loader
-from digits.files.models import load_model
-from digits.files.npz import StorageError
-from digits.nn.convolution import Conv2D
+from digits import Adam, Conv2D, EarlyStopping, Sequential, StorageError, load_model
 from digits.nn.layers import (
     BatchNormalization,
     Dense,
@@ -30,16 +28,11 @@ from digits.nn.layers import (
     Reshape,
 )
 from digits.nn.network import Network
-from digits.nn.optimizers import Adam
 from digits.nn.pooling import AveragePooling2D, MaxPooling2D, ZeroPadding2D
-from digits.nn.sequential import Sequential
-from digits.training.callbacks import EarlyStopping
 from digits.training.checkpoints import load_checkpoint, save_checkpoint
 from digits.types import Array
 from train_net import TrainingError, train
 from two_layer_net import TwoLayerNet
-
-# --- IDX ------------------------------------------------------------------------------------------
 
 
 def idx(array: Array, code: int) -> bytes:
@@ -70,8 +63,6 @@ def test_idx(packed: bool, fuzz: Fuzzer) -> None:
     fuzz(kind, honest, mutate, read, (ValueError,), memory)
 
 
-# --- the pickle cache -----------------------------------------------------------------------------
-
 ARRAYS = [
     np.arange(3 * 784).reshape(3, 28, 28).astype(np.uint8),
     np.array([5, 0, 9], np.uint8),
@@ -101,9 +92,6 @@ def test_cache(fuzz: Fuzzer, caplog: pytest.LogCaptureFixture) -> None:
     codecs.lookup("raw_unicode_escape")  # Python imports it when the first pickle wants it
     memory = memory_for(lambda: read(good), fuzz.folder)
     fuzz("cache", honest, damaged, read, (), memory)
-
-
-# --- models ---------------------------------------------------------------------------------------
 
 
 def models(folder: Path) -> list[bytes]:
@@ -164,9 +152,6 @@ def test_models(fuzz: Fuzzer) -> None:
 
     memory = max(memory_for(partial(read, data), fuzz.folder) for data in honest)
     fuzz("model", honest, damaged_zip, read, (StorageError,), memory)
-
-
-# --- checkpoints ----------------------------------------------------------------------------------
 
 
 def test_checkpoints(fuzz: Fuzzer) -> None:

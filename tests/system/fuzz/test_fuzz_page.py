@@ -1,6 +1,4 @@
-"""Requests that no browser sends, to the server of the page: methods, addresses, headers that lie,
-and damaged pictures.
-"""
+"""Requests that no browser sends, to the server of the page."""
 
 import io
 import json

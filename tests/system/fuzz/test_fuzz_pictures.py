@@ -139,9 +139,6 @@ def test_crowded_sheets(fuzz: Fuzzer) -> None:
     fuzz("crowded sheet", [b""], crowded, read, (PictureError,), 2**30, few=10)
 
 
-# --- bombs ----------------------------------------------------------------------------------------
-
-
 def png(width: int, height: int) -> bytes:
     header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + bytes(4) + b"\0\0\0\0IEND"

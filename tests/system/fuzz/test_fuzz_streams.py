@@ -1,6 +1,4 @@
-"""Programs whose streams are closed, full or without a reader, on files that may be damaged: they
-end in a documented way, with a sentence where it can be read, and their input stays as it was.
-"""
+"""Programs with streams closed, full or without a reader, on files that may be damaged."""
 
 import os
 import subprocess
