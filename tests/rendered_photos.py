@@ -84,7 +84,7 @@ def render_kind(kind: str, rng: np.random.Generator) -> Photo:
         paths, box, lines = _write_in_boxes(rng, text, size)
         return _photograph(rng, rows, paths, box, size, lines=lines, paper=False)
     if kind == "clutter":
-        return _photograph(rng, rows, *_write_among_signs(rng, text, size), size)
+        return _photograph(rng, rows, *_write_in_signs(rng, text, size), size)
     if kind == "words":
         lines_of_text = [str(line) for line in rng.choice(WORDS, rng.integers(1, 6))]
         return _photograph(rng, [], *_spell(rng, lines_of_text, size), size)
@@ -216,9 +216,7 @@ def _grid(box: Array, columns: int, rows: int) -> list[Array]:
     return level + [np.array([[x, 0], [x, height]]) for x in np.linspace(0, width, columns + 1)]
 
 
-def _write_among_signs(
-    rng: np.random.Generator, text: str, size: float
-) -> tuple[list[Array], Array]:
+def _write_in_signs(rng: np.random.Generator, text: str, size: float) -> tuple[list[Array], Array]:
     """Digits with a sign, which is none, between some of them."""
     paths: list[Array] = []
     x = 0.0

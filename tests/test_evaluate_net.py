@@ -66,9 +66,7 @@ def test_figures_of_known_predictions() -> None:
     ]
 
 
-def test_several_views_give_their_mean_prediction(
-    network: Network, test_images: tuple[Array, Array]
-) -> None:
+def test_several_views_give_their_mean(network: Network, test_images: tuple[Array, Array]) -> None:
     x, t = test_images
     once, several = evaluate(network, x, t), evaluate(network, x, t, 7)
     y = sum(network.predict(view).astype(float) for view in tta_views(x, 7)) / 7.0
@@ -99,8 +97,7 @@ def test_the_command_writes_what_it_prints(
     assert f"accuracy {expected.accuracy:.4f}" in printed
     assert expected.table() in printed
     report = json.loads((tmp_path / "evaluation.json").read_text("utf-8"))
-    assert report["looks"] == count
-    assert report["dataset"] == "synthetic"
+    assert (report["looks"], report["dataset"]) == (count, "synthetic")
     assert report["parameters"] == network.params.flat.size
     assert report["test_accuracy"] == pytest.approx(expected.accuracy)
     assert report["test_loss"] == pytest.approx(expected.loss)
@@ -186,7 +183,7 @@ def test_fashion_has_names(command: Command, data: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("make", [two_layers, convolutional])
-def test_show_draws_what_the_layers_make_of_one_image(
+def test_show_draws_what_the_layers_make(
     make: Callable[[], Network], command: Command, data: Path
 ) -> None:
     network = make()

@@ -137,9 +137,7 @@ def test_weights_out_and_in(network: Network) -> None:
         network.set_weights(weights[1:])
 
 
-def test_networks_and_histories_show_themselves(
-    network: Network, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_networks_show_themselves(network: Network, capsys: pytest.CaptureFixture[str]) -> None:
     network.summary()
     told = capsys.readouterr().out
     assert f"Total params: {network.count_params():,}" in told

@@ -27,7 +27,8 @@ def exact_sigmoid(x: Any) -> Any:
     return 1 / (1 + mpmath.exp(-x))
 
 
-FORMULAS: dict[Callable[[Array], Array], Callable[[Any], Any]] = {
+Function = Callable[[Array], Array]
+FORMULAS: dict[Function, Callable[[Any], Any]] = {
     F.sigmoid: exact_sigmoid,
     F.sigmoid_grad: lambda x: exact_sigmoid(x) * exact_sigmoid(-x),
     F.tanh: mpmath.tanh,
@@ -46,9 +47,7 @@ POINTS = np.concatenate([-LARGE, -SMALL, [0.0], SMALL, LARGE, np.linspace(-3, 3,
 
 @pytest.mark.parametrize("dtype", FLOATS)
 @every_formula
-def test_activation_is_right_to_the_last_digits_everywhere(
-    function: Callable[[Array], Array], dtype: Any
-) -> None:
+def test_activation_is_right_to_the_last_digits(function: Function, dtype: Any) -> None:
     x = POINTS.astype(dtype)
     y = function(x)
     assert y.dtype == dtype
@@ -69,7 +68,7 @@ def test_leaky_relu_and_elu_take_their_parameters() -> None:
 @pytest.mark.parametrize("shape", [(), (0,), (2, 3, 4, 5)])
 @every_formula
 def test_activations_keep_any_shape_and_leave_their_input_alone(
-    function: Callable[[Array], Array], shape: tuple[int, ...], rng: np.random.Generator
+    function: Function, shape: tuple[int, ...], rng: np.random.Generator
 ) -> None:
     x = np.asarray(rng.normal(size=shape), dtype=np.float32)
     before = x.copy()
@@ -86,9 +85,7 @@ def exact_softmax(row: list[float]) -> list[Any]:
 
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("scale", [1e-3, 1, 30, 1e4])
-def test_softmax_is_right_to_the_last_digits(
-    scale: float, dtype: Any, rng: np.random.Generator
-) -> None:
+def test_softmax_against_fifty_digits(scale: float, dtype: Any, rng: np.random.Generator) -> None:
     x = (scale * rng.normal(size=(20, 10))).astype(dtype)
     y = F.softmax(x)
     assert y.dtype == dtype
@@ -146,8 +143,7 @@ def test_the_first_pixel_that_is_no_number_is_named() -> None:
 def test_labels_survive_the_way_to_one_hot_and_back(dtype: Any, rng: np.random.Generator) -> None:
     labels = rng.integers(0, 10, 200)
     rows = F.to_one_hot(labels.astype(dtype))
-    assert rows.shape == (200, 10)
-    assert rows.dtype == np.float32
+    assert (rows.shape, rows.dtype) == ((200, 10), np.float32)
     assert (rows.sum(axis=1) == 1).all()
     for form in (rows, rows.astype(dtype), rows.astype(bool), rows.tolist(), labels.astype(dtype)):
         back = F.to_labels(form)
@@ -157,15 +153,13 @@ def test_labels_survive_the_way_to_one_hot_and_back(dtype: Any, rng: np.random.G
 
 def test_one_hot_takes_the_classes_and_the_dtype_that_are_asked_for() -> None:
     rows = F.to_one_hot([2, 0], classes=3, dtype=np.float64)
-    assert rows.dtype == np.float64
-    assert rows.tolist() == [[0, 0, 1], [1, 0, 0]]
+    assert (rows.dtype, rows.tolist()) == (np.float64, [[0, 0, 1], [1, 0, 0]])
     with pytest.raises(ValueError, match="0 to 2; received 3"):
         F.to_one_hot([3], classes=3)
 
 
 def test_no_labels_are_no_labels() -> None:
-    assert F.to_labels([]).shape == (0,)
-    assert F.to_labels(np.zeros((0, 10))).shape == (0,)
+    assert (F.to_labels([]).shape, F.to_labels(np.zeros((0, 10))).shape) == ((0,), (0,))
     assert F.to_one_hot([]).shape == (0, 10)
 
 
@@ -244,7 +238,7 @@ def test_cross_entropy_of_logits_and_smoothed_labels(
     ("t", "loss", "gradient"),
     [([0, 1], 0, [[0, 0], [0, 0]]), ([1, 0], 2e4, [[0.5, -0.5], [-0.5, 0.5]])],
 )
-def test_cross_entropy_of_extreme_logits_is_exact(
+def test_cross_entropy_of_extreme_logits(
     t: list[int], loss: float, gradient: list[list[float]], dtype: Any
 ) -> None:
     x = np.array([[1e4, -1e4], [-1e4, 1e4]], dtype=dtype)
@@ -270,7 +264,8 @@ def test_probability_zero_costs_much_but_not_everything(dtype: Any) -> None:
     assert loss == pytest.approx(-np.log(float(np.finfo(dtype).tiny)), rel=1e-6)
 
 
-LOSSES: list[Callable[[Array, ArrayLike], Any]] = [
+Loss = Callable[[Array, ArrayLike], Any]
+LOSSES: list[Loss] = [
     lambda x, t: F.cross_entropy_error(F.softmax(x), t),
     F.softmax_cross_entropy,
     lambda x, t: F.softmax_cross_entropy_with_grad(x, t)[1],
@@ -279,9 +274,7 @@ LOSSES: list[Callable[[Array, ArrayLike], Any]] = [
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_both_label_forms_give_the_same_bits(
-    loss: Callable[[Array, ArrayLike], Any], rng: np.random.Generator
-) -> None:
+def test_both_forms_of_labels(loss: Loss, rng: np.random.Generator) -> None:
     x, t = rng.normal(size=(10, 10)), rng.integers(0, 10, 10)
     np.testing.assert_array_equal(loss(x, t), loss(x, F.to_one_hot(t)))
     np.testing.assert_array_equal(loss(x, t), loss(x, t.tolist()))
@@ -299,9 +292,7 @@ def test_both_label_forms_give_the_same_bits(
         (np.full((3, 4), 0.25), "one-hot"),
     ],
 )
-def test_labels_that_do_not_fit_are_refused(
-    loss: Callable[[Array, ArrayLike], Any], t: ArrayLike, message: str
-) -> None:
+def test_misfitting_labels(loss: Loss, t: ArrayLike, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         loss(np.zeros((3, 4)), t)
 
@@ -316,17 +307,13 @@ def test_labels_that_do_not_fit_are_refused(
         (np.zeros((0, 10)), []),
     ],
 )
-def test_outputs_that_are_no_real_numbers_are_refused(
-    loss: Callable[[Array, ArrayLike], Any], y: Array, t: list[int]
-) -> None:
+def test_outputs_that_are_no_real_numbers_are_refused(loss: Loss, y: Array, t: list[int]) -> None:
     with pytest.raises(ValueError, match=rf"n >= 1; received {y.dtype}"):
         loss(y, t)
 
 
 @pytest.mark.parametrize("smoothing", [0, 0.1])
-def test_cross_entropy_gradient_is_the_numerical_one(
-    smoothing: float, rng: np.random.Generator
-) -> None:
+def test_the_gradient_of_cross_entropy(smoothing: float, rng: np.random.Generator) -> None:
     x, t = rng.normal(0, 2, (7, 10)), rng.integers(0, 10, 7)
     numerical = F.numerical_gradient(lambda x: F.softmax_cross_entropy(x, t, smoothing), x)
     _, analytic = F.softmax_cross_entropy_with_grad(x, t, smoothing)
@@ -335,8 +322,7 @@ def test_cross_entropy_gradient_is_the_numerical_one(
 
 def test_accuracy_is_the_ratio_of_samples_whose_largest_output_is_the_target() -> None:
     y = np.array([[0.1, 0.7, 0.2], [0.5, 0.2, 0.3], [0.4, 0.3, 0.3], [0, 0, 1]])
-    assert F.accuracy(y, [1, 0, 2, 2]) == 0.75
-    assert F.accuracy(y, [0, 1, 1, 0]) == 0
+    assert (F.accuracy(y, [1, 0, 2, 2]), F.accuracy(y, [0, 1, 1, 0])) == (0.75, 0)
     assert isinstance(F.accuracy(y, [1, 0, 2, 2]), float)
 
 
@@ -350,7 +336,7 @@ def test_squared_error_and_its_gradient(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("function", [F.squared_error, F.squared_error_grad])
-def test_squared_error_never_broadcasts_and_is_of_real_numbers(
+def test_squared_error_never_broadcasts_nor_is_complex(
     function: Callable[[Array, Array], Any],
 ) -> None:
     for y, t in (((3, 1), (1, 3)), ((3, 2), (3,)), ((0, 2), (0, 2)), ((), ()), ((3,), (3,))):
@@ -528,13 +514,12 @@ def test_gradient_check_passes_what_is_right(batch: tuple[Array, Array]) -> None
     network = planted()
     before = network.params.flat.tobytes()
     assert F.gradient_check(network, *batch) < 1e-8
-    assert network.params.flat.tobytes() == before
-    assert network.params.dtype == np.float32
+    assert (network.params.flat.tobytes(), network.params.dtype) == (before, np.float32)
 
 
 @pytest.mark.parametrize(("single", "least"), [(False, 1e-4), (True, 1e-5)])
 @pytest.mark.parametrize("array", ["W1", "b1", "W2", "b2"])
-def test_gradient_check_finds_what_is_one_percent_wrong(
+def test_gradient_check_finds_one_percent(
     array: str, single: bool, least: float, batch: tuple[Array, Array]
 ) -> None:
     assert F.gradient_check(planted(array, single), *batch) > least

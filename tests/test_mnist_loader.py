@@ -217,9 +217,7 @@ def test_options(published: Published, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("normalize", [False, True])
-def test_the_arrays_are_the_callers_own(
-    published: Published, tmp_path: Path, normalize: bool
-) -> None:
+def test_arrays_are_the_callers_own(published: Published, tmp_path: Path, normalize: bool) -> None:
     published.put_into(tmp_path / "mnist")
     for _ in range(3):  # the first time from the files, then from the cache
         for images, labels in load_mnist(normalize, dataset_dir=tmp_path):
@@ -233,7 +231,7 @@ def test_unknown_dataset(tmp_path: Path) -> None:
         load_mnist(dataset="cifar", dataset_dir=tmp_path)
 
 
-def test_folder_argument_before_environment_before_checkout(
+def test_argument_before_environment_before_checkout(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("MNIST_DATASET_DIR", str(tmp_path / "environment"))
@@ -306,9 +304,7 @@ def test_a_file_where_the_folder_should_be(published: Published, tmp_path: Path)
     assert (tmp_path / "mnist").read_text() == "not a folder"
 
 
-def test_a_full_disk_costs_only_the_cache(
-    published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk(published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def dump(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
@@ -359,7 +355,7 @@ def test_when_all_mirrors_fail_the_error_says_everything(server: Server, tmp_pat
     assert names_in(tmp_path / "mnist") == []
 
 
-def test_a_server_that_drips_for_ever_is_left(
+def test_a_server_that_drips(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.answer["drips"] = send_drops
@@ -440,9 +436,7 @@ def test_four_processes_at_once(server: Server, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX's")
 @pytest.mark.parametrize("moment", [NAMES[0], NAMES[3], "mnist.pkl"])
-def test_killed_at_any_moment_the_next_start_works(
-    server: Server, tmp_path: Path, moment: str
-) -> None:
+def test_killed_at_any_moment_it_starts_again(server: Server, tmp_path: Path, moment: str) -> None:
     folder = tmp_path / "mnist"
     reached, killed = threading.Event(), threading.Event()
 
@@ -478,7 +472,7 @@ def test_killed_at_any_moment_the_next_start_works(
     assert names_in(folder) == COMPLETE
 
 
-def test_an_interrupted_download_leaves_nothing(
+def test_an_interrupted_download(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: Any) -> None:
@@ -504,7 +498,7 @@ def test_the_cache_is_used(published: Published, cache: Path, tmp_path: Path) ->
     published.check(load_mnist(dataset_dir=tmp_path))
 
 
-def test_a_damaged_cache_is_rebuilt(
+def test_a_damaged_cache(
     published: Published, cache: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     good = cache.read_bytes()
@@ -527,7 +521,7 @@ class Hostile:
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 @pytest.mark.parametrize("where", ["alone", "inside", "key"])
-def test_a_hostile_pickle_runs_nothing(
+def test_a_hostile_pickle(
     published: Published, cache: Path, tmp_path: Path, protocol: int, where: str
 ) -> None:
     good = cache.read_bytes()
@@ -565,7 +559,7 @@ WRONG_CACHES: dict[str, Callable[[bytes, list[NDArray[Any]]], bytes]] = {
 
 
 @pytest.mark.parametrize("wrong", WRONG_CACHES)
-def test_a_sound_pickle_of_the_wrong_thing_is_refused(
+def test_a_pickle_of_the_wrong_thing(
     published: Published, cache: Path, tmp_path: Path, wrong: str
 ) -> None:
     good = cache.read_bytes()

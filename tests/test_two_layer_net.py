@@ -51,7 +51,7 @@ def test_gradients_agree_for_any_sizes_and_data(sizes: tuple[int, int, int], see
     assert max(errors.values()) < 1e-7, errors
 
 
-def test_gradients_agree_in_the_full_network_along_random_directions(
+def test_gradients_agree_along_random_directions(
     rng: np.random.Generator,
 ) -> None:
     """39,760 weights are too many to nudge one by one; every array is tried along directions."""
@@ -66,7 +66,7 @@ def test_gradients_agree_in_the_full_network_along_random_directions(
     assert gradient_check(network, x, t) < 1e-7
 
 
-def test_loss_and_gradient_are_those_of_loss_and_of_gradient(
+def test_loss_and_gradient_are_those_of_both(
     network: TwoLayerNet, batch: tuple[Array, Array]
 ) -> None:
     loss, grads = network.loss_and_gradient(*batch)
@@ -85,7 +85,7 @@ def test_predicting_changes_nothing(network: TwoLayerNet, batch: tuple[Array, Ar
     assert (network.params.flat.tobytes(), x.tobytes(), t.tobytes()) == before
 
 
-def test_predictions_and_loss_are_those_of_fifty_digits(
+def test_predictions_and_loss_to_fifty_digits(
     network: TwoLayerNet, batch: tuple[Array, Array]
 ) -> None:
     x, t = batch
@@ -108,9 +108,7 @@ def test_predictions_and_loss_are_those_of_fifty_digits(
         assert network.loss(x, t) == pytest.approx(float(sum(losses) / len(losses)), rel=1e-14)
 
 
-def test_activations_lead_to_the_probabilities(
-    network: TwoLayerNet, rng: np.random.Generator
-) -> None:
+def test_activations_lead_to_probabilities(network: TwoLayerNet, rng: np.random.Generator) -> None:
     x = rng.random((7, network.input_size))
     (hidden, z1), (last, a2) = network.activations(x)
     assert (hidden, last) == ("hidden", "logits")
@@ -184,9 +182,7 @@ X, T = np.zeros((3, 6)), [0, 1, 2]
     ],
     ids=str,
 )
-def test_wrong_inputs_and_labels_are_refused(
-    x: Array, t: ArrayLike, message: str, network: TwoLayerNet
-) -> None:
+def test_bad_inputs_are_refused(x: Array, t: ArrayLike, message: str, network: TwoLayerNet) -> None:
     for method in ("loss", "accuracy", "gradient", "loss_and_gradient", "numerical_gradient"):
         with pytest.raises((TypeError, ValueError), match=message):
             getattr(network, method)(x, t)

@@ -179,9 +179,7 @@ def test_no_thread_is_refused(count: int) -> None:
 @pytest.mark.parametrize(
     "shape", [(1, 1, 1), (1, 7, 5), (13, 1, 2), (3, 31, 17), (17, 5, 3), (0, 3, 4), (4, 0, 3)]
 )
-def test_a_shared_product_is_the_product(
-    threads: int, dtype: Any, shape: tuple[int, int, int]
-) -> None:
+def test_shared_products_are_right(threads: int, dtype: Any, shape: tuple[int, int, int]) -> None:
     parallel.set_threads(threads)
     rng, (rows, inner, columns) = np.random.default_rng(0), shape
     a = rng.standard_normal((rows, inner)).astype(dtype)

@@ -15,14 +15,13 @@ def digits() -> tuple[Array, Array]:
 
 
 @pytest.mark.parametrize("flaw", ["damage", "shrink"])
-def test_flaws_change_every_digit_and_leave_it_readable(
+def test_flaws_change_digits_and_leave_them_readable(
     digits: tuple[Array, Array], flaw: str
 ) -> None:
     x, t = digits
     rng = np.random.default_rng(1)
     flawed = damaged_digits.damage(x, t, rng) if flaw == "damage" else damaged_digits.shrink(x, rng)
-    assert flawed.shape == x.shape
-    assert flawed.dtype == np.float32
+    assert (flawed.shape, flawed.dtype) == (x.shape, np.float32)
     assert (flawed.min(), flawed.max()) == (0, 1)
     assert (np.abs(flawed - x).sum(axis=1) > 5).all()
     predicted = np.asarray(load_reader(None).predict(flawed))[:, :10].argmax(axis=1)

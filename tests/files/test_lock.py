@@ -118,9 +118,7 @@ def test_where_no_folder_can_be(tmp_path: Path) -> None:
             pass
 
 
-def test_a_folder_that_cannot_be_written_though_its_lock_file_can(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with folder_lock(tmp_path):
         pass
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # as root may write everywhere

@@ -3,7 +3,6 @@
 import json
 import tracemalloc
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +113,7 @@ def arrays(**changes: Array) -> dict[str, Array]:
 def written(
     folder: Path,
     network: Any = GOOD,
-    numbers: Mapping[str, Array] | None = None,
+    numbers: dict[str, Array] | None = None,
     **header: Any,
 ) -> Path:
     """A model file of which anything may be wrong."""

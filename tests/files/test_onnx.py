@@ -68,9 +68,7 @@ def test_layers(layer: Layer, shape: Shape, runtime: Any, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_activations_of_images_that_lie_as_onnx_wants_them(
-    name: str, runtime: Any, tmp_path: Path
-) -> None:
+def test_activations_of_images_as_onnx_wants_them(name: str, runtime: Any, tmp_path: Path) -> None:
     """Between two layers with kernels nothing is transposed, and softmax has to know."""
     network = randomized(
         Sequential(
@@ -152,9 +150,7 @@ def test_a_layer_of_ones_own_is_refused(tmp_path: Path) -> None:
         network.export_onnx(tmp_path / "net.onnx")
 
 
-def test_more_than_a_file_can_hold_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_more_than_a_file_holds_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network = TwoLayerNet(4, 3, 2)
     W = np.broadcast_to(np.float32(0), (2**15, 2**15))
     layers = [LayerArrays("dense", {"class": "Dense"}, {"W": W}, W.shape[:1], W.shape[1:])]
@@ -163,9 +159,7 @@ def test_more_than_a_file_can_hold_is_refused(
         network.export_onnx(tmp_path / "net.onnx")
 
 
-def test_the_command_line_writes_it(
-    runtime: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_line(runtime: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     network = trained_a_little("mlp-adam")
     network.save(tmp_path / "model.npz")
     out = tmp_path / "net.onnx"

@@ -171,9 +171,7 @@ Geometry = tuple[tuple[int, ...], tuple[int, int], tuple[int, int], str]
 
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(geometries(), st.integers(1, 3), st.integers(0, 99))
-def test_convolution_is_what_plain_loops_compute(
-    geometry: Geometry, filters: int, seed: int
-) -> None:
+def test_convolution_is_what_loops_compute(geometry: Geometry, filters: int, seed: int) -> None:
     shape, kernel, strides, padding = geometry
     layer = ready(Conv2D(filters, kernel, strides, padding), shape[1:], seed=seed)
     x = np.random.default_rng(seed).standard_normal(shape)
@@ -183,7 +181,7 @@ def test_convolution_is_what_plain_loops_compute(
 
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(geometries(), st.integers(0, 99), st.booleans())
-def test_pooling_is_what_plain_loops_compute(geometry: Geometry, seed: int, ties: bool) -> None:
+def test_pooling_is_what_loops_compute(geometry: Geometry, seed: int, ties: bool) -> None:
     shape, kernel, strides, padding = geometry
     rng = np.random.default_rng(seed)
     x = rng.integers(-3, 3, shape).astype(np.float64) if ties else rng.standard_normal(shape)
@@ -295,9 +293,7 @@ def test_a_description_of_huge_images_costs_nothing_until_they_come() -> None:
         (ZeroPadding2D, (-1,), "expected padding .*; received -1"),
     ],
 )
-def test_arguments_that_make_no_layer(
-    kind: Callable[..., Layer], arguments: tuple[Any, ...], message: str
-) -> None:
+def test_arguments_of_no_layer(kind: Any, arguments: tuple[Any, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         kind(*arguments)
 
@@ -348,7 +344,7 @@ def threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("pool_size", [(2, 3), 1])
 @pytest.mark.parametrize("filters", [3, 40])
-def test_fused_with_its_pooling_a_convolution_does_what_both_do(
+def test_fused_a_convolution_does_what_both_do(
     filters: int, pool_size: Any, training: bool
 ) -> None:
     layers: list[Layer | Input] = [Input((13, 11, 1))]

@@ -78,8 +78,7 @@ def test_it_is_the_sum_it_stands_for(
     expected = by_definition(exact[0], exact[1], exact[2], exact[3], padding)
     for array, right in zip(found, expected, strict=True):
         assert array is not None
-        assert array.dtype == dtype
-        assert array.shape == right.shape
+        assert (array.dtype, array.shape) == (dtype, right.shape)
         scale = 1 + np.abs(right).max()
         np.testing.assert_allclose(
             array, right, atol=2e-5 * scale if dtype == np.float32 else 1e-12 * scale
@@ -154,8 +153,6 @@ def test_both_ways_of_a_layer_agree(
         (Conv2D(64, 1), (14, 14, 32), 50, False),
     ],
 )
-def test_the_shorter_way_is_taken(
-    layer: Conv2D, shape: tuple[int, int, int], n: int, fourier: bool
-) -> None:
+def test_the_shorter_way(layer: Conv2D, shape: tuple[int, int, int], n: int, fourier: bool) -> None:
     layer = ready(layer, shape, np.float32)
     assert (layer.algorithm(n) is layer.fourier) == fourier or layer.fourier is None

@@ -107,9 +107,7 @@ FANS: list[tuple[Callable[[Initializer], Layer], Shape, tuple[int, int]]] = [
 
 
 @pytest.mark.parametrize(("make", "shape", "fans"), FANS)
-def test_fans_as_the_layers_count_them(
-    make: Callable[[Initializer], Layer], shape: Shape, fans: tuple[int, int]
-) -> None:
+def test_fans(make: Callable[[Initializer], Layer], shape: Shape, fans: tuple[int, int]) -> None:
     seen = []
 
     def spy(shape: Shape, fan_in: int, fan_out: int, rng: np.random.Generator) -> Array:

@@ -198,9 +198,7 @@ def test_gradients(layer: Layer, shape: Shape, training: bool) -> None:
 
 @every_layer
 @every_training
-def test_gradients_replace_those_of_the_last_batch(
-    layer: Layer, shape: Shape, training: bool
-) -> None:
+def test_gradients_replace_those_of_before(layer: Layer, shape: Shape, training: bool) -> None:
     def after(*batches: int) -> list[Array]:
         one = ready(layer, shape)
         forward = frozen(one)
@@ -228,7 +226,7 @@ def test_the_first_layer_computes_no_dx(layer: Layer, shape: Shape) -> None:
 @every_layer
 @every_training
 @pytest.mark.parametrize(("n", "dtype"), [(1, np.float32), (5, np.float64)])
-def test_shapes_are_those_that_build_told_and_the_dtype_is_kept(
+def test_shapes_are_as_built_and_the_dtype_is_kept(
     layer: Layer, shape: Shape, training: bool, n: int, dtype: DTypeLike
 ) -> None:
     layer = ready(layer, shape, dtype)
@@ -279,8 +277,7 @@ def test_a_description_builds_an_equal_layer(layer: Layer, shape: Shape) -> None
     assert again.get_config() == layer.get_config()
 
     one, two = ready(layer, shape), ready(again, shape)
-    assert one.output_shape == two.output_shape
-    assert one.weight_shapes == two.weight_shapes
+    assert (one.output_shape, one.weight_shapes) == (two.output_shape, two.weight_shapes)
     assert one.buffer_shapes == two.buffer_shapes
     for training in (False, True):
         y = one.forward(random_array(3, shape), training)
@@ -304,16 +301,13 @@ def surrounded(
 
 @every_layer
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_saved_and_loaded_it_predicts_the_same_bits(
-    layer: Layer, shape: Shape, dtype: DTypeLike, tmp_path: Path
-) -> None:
+def test_saved_and_loaded(layer: Layer, shape: Shape, dtype: DTypeLike, tmp_path: Path) -> None:
     network, x = surrounded(layer, shape, dtype, loss="squared_error"), random_array(3, shape)
     network.loss_and_gradient(x, [0, 1, 2])  # moving averages move
     network.save(tmp_path / "model.npz")
     loaded = load_model(tmp_path / "model.npz")
     assert isinstance(loaded, Sequential)
-    assert loaded.get_config() == network.get_config()
-    assert loaded.params.dtype == dtype
+    assert (loaded.get_config(), loaded.params.dtype) == (network.get_config(), dtype)
     np.testing.assert_array_equal(loaded.params.flat, network.params.flat)
     np.testing.assert_array_equal(loaded.buffers.flat, network.buffers.flat)
     np.testing.assert_array_equal(loaded.predict(x), network.predict(x))
@@ -403,9 +397,7 @@ def check_gradient_of(layer: Layer) -> None:
 def test_reshape_and_flatten_read_row_by_row() -> None:
     x = np.arange(24.0).reshape(2, 12)
     image = ready(Reshape((2, 3, 2)), (12,)).forward(x)
-    assert image[0, 0, 1, 0] == 2
-    assert image[0, 1, 0, 1] == 7
-    assert image[1, 0, 0, 0] == 12
+    assert (image[0, 0, 1, 0], image[0, 1, 0, 1], image[1, 0, 0, 0]) == (2, 7, 12)
     np.testing.assert_array_equal(ready(Flatten(), (2, 3, 2)).forward(image), x)
 
 

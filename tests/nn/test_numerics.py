@@ -132,9 +132,7 @@ METHODS: dict[str, Callable[[Network, Array, Array], object]] = {
 @pytest.mark.parametrize("pixel", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", ["two-layer", "lenet5"])
-def test_a_pixel_that_is_not_finite_is_refused_and_named(
-    name: str, method: str, pixel: float
-) -> None:
+def test_a_pixel_that_is_not_finite_is_named(name: str, method: str, pixel: float) -> None:
     network = NETWORKS[name](np.random.default_rng(0))
     x, t = batch(6)
     x[4, 300] = x[5, 1] = pixel
@@ -173,9 +171,7 @@ def memory_of(build: Callable[[], object]) -> int:
     ],
     ids=["two layers", "dense", "maxout", "padding", "filters"],
 )
-def test_a_network_too_large_is_refused_before_it_takes_memory(
-    build: Callable[[], object],
-) -> None:
+def test_a_network_too_large_is_refused_unbuilt(build: Callable[[], object]) -> None:
     assert memory_of(build) < 100_000
 
 

@@ -136,7 +136,7 @@ def test_arguments_not_given_are_those_of_keras() -> None:
 
 @pytest.mark.parametrize("block", [1, 7, 100, 1 << 30])
 @pytest.mark.parametrize("name", RULES)
-def test_blocks_change_nothing(
+def test_blocks(
     name: str, block: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start, grads = rng.normal(size=300).astype(np.float32), rng.normal(size=(3, 300))
@@ -165,12 +165,11 @@ def test_float32_stays_float32_in_every_slot(name: str, rng: np.random.Generator
     assert params.flat.dtype == np.float32
     assert set(optimizer.slots) == {*optimizer.slot_names, "average"}
     for slot in optimizer.slots.values():
-        assert slot.dtype == np.float32
-        assert slot.shape == flat.shape
+        assert (slot.dtype, slot.shape) == (np.float32, flat.shape)
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_iterations_and_slots_are_all_there_is_to_remember(
+def test_iterations_and_slots_are_all_to_remember(
     name: str, start: Array, gradients: Array
 ) -> None:
     """What a checkpoint keeps: a fresh optimizer that is given both goes on to the last bit."""
@@ -246,7 +245,7 @@ def two_arrays() -> tuple[Parameters, Parameters]:
         ({}, [3, 4], -12),
     ],
 )
-def test_long_gradients_are_clipped_and_keep_their_direction(
+def test_clipped_gradients_keep_their_direction(
     options: dict[str, Any], a: list[float], b: float
 ) -> None:
     params, grads = two_arrays()
@@ -340,9 +339,7 @@ NAN, INF = float("nan"), float("inf")
         ([Adam], "beta_2", [-0.1, 1, NAN]),
     ],
 )
-def test_bad_numbers_are_refused(
-    rules: list[Callable[..., Optimizer]], argument: str, values: list[float]
-) -> None:
+def test_bad_numbers(rules: list[Any], argument: str, values: list[float]) -> None:
     for rule in rules:
         for value in values:
             with pytest.raises(ValueError, match=f"^expected .*; received {value}"):

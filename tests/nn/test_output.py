@@ -96,9 +96,7 @@ def test_a_loss_object_sees_the_outputs_as_they_are(end: str, tmp_path: Path) ->
     ],
     ids=["images", "rows", "without channels"],
 )
-def test_images_with_and_without_a_channel(
-    first: tuple[Layer | Input, ...], shape: tuple[int, ...]
-) -> None:
+def test_images_without_a_channel(first: tuple[Layer | Input, ...], shape: tuple[int, ...]) -> None:
     network = Sequential([*copy.deepcopy(first), Flatten(), Dense(10)])
     x = np.random.default_rng(0).random((3, 784), dtype=np.float32)
     np.testing.assert_array_equal(network.predict(x.reshape(3, *shape)), network.predict(x))

@@ -60,8 +60,7 @@ def client(network: Any) -> FlaskClient:
 
 def test_a_drawing_is_read(client: FlaskClient, rng: np.random.Generator) -> None:
     answer = client.post("/drawing", data=encoded(drawn(["314", "150"], rng))).get_json()
-    assert answer["rows"] == ["314", "150"]
-    assert answer["size"] == [600, 360]
+    assert (answer["rows"], answer["size"]) == (["314", "150"], [600, 360])
     assert (answer["classes"], answer["parameters"]) == (11, 81_211)
     digits = answer["digits"]
     assert [digit["digit"] for digit in digits] == [3, 1, 4, 1, 5, 0]
@@ -203,7 +202,7 @@ def test_a_copy_is_always_asked_in_the_same_thread(rng: np.random.Generator) -> 
     assert len(set(asked)) == 1
 
 
-def test_a_slow_drawing_does_not_stop_the_others(
+def test_a_slow_drawing_stops_no_other(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor do many: those that come too late are told so at once."""

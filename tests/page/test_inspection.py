@@ -77,7 +77,7 @@ def test_the_receptive_field_of_a_stack(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("name", ["two-layer", "padded"])
-def test_contributions_of_the_last_hidden_layer_are_exact(
+def test_contributions_of_the_last_layer_are_exact(
     name: str, image: Array, rng: np.random.Generator
 ) -> None:
     """All of them and the biases are the logits."""
@@ -87,12 +87,12 @@ def test_contributions_of_the_last_hidden_layer_are_exact(
     hidden = len(inspector.stack) - 2
     count = inspector.stack[hidden].output_shape[0]
     units = [(0, 0, unit) for unit in range(count)]
-    added = np.sum([contributions(inspector, image, hidden, unit) for unit in units], axis=0)
+    added = np.sum([added_by(inspector, image, hidden, unit) for unit in units], axis=0)
     bias = inspector.stack[-1].weights["b"]
     assert np.allclose(added + bias, inspector.forward(image[np.newaxis])[-1][0], atol=1e-4)
 
 
-def contributions(
+def added_by(
     inspector: Inspector, image: Array, layer: int, unit: tuple[int, int, int]
 ) -> list[float]:
     row, column, map_ = unit
@@ -101,7 +101,7 @@ def contributions(
 
 
 def test_contributions_are_a_taylor_series(image: Array, rng: np.random.Generator) -> None:
-    """A little more of one unit changes the logits as its contributions say."""
+    """A little more of one unit changes the logits as its added_by say."""
     inspector = Inspector(networks(rng)["padded"])
     layer, place = 5, (3, 4, 2)  # a convolution with tanh
     told = inspector.unit(image, layer, place[2], place[0], place[1])
@@ -141,9 +141,7 @@ def test_weights_where_not_all_maps_are_seen(image: Array, rng: np.random.Genera
 
 
 @pytest.mark.parametrize("name", ["two-layer", "padded"])
-def test_steps_end_at_the_gradient_of_the_pixels(
-    name: str, image: Array, rng: np.random.Generator
-) -> None:
+def test_steps_end_at_the_pixels(name: str, image: Array, rng: np.random.Generator) -> None:
     network = networks(rng)[name]
     told = Inspector(network).steps(image, 4)
     steps = told["steps"]

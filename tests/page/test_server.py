@@ -63,7 +63,7 @@ def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_server")
-def test_an_address_for_phones(
+def test_a_phone_address(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """0.0.0.0 is no address that anyone could open."""
@@ -77,9 +77,7 @@ def test_an_address_for_phones(
 
 
 @pytest.mark.usefixtures("no_server")
-def test_a_qr_code_in_a_terminal(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_qr_code(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(server, "_address_in_network", lambda: "192.168.7.5")
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     assert main(["--host", "0.0.0.0", "--port", "0"]) == 0
@@ -89,9 +87,7 @@ def test_a_qr_code_in_a_terminal(
 
 
 @pytest.mark.usefixtures("no_server")
-def test_a_machine_without_a_network(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_no_network(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(server, "_address_in_network", lambda: None)
     assert main(["--host", "0.0.0.0", "--port", "0"]) == 0
     assert "in no network" in capsys.readouterr().err

@@ -120,8 +120,7 @@ def test_pause_step_continue_stop(app: Flask, client: FlaskClient) -> None:
     stopped = wait_until(app, lambda state: state["state"] == "stopped")
     assert stopped["iteration"] < stopped["iterations"]
     assert client.get("/training/model").status_code == 200
-    assert command("continue") == 422
-    assert command("rm -rf") == 422
+    assert (command("continue"), command("rm -rf")) == (422, 422)
 
 
 def b64(data: bytes) -> str:

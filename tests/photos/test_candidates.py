@@ -86,9 +86,7 @@ ROW = [Box(100 + 70 * number, 100, 40, 60) for number in range(6)]
         ([], 0),
     ],
 )
-def test_in_a_row_with_clear_gaps_what_is_closer_is_one_digit(
-    others: list[Box], evidence: int
-) -> None:
+def test_in_a_row_with_gaps_what_is_closer_is_one_digit(others: list[Box], evidence: int) -> None:
     """Two parts beside each other, but not one above the other."""
     beside = [Box(800, 100, 25, 60), Box(835, 100, 25, 60)]
     above = [Box(800, 300, 40, 25), Box(800, 335, 40, 25)]

@@ -35,9 +35,7 @@ def ink_of(flat: Array) -> tuple[float, float, float]:
     ("lines", "pen"),
     [(BLACK, BLUE), (BLACK, RED), ((43, 46, 44), RED), (BLUE, BLACK), (RED, BLUE)],
 )
-def test_what_has_the_color_of_the_lines_is_print(
-    lines: tuple[int, ...], pen: tuple[int, ...], factor: float
-) -> None:
+def test_color_of_the_lines(lines: tuple[int, ...], pen: tuple[int, ...], factor: float) -> None:
     page = cv2.resize(form(lines, lines, pen), None, fx=factor, fy=factor)
     flat = flatten_light(cv2.cvtColor(page, cv2.COLOR_BGR2GRAY))
     left = cv2.resize(erase_print(page, flat), (900, 600), interpolation=cv2.INTER_AREA)

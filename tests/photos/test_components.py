@@ -13,9 +13,7 @@ from digits.types import Array, Box
 def test_a_normalized_digit_is_centered_by_mass_in_twenty_pixels() -> None:
     ink = figure_seven(paper=0, ink=255).astype(np.float32) / 255
     image = normalize_digit(ink)
-    assert image.shape == (28, 28)
-    assert image.dtype == np.float32
-    assert image.max() == 1
+    assert (image.shape, image.dtype, image.max()) == ((28, 28), np.float32, 1)
     rows, columns = np.flatnonzero(image.any(axis=1)), np.flatnonzero(image.any(axis=0))
     assert len(rows) == 20
     assert len(columns) <= 20
@@ -143,8 +141,7 @@ def test_lines_around_other_ink_are_left_out(inside: int) -> None:
 def test_too_many_components_are_reported() -> None:
     many = [(10 + 20 * (i % 29), 10 + 20 * (i // 29), 3, 12) for i in range(19 * 29)]
     page = found(*many)
-    assert len(page.components) == MAX_COMPONENTS
-    assert len(page.skipped) == len(many) - MAX_COMPONENTS
+    assert (len(page.components), len(page.skipped)) == (MAX_COMPONENTS, len(many) - MAX_COMPONENTS)
 
 
 def pieces(*boxes: tuple[int, int, int, int]) -> list[Box]:

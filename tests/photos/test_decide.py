@@ -47,9 +47,7 @@ def page_of(boxes: list[Box], darkness: int = 200) -> tuple[InkMap, list[Candida
     return page, [Candidate(c.pieces, c.box, 0.0, c.darkness) for c in components]
 
 
-def log_probability(
-    chosen: list[int], page: InkMap, candidates: list[Candidate], p: Array
-) -> float:
+def log_p_of(chosen: list[int], page: InkMap, candidates: list[Candidate], p: Array) -> float:
     """Of an account in which the chosen candidates are digits and all other ink is none."""
     digit = np.log(np.maximum(p[:, :10].max(axis=1), 1e-4))
     none = np.log(np.maximum(p[:, 10], 1e-4))
@@ -70,7 +68,7 @@ def test_the_best_account_is_found(seed: int) -> None:
         for chosen in combinations(likely, size):
             pieces = [piece for index in chosen for piece in candidates[index].pieces]
             if len(pieces) == len(set(pieces)):
-                log_p = log_probability(list(chosen), page, candidates, p)
+                log_p = log_p_of(list(chosen), page, candidates, p)
                 if log_p > best_log_p:
                     best, best_log_p = list(chosen), log_p
     assert sorted(best_cover(page, candidates, p)) == best
@@ -111,9 +109,7 @@ def test_one_stroke_alone_is_less_certain_than_an_eight() -> None:
     ("whole", "parts", "believed"),
     [(0.9, 0.3, [0]), (0.3, 0.9, [0]), (0.05, 0.5, []), (0.05, 0.9, [1, 2]), (0.2, 0.05, [0])],
 )
-def test_a_component_is_one_digit_or_two_and_what_joins_them(
-    whole: float, parts: float, believed: list[int]
-) -> None:
+def test_a_component_is_one_digit_or_two(whole: float, parts: float, believed: list[int]) -> None:
     page, _ = page_of([Box(100, 100, 40, 60), Box(140, 130, 20, 4), Box(160, 100, 40, 60)])
     page.components = [Component(Box(100, 100, 100, 60), (1, 2, 3), 200.0)]
     groups: list[tuple[int, ...]] = [(1, 2, 3), (1,), (3,)]
@@ -193,9 +189,7 @@ def test_what_another_hand_wrote_is_left_out(odd: Box, darkness: int, stays: boo
     ("digit", "height", "below", "stays"),
     [(1, 70, 0, True), (1, 95, 0, False), (8, 95, 0, True), (1, 95, 120, True)],
 )
-def test_a_high_one_among_digits_is_a_slash(
-    digit: int, height: int, below: int, stays: bool
-) -> None:
+def test_a_high_one_in_a_row_is_a_slash(digit: int, height: int, below: int, stays: bool) -> None:
     """But not alone in its row, nor beside one other digit."""
     _, candidates = page_of([*HAND, Box(360, 95 + below, 10, height)])
     p = np.eye(11)[[3, 4, 5, 6, 1, digit]]
@@ -214,9 +208,7 @@ def test_a_high_one_among_digits_is_a_slash(
         (Box(120, 90, 40, 50), 0, False),  # as large as a digit
     ],
 )
-def test_a_slash_between_two_rings_is_a_percent_sign(
-    lower_ring: Box, read_as: int, is_sign: bool
-) -> None:
+def test_a_slash_between_rings_is_percent(lower_ring: Box, read_as: int, is_sign: bool) -> None:
     page, candidates = page_of([Box(20, 45, 40, 70), Box(90, 50, 15, 18), lower_ring])
     slash = Component(Box(100, 50, 35, 60), (4,), 200.0)
     page.components.append(slash)
@@ -229,8 +221,7 @@ def test_a_slash_between_two_rings_is_a_percent_sign(
 
 def test_a_digit_of_which_nothing_is_known_is_none() -> None:
     p = np.array([[0.2] * 5 + [0] * 6, [0.9] + [0.1] + [0] * 9, [0] * 9 + [0.4, 0.6]])
-    assert filter_unsure([0, 1, 2], p) == [1, 2]
-    assert filter_unsure([2, 0], p) == [2]
+    assert (filter_unsure([0, 1, 2], p), filter_unsure([2, 0], p)) == ([1, 2], [2])
 
 
 def test_what_is_not_read_is_reported_from_left_to_right_but_no_dots() -> None:
@@ -257,7 +248,7 @@ def test_what_is_not_read_is_reported_from_left_to_right_but_no_dots() -> None:
         (Box(350, 200, 30, 60), (8, 0.1), False),  # in another row
     ],
 )
-def test_among_digits_what_looks_like_none_may_be_one(
+def test_among_digits_doubtful_ones_may_be_one(
     box: Box, seen: tuple[int, float], kept: bool
 ) -> None:
     page, candidates = page_of([*HAND, box])
@@ -312,8 +303,8 @@ def test_each_piece_of_many_is_used_once(rng: np.random.Generator) -> None:
     chosen = best_cover(page, candidates, p)
     pieces = [piece for index in chosen for piece in candidates[index].pieces]
     assert len(pieces) == len(set(pieces)) > 100
-    alone = log_probability([], page, candidates, p)
-    assert log_probability(chosen, page, candidates, p) > alone
+    alone = log_p_of([], page, candidates, p)
+    assert log_p_of(chosen, page, candidates, p) > alone
 
 
 @pytest.mark.parametrize("step", [-11, 2, 11])

@@ -78,7 +78,7 @@ SHEETS: dict[str, tuple[Paths, Paths]] = {
     [(90, 0.0, 1, False), (180, 0.0, 1, True), (90, 0.05, 0.75, True), (90, -0.08, 1.6, False)],
 )
 @pytest.mark.parametrize("name", SHEETS)
-def test_lines_go_and_what_is_written_stays(
+def test_lines_go_and_ink_stays(
     name: str, gray: int, tilt: float, scale: float, turned: bool
 ) -> None:
     """On lines paler than the strokes, or as dark as they are."""

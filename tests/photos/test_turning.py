@@ -107,9 +107,7 @@ def test_where_none_is_better_the_picture_stays(half: Array) -> None:
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
-def test_a_tilt_that_shows_fewer_digits_is_none(
-    turns: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_tilt_with_fewer_digits_is_none(turns: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Few digits in a slanted block can look like lines that are askew."""
     monkeypatch.setattr("digits.photos.turning.tilt", lambda ink: 40)
     flat = np.full((400, 600), 255, np.uint8)

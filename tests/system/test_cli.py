@@ -87,9 +87,7 @@ def test_closed_stdout(
 
 
 @pipes
-def test_training_continues_with_closed_stderr(
-    data: Path, tmp_path: Path, closed_pipe: int
-) -> None:
+def test_training_goes_on_with_closed_stderr(data: Path, tmp_path: Path, closed_pipe: int) -> None:
     """As in `python train_net.py 2>&1 | head -1`."""
     words = ["--dataset", "synthetic", "--dataset-dir", data, "--out", tmp_path]
     words += ["--validation", 100, "--iterations", 1]
@@ -104,9 +102,7 @@ def test_training_continues_with_closed_stderr(
 
 @pipes
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_answers_that_cannot_be_written_are_an_error(
-    model: Path, data: Path, pictures: list[Path]
-) -> None:
+def test_answers_that_cannot_be_written_fail(model: Path, data: Path, pictures: list[Path]) -> None:
     commands = {
         "evaluate_net": (model, "--dataset", "synthetic", "--dataset-dir", data),
         "predict_image": (*pictures, "--json"),
@@ -180,9 +176,7 @@ class Closed(io.TextIOWrapper):
 
 
 @pytest.mark.parametrize("number", [errno.EPIPE, errno.EINVAL])
-def test_what_is_said_after_the_reader_left_goes_nowhere(
-    number: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_said_to_nobody_goes_nowhere(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", Closed(number))
     assert not say("one")
     assert say("two")
@@ -229,9 +223,7 @@ def test_letters_that_the_terminal_has_not(monkeypatch: pytest.MonkeyPatch) -> N
     assert latin.getvalue().decode("latin-1").splitlines() == ["é \\u6570"]
 
 
-def test_what_a_model_says_of_itself(
-    model: Path, data: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_a_model_says(model: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     network = load_model(model)
     network.metadata = {"recipe": HOSTILE, "dataset": "synthetic"}
     network.save(model)
@@ -247,7 +239,7 @@ def test_what_a_model_says_of_itself(
 
 
 @pytest.mark.parametrize("script", MAINS)
-def test_what_an_archive_says_of_itself(
+def test_what_an_archive_says(
     script: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / ("checkpoint.npz" if script == "train_net" else "model.npz")
@@ -265,7 +257,7 @@ def test_what_an_archive_says_of_itself(
     assert all(line == printable(line) for line in told.splitlines())
 
 
-def test_what_a_cache_says_of_itself(
+def test_what_a_cache_says(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(synthetic_digits, "SIZES", (TRAIN, TEST))

@@ -146,9 +146,7 @@ def dropout(monkeypatch: pytest.MonkeyPatch) -> Recipe:
     return small
 
 
-def test_a_run_leaves_a_model_a_checkpoint_a_history_a_picture_and_a_report(
-    run: Workshop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_run_leaves(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plots, "curves", CURVES)
     outcome = run.train("--recipe", "mlp-adam", "--epochs", "3", "--seed", "7")
     assert outcome.err == ""
@@ -219,7 +217,7 @@ def test_nothing_is_archived_for_a_run_that_cannot_start(run: Workshop) -> None:
         (("--patience", "3", "--validation", "50"), {"patience": 3, "validation": 50}),
     ],
 )
-def test_options_reach_the_run(
+def test_options(
     options: tuple[str, ...], expected: dict[str, Any], run: Workshop, dropout: Recipe
 ) -> None:
     run.train(*options)
@@ -510,9 +508,7 @@ def test_a_training_that_diverges(recipe: str, run: Workshop) -> None:
     )
 
 
-def test_a_training_that_learns_nothing_says_so(
-    run: Workshop, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_what_learns_nothing_says_so(run: Workshop, caplog: pytest.LogCaptureFixture) -> None:
     words = ("--batch-size", "5", "--epochs", "1", "--quiet")
     run.train(*words, "--recipe", "mlp")
     assert not caplog.messages
@@ -523,7 +519,7 @@ def test_a_training_that_learns_nothing_says_so(
     assert "the training went wrong" in caplog.text
 
 
-def test_auto_falls_back_to_synthetic_digits_loudly(
+def test_auto_falls_back_to_synthetic_digits(
     run: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     titles, save = list[str](), plots.save
@@ -546,13 +542,10 @@ def test_auto_falls_back_to_synthetic_digits_loudly(
     assert "synthetic" in titles[-1]
 
     # What was trained on drawn digits goes on with them, also when MNIST is back.
-    assert run.resume("--epochs", "3").status == 0
-    assert run.report()["dataset"] == "synthetic"
+    assert (run.resume("--epochs", "3").status, run.report()["dataset"]) == (0, "synthetic")
 
 
-def test_ctrl_c_saves_what_resume_goes_on_with(
-    run: Workshop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ctrl_c_saves_what_resume_wants(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     steps = list[int]()
 
     def press() -> None:
@@ -571,9 +564,7 @@ def test_ctrl_c_saves_what_resume_goes_on_with(
     assert run.report()["interrupted"] is False
 
 
-def test_ctrl_c_twice_or_before_the_training(
-    run: Workshop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ctrl_c_before_the_training(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     def press(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 

@@ -108,9 +108,7 @@ def test_importing_does_nothing_but_define(elsewhere: Path) -> None:
 
 
 @pytest.mark.parametrize("script", PROGRAMS)
-def test_help_is_given_without_opencv_and_matplotlib(
-    script: str, elsewhere: Path, tmp_path: Path
-) -> None:
+def test_help_without_opencv_and_matplotlib(script: str, elsewhere: Path, tmp_path: Path) -> None:
     """Run as a user would, on a machine where neither of them can be imported."""
     broken = tmp_path / "broken"
     broken.mkdir()
@@ -119,8 +117,7 @@ def test_help_is_given_without_opencv_and_matplotlib(
     result = run(elsewhere, *PROGRAMS[script], "--help", path=str(broken))
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.startswith("usage: ")
-    assert files_in(elsewhere) == []
-    assert files_in(tmp_path / "home") == []
+    assert (files_in(elsewhere), files_in(tmp_path / "home")) == ([], [])
 
     # The trap itself works.
     trapped = run(elsewhere, "-c", "import cv2", path=str(broken))

@@ -92,9 +92,7 @@ def test_the_installed_library_reads_and_trains(python: Path, tmp_path: Path) ->
     assert run(python, script, folder=tmp_path).split() == ["1.0", "['1']"]
 
 
-def test_the_command_digits_reads_a_photograph_and_trains(
-    installed: Path, tmp_path: Path, data: Path
-) -> None:
+def test_the_command_digits_reads_and_trains(installed: Path, tmp_path: Path, data: Path) -> None:
     program = installed / ("Scripts/digits" if os.name == "nt" else "bin/digits")
     photo = ROOT / "docs" / "photo.jpg"
     assert run(program, "read", photo, folder=tmp_path).startswith(f"{photo}: 31415926 ")
@@ -111,9 +109,7 @@ def test_the_programs_start(program: str, installed: Path, tmp_path: Path) -> No
     assert run(folder / program, "--help", folder=tmp_path).startswith("usage: ")
 
 
-def test_a_typed_script_is_checked_against_the_installed_library(
-    python: Path, tmp_path: Path
-) -> None:
+def test_a_typed_script_is_checked_against_the_library(python: Path, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
         "from digits import Dense, Sequential\nreveal_type(Sequential([Dense(10)]))\n"

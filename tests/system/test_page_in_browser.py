@@ -214,8 +214,7 @@ def test_the_eraser(page: Page) -> None:
 def test_unread_ink_is_framed_and_explained(page: Page) -> None:
     zigzag = [(60.0 + 15 * i, 40.0 + 180 * (i % 2)) for i in range(30)]
     page.draw([zigzag, [(x, 265 - y) for x, y in zigzag]])
-    assert page.rows() == []
-    assert page.text("reading") == "No digit found."
+    assert (page.rows(), page.text("reading")) == ([], "No digit found.")
     assert page.text("doubt").startswith("Framed in dashes")
 
 
@@ -227,8 +226,7 @@ def test_a_busy_sign(page: Page) -> None:
     )
     page.draw([[(200, 60), (200, 200)]])
     page.wait_for("!document.getElementById('busy').hidden")
-    assert page.text("busy") == "reading …"
-    assert page.rows() == ["1"]
+    assert (page.text("busy"), page.rows()) == ("reading …", ["1"])
     assert not page.element("busy").is_displayed()
 
 
@@ -559,8 +557,7 @@ def test_a_telephone(width: int, height: int, address: str, tmp_path: Path) -> N
         page.open()
         assert page.run("return [innerWidth, document.documentElement.scrollWidth]") == [width] * 2
         page.draw(hand(4, np.random.default_rng(6), 110, 30, 130), "touch")
-        assert page.rows() == ["4"]
-        assert page.run("return scrollY") == 0
+        assert (page.rows(), page.run("return scrollY")) == (["4"], 0)
         wide, tall = page.run("return [pad.clientWidth, pad.clientHeight]")
         assert page.pixels("#pad").shape == (3 * tall, 3 * wide, 4)
         for name in ("undo", "redo", "eraser", "clear", "open", "tab-training", "language"):

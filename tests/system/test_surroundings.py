@@ -185,23 +185,18 @@ def test_a_read_only_data_folder(cached: bool, tmp_path: Path, data: Path) -> No
         assert ("Drawing" in err) is not cached
     finally:
         folder.chmod(0o755)
-    assert names_in(folder) == before
-    assert names_in(tmp_path / "out") == FILES
+    assert (names_in(folder), names_in(tmp_path / "out")) == (before, FILES)
 
 
 @pytest.mark.parametrize("home", ["/proc/self", "/dev/null", None])
-def test_a_home_that_is_missing_or_cannot_be_written(
-    home: str | None, tmp_path: Path, data: Path
-) -> None:
+def test_a_home_missing_or_not_to_be_written(home: str | None, tmp_path: Path, data: Path) -> None:
     empty = dict.fromkeys(("MPLCONFIGDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"))
     words = new_run(data, tmp_path / "out", 1)
     status, err = end(start(*words, prepare=obey_permissions, HOME=home, **empty))
     assert (status, names_in(tmp_path / "out")) == (0, FILES), err
 
 
-def test_a_user_of_whom_the_system_knows_no_home(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_user_without_any_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import pwd
 
     def getpwuid(number: int) -> None:

@@ -27,9 +27,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_bar_on_a_terminal(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_progress_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """How far, how long still, mean loss and accuracy; one that goes on begins where it stopped."""
     monkeypatch.setattr(sys, "stderr", terminal := Terminal())
     history = train(network(), DATA, SGD(0.1), batch_size=1, iterations=100)

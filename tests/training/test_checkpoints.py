@@ -256,9 +256,7 @@ WRONG_RECORDS += [("train_loss", 1e308), ("train_loss", None), ("test_loss", "sm
         ("epochs", "iteration", 6),  # as the next
     ],
 )
-def test_the_header_or_an_epoch_is_wrong(
-    checkpoint: Path, part: str, name: str, value: Any
-) -> None:
+def test_header_or_epoch_is_wrong(checkpoint: Path, part: str, name: str, value: Any) -> None:
     def change(header: dict[str, Any], _: dict[str, Array]) -> None:
         place = {"header": header, "epochs": header["epochs"][0], "best": header["best"]}[part]
         place[name] = value
