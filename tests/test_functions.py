@@ -143,7 +143,7 @@ def test_the_first_pixel_that_is_no_number_is_named() -> None:
 def test_labels_survive_the_way_to_one_hot_and_back(dtype: Any, rng: np.random.Generator) -> None:
     labels = rng.integers(0, 10, 200)
     rows = F.to_one_hot(labels.astype(dtype))
-    assert (rows.shape, rows.dtype) == ((200, 10), np.float32)
+    assert rows.shape == (200, 10) and rows.dtype == np.float32
     assert (rows.sum(axis=1) == 1).all()
     for form in (rows, rows.astype(dtype), rows.astype(bool), rows.tolist(), labels.astype(dtype)):
         back = F.to_labels(form)
@@ -153,7 +153,7 @@ def test_labels_survive_the_way_to_one_hot_and_back(dtype: Any, rng: np.random.G
 
 def test_one_hot_takes_the_classes_and_the_dtype_that_are_asked_for() -> None:
     rows = F.to_one_hot([2, 0], classes=3, dtype=np.float64)
-    assert (rows.dtype, rows.tolist()) == (np.float64, [[0, 0, 1], [1, 0, 0]])
+    assert rows.dtype == np.float64 and rows.tolist() == [[0, 0, 1], [1, 0, 0]]
     with pytest.raises(ValueError, match="0 to 2; received 3"):
         F.to_one_hot([3], classes=3)
 
@@ -514,7 +514,7 @@ def test_gradient_check_passes_what_is_right(batch: tuple[Array, Array]) -> None
     network = planted()
     before = network.params.flat.tobytes()
     assert F.gradient_check(network, *batch) < 1e-8
-    assert (network.params.flat.tobytes(), network.params.dtype) == (before, np.float32)
+    assert network.params.flat.tobytes() == before and network.params.dtype == np.float32
 
 
 @pytest.mark.parametrize(("single", "least"), [(False, 1e-4), (True, 1e-5)])

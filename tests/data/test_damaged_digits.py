@@ -21,7 +21,7 @@ def test_flaws_change_digits_and_leave_them_readable(
     x, t = digits
     rng = np.random.default_rng(1)
     flawed = damaged_digits.damage(x, t, rng) if flaw == "damage" else damaged_digits.shrink(x, rng)
-    assert (flawed.shape, flawed.dtype) == (x.shape, np.float32)
+    assert flawed.shape == x.shape and flawed.dtype == np.float32
     assert (flawed.min(), flawed.max()) == (0, 1)
     assert (np.abs(flawed - x).sum(axis=1) > 5).all()
     predicted = np.asarray(load_reader(None).predict(flawed))[:, :10].argmax(axis=1)

@@ -22,7 +22,7 @@ def digits() -> tuple[Array, Array]:
 
 def test_images_are_like_those_of_digits(digits: tuple[Array, Array]) -> None:
     x = non_digits.generate(200, *digits, np.random.default_rng(1))
-    assert (x.shape, x.dtype, x.min(), x.max()) == ((200, 784), np.float32, 0, 1)
+    assert x.shape == (200, 784) and x.dtype == np.float32 and x.min() == 0 and x.max() == 1
     with_ink = x[x.any(axis=1)]
     assert len(with_ink) > 190  # empty paper is no digit either
     np.testing.assert_allclose(with_ink.max(axis=1), 1, rtol=1e-5)  # the darkest ink is 1
@@ -131,7 +131,7 @@ def test_the_same_pen_writes_digits() -> None:
     x, t = non_digits.generate_digits(100, np.random.default_rng(10))
     again, _ = non_digits.generate_digits(100, np.random.default_rng(10))
     np.testing.assert_array_equal(x, again)
-    assert (x.shape, x.dtype) == ((100, 784), np.float32)
+    assert x.shape == (100, 784) and x.dtype == np.float32
     assert set(t) == set(range(10))
     ink = x.reshape(-1, 28, 28)
     widths = ink.any(axis=1).sum(axis=1)

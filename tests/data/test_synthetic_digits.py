@@ -28,8 +28,8 @@ def digits() -> Digits:
 
 def test_shapes_and_dtypes(digits: Digits) -> None:
     images, labels = digits
-    assert (images.shape, images.dtype) == ((3000, 28, 28), np.uint8)
-    assert (labels.shape, labels.dtype) == ((3000,), np.uint8)
+    assert images.shape == (3000, 28, 28) and images.dtype == np.uint8
+    assert labels.shape == (3000,) and labels.dtype == np.uint8
     assert np.all(np.bincount(labels) > 200)
 
 

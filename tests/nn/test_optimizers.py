@@ -165,7 +165,7 @@ def test_float32_stays_float32_in_every_slot(name: str, rng: np.random.Generator
     assert params.flat.dtype == np.float32
     assert set(optimizer.slots) == {*optimizer.slot_names, "average"}
     for slot in optimizer.slots.values():
-        assert (slot.dtype, slot.shape) == (np.float32, flat.shape)
+        assert slot.dtype == np.float32 and slot.shape == flat.shape
 
 
 @pytest.mark.parametrize("name", RULES)

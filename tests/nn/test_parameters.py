@@ -101,7 +101,9 @@ def test_assigning_never_broadcasts(params: Parameters, shape: tuple[int, ...]) 
 
 def test_assigning_float64_keeps_float32(params: Parameters) -> None:
     params["b1"] = np.full(4, 0.1, dtype=np.float64)
-    assert (params["b1"].dtype, params["b1"].tolist()) == (np.float32, [float(np.float32(0.1))] * 4)
+    assert (
+        params["b1"].dtype == np.float32 and params["b1"].tolist() == [float(np.float32(0.1))] * 4
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

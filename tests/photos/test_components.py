@@ -13,7 +13,7 @@ from digits.types import Array, Box
 def test_a_normalized_digit_is_centered_by_mass_in_twenty_pixels() -> None:
     ink = figure_seven(paper=0, ink=255).astype(np.float32) / 255
     image = normalize_digit(ink)
-    assert (image.shape, image.dtype, image.max()) == ((28, 28), np.float32, 1)
+    assert image.shape == (28, 28) and image.dtype == np.float32 and image.max() == 1
     rows, columns = np.flatnonzero(image.any(axis=1)), np.flatnonzero(image.any(axis=0))
     assert len(rows) == 20
     assert len(columns) <= 20

@@ -62,7 +62,7 @@ def test_option_changes_each_image_on_its_own_and_reproducibly(x: Images, option
     first, again, other = (only(option)(x, np.random.default_rng(seed)) for seed in (0, 0, 1))
     assert np.array_equal(x, before)
     assert not np.allclose(first, x, atol=1e-3)
-    assert (first.dtype, first.shape) == (np.float32, x.shape)
+    assert first.dtype == np.float32 and first.shape == x.shape
     assert 0 <= first.min() <= first.max() <= 1
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
@@ -73,7 +73,7 @@ def test_option_changes_each_image_on_its_own_and_reproducibly(x: Images, option
 @pytest.mark.parametrize("n", [0, 1, 7])
 def test_any_batch_size(x: Images, n: int) -> None:
     changed = EVERYTHING(x[:n], np.random.default_rng(0))
-    assert (changed.shape, changed.dtype) == ((n, 784), np.float32)
+    assert changed.shape == (n, 784) and changed.dtype == np.float32
 
 
 @pytest.mark.parametrize(("uniform", "pixels"), [(1, -2), (0, 2), (0.5, 0)])

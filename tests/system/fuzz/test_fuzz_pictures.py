@@ -75,7 +75,7 @@ MEMORY = 2 * 4 * 8 * MAX_PIXELS
 def test_decoding(fuzz: Fuzzer) -> None:
     def read(data: bytes, _: object = None) -> None:
         picture, shrink = decode_picture(data)
-        assert (picture.dtype, picture.ndim) == (np.uint8, 3)
+        assert picture.dtype == np.uint8 and picture.ndim == 3
         assert shrink in (1, 2, 4, 8)
 
     honest = pictures()
