@@ -29,6 +29,9 @@ CLOSED_PIPE = (errno.EPIPE, errno.EINVAL)
 DRAWN_BY: bytes = b"tEXtSoftware\0digits"
 """In the header of every PNG that this library draws; a photograph has none."""
 
+INTERRUPTED = 130
+"""The exit status after Ctrl-C."""
+
 ENDED_BY_A_CLOSED_PIPE = 141
 """The exit status that shells give a program whose reader went away before its work was done."""
 
@@ -126,7 +129,7 @@ class Parser(argparse.ArgumentParser):
         try:
             return work()
         except KeyboardInterrupt:
-            return 130
+            return INTERRUPTED
         except expected as error:
             warn(f"{self.prog}: {error}")
             return 1

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import DTypeLike
 
-from digits.data import synthetic_digits
+from digits.data.synthetic_digits import generate_inputs
 from digits.nn.convolution import Conv2D
 from digits.nn.layer import Layer
 from digits.nn.layers import (
@@ -293,14 +293,13 @@ def _with_non_digits(x: Array, t: Array, rng: Rng) -> tuple[Array, Array]:
     from digits.data import damaged_digits, non_digits, words  # noqa: PLC0415
 
     n = len(x)
-    pixels, clean_labels = synthetic_digits.generate(round(0.25 * n), rng)
+    clean, clean_labels = generate_inputs(round(0.25 * n), rng)
     drawn, drawn_labels = non_digits.generate_digits(round(0.25 * n), rng)
     printed, printed_labels = words.digits(round(0.15 * n), rng)  # none without fonts
     some = rng.choice(n, round(0.15 * n), replace=False)
     damaged = damaged_digits.damage(x[some], t[some], rng)
     written = words.words(round(0.5 * n), rng)
     others = non_digits.generate(round(0.95 * n) - len(written), x, t, rng)
-    clean = pixels.reshape(-1, 784).astype(x.dtype) / 255
     images = np.concatenate([x, clean, drawn, printed, damaged, written, others])
     none = np.full(len(written) + len(others), 10)
     labels = np.concatenate([t, clean_labels, drawn_labels, printed_labels, t[some], none])

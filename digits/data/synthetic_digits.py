@@ -84,6 +84,14 @@ def generate(
     return images, digits.astype(np.uint8)
 
 
+def generate_inputs(
+    n: int, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """`n` digits as a network takes them: float32 (n, 784) in [0, 1], and labels (n,)."""
+    images, labels = generate(n, rng)
+    return images.reshape(n, 784) / np.float32(255), labels.astype(np.intp)
+
+
 def strokes(digit: int, rng: np.random.Generator) -> list[tuple[Floats, Floats]]:
     """Write one digit, and return the pen's path, to be drawn at any size: for each stroke its
     points (m, 2) as (x, y), and the pen's radius (m,) at each of them.

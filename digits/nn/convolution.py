@@ -113,8 +113,7 @@ class Conv2D(KernelLayer):
         """`forward` with another activation."""
         algorithm = self.cache.algorithm = self.algorithm(len(x))
         self.cache.activation = activation
-        W, b = self._full(self.weights["W"]), self.weights.get("b")
-        return algorithm.forward(x, W, b, activation)
+        return algorithm.forward(x, self.full_kernel(), self.weights.get("b"), activation)
 
     def backward(self, dy: Array) -> Array | None:
         algorithm: ConvolutionAlgorithm = self.cache.algorithm
@@ -135,10 +134,11 @@ class Conv2D(KernelLayer):
         cheaper = 4 * fourier.multiplications(n) < 3 * patches.multiplications(n)
         return fourier if cheaper else patches
 
-    def _full(self, W: Array) -> Array:
+    def full_kernel(self) -> Array:
         """W of shape (kernel height, kernel width, channels, filters), with zeros for the weights
         that do not exist.
         """
+        W = self.weights["W"]
         if self.connections is None:
             return W
         full = np.zeros((*self.kernel, *self.connections.shape), W.dtype)

@@ -18,8 +18,6 @@
 goes wrong is answered by {"error": a sentence, "code": its name in texts.json, "values"}.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import json
 from collections.abc import Callable, Iterator
@@ -34,7 +32,7 @@ from werkzeug.exceptions import HTTPException
 from digits.nn.network import Network
 from digits.page.messages import STATIC, PageError, tell
 from digits.page.models import Model, Slots
-from digits.page.neighbors import Neighbors
+from digits.page.neighbors import nearest
 from digits.page.settings import LIMITS, TeachingSettings, TrainingSettings
 from digits.page.training import Training
 from digits.photos.decode import decode_picture
@@ -122,7 +120,7 @@ def _add_reading(app: Flask, model: Callable[[], Model]) -> None:
 
 
 def _add_inspection(app: Flask, model: Callable[[], Model]) -> None:
-    slots, neighbors = Slots(2, 6), Neighbors()
+    slots = Slots(2, 6)
 
     @app.post("/<any(layers, unit, steps, reasons):question>")
     def inspect(question: str) -> dict[str, Any]:
@@ -133,10 +131,10 @@ def _add_inspection(app: Flask, model: Callable[[], Model]) -> None:
             return model().ask(lambda copy: getattr(copy, question)(image, *numbers))
 
     @app.post("/neighbors")
-    def nearest() -> dict[str, Any]:
+    def neighbors() -> dict[str, Any]:
         image = _image(request.get_data())
         with slots.one():
-            return neighbors.nearest(image, request.args.get("data", "synthetic"))
+            return nearest(image, request.args.get("data", "synthetic"))
 
 
 def _add_training(app: Flask, model: Callable[[], Model], training: Training) -> None:

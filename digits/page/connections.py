@@ -5,10 +5,9 @@ others out, however many there are.
 import logging
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
-from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
-from waitress.task import ThreadedTaskDispatcher
 
 THREADS = 20
 """More than the requests that may be answered or wait at the same time; see `app`."""
@@ -23,52 +22,42 @@ MAX_BODY = 128 * 2**20
 class PageServer(TcpWSGIServer):  # type: ignore[misc]
     """A server that closes the oldest idle connection where there would be too many."""
 
+    end: Callable[[], None]
+
     def handle_accept(self) -> None:
         super().handle_accept()
-        if len(self.active_channels) <= MAX_CONNECTIONS:
-            return
         idle = [channel for channel in self.active_channels.values() if not channel.requests]
-        if idle:
+        if len(self.active_channels) > MAX_CONNECTIONS and idle:
             min(idle, key=lambda channel: channel.creation_time).handle_close()
 
-
-class Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
-    """The threads of a server, which first ends what would go on for ever."""
-
-    def __init__(self, end: Callable[[], None]) -> None:
-        super().__init__()
-        self.end = end
-
-    def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
+    def run(self) -> None:
+        """Serve until Ctrl-C; then call `end`, and wait for the requests that are going on."""
+        with suppress(KeyboardInterrupt):
+            timeout = self.adj.asyncore_loop_timeout
+            self.asyncore.loop(timeout, use_poll=True, map=self._map)
         self.end()
-        return bool(super().shutdown(cancel_pending, timeout))
+        self.task_dispatcher.shutdown()
 
 
 def create_server(
     app: object, listening: socket.socket, end: Callable[[], None] = lambda: None
 ) -> PageServer:
-    """A server of a WSGI application on a socket; its `run()` serves until Ctrl-C, calls `end` and
-    waits for the requests that are going on.
+    """A server of a WSGI application on a socket; `end` ends the requests that would go on for
+    ever.
     """
     # A request that waits a moment for a thread is nothing to report: `app` limits what may wait.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    dispatcher = Dispatcher(end)
-    dispatcher.set_thread_count(THREADS)
-    settings = Adjustments(
+    server = PageServer(
+        app,
+        _sock=listening,
+        bind_socket=False,
+        sockinfo=(listening.family, listening.type, listening.proto, listening.getsockname()),
         threads=THREADS,
         ident=None,
         max_request_body_size=MAX_BODY,
         connection_limit=2 * MAX_CONNECTIONS,
         channel_timeout=30,
         cleanup_interval=5,
-        asyncore_use_poll=True,
     )
-    address = (listening.family, listening.type, listening.proto, listening.getsockname())
-    return PageServer(
-        app,
-        _sock=listening,
-        bind_socket=False,
-        dispatcher=dispatcher,
-        adj=settings,
-        sockinfo=address,
-    )
+    server.end = end
+    return server

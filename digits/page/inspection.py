@@ -2,17 +2,17 @@
 and adds to each class, the steps of backpropagation, and which pixels an answer rests on.
 """
 
-from __future__ import annotations
-
-import math
 from base64 import b64encode
 from typing import Any
 
 import numpy as np
 
+from digits.nn.convolution import Conv2D
+from digits.nn.geometry import KernelLayer
 from digits.nn.layer import Layer
 from digits.nn.layers import Dense
 from digits.nn.network import Network
+from digits.nn.pooling import ZeroPadding2D
 from digits.nn.sequential import Sequential
 from digits.page.messages import PageError
 from digits.types import Array
@@ -79,7 +79,7 @@ class Inspector:
         """Every layer that changes its inputs: number, name, kind and `tiles` of its outputs for an
         image (784,) in [0, 1]."""
         outputs = self.forward(image[np.newaxis])
-        return {"layers": [{**self._named(i), **tiles(_maps(outputs[i]))} for i in self.shown]}
+        return {"layers": [self._layer(i, outputs[i]) for i in self.shown]}
 
     def unit(self, image: Array, layer: int, map_: int, row: int, column: int) -> dict[str, Any]:
         """One unit: its output, what it sees of the image, its weights, and what it adds to each
@@ -114,16 +114,12 @@ class Inspector:
                 if type(below).__name__ in PER_NUMBER and len(below.input_shape) == 1:
                     continue
                 return (0, 0, 28, 28)
-            config = below.get_config()
-            kernel = config.get("kernel_size", config.get("pool_size"))
-            if kernel is not None:
-                strides = config.get("strides", kernel)
-                for i in (0, 1):
-                    before = _padding_before(below, i, kernel[i], strides[i])
-                    box[i] = box[i] * strides[i] - before
-                    box[i + 2] = (box[i + 2] - 1) * strides[i] - before + kernel[i]
-            elif "padding" in config:  # ZeroPadding2D
-                box = [b - p for b, p in zip(box, 2 * config["padding"], strict=True)]
+            if isinstance(below, KernelLayer | ZeroPadding2D):
+                geometry = below.geometry
+                for i, (before, _) in enumerate(geometry.padding):
+                    box[i] = box[i] * geometry.strides[i] - before
+                    last = (box[i + 2] - 1) * geometry.strides[i] - before
+                    box[i + 2] = last + geometry.kernel[i]
         top, left, bottom, right = (min(max(side, 0), 28) for side in box)
         return top, left, bottom, right
 
@@ -136,17 +132,13 @@ class Inspector:
         dy = probabilities.copy()
         dy[0, target] -= 1  # (y - t) / n with n = 1
         gradients, dx = self.backward(dy)
-        steps: list[dict[str, Any]] = []
-        for i in self.shown:
-            steps.append({"phase": "forward", **self._named(i), **tiles(_maps(outputs[i]))})
+        steps = [{"phase": "forward", **self._layer(i, outputs[i])} for i in self.shown]
         steps.append({"phase": "loss"})
         for i in reversed(self.shown):
-            norms = {
-                name: float(np.linalg.norm(grad)) for name, grad in self.stack[i].grads.items()
-            }
-            shown = tiles(_maps(gradients[i]))
-            steps.append({"phase": "backward", **self._named(i), **shown, "norms": norms})
-        steps.append({"phase": "pixels", **tiles(dx.reshape(28, 28, 1))})
+            grads = self.stack[i].grads.items()
+            norms = {name: float(np.linalg.norm(grad)) for name, grad in grads}
+            steps.append({"phase": "backward", **self._layer(i, gradients[i]), "norms": norms})
+        steps.append({"phase": "pixels", **tiles(_maps(dx))})
         return {
             "steps": steps,
             "target": target,
@@ -165,43 +157,41 @@ class Inspector:
         covered = np.repeat(image.reshape(1, 28, 28), len(middles), axis=0)
         half = PATCH // 2
         for picture, (row, column) in zip(covered, middles, strict=True):
-            picture[
-                max(row - half, 0) : row + half + 1, max(column - half, 0) : column + half + 1
-            ] = 0
+            top, left = max(row - half, 0), max(column - half, 0)
+            picture[top : row + half + 1, left : column + half + 1] = 0
         parts = np.split(covered.reshape(-1, 784), 7)  # small ones take less memory
         p = softmax(np.concatenate([self.forward(part)[-1] for part in parts]))[:, answer]
         lost = softmax(logits)[0, answer] - p
         return {
             "answer": answer,
-            "saliency": tiles(dx.reshape(28, 28, 1)),
+            "saliency": tiles(_maps(dx)),
             "occlusion": tiles(lost.reshape(14, 14, 1)),
             "patch": PATCH,
         }
 
     # --- helpers ----------------------------------------------------------------------------------
 
-    def _named(self, layer: int) -> dict[str, Any]:
-        return {"layer": layer, "name": self.names[layer], "kind": self.kinds[layer]}
+    def _layer(self, i: int, values: Array) -> dict[str, Any]:
+        """Layer i with its outputs, or the gradient with respect to them."""
+        return {
+            "layer": i,
+            "name": self.names[i],
+            "kind": self.kinds[i],
+            **tiles(_maps(values)),
+        }
 
     def _weights(self, layer: int, map_: int) -> tuple[Array | None, float]:
         """The weights of a map as maps (height, width, channels) over its inputs, and its bias;
         those of the layer that feeds it, if it has none. None where they are no such maps."""
         while layer and self.kinds[layer] in PER_MAP:
             layer -= 1
-        arrays, kind = self.stack[layer].weights, self.kinds[layer]
-        bias = float(arrays["b"][map_]) if "b" in arrays else 0.0
-        if kind == "Conv2D":
-            kernel = arrays["W"]
-            table = self.stack[layer].get_config().get("connections")
-            if table is None:
-                return kernel[..., map_], bias
-            table = np.asarray(table, bool)
-            full = np.zeros((*kernel.shape[:2], *table.shape), kernel.dtype)
-            full[:, :, table] = kernel
-            return full[..., map_], bias
-        if kind != "Dense":
+        found = self.stack[layer]
+        bias = float(found.weights["b"][map_]) if "b" in found.weights else 0.0
+        if isinstance(found, Conv2D):
+            return found.full_kernel()[..., map_], bias
+        if not isinstance(found, Dense):
             return None, bias
-        column = arrays["W"][:, map_]
+        column = found.weights["W"][:, map_]
         for below in reversed(self.stack[:layer]):
             if len(below.input_shape) == 3:
                 return column.reshape(below.input_shape), bias
@@ -232,13 +222,13 @@ def tiles(maps: Array) -> dict[str, Any]:
         "height": height,
         "width": width,
         "largest": largest,
-        "values": as_base64(values),
+        "values": b64encode(values.tobytes()).decode(),
     }
 
 
-def as_base64(values: Array) -> str:
-    """The bytes of an array as text."""
-    return b64encode(values.tobytes()).decode()
+def gray_levels(pixels: Array) -> str:
+    """Pixels in [0, 1] for the page: bytes as text."""
+    return b64encode(np.rint(255 * pixels).astype(np.uint8).tobytes()).decode()
 
 
 def _maps(outputs: Array) -> Array:
@@ -248,11 +238,3 @@ def _maps(outputs: Array) -> Array:
     if outputs[0].size == 784:
         return outputs[0].reshape(28, 28, 1)
     return outputs[0].reshape(1, 1, -1)
-
-
-def _padding_before(layer: Layer, axis: int, kernel: int, stride: int) -> int:
-    """How many zeros a layer puts before the first row (axis 0) or column (axis 1)."""
-    if layer.get_config().get("padding") != "same":
-        return 0
-    size, steps = layer.input_shape[axis], math.ceil(layer.input_shape[axis] / stride)
-    return max((steps - 1) * stride + kernel - size, 0) // 2

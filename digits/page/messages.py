@@ -2,8 +2,6 @@
 Chinese, from static/texts.json.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -2,12 +2,10 @@
 too long is refused instead of joined.
 """
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from queue import Empty, LifoQueue
 from threading import Semaphore
@@ -19,6 +17,7 @@ from digits.files.models import load_model, save_model
 from digits.nn.network import Network
 from digits.page.inspection import Inspector
 from digits.page.messages import PageError
+from digits.validation import check
 
 Answer = TypeVar("Answer")
 
@@ -33,17 +32,12 @@ class Slots:
     @contextmanager
     def one(self) -> Iterator[None]:
         """Inside, one of the slots is taken. Raises PageError if none gets free in time."""
-        if not self._all.acquire(blocking=False):
-            raise PageError("busy", status=503)
-        try:
-            if not self._running.acquire(timeout=self.patience):
-                raise PageError("busy", status=503)
-            try:
-                yield
-            finally:
-                self._running.release()
-        finally:
-            self._all.release()
+        with ExitStack() as taken:
+            for slots, patience in ((self._all, 0.0), (self._running, self.patience)):
+                if not slots.acquire(timeout=patience):
+                    raise PageError("busy", status=503)
+                taken.callback(slots.release)
+            yield
 
 
 class Model:
@@ -55,7 +49,12 @@ class Model:
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self.classes = _classes(network)
+        try:
+            self.classes = int(network.predict(np.zeros((1, 784), np.float32)).shape[1])
+        except ValueError as error:
+            raise ValueError(f"expected a network for images of 784 pixels: {error}") from error
+        expected = 'a network with 10 classes, or 11 of which the last is "no digit"'
+        check(self.classes in (10, 11), expected, f"{self.classes} classes")
         self._idle: LifoQueue[tuple[Inspector, ThreadPoolExecutor]] = LifoQueue()
 
     def ask(self, question: Callable[[Inspector], Answer]) -> Answer:
@@ -88,16 +87,3 @@ def from_bytes(data: bytes) -> Network:
         path = Path(folder, "model.npz")
         path.write_bytes(data)
         return load_model(path)
-
-
-def _classes(network: Network) -> int:
-    try:
-        classes = network.predict(np.zeros((1, 784), np.float32)).shape[1]
-    except ValueError as error:
-        raise ValueError(f"expected a network for images of 784 pixels: {error}") from error
-    if classes not in (10, 11):
-        raise ValueError(
-            f'expected a network with 10 classes, or 11 of which the last is "no digit"; '
-            f"this one has {classes}"
-        )
-    return int(classes)

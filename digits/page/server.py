@@ -6,8 +6,6 @@ The page is served to this machine alone, unless --host says otherwise, and load
 anywhere else.
 """
 
-from __future__ import annotations
-
 import argparse
 import errno
 import io
@@ -17,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from digits.cli import Parser, say, warn
+from digits.cli import INTERRUPTED, Parser, number, say, warn
 from digits.files.models import load_model
 from predict_image import SHIPPED_MODEL, read_drawing
 
@@ -26,14 +24,10 @@ PORT = 8028
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line until Ctrl-C; returns the exit status."""
-    options = _parser().parse_args(arguments)
-    try:
-        return _serve(options)
-    except KeyboardInterrupt:
-        return 0
-    except (ImportError, OSError, ValueError) as error:
-        warn(f"draw_digit: {error}")
-        return 1
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    status = parser.run(lambda: _serve(options))
+    return 0 if status == INTERRUPTED else status
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -61,11 +55,11 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _tell_address(host: str, port: int) -> None:
     """Say where the page is; for phones an address in their network, and as a QR code."""
-    if host not in ("0.0.0.0", "::"):
-        bracketed = f"[{host}]" if ":" in host else host
-        say(f"draw digits at http://{bracketed}:{port}/ (Ctrl-C ends it)")
+    everywhere = host in ("0.0.0.0", "::")
+    here = "127.0.0.1" if everywhere else f"[{host}]" if ":" in host else host
+    say(f"draw digits at http://{here}:{port}/ (Ctrl-C ends it)")
+    if not everywhere:
         return
-    say(f"draw digits at http://127.0.0.1:{port}/ (Ctrl-C ends it)")
     address = _address_in_network()
     if address is None:
         warn("draw_digit: this machine is in no network; only it can open the page")
@@ -102,10 +96,7 @@ def _listening_at(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            why = (
-                f"port {port} of {host} is taken: by another one? Use that one, or "
-                "another port (--port 0 finds a free one)"
-            )
+            why = f"port {port} of {host} is taken: choose another one (--port 0 finds one)"
         elif error.errno == errno.EACCES:
             why = f"port {port} is not for everyone; choose one from 1024 on (--port {PORT})"
         else:
@@ -116,7 +107,7 @@ def _listening_at(host: str, port: int) -> socket.socket:
         raise OSError(why) from error
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     parser = Parser(
         prog="draw_digit",
         description="Draw digits in the browser and watch a network read them.",
@@ -136,14 +127,9 @@ def _parser() -> argparse.ArgumentParser:
         help="the address to be found at (default: 127.0.0.1, from this machine alone; 0.0.0.0: "
         "from every machine that reaches this one)",
     )
-    add("--port", type=_port, default=PORT, help=f"its port (default: {PORT}; 0: any that is free)")
+    port = number(int, "a port, 0 to 65535", range(65536).__contains__)
+    add("--port", type=port, default=PORT, help=f"its port (default: {PORT}; 0: any that is free)")
     return parser
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"expected a port, 0 to 65535; received {text}")
-    return int(text)
 
 
 if __name__ == "__main__":

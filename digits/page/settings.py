@@ -1,11 +1,11 @@
 """What the page may ask to be trained: data, network and optimizer, and the limits of all."""
 
-from __future__ import annotations
-
 import math
 from base64 import b64decode
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Self
 
 import numpy as np
 
@@ -43,7 +43,12 @@ LIMITS = {
 DATA = ("synthetic", "mnist")
 NETWORKS = ("two-layer", "mlp", "mlp-adam", "lenet5", "fast", "layers")
 """Recipes, or layers of the visitor's own. The other recipes train for many minutes."""
-OPTIMIZERS = {"sgd": SGD, "momentum": SGD, "rmsprop": RMSprop, "adam": Adam}
+OPTIMIZERS: dict[str, Callable[[float], Optimizer]] = {
+    "sgd": SGD,
+    "momentum": partial(SGD, momentum=0.9),
+    "rmsprop": RMSprop,
+    "adam": Adam,
+}
 ACTIVATIONS = ("relu", "sigmoid", "tanh", "elu")
 
 
@@ -54,9 +59,8 @@ class TrainingSettings:
     data: str
     images: int
     network: str
-    layers: tuple[dict[str, Any], ...]
-    """For the network "layers": {"kind": dense, conv, pool, batch_norm or dropout, and "units",
-    "activation", "rate"}; the layers that shape and classify are added."""
+    layers: list[Any]
+    """For the network "layers", as sent; the layers that shape and classify are added."""
     optimizer: str
     learning_rate: float
     batch_size: int
@@ -64,7 +68,7 @@ class TrainingSettings:
     seed: int
 
     @classmethod
-    def from_dict(cls, sent: dict[str, Any]) -> TrainingSettings:
+    def from_dict(cls, sent: dict[str, Any]) -> Self:
         """What the page sent, checked; raises PageError for anything outside of the limits."""
         layers = sent.get("layers", [])
         _require(isinstance(layers, list), "request", "expected a list of layers")
@@ -73,7 +77,7 @@ class TrainingSettings:
             data=_one_of(sent, "data", DATA),
             images=_integer(sent, "images", 100, LIMITS["images"]),
             network=_one_of(sent, "network", NETWORKS),
-            layers=tuple(_layer(layer) for layer in layers),
+            layers=layers,
             optimizer=_one_of(sent, "optimizer", tuple(OPTIMIZERS)),
             learning_rate=_float(sent, "learning_rate", 1e-6, 10.0),
             batch_size=_integer(sent, "batch_size", 1, LIMITS["batch_size"]),
@@ -99,8 +103,6 @@ class TrainingSettings:
 
     def make_optimizer(self) -> Optimizer:
         """A fresh optimizer."""
-        if self.optimizer == "momentum":
-            return SGD(self.learning_rate, momentum=0.9)
         return OPTIMIZERS[self.optimizer](self.learning_rate)
 
 
@@ -115,7 +117,7 @@ class TeachingSettings:
     """Whether digits that the network knows are trained on, too, so that they are not forgotten."""
 
     @classmethod
-    def from_dict(cls, sent: dict[str, Any]) -> TeachingSettings:
+    def from_dict(cls, sent: dict[str, Any]) -> Self:
         """What the page sent, checked; raises PageError for what are no labeled digits."""
         examples = sent.get("examples")
         few = isinstance(examples, list) and 1 <= len(examples) <= LIMITS["examples"]
@@ -133,32 +135,33 @@ class TeachingSettings:
 # --- layers of the visitor's own ------------------------------------------------------------------
 
 
-def _stack(layers: tuple[dict[str, Any], ...]) -> list[Layer]:
-    """Pixels to mean 0 and variance 1, the layers, and ten classes; an image or a row of numbers as
-    each layer needs it."""
+KINDS = ("dense", "conv", "max_pool", "average_pool", "batch_norm", "dropout")
+
+
+def _stack(layers: list[Any]) -> list[Layer]:
+    """Pixels to mean 0 and variance 1, the layers {"kind", "units", "kernel", "activation",
+    "rate"} as sent, and ten classes; an image or a row of numbers as each layer needs it."""
     stack: list[Layer] = [Reshape((28, 28, 1)), Normalization(MNIST_MEAN, MNIST_DEVIATION**2)]
     is_image = True
-    for layer in layers:
-        kind, units, activation = layer["kind"], layer["units"], layer["activation"]
-        fits = is_image or kind not in ("conv", "max_pool", "average_pool")
-        _require(fits, "before_dense")
-        if kind == "conv":
-            stack.append(Conv2D(units, layer["kernel"], activation=activation))
-        elif kind == "max_pool":
-            stack.append(MaxPooling2D(2))
-        elif kind == "average_pool":
-            stack.append(AveragePooling2D(2))
+    for sent in layers:
+        _require(isinstance(sent, dict), "request", "expected each layer as its kind and its size")
+        kind = _one_of(sent, "kind", KINDS)
+        _require(is_image or kind not in ("conv", "max_pool", "average_pool"), "before_dense")
+        if kind == "dense":
+            units, activation = _integer(sent, "units", 1, 1024), _activation(sent)
+            stack += [Flatten()] if is_image else []
+            stack.append(Dense(units, activation=activation))
+            is_image = False
+        elif kind == "conv":
+            filters, kernel = _integer(sent, "units", 1, 64), _integer(sent, "kernel", 1, 9)
+            stack.append(Conv2D(filters, kernel, activation=_activation(sent)))
         elif kind == "batch_norm":
             stack += [BatchNormalization(momentum=0.9, epsilon=1e-5), Activation("relu")]
         elif kind == "dropout":
-            stack.append(Dropout(layer["rate"]))
+            stack.append(Dropout(_float(sent, "rate", 0, 0.9)))
         else:
-            if is_image:
-                stack.append(Flatten())
-            is_image = False
-            stack.append(Dense(units, activation=activation))
-    if is_image:
-        stack.append(Flatten())
+            stack.append(MaxPooling2D(2) if kind == "max_pool" else AveragePooling2D(2))
+    stack += [Flatten()] if is_image else []
     return [*stack, Dense(10, activation="softmax")]
 
 
@@ -177,20 +180,6 @@ def _check_size(network: Network, batch_size: int) -> None:
     _require(numbers <= most_numbers, "too_many_numbers", f"{most_numbers:,}", f"{numbers:,}")
 
 
-def _layer(sent: Any) -> dict[str, Any]:
-    kinds = ("dense", "conv", "max_pool", "average_pool", "batch_norm", "dropout")
-    _require(isinstance(sent, dict), "request", "expected each layer as its kind and its size")
-    kind = _one_of(sent, "kind", kinds)
-    sized = kind in ("dense", "conv")
-    return {
-        "kind": kind,
-        "units": _integer(sent, "units", 1, 1024 if kind == "dense" else 64) if sized else 0,
-        "kernel": _integer(sent, "kernel", 1, 9) if kind == "conv" else 0,
-        "activation": _one_of(sent, "activation", ACTIVATIONS) if sized else "",
-        "rate": _float(sent, "rate", 0, 0.9) if kind == "dropout" else 0.0,
-    }
-
-
 # --- one value ------------------------------------------------------------------------------------
 
 
@@ -203,6 +192,10 @@ def _one_of(sent: dict[str, Any], key: str, among: tuple[str, ...]) -> str:
     value = sent.get(key)
     _require(value in among, "choice", key, ", ".join(among), f"{value!s:.40}")
     return str(value)
+
+
+def _activation(sent: dict[str, Any]) -> str:
+    return _one_of(sent, "activation", ACTIVATIONS)
 
 
 def _integer(sent: dict[str, Any], key: str, least: int, most: int) -> int:

@@ -2,8 +2,6 @@
 commanded, what state it is in, and the network that it has so far.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import threading
 from collections.abc import Iterator

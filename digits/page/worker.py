@@ -2,8 +2,6 @@
 receives the page's commands and sends what the page shows.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import time
@@ -14,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from digits.compute.threads import set_threads
-from digits.data.synthetic_digits import generate
+from digits.data.synthetic_digits import generate_inputs
 from digits.nn.network import Network
 from digits.nn.optimizers import Adam
-from digits.page.inspection import as_base64, tiles
+from digits.page.inspection import gray_levels, tiles
 from digits.page.messages import tell
 from digits.page.models import from_bytes, to_bytes
 from digits.page.settings import LIMITS, TeachingSettings, TrainingSettings
@@ -91,14 +89,9 @@ def _data(settings: TrainingSettings) -> Data:
         (x, t), (x_test, t_test) = load_mnist(normalize=True)
         chosen = rng.permutation(len(x))[: settings.images]
         return Data(x[chosen], t[chosen], x_test=x_test[:TEST_IMAGES], t_test=t_test[:TEST_IMAGES])
-    x, t = _synthetic(settings.images, rng)
-    x_test, t_test = _synthetic(TEST_IMAGES, np.random.default_rng((settings.seed, 1)))
+    x, t = generate_inputs(settings.images, rng)
+    x_test, t_test = generate_inputs(TEST_IMAGES, np.random.default_rng((settings.seed, 1)))
     return Data(x, t, x_test=x_test, t_test=t_test)
-
-
-def _synthetic(n: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    images, labels = generate(n, rng)
-    return images.reshape(n, 784).astype(np.float32) / 255, labels.astype(int)
 
 
 # --- teaching -------------------------------------------------------------------------------------
@@ -108,8 +101,8 @@ def _teach(pipe: Connection, settings: TeachingSettings, network: Network) -> No
     """Fine-tune on the visitor's digits, slightly moved in each epoch, and, with `rehearse`, on
     others; then measure on both what was gained and what was forgotten."""
     rng = np.random.default_rng(0)
-    known, known_labels = _synthetic(TEACHING["rehearsed"], rng)
-    x_test, t_test = _synthetic(TEST_IMAGES, np.random.default_rng(1))
+    known, known_labels = generate_inputs(TEACHING["rehearsed"], rng)
+    x_test, t_test = generate_inputs(TEST_IMAGES, np.random.default_rng(1))
     before = _measured(network, settings, x_test, t_test)
     often = rng.permutation(np.resize(np.arange(len(settings.labels)), TEACHING["copies"]))
     x, t = settings.images[often], settings.labels[often]
@@ -212,7 +205,7 @@ class Reporter(Callback):
             "weights": _first_weights(network),
             "misread": [
                 {
-                    "image": as_base64(np.rint(255 * data.x_test[i]).astype(np.uint8)),
+                    "image": gray_levels(data.x_test[i]),
                     "label": int(data.t_test[i]),
                     "answer": int(p[i].argmax()),
                 }

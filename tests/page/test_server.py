@@ -104,7 +104,7 @@ def test_flask_is_missing(root: Path, tmp_path: Path) -> None:
     )
     assert result.returncode == 1
     assert result.stderr == (
-        "draw_digit: No module named flask: the page needs Flask, waitress and segno; "
+        "python -m digits.page: No module named flask: the page needs Flask, waitress and segno; "
         "install digits-from-scratch[web]\n"
     )
 
