@@ -5,6 +5,7 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -23,7 +24,7 @@ from digits.nn.layers import (
     Reshape,
 )
 from digits.nn.network import Network
-from digits.nn.optimizers import SGD, Adam, Optimizer
+from digits.nn.optimizers import SGD, Adam, Optimizer, Schedule
 from digits.nn.pooling import AveragePooling2D, MaxPooling2D, Subsampling2D, ZeroPadding2D
 from digits.nn.schedules import CosineDecay, OneCycle
 from digits.nn.sequential import Sequential
@@ -44,9 +45,10 @@ class Recipe:
 
     build: Callable[..., Network]  # (rng, dtype) -> a new network; and dropout, if it has that
     parameters: int
-    optimizer: Callable[[float, int], Optimizer]  # (learning rate, iterations planned) -> a new one
+    rule: Callable[..., Optimizer]  # (learning rate or schedule) -> a new optimizer
     learning_rate: float
     batch_size: int
+    schedule: Callable[[float, int], Schedule] | None = None  # of the highest rate and iterations
     epochs: int | None = None
     iterations: int | None = None
     dropout: float | None = None  # the rate, which the user may change; None for a network without
@@ -62,6 +64,12 @@ class Recipe:
         if self.dropout is None:
             return self.build(rng, dtype)
         return self.build(rng, dtype, self.dropout if dropout is None else dropout)
+
+    def optimizer(self, learning_rate: float, iterations: int) -> Optimizer:
+        """A new optimizer for so many iterations."""
+        if self.schedule is None:
+            return self.rule(learning_rate)
+        return self.rule(self.schedule(learning_rate, iterations))
 
     def description(self) -> str:
         """What the network is, and how it is trained."""
@@ -322,54 +330,38 @@ def _as_in_photographs(x: Array, rng: Rng) -> Array:
     return x
 
 
-def _sgd(learning_rate: float, iterations: int) -> Optimizer:
-    return SGD(learning_rate)
-
-
-def _momentum(learning_rate: float, iterations: int) -> Optimizer:
-    return SGD(CosineDecay(learning_rate, iterations), momentum=0.9)
-
-
-def _adam(learning_rate: float, iterations: int) -> Optimizer:
-    return Adam(learning_rate)
-
-
-def _tensorflow_adam(learning_rate: float, iterations: int) -> Optimizer:
-    # TensorFlow 1 had a smaller epsilon, which matters for gradients as small as these.
-    return Adam(learning_rate, epsilon=1e-8)
-
-
-def _averaged_adam(learning_rate: float, iterations: int) -> Optimizer:
-    return Adam(learning_rate, use_ema=True, ema_momentum=0.999)
-
-
-def _one_cycle(learning_rate: float, iterations: int) -> Optimizer:
-    return Adam(OneCycle(learning_rate, iterations), beta_2=0.99)
-
-
-def _averaged_one_cycle(learning_rate: float, iterations: int) -> Optimizer:
-    rate = OneCycle(learning_rate, iterations)
-    return Adam(rate, beta_2=0.99, use_ema=True, ema_momentum=0.999)
-
+FAST_ADAM = partial(Adam, beta_2=0.99)
+"""It forgets squared gradients ten times as fast, as suits a learning rate that changes fast."""
+AVERAGED = partial(FAST_ADAM, use_ema=True, ema_momentum=0.999)
 
 RECIPES = {  # network, number of parameters, optimizer, learning rate, batch size
-    "two-layer": Recipe(two_layer, 39_760, _sgd, 0.1, 100, iterations=10_000),
-    "mlp": Recipe(mlp, 266_610, _sgd, 0.01, 32, epochs=10),
-    "deep-mlp": Recipe(deep_mlp, 271_410, _sgd, 0.01, 32, epochs=10),
-    "mlp-adam": Recipe(mlp_adam, 101_770, _adam, 0.001, 32, epochs=10, validation=0),
-    "conv": Recipe(conv, 3_274_634, _tensorflow_adam, 1e-4, 10, iterations=10_000, dropout=0.5),
-    "lenet5": Recipe(lenet5, 61_706, _averaged_adam, 0.001, 64, epochs=5),
-    "lenet5-1998": Recipe(lenet5_1998, 60_850, _momentum, 0.01, 32, epochs=10),
-    "fast": Recipe(fast, 80_378, _one_cycle, 0.01, 64, epochs=1, validation=0, augment=SLIGHT),
+    "two-layer": Recipe(two_layer, 39_760, SGD, 0.1, 100, iterations=10_000),
+    "mlp": Recipe(mlp, 266_610, SGD, 0.01, 32, epochs=10),
+    "deep-mlp": Recipe(deep_mlp, 271_410, SGD, 0.01, 32, epochs=10),
+    "mlp-adam": Recipe(mlp_adam, 101_770, Adam, 0.001, 32, epochs=10, validation=0),
+    # TensorFlow 1 had a smaller epsilon, which matters for gradients as small as these.
+    "conv": Recipe(
+        conv, 3_274_634, partial(Adam, epsilon=1e-8), 1e-4, 10, iterations=10_000, dropout=0.5
+    ),
+    "lenet5": Recipe(
+        lenet5, 61_706, partial(Adam, use_ema=True, ema_momentum=0.999), 0.001, 64, epochs=5
+    ),
+    "lenet5-1998": Recipe(
+        lenet5_1998, 60_850, partial(SGD, momentum=0.9), 0.01, 32, CosineDecay, epochs=10
+    ),
+    "fast": Recipe(
+        fast, 80_378, FAST_ADAM, 0.01, 64, OneCycle, epochs=1, validation=0, augment=SLIGHT
+    ),
     "best": Recipe(
-        best, 298_602, _averaged_one_cycle, 0.004, 128, epochs=15, validation=0, augment=MODERATE
+        best, 298_602, AVERAGED, 0.004, 128, OneCycle, epochs=15, validation=0, augment=MODERATE
     ),
     "photo": Recipe(
         photo,
         81_211,
-        _one_cycle,
+        FAST_ADAM,
         0.006,
         128,
+        OneCycle,
         epochs=6,
         augment=_as_in_photographs,
         extend=_with_non_digits,

@@ -23,7 +23,8 @@ logger = logging.getLogger(__name__)
 TIMEOUT = (10.0, 30.0)  # seconds to connect, seconds of silence
 MIN_TIME = 60.0  # seconds that any file may take, and more for a large one ...
 MIN_SPEED = 20_000  # ... at so many bytes per second
-USER_AGENT = "digits-from-scratch"
+# The files are compressed as they are; a second layer would only hide their size.
+HEADERS = {"User-Agent": "digits-from-scratch", "Accept-Encoding": "identity"}
 
 
 class DatasetError(RuntimeError):
@@ -180,26 +181,13 @@ def _get(url: str, file: RemoteFile, path: Path) -> None:
     import pooch  # noqa: PLC0415  slow to import, and most runs have the files
     from tqdm import tqdm  # noqa: PLC0415
 
-    get = pooch.HTTPDownloader(
-        chunk_size=1 << 16,
-        timeout=TIMEOUT,
-        # The file is compressed as it is; a second layer would only hide its size.
-        headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
-    )
-    packed, unpacked = file.packed.size, file.unpacked.size
-    with (
-        # disable=None: shown on a terminal only
-        tqdm(
-            total=packed,
-            desc=f"{file.name}.gz",
-            unit="B",
-            unit_scale=True,
-            leave=False,
-            disable=None,
-        ) as bar,
-        LimitedWriter(path, max(packed, unpacked), bar.update) as stream,
-    ):
-        _with_timeout(lambda: get(url, stream, None), MIN_TIME + packed / MIN_SPEED)
+    get = pooch.HTTPDownloader(chunk_size=1 << 16, timeout=TIMEOUT, headers=HEADERS)
+    name, size = f"{file.name}.gz", file.packed.size
+    # disable=None: shown on a terminal only
+    bar = tqdm(total=size, desc=name, unit="B", unit_scale=True, leave=False, disable=None)
+    limit = max(size, file.unpacked.size)
+    with bar, LimitedWriter(path, limit, bar.update) as stream:
+        _with_timeout(lambda: get(url, stream, None), MIN_TIME + size / MIN_SPEED)
         bar.leave = True  # the bar of a failure goes, its reason is told instead
 
 
@@ -221,12 +209,12 @@ def _with_timeout(work: Callable[[], object], seconds: float) -> None:
     """Do the work in a thread, and raise TimeoutError if it takes longer: a server may send a byte
     now and then for ever, each in time. The thread ends when it finds its file closed.
     """
-    errors: list[BaseException] = []
+    errors: list[Exception] = []
 
     def run() -> None:
         try:
             work()
-        except BaseException as error:
+        except Exception as error:
             errors.append(error)
 
     thread = threading.Thread(target=run, name="download", daemon=True)

@@ -62,11 +62,8 @@ def _read(name: str) -> list[tuple[str, list[Stroke]]]:
 
 def read_strokes(text: str) -> list[Stroke]:
     """Read the strokes of one template: "0,6 60,3! 22,100 | 10,50 40,52"."""
-    return [_stroke(part) for part in text.split("|")]
-
-
-def _stroke(text: str) -> Stroke:
-    """Read "0,6 60,3! 22,100"."""
-    words = text.split()
-    points = [[float(number) for number in word.rstrip("!").split(",")] for word in words]
-    return Stroke(np.array(points) / 100, [word.endswith("!") for word in words])
+    strokes = []
+    for words in map(str.split, text.split("|")):
+        points = [word.rstrip("!").split(",") for word in words]
+        strokes.append(Stroke(np.array(points, float) / 100, [word[-1] == "!" for word in words]))
+    return strokes

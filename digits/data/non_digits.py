@@ -93,19 +93,12 @@ def parts(n: int, x: Array, t: Array, rng: np.random.Generator) -> list[Array]:
     with_side = {side: np.flatnonzero(np.isin(t, digits)) for side, digits in SIDES.items()}
     found = []
     for side in rng.choice(list(SIDES), n, p=[0.4, 0.4, 0.1, 0.1]):
-        if not len(with_side[side]):
-            continue
-        digit = cropped(x[rng.choice(with_side[side])])
-        size = digit.shape[0 if side in ("upper", "lower") else 1]
-        kept = max(1, round(size * rng.uniform(0.3, 0.55)))
-        found.append(
-            {
-                "left": digit[:, :kept],
-                "right": digit[:, -kept:],
-                "upper": digit[:kept],
-                "lower": digit[-kept:],
-            }[side]
-        )
+        if len(with_side[side]):
+            digit = cropped(x[rng.choice(with_side[side])])
+            across = digit.T if side in ("left", "right") else digit  # the side is its first rows
+            kept = max(1, round(len(across) * rng.uniform(0.3, 0.55)))
+            part = across[:kept] if side in ("left", "upper") else across[-kept:]
+            found.append(part.T if side in ("left", "right") else part)
     return found
 
 
@@ -134,9 +127,9 @@ def pairs(n: int, x: Array, t: Array, rng: np.random.Generator) -> list[Array]:
 def cropped(image: Array) -> Array:
     """An image (784,) without the empty paper around its ink."""
     image = image.reshape(28, 28)
-    rows, columns = np.flatnonzero(image.any(axis=1)), np.flatnonzero(image.any(axis=0))
-    if not len(rows):
+    if not image.any():
         return image
+    rows, columns = np.flatnonzero(image.any(axis=1)), np.flatnonzero(image.any(axis=0))
     return image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 

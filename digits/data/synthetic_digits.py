@@ -14,7 +14,7 @@ from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from digits.data import glyphs
 from digits.validation import check, check_generator
@@ -58,21 +58,16 @@ def generate_dataset() -> list[NDArray[np.uint8]]:
     return [array for part in parts for array in part]
 
 
-def generate(
-    n: int, rng: np.random.Generator, *, labels: ArrayLike | None = None
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Write `n` digits and prepare them as MNIST's were: uint8 images (n, 28, 28), white ink (255)
-    on black, and uint8 labels (n,).
+def generate(n: int, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Write `n` random digits and prepare them as MNIST's were: uint8 images (n, 28, 28), white ink
+    (255) on black, and uint8 labels (n,).
 
-    `labels` are the digits to write, drawn at random by default. Raises TypeError if `rng` is not a
-    Generator or if `n` or `labels` are not integers; ValueError if `n` is negative or `labels` are
-    not `n` digits.
+    Raises TypeError if `rng` is not a Generator, ValueError if `n` is no whole number from 0 on.
     """
     check_generator(rng)
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
-        raise TypeError(f"expected n as a whole number of images; received {n!r}: pass an int")
-    check(n >= 0, "n of at least 0 images", n)
-    digits = _checked_labels(n, labels) if labels is not None else rng.integers(0, 10, n)
+    whole = isinstance(n, int | np.integer) and not isinstance(n, bool)
+    check(whole and n >= 0, "n as a whole number of images, 0 or more", n)
+    digits = rng.integers(0, 10, n)
     images = np.zeros((n, SIDE, SIDE), dtype=np.uint8)
     for start in range(0, n, CHUNK):
         chunk = slice(start, start + CHUNK)
@@ -97,10 +92,11 @@ def strokes(digit: int, rng: np.random.Generator) -> list[tuple[Floats, Floats]]
     points (m, 2) as (x, y), and the pen's radius (m,) at each of them.
 
     The unit is the height of the digit, ink included; the ink begins at x = 0 and y = 0. Raises
-    TypeError or ValueError if `digit` is not 0 to 9 or `rng` is not a Generator.
+    ValueError if `digit` is not 0 to 9, TypeError if `rng` is not a Generator.
     """
     check_generator(rng)
-    style = _choose_styles(_checked_labels(1, [digit]), rng)
+    check(digit in range(10), "a digit from 0 to 9", digit)
+    style = _choose_styles(np.array([digit]), rng)
     x, y = _pen_paths(style, rng)
     radius = _pen_radii(1, rng) / BOX
     height = np.ptp(y) / (1 - 2 * radius.max())  # so that path and pen together are 1 high
@@ -108,15 +104,6 @@ def strokes(digit: int, rng: np.random.Generator) -> list[tuple[Floats, Floats]]
     points = np.stack([x - np.min(x - radius), y - np.min(y - radius)], axis=1)
     lifts = np.flatnonzero(np.diff(_compiled_styles().stroke[style[0]])) + 1
     return list(zip(np.split(points, lifts), np.split(radius, lifts), strict=True))
-
-
-def _checked_labels(n: int, labels: ArrayLike) -> Integers:
-    digits = np.asarray(labels)
-    check(digits.shape == (n,), f"{n} labels, one for each image", digits.shape)
-    if n and not np.issubdtype(digits.dtype, np.integer):
-        raise TypeError(f"expected integer labels; received dtype {digits.dtype}: use .astype(int)")
-    check(not n or (digits.min() >= 0 and digits.max() <= 9), "labels from 0 to 9", labels)
-    return digits.astype(np.intp)
 
 
 # --- the styles as arrays -------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont  # comes with matplotlib
 
-from digits.photos.components import normalize_digit
+from digits.data.non_digits import prepared
 from digits.types import Array
 
 SIZE = 56  # of the type, in pixels
@@ -45,11 +45,10 @@ def words(n: int, rng: np.random.Generator) -> NDArray[np.float32]:
     none where DIGITS_FONTS names no fonts.
     """
     fonts = fonts_in(os.environ.get("DIGITS_FONTS", ""))
-    images: list[Array] = []
-    while fonts and len(images) < n:
-        path = fonts[rng.integers(len(fonts))]
-        images += [normalize_digit(ink).ravel() for ink in _things(path, rng)]
-    return np.array(images[:n], np.float32).reshape(-1, 784)
+    things: list[Array] = []
+    while fonts and len(things) < n:
+        things += _things(fonts[rng.integers(len(fonts))], rng)
+    return prepared(things[:n])
 
 
 def digits(n: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
@@ -58,11 +57,8 @@ def digits(n: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArr
         path for path in fonts_in(os.environ.get("DIGITS_FONTS", "")) if "lower" in alphabets(path)
     ]
     labels = rng.integers(0, 10, n if fonts else 0)
-    images = [
-        normalize_digit(write(str(label), fonts[rng.integers(len(fonts))], rng)[0]).ravel()
-        for label in labels
-    ]
-    return np.array(images, np.float32).reshape(-1, 784), labels
+    things = [write(str(label), fonts[rng.integers(len(fonts))], rng)[0] for label in labels]
+    return prepared(things), labels
 
 
 def fonts_in(folders: str) -> list[str]:

@@ -81,25 +81,15 @@ def check_arrays(
     of those shapes. It is called before a network is built, so that a header that promises a
     billion weights costs nothing.
     """
-    try:
-        expected, found = ", ".join(sorted(shapes)), ", ".join(sorted(arrays))
-        _require(expected == found, f"expected arrays {expected}; found {found or 'none'}")
-        for name, shape in shapes.items():
-            size, dtype = arrays[name].shape, arrays[name].dtype
-            _require(
-                size == tuple(shape),
-                f"expected array {name} of shape {tuple(shape)}; found shape {size}",
-            )
-            _require(
-                dtype in (np.float32, np.float64),
-                f"expected array {name} of dtype float32 or float64; found {dtype}",
-            )
-            _require(
-                np.isfinite(arrays[name]).all(),
-                f"expected finite numbers in array {name}; found others: train it again",
-            )
-    except StorageError as error:
-        raise StorageError(f"{path}: {error}") from None
+    names, found = ", ".join(sorted(shapes)), ", ".join(sorted(arrays))
+    _require(names == found, f"{path}: expected arrays {names}; found {found or 'none'}")
+    for name, shape in shapes.items():
+        array, expected = arrays[name], f"{path}: expected array {name} of"
+        same, known = array.shape == tuple(shape), array.dtype in (np.float32, np.float64)
+        _require(same, f"{expected} shape {tuple(shape)}; found shape {array.shape}")
+        _require(known, f"{expected} dtype float32 or float64; found {array.dtype}")
+        finite = np.isfinite(array).all()
+        _require(finite, f"{expected} finite numbers; found others: train it again")
 
 
 def _require(condition: object, text: str) -> None:
@@ -173,16 +163,11 @@ def _read_npy(name: str, content: bytes) -> Array:
     _require(name.endswith(".npy"), f"expected .npy arrays and {HEADER}; found {name}")
     file = io.BytesIO(content)
     version = np.lib.format.read_magic(file)
-    read_header = (
-        np.lib.format.read_array_header_1_0
-        if version == (1, 0)
-        else np.lib.format.read_array_header_2_0
-    )
-    shape, fortran_order, dtype = read_header(file)
+    _require(version == (1, 0), f"expected {name} in .npy version 1.0; found {version}")
+    shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
     _require(dtype.kind in "biuf", f"expected plain numbers in {name}; found dtype {dtype}")
     size, found = math.prod(shape) * dtype.itemsize, len(content) - file.tell()
     _require(size == found, f"expected {size} bytes of numbers in {name}; found {found}")
-    array = np.frombuffer(content, dtype, offset=file.tell()).reshape(
-        shape, order="F" if fortran_order else "C"
-    )
-    return array.copy()  # writable, and free of the file's bytes
+    flat = np.frombuffer(content, dtype, offset=file.tell())
+    # A copy is writable, and free of the file's bytes.
+    return flat.reshape(shape, order="F" if fortran_order else "C").copy()

@@ -10,8 +10,7 @@ from predict_image import load_reader
 
 @pytest.fixture(scope="module")
 def digits() -> tuple[Array, Array]:
-    images, labels = synthetic_digits.generate(300, np.random.default_rng(4))
-    return images.reshape(-1, 784).astype(np.float32) / 255, labels
+    return synthetic_digits.generate_inputs(300, np.random.default_rng(4))
 
 
 @pytest.mark.parametrize("flaw", ["damage", "shrink"])

@@ -13,11 +13,8 @@ DRAWN = [non_digits.letter, non_digits.scribble, non_digits.line, non_digits.blo
 
 @pytest.fixture(scope="module")
 def digits() -> tuple[Array, Array]:
-    """A hundred digits, ten of each: images (100, 784) and labels."""
-    images, labels = synthetic_digits.generate(
-        100, np.random.default_rng(0), labels=np.arange(100) % 10
-    )
-    return images.reshape(-1, 784).astype(np.float32) / 255, labels
+    """A hundred digits: images (100, 784) and labels."""
+    return synthetic_digits.generate_inputs(100, np.random.default_rng(0))
 
 
 def test_images_are_like_those_of_digits(digits: tuple[Array, Array]) -> None:

@@ -431,8 +431,8 @@ MISFITS: dict[str, dict[str, Array | None]] = {
     r"array b1 of shape \(4,\); found shape \(1, 4\)": {"b1": np.zeros((1, 4), np.float32)},
     "array b1 of dtype float32 or float64; found int64": {"b1": np.zeros(4, np.int64)},
     "array b1 of dtype float32 or float64; found float16": {"b1": np.zeros(4, np.float16)},
-    "finite numbers in array b1": {"b1": np.array([0, np.nan, 0, 0])},
-    "finite numbers in array W1": {"W1": np.full((3, 4), -np.inf)},
+    "array b1 of finite numbers": {"b1": np.array([0, np.nan, 0, 0])},
+    "array W1 of finite numbers": {"W1": np.full((3, 4), -np.inf)},
 }
 
 
