@@ -427,7 +427,7 @@ def test_the_page_has_the_colors_of_all_pictures() -> None:
 
 
 def test_networks_of_something_else(rng: np.random.Generator) -> None:
-    with pytest.raises(ValueError, match="received .5 classes"):
+    with pytest.raises(ValueError, match=r"received .5 classes"):
         application(TwoLayerNet(784, 20, 5, rng=rng))
     with pytest.raises(ValueError, match="784 pixels"):
         application(Sequential([Input((100,)), Dense(10)], rng=rng))
