@@ -9,19 +9,17 @@ import logging
 import math
 import os
 import pickle
+import pickletools
 import struct
 import zlib
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from digits.data import synthetic_digits
-from digits.data.download import (
-    DATASETS,
-    DatasetError,
-    fetch_dataset,
-    require_writable,
-)
+from digits.data.download import DATASETS, DatasetError, fetch_dataset, require_writable
 from digits.files.atomic import remove_unfinished, replacing
 from digits.types import Array
 from digits.validation import check
@@ -123,16 +121,11 @@ def _check_arrays(arrays: list[Array]) -> None:
     """Raise ValueError unless these are two pairs of images (n, 28, 28) and labels (n,) below 10,
     all uint8.
     """
-    if len(arrays) != 4 or any(array.dtype != np.uint8 for array in arrays):
-        raise ValueError(f"expected four uint8 arrays, found {[str(a.dtype) for a in arrays]}")
     for images, labels in (arrays[:2], arrays[2:]):
-        n = len(labels)
-        if images.shape != (n, 28, 28) or labels.shape != (n,):
-            raise ValueError(
-                f"expected images (n, 28, 28) and labels (n,), found {images.shape}, {labels.shape}"
-            )
-        if labels.max() > 9:
-            raise ValueError(f"expected labels from 0 to 9, found {labels.max()}")
+        n, dtypes, shapes = len(labels), {images.dtype, labels.dtype}, (images.shape, labels.shape)
+        check(dtypes == {np.dtype(np.uint8)}, "arrays of uint8", dtypes)
+        check(shapes == ((n, 28, 28), (n,)), "images (n, 28, 28) and labels (n,)", shapes)
+        check(labels.max() <= 9, "labels from 0 to 9", int(labels.max()))
 
 
 # --- the IDX format -------------------------------------------------------------------------------
@@ -195,15 +188,9 @@ def _parse_idx(stream: io.BufferedIOBase, limit: int) -> Array:
 
 # --- the pickle cache -----------------------------------------------------------------------------
 
-LENGTH_SIZES = {
-    pickle.SHORT_BINUNICODE: 1,
-    pickle.BINUNICODE: 4,
-    pickle.SHORT_BINBYTES: 1,
-    pickle.BINBYTES: 4,
-}
-"""The instructions that hold a text or bytes, and how many bytes say how long these are."""
-SKIPPED = {pickle.PROTO: 1, pickle.FRAME: 8, pickle.MARK: 0, pickle.MEMOIZE: 0}
-"""Instructions that only help the machine, and the size of their argument."""
+VALUES = {"SHORT_BINUNICODE", "BINUNICODE", "SHORT_BINBYTES", "BINBYTES"}
+OPCODES = VALUES | {"PROTO", "FRAME", "MARK", "MEMOIZE", "TUPLE", "STOP"}
+"""The instructions of a cache: texts and bytes, and what makes a tuple of them."""
 
 
 def _cache_key(dataset: str) -> str:
@@ -230,11 +217,11 @@ def _read_cache(path: Path, key: str) -> list[Array] | None:
         if (size := path.stat().st_size) > MAX_CACHE_SIZE:
             raise ValueError(f"it has {size:,} bytes, more than any data set")
         found_key, sha256, *contents = _parse_cache(path.read_bytes())
-        if found_key != key.encode():
+        if found_key != key:
             raise ValueError("it was made of something else or by another version")
         flat = [np.frombuffer(content, np.uint8) for content in contents]
         arrays = [flat[0].reshape(-1, 28, 28), flat[1], flat[2].reshape(-1, 28, 28), flat[3]]
-        if _digest(arrays).encode() != sha256:
+        if _digest(arrays) != sha256:
             raise ValueError("its contents are not what was written")
         _check_arrays(arrays)
         return arrays
@@ -243,24 +230,18 @@ def _read_cache(path: Path, key: str) -> list[Array] | None:
         return None
 
 
-def _parse_cache(data: bytes) -> list[bytes]:
+def _parse_cache(data: bytes) -> list[Any]:
     """The key, the SHA-256 and the four arrays in the pickle that `_write_cache` writes.
 
     A pickle is a program for a small machine. This one is never run: its instructions are read,
-    and must be those of a tuple of six texts and byte strings.
+    and must be those of a tuple of two texts and four byte strings.
     """
-    stream, values = io.BytesIO(data), []
-    for _ in range(64):
-        opcode = stream.read(1)
-        if opcode in SKIPPED:
-            stream.read(SKIPPED[opcode])
-        elif opcode in LENGTH_SIZES:
-            values.append(stream.read(int.from_bytes(stream.read(LENGTH_SIZES[opcode]), "little")))
-        elif opcode == pickle.TUPLE and len(values) == 6:
-            return values
-        else:
-            break
-    raise ValueError("expected the instructions of a cache; found others")
+    steps = [(opcode.name, value) for opcode, value, _ in islice(pickletools.genops(data), 64)]
+    values = [value for name, value in steps if name in VALUES]
+    known = all(name in OPCODES for name, _ in steps) and steps[-1][0] == "STOP"
+    if not known or [type(value) for value in values] != [str] * 2 + [bytes] * 4:
+        raise ValueError("expected the instructions of a cache; found others")
+    return values
 
 
 def _write_cache(path: Path, key: str, arrays: list[Array]) -> None:

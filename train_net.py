@@ -205,8 +205,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _run(config, data, parser, options, group, say)
     except KeyboardInterrupt:
         why = "stopped; --resume goes on with a run that had begun"
-        return group.abort(f"{parser.prog}: {why}", 130)
-    except FAILURES as error:
+        return group.abort(f"{parser.prog}: {why}", cli.INTERRUPTED)
+    except (*OPTIONS, *cli.FAILURES) as error:
         option = OPTIONS.get(type(error), "")
         return group.abort(printable(f"{parser.prog}: {error}{option}", keep="\n"), 1)
 
@@ -217,8 +217,6 @@ OPTIONS: dict[type[Exception], str] = {
     DatasetError: "",
 }
 """Failures of a run beside the usual ones, with the option that helps."""
-
-FAILURES: tuple[type[Exception], ...] = (*OPTIONS, OSError, ValueError, MemoryError)
 
 
 def _list_recipes() -> None:
@@ -330,7 +328,7 @@ def _run(
     if history.interrupted:
         if group.rank == 0:
             warn(f"{parser.prog}: stopped; go on with --resume {out}")
-        return 130
+        return cli.INTERRUPTED
     if group.rank == 0:
         say(
             f"trained on {config.dataset} in {history.seconds:.1f} s; best epoch "

@@ -32,6 +32,9 @@ DRAWN_BY: bytes = b"tEXtSoftware\0digits"
 INTERRUPTED = 130
 """The exit status after Ctrl-C."""
 
+FAILURES: tuple[type[Exception], ...] = (OSError, ValueError, MemoryError, ImportError)
+"""What may go wrong in every program, and is told in one line."""
+
 ENDED_BY_A_CLOSED_PIPE = 141
 """The exit status that shells give a program whose reader went away before its work was done."""
 
@@ -124,13 +127,11 @@ class Parser(argparse.ArgumentParser):
 
     def run(self, work: Callable[[], int], *failures: type[Exception]) -> int:
         """The exit status of work(), which may fail in the usual ways and those given."""
-        usual = OSError, ValueError, MemoryError, ImportError
-        expected: tuple[type[Exception], ...] = (*usual, *failures)
         try:
             return work()
         except KeyboardInterrupt:
             return INTERRUPTED
-        except expected as error:
+        except (*FAILURES, *failures) as error:
             warn(f"{self.prog}: {error}")
             return 1
 

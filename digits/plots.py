@@ -8,7 +8,7 @@ import textwrap
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -89,19 +89,11 @@ def set_title(figure: "Figure", title: str) -> None:
 # --- learning curves ------------------------------------------------------------------------------
 
 
-class Course(Protocol):
-    """What is drawn of a training: a `digits.training.history.History`."""
-
-    losses: list[float]
-    epochs: list[Any]
-
-    @property
-    def best(self) -> Any: ...
-
-
-def curves(history: Course, title: str = "") -> "Figure":
+def curves(history: Any, title: str = "") -> "Figure":
     """Loss and accuracy against epochs, of every part of the data that was measured; the loss on a
     logarithmic axis where it has fallen so far that a linear one would show a flat line.
+
+    history: a `digits.training.history.History`.
     """
     from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
 
@@ -135,7 +127,7 @@ def curves(history: Course, title: str = "") -> "Figure":
     return figure
 
 
-def _set_loss_axis(axes: "Axes", history: Course) -> None:
+def _set_loss_axis(axes: "Axes", history: Any) -> None:
     """High enough for where training began, low enough to see where it went."""
     measured = [
         loss
@@ -237,12 +229,9 @@ def confusion(counts: Array, title: str = "", names: Sequence[str] | None = None
     axes.imshow(wrong, cmap=colors("#ffffff", ORANGE), vmin=0, vmax=max(1, wrong.max()))
     for row, column in np.argwhere(counts):
         dark = wrong[row, column] > 0.6 * wrong.max() > 0
-        color = "white" if dark else BLUE if row == column else INK
-        weight = "bold" if row == column else "normal"
-        text = f"{counts[row, column]:,}"
-        axes.text(
-            column, row, text, ha="center", va="center", fontsize=8, color=color, weight=weight
-        )
+        color = BLUE if row == column else "white" if dark else INK
+        text = axes.text(column, row, f"{counts[row, column]:,}", ha="center", va="center")
+        text.set(color=color, fontsize=8, weight="bold" if row == column else "normal")
     tilt = 45 if max(map(len, names), default=0) > 4 else 0
     axes.set_xticks(range(len(counts)), names, rotation=tilt, ha="right" if tilt else "center")
     axes.set_yticks(range(len(counts)), names)

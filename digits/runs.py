@@ -31,13 +31,10 @@ FIXED = ("recipe", "dataset", "seed", "batch_size", "validation", "dtype")
 DATASETS = ("auto", "mnist", "fashion", "synthetic")
 
 COUNTS = ("seed", "validation")
-"""Integers of at least 0."""
-
-POSITIVE = ("batch_size", "patience", "iterations", "epochs")
-"""Integers of 1 to MAX_INT."""
+"""Integers of at least 0; all others are of 1 to MAX_INT."""
 
 OPTIONAL = ("patience", "iterations", "epochs")
-"""Those that may be None."""
+"""Integers that may be None."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +60,12 @@ class RunConfig:
         check(self.recipe in RECIPES, f"a recipe out of {', '.join(RECIPES)}", self.recipe)
         check(self.dataset in DATASETS, f"a data set out of {', '.join(DATASETS)}", self.dataset)
         check(self.dtype in ("float32", "float64"), "dtype float32 or float64", self.dtype)
-        for name in (*COUNTS, *POSITIVE):
-            value, least = getattr(self, name), int(name in POSITIVE)
+        for name in (*COUNTS, "batch_size", *OPTIONAL):
+            value = getattr(self, name)
+            least, most = (0, math.inf) if name in COUNTS else (1, MAX_INT)
+            fits = type(value) is int and least <= value <= most
             missing = value is None and name in OPTIONAL
-            fits = type(value) is int and least <= value <= (MAX_INT if least else math.inf)
-            check(missing or fits, f"{name} as a whole number of at least {least}", value)
+            check(fits or missing, f"{name} as a whole number of at least {least}", value)
         rate, dropout = self.learning_rate, self.dropout
         check(type(rate) is float and 0 < rate < math.inf, "a learning rate above 0", rate)
         if RECIPES[self.recipe].dropout is None:
@@ -159,6 +157,7 @@ def write_results(
     images: how many the network was trained on in each epoch.
     """
     best, seconds = history.best, history.seconds
+    measured = ("train_accuracy", "validation_accuracy", "test_accuracy", "test_loss")
     seen = len(history.losses) * images / -(-images // config.batch_size)
     report = {
         "recipe": config.recipe,
@@ -168,10 +167,7 @@ def write_results(
         "iterations": len(history.losses),
         "best_epoch": best and best.epoch,
         "parameters": network.params.flat.size,
-        "train_accuracy": best and best.train_accuracy,
-        "validation_accuracy": best and best.validation_accuracy,
-        "test_accuracy": best and best.test_accuracy,
-        "test_loss": best and best.test_loss,
+        **{name: getattr(best, name, None) for name in measured},
         "seconds": round(seconds, 3),
         "images_per_second": round(seen / seconds, 1) if seconds else None,
         "interrupted": history.interrupted,

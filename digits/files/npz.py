@@ -132,8 +132,7 @@ def _read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Array]]:
         contents = {info.filename: archive.read(info) for info in members}
     _require(HEADER in contents, f"expected a file of this library; found one without {HEADER}")
     header = _checked_header(kind, contents.pop(HEADER))
-    arrays = {name.removesuffix(".npy"): _read_npy(name, contents[name]) for name in contents}
-    return header, arrays
+    return header, {name.removesuffix(".npy"): _read_npy(name, contents[name]) for name in contents}
 
 
 def _checked_header(kind: str, content: bytes) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from digits.files.atomic import write_file
+from digits.nn.convolution import full_kernel
 from digits.nn.network import LayerArrays, Network
 from digits.types import Array
 from digits.validation import check
@@ -37,7 +38,6 @@ def export_onnx(network: Network, path: str | Path) -> None:
     """
     check(Path(path).suffix.lower() == ".onnx", "a name ending in .onnx", str(path))
     layers = network.layer_arrays()
-    input_shape, output_shape = layers[0].input_shape, layers[-1].output_shape
     graph = _graph_of(layers, network.output_activation)
     try:
         import onnx  # noqa: PLC0415  optional
@@ -46,26 +46,25 @@ def export_onnx(network: Network, path: str | Path) -> None:
             "expected the package onnx, which writes ONNX files; it is not installed: "
             "pip install onnx, or this library with its extra `onnx`"
         ) from error
-    tensor, real = onnx.helper.make_tensor_value_info, onnx.TensorProto.FLOAT
-    model = onnx.helper.make_model(
-        onnx.helper.make_graph(
+    make, real = onnx.helper, onnx.TensorProto.FLOAT
+    model = make.make_model(
+        make.make_graph(
             [
-                onnx.helper.make_node(operator, inputs, [output], output, **attributes)
+                make.make_node(operator, inputs, [output], output, **attributes)
                 for operator, inputs, output, attributes in graph.nodes
             ],
             network.metadata.get("recipe", "network"),
-            [tensor("images", real, ("n", *input_shape))],
-            [tensor("probabilities", real, ("n", *output_shape))],
+            [make.make_tensor_value_info("images", real, ("n", *layers[0].input_shape))],
+            [make.make_tensor_value_info("probabilities", real, ("n", *layers[-1].output_shape))],
             [onnx.numpy_helper.from_array(array, name) for name, array in graph.constants.items()],
         ),
         producer_name="digits-from-scratch",
-        opset_imports=[onnx.helper.make_opsetid("", OPSET)],
+        opset_imports=[make.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
         doc_string="Pixels from 0 (paper) to 1 (ink), a row for each image; probabilities of the "
         "classes, a column for each.",
     )
-    metadata = {name: str(value) for name, value in network.metadata.items()}
-    onnx.helper.set_model_props(model, metadata)
+    make.set_model_props(model, {name: str(value) for name, value in network.metadata.items()})
     onnx.checker.check_model(model, full_check=True)
     write_file(path, model.SerializeToString())
 
@@ -122,7 +121,7 @@ def _graph_of(layers: list[LayerArrays], activation: str) -> Graph:
     return graph
 
 
-def _add_layer(  # noqa: PLR0912, PLR0915  a table with an entry for each layer
+def _add_layer(  # noqa: PLR0912  a table with an entry for each layer
     graph: Graph, config: Mapping[str, Any], arrays: Mapping[str, Array]
 ) -> None:
     """What a layer does when it predicts. An operator knows its inputs by their order: `arrays`
@@ -141,17 +140,13 @@ def _add_layer(  # noqa: PLR0912, PLR0915  a table with an entry for each layer
             graph.add("Reshape", {"shape": np.array([0, config["units"], config["pieces"]])})
             graph.add("ReduceMax", axes=[2], keepdims=0)
         case "Conv2D":
-            W = arrays["W"]
-            if config["connections"] is not None:  # zeros for the weights that do not exist
-                table = np.array(config["connections"], bool)
-                W = np.zeros((*W.shape[:2], *table.shape), W.dtype)
-                W[:, :, table] = arrays["W"]
+            W = full_kernel(arrays["W"], config["connections"])
             graph.to_channels_first()
             graph.add("Conv", {**arrays, "W": W.transpose(3, 2, 0, 1)}, **_strides(config))
             _add_activation(graph, config["activation"])
         case "MaxPooling2D" | "AveragePooling2D" as kind:
             graph.to_channels_first()
-            operator = {"MaxPooling2D": "MaxPool", "AveragePooling2D": "AveragePool"}[kind]
+            operator = kind.removesuffix("ing2D")  # MaxPool, AveragePool
             graph.add(operator, kernel_shape=config["pool_size"], **_strides(config))
         case "Subsampling2D":
             graph.to_channels_first()
@@ -180,8 +175,8 @@ def _add_layer(  # noqa: PLR0912, PLR0915  a table with an entry for each layer
             graph.add("Reshape", {"shape": np.array([0, *shape])})  # 0: the number of samples
             graph.rank = len(shape)
         case other:
-            known = "layers that have ONNX operators here"
-            check(False, known, other, "use layers of this library for a network to export")
+            advice = "use layers of this library for a network to export"
+            check(False, "layers that have ONNX operators here", other, advice)
 
 
 def _add_activation(graph: Graph, name: str) -> None:

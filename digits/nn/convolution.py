@@ -113,7 +113,8 @@ class Conv2D(KernelLayer):
         """`forward` with another activation."""
         algorithm = self.cache.algorithm = self.algorithm(len(x))
         self.cache.activation = activation
-        return algorithm.forward(x, self.full_kernel(), self.weights.get("b"), activation)
+        W = full_kernel(self.weights["W"], self.connections)
+        return algorithm.forward(x, W, self.weights.get("b"), activation)
 
     def backward(self, dy: Array) -> Array | None:
         algorithm: ConvolutionAlgorithm = self.cache.algorithm
@@ -134,17 +135,6 @@ class Conv2D(KernelLayer):
         cheaper = 4 * fourier.multiplications(n) < 3 * patches.multiplications(n)
         return fourier if cheaper else patches
 
-    def full_kernel(self) -> Array:
-        """W of shape (kernel height, kernel width, channels, filters), with zeros for the weights
-        that do not exist.
-        """
-        W = self.weights["W"]
-        if self.connections is None:
-            return W
-        full = np.zeros((*self.kernel, *self.connections.shape), W.dtype)
-        full[:, :, self.connections] = W
-        return full
-
     def get_config(self) -> dict[str, Any]:
         connections = None if self.connections is None else self.connections.astype(int).tolist()
         return {
@@ -155,3 +145,15 @@ class Conv2D(KernelLayer):
             "use_bias": self.use_bias,
             "connections": connections,
         }
+
+
+def full_kernel(W: Array, connections: ArrayLike | None) -> Array:
+    """W of shape (kernel height, kernel width, channels, filters), with zeros for the weights that
+    do not exist.
+    """
+    if connections is None:
+        return W
+    table = np.asarray(connections, bool)
+    full = np.zeros((*W.shape[:2], *table.shape), W.dtype)
+    full[:, :, table] = W
+    return full

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from digits.nn.convolution import Conv2D
+from digits.nn.convolution import Conv2D, full_kernel
 from digits.nn.geometry import KernelLayer
 from digits.nn.layer import Layer
 from digits.nn.layers import Dense
@@ -188,7 +188,7 @@ class Inspector:
         found = self.stack[layer]
         bias = float(found.weights["b"][map_]) if "b" in found.weights else 0.0
         if isinstance(found, Conv2D):
-            return found.full_kernel()[..., map_], bias
+            return full_kernel(found.weights["W"], found.connections)[..., map_], bias
         if not isinstance(found, Dense):
             return None, bias
         column = found.weights["W"][:, map_]

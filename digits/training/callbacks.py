@@ -119,10 +119,7 @@ def loss_and_accuracy(network: Any, x: Array, t: Array) -> tuple[float, float | 
     y = network.predict(x)
     if getattr(network, "loss_name", "cross_entropy") == "cross_entropy" and y.shape[-1] > 1:
         return cross_entropy_error(y, t), accuracy(y, t)  # both from one forward pass
-    try:
-        return network.loss(x, t), network.accuracy(x, t)
-    except ValueError:
-        return network.loss(x, t), None
+    return network.evaluate(x, t)
 
 
 @contextmanager
