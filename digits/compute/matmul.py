@@ -87,6 +87,7 @@ def inner_blocks(a: Array, b: Array, min_length: int = 100) -> tuple[Array, Arra
     return _cut(a, blocks), _cut(b.swapaxes(-1, -2), blocks).swapaxes(-1, -2)
 
 
+@functools.cache
 def _blocks(length: int, multiplications: int, shortest: int) -> int:
     """Into how many equal blocks to cut an axis, each unit of which takes `multiplications`."""
     fewest = max(1, -(-length * multiplications // SMALL))  # rounded up

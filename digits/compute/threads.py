@@ -57,7 +57,7 @@ def parallel_for(work: Callable[[slice], None], count: int, multiplications: flo
     `work` raises is raised here, after all have finished. If the pool is in use, as it is when work
     calls `parallel_for` itself, all is done in the calling thread.
     """
-    alone = min(_pool.size, count) < 2 or multiplications < WORTH_SHARING
+    alone = multiplications < WORTH_SHARING or min(_pool.size, count) < 2
     if alone or not _pool.available.acquire(blocking=False):
         work(slice(0, count))
         return

@@ -92,7 +92,7 @@ class Conv2D(KernelLayer):
 
     def bind(self, *arrays: Any) -> None:
         super().bind(*arrays)
-        self.patches = PatchConvolution(self.geometry, self.filters, self.needs_dx)
+        self.patches = PatchConvolution(self.geometry, self.filters, self.needs_dx, self.dtype)
         if self.strides == (1, 1):
             self.fourier = FourierConvolution(self.geometry, self.filters, self.dtype)
 

@@ -4,6 +4,7 @@ lies around the image, and how many positions there are along a row and a column
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from digits.nn.layer import ActivatedLayer
@@ -39,14 +40,14 @@ class Geometry:
     padding: tuple[Pair, Pair]
     output: Pair
 
-    @property
+    @cached_property
     def padded(self) -> Shape:
         """(height, width, channels) with the padding."""
         (top, bottom), (left, right) = self.padding
         height, width, channels = self.image
         return top + height + bottom, left + width + right, channels
 
-    @property
+    @cached_property
     def has_padding(self) -> bool:
         return self.padded != self.image
 

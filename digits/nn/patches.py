@@ -4,8 +4,10 @@ column of a matrix (im2col), which is multiplied by the matrix of all filters (C
 pixels are copied for the columns j of the kernel only, not for its rows i (see `overlapping_rows`).
 """
 
+import math
+from typing import Any
+
 import numpy as np
-from numpy.typing import DTypeLike
 
 from digits.compute.matmul import SKINNY, blocked_matmul, inner_blocks
 from digits.compute.threads import parallel_for
@@ -40,24 +42,55 @@ class PatchConvolution:
     as pooling and the frequency domain like it. (dx needs the other order.)
     """
 
-    def __init__(self, geometry: Geometry, filters: int, needs_dx: bool = True) -> None:
-        self.geometry, self.filters = geometry, filters
+    def __init__(
+        self, geometry: Geometry, filters: int, needs_dx: bool, dtype: np.dtype[Any]
+    ) -> None:
+        self.geometry, self.filters, self.dtype, self.needs_dx = geometry, filters, dtype, needs_dx
         self.channels_innermost = not needs_dx and filters >= MANY_FILTERS
         self.cache = ThreadCache()
 
     def multiplications(self, n: int) -> int:
         """Of a `forward` of n images."""
-        rows, columns = self.geometry.output
-        return n * rows * columns * self._patch_size() * self.filters
+        patch_size = math.prod(self.geometry.kernel) * self.geometry.image[2]
+        return n * math.prod(self.geometry.output) * patch_size * self.filters
 
-    def _patch_size(self) -> int:
-        return self.geometry.kernel[0] * self.geometry.kernel[1] * self.geometry.image[2]
+    def _reserve(self, n: int) -> None:
+        """Make the arrays that batches of n images are computed in, and the views of them."""
+        cache, dtype, (high, wide) = self.cache, self.dtype, self.geometry.kernel
+        (rows, columns), (height, _, channels) = self.geometry.output, self.geometry.padded
+        cache.size, cache.da = n, None
+        cache.work = SKINNY * self.multiplications(n)
+        # What column j of the kernel meets at all columns of positions, for each row of pixels.
+        cache.copies = np.empty((height, wide, channels, columns, n), dtype)
+        copied_rows = cache.copies.reshape(height, wide * channels, columns * n)
+        cache.patches = overlapping_rows(copied_rows, high)[:: self.geometry.strides[0]]
+        cache.a, cache.bias = self._maps(rows, columns * n), self._maps(1, columns * n)
+        cache.y = images(cache.a.reshape(rows, self.filters, columns, n))
 
-    def _maps(self, name: str, rows: int, positions: int, dtype: DTypeLike) -> Array:
+    def _reserve_gradients(self, n: int) -> None:
+        """Those of `backward`, which predictions do not need."""
+        cache, dtype, filters = self.cache, self.dtype, self.filters
+        (rows, columns), (high, wide) = self.geometry.output, self.geometry.kernel
+        (down, _), (height, width, channels) = self.geometry.strides, self.geometry.padded
+        cache.ones = np.ones(columns * n, dtype)
+        cache.db = np.empty((rows, filters), dtype)
+        if self.needs_dx:
+            # da, with rows of zeros around it, and for the rows that strides leave out.
+            dilated = np.zeros((height + high - 1, filters, columns * n), dtype)
+            cache.da = dilated[high - 1 : high - 1 + rows * down : down]
+            cache.da_rows = overlapping_rows(dilated, high)  # (height, (i f), (columns n))
+            cache.dx = np.empty((height, channels, width, n), dtype)
+            cache.dcopies = np.empty((height, wide, channels, columns, n), dtype)
+            cache.dx_of_images = self.geometry.inside(images(cache.dx))
+        else:
+            cache.da = self._maps(rows, columns * n)
+        cache.da_of_images = images(cache.da.reshape(rows, filters, columns, n))
+
+    def _maps(self, rows: int, positions: int) -> Array:
         """An array (rows, filters, positions)."""
         if self.channels_innermost:
-            return self.cache.array(name, (rows, positions, self.filters), dtype).swapaxes(1, 2)
-        return self.cache.array(name, (rows, self.filters, positions), dtype)
+            return np.empty((rows, positions, self.filters), self.dtype).swapaxes(1, 2)
+        return np.empty((rows, self.filters, positions), self.dtype)
 
     def _maps_of(self, dy: Array) -> Array:
         """The same of images; a copy, unless they lie in memory as those of `forward`."""
@@ -74,44 +107,33 @@ class PatchConvolution:
 
         where (i j c) is one axis that goes through all i, j and c, the last one fastest.
         """
-        cache, n, filters = self.cache, len(x), self.filters
+        cache, filters = self.cache, self.filters
+        if cache.size != len(x):
+            self._reserve(len(x))
         (rows, columns), (high, wide) = self.geometry.output, self.geometry.kernel
         down, right = self.geometry.strides
         padded = self.geometry.pad(x, cache).transpose(1, 3, 2, 0)  # (height, channels, width, n)
-        height, channels, _, _ = padded.shape
-        # What column j of the kernel meets at all columns of positions, a view:
-        row, channel, pixel, image = padded.strides
-        taps = np.lib.stride_tricks.as_strided(
-            padded,
-            (height, wide, channels, columns, n),
-            (row, pixel, channel, right * pixel, image),
-            writeable=False,
-        )
-        copies = cache.array("copies", taps.shape, x.dtype)  # filled below, part by part
-        patches = overlapping_rows(copies.reshape(height, wide * channels, columns * n), high)
-        patches = patches[::down]  # (rows, (i j c), (columns n)), a view of the copies
+        copies, patches, a, y, bias = cache.copies, cache.patches, cache.a, cache.y, cache.bias
         kernel = W.reshape(-1, filters).T  # (filters, (i j c))
         if not self.channels_innermost:
             kernel = np.ascontiguousarray(kernel)
-        a = self._maps("a", rows, columns * n, x.dtype)
         if b is not None:  # once for each position, as long runs of numbers are added faster
-            bias = self._maps("b", 1, columns * n, x.dtype)
             bias[...] = b[:, np.newaxis]
 
         def outputs_of_rows(part: slice) -> None:
             # Rows of pixels under two parts are copied by both threads: the same numbers to the
             # same place, and neither has to wait for the other.
             pixels = slice(part.start * down, (part.stop - 1) * down + high)
-            copies[pixels] = taps[pixels]
+            for j in range(wide):
+                copies[pixels, j] = padded[pixels, :, j : j + columns * right : right]
             blocked_matmul(kernel, patches[part], a[part], min_width=100)
             if b is not None:
                 a[part] += bias
             activation.apply(y[:, part] if activation.name == "softmax" else a[part])
 
-        y = images(a.reshape(rows, filters, columns, n))
-        parallel_for(outputs_of_rows, rows, SKINNY * self.multiplications(n))
-        cache.patches, cache.W, cache.y = patches, W, y
-        return y
+        parallel_for(outputs_of_rows, rows, cache.work)
+        cache.W = W
+        return cache.y
 
     def backward(
         self, dy: Array, activation: ActivationFunction, needs_dx: bool
@@ -133,28 +155,20 @@ class PatchConvolution:
         strides leave out. A pixel was copied for several columns j, and its gradient is the sum of
         theirs.
         """
-        cache, n, filters, dtype = self.cache, len(dy), self.filters, dy.dtype
+        cache, filters = self.cache, self.filters
+        if cache.da is None:
+            self._reserve_gradients(len(dy))
         (rows, columns), (high, wide) = self.geometry.output, self.geometry.kernel
-        (down, right), (height, width, channels) = self.geometry.strides, self.geometry.padded
-        patches, W, y = cache.patches, cache.W, cache.y
+        (_, right), (height, _, channels) = self.geometry.strides, self.geometry.padded
+        W, y, da_of_images, db, ones = cache.W, cache.y, cache.da_of_images, cache.db, cache.ones
         da_is_dy = activation is LINEAR and not needs_dx
-        if needs_dx:
-            around = height + high - 1, filters, columns * n
-            dilated = cache.array("dilated", around, dtype, fill=0)  # the zeros stay
-            da = dilated[high - 1 : high - 1 + rows * down : down]  # a view
-        elif da_is_dy:
-            da = self._maps_of(dy)
-        else:
-            da = self._maps("da", rows, columns * n, dtype)
-        da_of_images = images(da.reshape(rows, filters, columns, n))
+        da = self._maps_of(dy) if da_is_dy else cache.da
         # For each row ((i j c), (columns n)) @ ((columns n), filters). Products are added up at the
         # end, as threads must not add to the same: so they may be of some positions each.
-        factors = patches, da.swapaxes(1, 2)
+        factors = cache.patches, da.swapaxes(1, 2)
         if self.channels_innermost:
             factors = inner_blocks(*factors)
-        dW = cache.array("dW", (*factors[0].shape[:-1], filters), dtype)
-        db = cache.array("db", (rows, filters), dtype)
-        ones = cache.array("ones", (columns * n,), dtype, fill=1)  # sums the rows, in a product
+        dW = cache.array("dW", (*factors[0].shape[:-1], filters), self.dtype)
 
         def weight_gradients_of_rows(part: slice) -> None:
             if not da_is_dy:
@@ -162,25 +176,21 @@ class PatchConvolution:
             blocked_matmul(factors[0][part], factors[1][part], dW[part], min_width=4)
             np.matmul(da[part], ones, out=db[part])
 
-        work = SKINNY * self.multiplications(n)
-        parallel_for(weight_gradients_of_rows, rows, work)
-        total_dW, total_db = np.sum(dW.reshape(-1, *W.shape), axis=0), np.sum(db, axis=0)
+        parallel_for(weight_gradients_of_rows, rows, cache.work)
+        total_dW, total_db = np.add.reduce(dW.reshape(-1, *W.shape)), np.add.reduce(db)
         if not needs_dx:
             return total_dW, total_db, None
 
-        dx = cache.array("dx", (height, channels, width, n), dtype)
-        da_rows = overlapping_rows(dilated, high)  # (height, (i f), (columns n)), last i first
-        # From (i, j, c, f) to ((j c), (i f)), with the rows i in the same order:
+        dx, dcopies, da_rows = cache.dx, cache.dcopies, cache.da_rows
+        # From (i, j, c, f) to ((j c), (i f)), with i in the order of `da_rows`, last first:
         flipped = W[::-1].transpose(1, 2, 0, 3).reshape(wide * channels, high * filters)
-        dcopies = cache.array("dcopies", (height, wide * channels, columns * n), dtype)
 
         def pixel_gradients_of_rows(part: slice) -> None:
-            blocked_matmul(flipped, da_rows[part], dcopies[part], min_width=100)
+            copies = dcopies.reshape(height, wide * channels, -1)[part]
+            blocked_matmul(flipped, da_rows[part], copies, min_width=100)
             dx[part] = 0
-            for j, dcopy in enumerate(np.split(dcopies[part], wide, axis=1)):
-                # (rows of this part, channels, columns, n), the pixels under column j: a view
-                tap = dx[part, :, j : j + columns * right : right]
-                tap += dcopy.reshape(tap.shape)
+            for j in range(wide):
+                dx[part, :, j : j + columns * right : right] += dcopies[part, j]
 
-        parallel_for(pixel_gradients_of_rows, height, work)
-        return total_dW, total_db, self.geometry.inside(images(dx))
+        parallel_for(pixel_gradients_of_rows, height, cache.work)
+        return total_dW, total_db, cache.dx_of_images

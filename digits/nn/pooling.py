@@ -39,6 +39,14 @@ class Pooling(KernelLayer):
             dx[...] = 0
         return dx
 
+    def taps(self, name: str, x: Array) -> list[Array]:
+        """Those of the geometry: views that are made once for each array."""
+        known = self.cache.views.get(name)
+        if known is None or known[0] is not x:
+            known = self.cache.views[name] = x, list(self.geometry.taps(x))
+        taps: list[Array] = known[1]
+        return taps
+
     def add(self, gradients: Array, pixels: Array) -> None:
         """Add gradients to pixels, which no other window has if they do not overlap."""
         if self.windows_overlap:
@@ -68,7 +76,7 @@ class MaxPooling2D(Pooling):
         cache = self.cache
         padded = self.geometry.pad(x, cache, fill=-np.inf)  # padding that is never the largest
         y = cache.array("y", (len(x), *self.output_shape), x.dtype, like=padded)
-        first, *others = self.geometry.taps(padded)
+        first, *others = self.taps("pixels", padded)
         # Where a pixel of the window is larger than all before it, which only `backward` asks.
         names = (f"larger {i}" for i in range(len(others) if training else 0))
         larger = [cache.array(name, y.shape, bool, like=y) for name in names]
@@ -97,7 +105,7 @@ class MaxPooling2D(Pooling):
             self.activated_maximum(cache.x, activation, training=True)
         y, winners, dx = cache.y, cache.larger[::-1], self.zeros_like(cache.padded)
         unclaimed = cache.array("unclaimed", y.shape, y.dtype, like=y)
-        first, *others = geometry.taps(dx)
+        first, *others = self.taps("gradients", dx)
 
         def backward_of_rows(part: slice) -> None:
             rest = unclaimed[:, part]  # of windows whose maximum is still to be found, else 0
@@ -121,15 +129,14 @@ class AveragePooling2D(Pooling):
     def forward(self, x: Array, training: bool = False) -> Array:
         padded = self.cache.padded = self.geometry.pad(x, self.cache)
         y = self.cache.array("mean", (len(x), *self.output_shape), x.dtype, like=padded)
-        first, *others = self.geometry.taps(padded)
+        first, *others = self.taps("pixels", padded)
         count = self._count(x.dtype)
 
         def means_of_rows(part: slice) -> None:
-            rows = y[:, part]
-            rows[...] = first[:, part]
+            total = first[:, part]
             for tap in others:
-                np.add(rows, tap[:, part], out=rows)
-            rows /= count[part] if count.ndim else count
+                total = np.add(total, tap[:, part], out=y[:, part])
+            np.divide(total, count[part] if count.ndim else count, out=y[:, part])
 
         parallel_for(means_of_rows, self.output_shape[0], ELEMENTWISE * x.size)
         return y
@@ -138,7 +145,7 @@ class AveragePooling2D(Pooling):
         """Each number in the window has the same weight in the mean."""
         dx = self.zeros_like(self.cache.padded)
         quotient = dy / self._count(dy.dtype)
-        taps = list(self.geometry.taps(dx))
+        taps = self.taps("gradients", dx)
 
         def backward_of_rows(part: slice) -> None:
             for tap in taps:

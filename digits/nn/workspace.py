@@ -28,6 +28,8 @@ class ThreadCache(threading.local):
         """Of the batches that a layer has made its arrays for."""
         self.arrays: dict[str, Array] = {}
         self.made_for: dict[str, Any] = {}
+        self.views: dict[str, Any] = {}
+        """Of an array, each with it."""
 
     def __reduce__(self) -> tuple[type["ThreadCache"], tuple[()]]:
         return ThreadCache, ()
