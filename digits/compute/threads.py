@@ -26,6 +26,12 @@ WORTH_SHARING = 10_000_000
 """Multiplications of a matrix product. They take some 200 microseconds, several times as long as
 waking another thread."""
 
+WORTH_SHARING_BY_BLAS = 4_000_000
+"""The same for the threads of BLAS, which are quicker to wake. For less, one thread takes about as
+long if nothing else runs and much less if something does; and it leaves the weights in the cache of
+the processor that will update them.
+"""
+
 MAX_THREADS = 1024
 """More than any machine has processors that share a memory so well."""
 
@@ -73,7 +79,8 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
     """
     (rows, inner), columns = a.shape, b.shape[1]
     multiplications = rows * inner * columns
-    if multiplications <= IN_PLACE or (_pool.size > 1 and not _pool.blas_limits):
+    shared_by_blas = _pool.size > 1 and not _pool.blas_limits
+    if multiplications <= IN_PLACE or (shared_by_blas and multiplications > WORTH_SHARING_BY_BLAS):
         return np.matmul(a, b, out=out)
     y = np.empty((rows, columns), np.result_type(a, b)) if out is None else out
     if multiplications < WORTH_SHARING:
