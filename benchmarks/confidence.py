@@ -21,6 +21,7 @@ from digits.files.models import load_model
 from digits.files.npz import StorageError
 from digits.nn.network import Network
 from digits.photos.components import normalize_digit
+from digits.photos.decide import soften
 from digits.types import Array
 from mnist_loader import DatasetError
 from train_net import load_data
@@ -42,7 +43,7 @@ def calibration_error(y: Array, t: Array, bins: int = 15) -> float:
 
 def confidence(network: Network, x: Array) -> Array:
     """The probability of the most probable digit, (n,): what `predict_image` reports."""
-    return network.predict(x)[:, :10].max(axis=1)
+    return soften(network.predict(x))[:, :10].max(axis=1)
 
 
 def typeset() -> Array:
@@ -87,7 +88,7 @@ def main() -> int:
         print(f"confidence: {error}", file=sys.stderr)
         return 1
 
-    y = network.predict(data.x_test)
+    y = soften(network.predict(data.x_test))
     print(f"test accuracy {np.mean(y.argmax(axis=1) == data.t_test):.4f}")
     print(f"expected calibration error {calibration_error(y, data.t_test):.2%}")
     threshold = float(np.quantile(confidence(network, data.x_validation), 0.01))

@@ -358,11 +358,11 @@ RECIPES = {  # network, number of parameters, optimizer, learning rate, batch si
     "photo": Recipe(
         photo,
         81_211,
-        FAST_ADAM,
+        AVERAGED,
         0.006,
         128,
         OneCycle,
-        epochs=6,
+        epochs=8,
         augment=_as_in_photographs,
         extend=_with_non_digits,
     ),

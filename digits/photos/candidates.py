@@ -21,7 +21,7 @@ MAX_AREA = 40
 # What is more or less likely than a network that sees one normalized digit can know, as
 # log-probabilities:
 LOG_PRIOR_OVERLAPPING = float(np.log(5))  # that components in one place are one digit
-LOG_PRIOR_SEPARATE = float(np.log(0.3))  # that components of one size in two places are one digit
+LOG_PRIOR_SEPARATE = float(np.log(0.5))  # that components of one size in two places are one digit
 LOG_PRIOR_SPLIT = float(np.log(0.7))  # that a digit ends at a cut
 LOG_PRIOR_NEAR = float(np.log(3.3))  # that components far closer than others are are one digit
 

@@ -20,7 +20,11 @@ VIEWS = 5
 MIN_POSSIBLE = 0.02
 """With a lower probability of being a digit at all, one view of a candidate is enough."""
 
-MIN_CONFIDENCE = 0.3
+TEMPERATURE = 1.5
+"""By this the network's logits are divided: photographs are less clear than what it was trained on
+(temperature scaling; Guo et al., "On calibration of modern neural networks", 2017)."""
+
+MIN_CONFIDENCE = 0.25
 MIN_CONFIDENCE_ALONE = 0.5  # of a digit that is the only one of its row, and not of the picture
 MIN_PROBABILITY = 1e-4  # no probability counts as less
 LOG_PRIOR_LIGATURE = float(np.log(0.1))  # that a piece between two cuts is part of no digit
@@ -56,7 +60,8 @@ class Reader(Protocol):
 
 def classify(reader: Reader, page: InkMap, candidates: Sequence[Candidate]) -> tuple[Array, Array]:
     """What the network sees of each candidate, float32 (n, 784), and its probabilities (n, 10) or
-    (n, 11): the mean over five views of each, where the first shows that it may be a digit.
+    (n, 11): the mean over five views of each, where the first shows that it may be a digit, with
+    logits divided by `TEMPERATURE`.
 
     Raises ValueError for a model of other classes, or one whose answers are not finite.
     """
@@ -69,7 +74,14 @@ def classify(reader: Reader, page: InkMap, candidates: Sequence[Candidate]) -> t
         views = list(tta_views(x[possible], VIEWS))[1:]
         more = _probabilities(reader, np.concatenate(views)).reshape(VIEWS - 1, -1, p.shape[1])
         p[possible] = (p[possible] + more.sum(axis=0)) / VIEWS
-    return x, p
+    return x, soften(p)
+
+
+def soften(p: Array) -> Array:
+    """Probabilities (n, k) as they are with logits divided by `TEMPERATURE`."""
+    root = p ** (1 / TEMPERATURE)
+    softened: Array = root / root.sum(axis=1, keepdims=True)
+    return softened
 
 
 def _probabilities(reader: Reader, x: Array) -> Array:

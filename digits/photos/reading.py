@@ -8,7 +8,7 @@ import numpy as np
 
 from digits.types import Array, Box
 
-UNSURE = 0.59
+UNSURE = 0.53
 """Below this confidence a digit is marked; one digit in a hundred is, wrongly."""
 
 

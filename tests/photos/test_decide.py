@@ -8,6 +8,7 @@ import pytest
 from digits.photos.candidates import Candidate
 from digits.photos.components import Component, InkMap
 from digits.photos.decide import (
+    TEMPERATURE,
     best_cover,
     classify,
     filter_outliers,
@@ -16,9 +17,11 @@ from digits.photos.decide import (
     filter_unsure,
     percent_signs,
     rows_of,
+    soften,
     unread_boxes,
 )
 from digits.types import Array, Box
+from functions import softmax
 
 
 def some_ink(pieces: int, rng: np.random.Generator) -> tuple[InkMap, list[Candidate], Array]:
@@ -134,7 +137,8 @@ def test_the_answer_is_the_mean_over_the_same_digit_a_little_moved() -> None:
     page, candidates = page_of([Box(100, 100, 6, 60), Box(300, 100, 6, 60)])
     x, p = classify(Shifts(), page, candidates)
     assert x.shape == (2, 784)
-    assert np.allclose(np.sort(p[0])[-3:], [0.2, 0.2, 0.6])
+    mean = np.array([[0.2, 0.2, 0.6] + 7 * [0]])
+    assert np.allclose(np.sort(p[0]), np.sort(soften(mean)[0]))
     assert np.array_equal(p[0], p[1])
     assert [array.shape for array in classify(Shifts(), page, [])] == [(0, 784), (0, 10)]
 
@@ -152,8 +156,17 @@ def test_what_is_clearly_no_digit_is_looked_at_once(possible: float, images: int
 
     page, candidates = page_of([Box(100, 100, 6, 60), Box(300, 100, 6, 60)])
     reader = Counts()
-    assert np.allclose(classify(reader, page, candidates)[1][:, 10], 1 - possible)
+    none = classify(reader, page, candidates)[1][:, 10]
     assert reader.seen == images
+    assert np.allclose(none, soften(reader.predict(np.zeros((1, 784))))[0, 10])
+
+
+def test_softened_probabilities_are_those_of_smaller_logits(rng: np.random.Generator) -> None:
+    logits = rng.normal(0, 5, (4, 11))
+    smaller = logits / TEMPERATURE
+    assert np.allclose(soften(softmax(logits)), softmax(smaller))
+    sure = np.eye(11)[:3]
+    assert np.array_equal(soften(sure), sure)
 
 
 HAND = [Box(100 + 50 * number, 100, 10, 60) for number in range(5)]
