@@ -45,7 +45,7 @@ class PatchConvolution:
     def __init__(
         self, geometry: Geometry, filters: int, needs_dx: bool, dtype: np.dtype[Any]
     ) -> None:
-        self.geometry, self.filters, self.dtype, self.needs_dx = geometry, filters, dtype, needs_dx
+        self.geometry, self.filters, self.dtype = geometry, filters, dtype
         self.channels_innermost = not needs_dx and filters >= MANY_FILTERS
         self.cache = ThreadCache()
 
@@ -58,7 +58,7 @@ class PatchConvolution:
         """Make the arrays that batches of n images are computed in, and the views of them."""
         cache, dtype, (high, wide) = self.cache, self.dtype, self.geometry.kernel
         (rows, columns), (height, _, channels) = self.geometry.output, self.geometry.padded
-        cache.size, cache.da = n, None
+        cache.size, cache.da, cache.dx = n, None, None
         cache.work = SKINNY * self.multiplications(n)
         # What column j of the kernel meets at all columns of positions, for each row of pixels.
         cache.copies = np.empty((height, wide, channels, columns, n), dtype)
@@ -67,14 +67,14 @@ class PatchConvolution:
         cache.a, cache.bias = self._maps(rows, columns * n), self._maps(1, columns * n)
         cache.y = images(cache.a.reshape(rows, self.filters, columns, n))
 
-    def _reserve_gradients(self, n: int) -> None:
+    def _reserve_gradients(self, n: int, needs_dx: bool) -> None:
         """Those of `backward`, which predictions do not need."""
         cache, dtype, filters = self.cache, self.dtype, self.filters
         (rows, columns), (high, wide) = self.geometry.output, self.geometry.kernel
         (down, _), (height, width, channels) = self.geometry.strides, self.geometry.padded
         cache.ones = np.ones(columns * n, dtype)
         cache.db = np.empty((rows, filters), dtype)
-        if self.needs_dx:
+        if needs_dx:
             # da, with rows of zeros around it, and for the rows that strides leave out.
             dilated = np.zeros((height + high - 1, filters, columns * n), dtype)
             cache.da = dilated[high - 1 : high - 1 + rows * down : down]
@@ -156,8 +156,8 @@ class PatchConvolution:
         theirs.
         """
         cache, filters = self.cache, self.filters
-        if cache.da is None:
-            self._reserve_gradients(len(dy))
+        if cache.da is None or (needs_dx and cache.dx is None):
+            self._reserve_gradients(len(dy), needs_dx)
         (rows, columns), (high, wide) = self.geometry.output, self.geometry.kernel
         (_, right), (height, _, channels) = self.geometry.strides, self.geometry.padded
         W, y, da_of_images, db, ones = cache.W, cache.y, cache.da_of_images, cache.db, cache.ones
