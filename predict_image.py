@@ -43,7 +43,7 @@ SOFTWARE = b"\0\0\0\x0f" + DRAWN_BY + crc32(DRAWN_BY).to_bytes(4, "big")
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 
-ENOUGH_EVIDENCE = 4.0
+ENOUGH_EVIDENCE = 12.0
 """A log-likelihood ratio: with more and no unsure digit, no other way up is tried."""
 
 TURNING_EVIDENCE = 4.0

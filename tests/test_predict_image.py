@@ -77,7 +77,7 @@ def test_every_digit(digit: str, typist: Typist) -> None:
     assert reading.rows == [digit]
     (found,) = reading.digits
     assert (found.digit, found.image.shape) == (int(digit), (28, 28))
-    assert 0.75 < found.confidence <= 1  # how like a 5 a 0 is depends on OpenCV's typeface
+    assert 0.6 < found.confidence <= 1  # how like a 5 a 0 is depends on OpenCV's typeface
     assert found.second != found.digit
     assert reading.seen.shape == (1, 28, 28)
 
