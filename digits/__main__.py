@@ -31,8 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"expected {', '.join(COMMANDS)}; received {command}")
     sys.argv[0] = f"digits {command}"  # how the program names itself
     rest = ["--list", *words[1:]] if command == "list" else words[1:]
-    status: int = import_module(COMMANDS[command][0]).main(rest)
-    return status
+    return import_module(COMMANDS[command][0]).main(rest)
 
 
 if __name__ == "__main__":

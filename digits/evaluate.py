@@ -64,10 +64,8 @@ class Evaluation:
         mean = [column.mean() if len(column) else np.nan for column in known]
         width = max(5, *map(len, names))
         lines = [f"{'class':>{width}}  precision  recall      f1  images"]
-        for name, (precision, recall, f1), n in (
-            *zip(names, figures, images, strict=True),
-            ("mean", mean, images.sum()),
-        ):
+        rows = [*zip(names, figures, images, strict=True), ("mean", mean, images.sum())]
+        for name, (precision, recall, f1), n in rows:
             lines.append(f"{name:>{width}}  {precision:9.4f}  {recall:6.4f}  {f1:6.4f}  {n:6,}")
         return "\n".join(lines)
 

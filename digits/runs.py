@@ -78,20 +78,10 @@ class RunConfig:
     @classmethod
     def of_recipe(cls, name: str) -> Self:
         """A run as the recipe describes it."""
-        recipe = RECIPES[name]
-        return cls(
-            recipe=name,
-            dataset="auto",
-            seed=0,
-            batch_size=recipe.batch_size,
-            learning_rate=recipe.learning_rate,
-            dropout=recipe.dropout,
-            validation=recipe.validation,
-            patience=None,
-            dtype="float32",
-            iterations=recipe.iterations,
-            epochs=recipe.epochs,
-        )
+        own: dict[str, Any] = {"recipe": name, "dataset": "auto", "seed": 0}
+        own |= {"patience": None, "dtype": "float32"}
+        prescribed = [f.name for f in fields(cls) if f.name not in own]
+        return cls(**own, **{option: getattr(RECIPES[name], option) for option in prescribed})
 
     @classmethod
     def of_checkpoint(cls, path: Path) -> Self:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.data import glyphs
+from digits.types import Array
 from digits.validation import check, check_generator
 
 Floats = NDArray[np.float64]
@@ -79,9 +80,7 @@ def generate(n: int, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArr
     return images, digits.astype(np.uint8)
 
 
-def generate_inputs(
-    n: int, rng: np.random.Generator
-) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+def generate_inputs(n: int, rng: np.random.Generator) -> tuple[Array, Array]:
     """`n` digits as a network takes them: float32 (n, 784) in [0, 1], and labels (n,)."""
     images, labels = generate(n, rng)
     return images.reshape(n, 784) / np.float32(255), labels.astype(np.intp)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from digits.files.npz import StorageError, check_arrays, load_arrays, save_arrays
+from digits.files.npz import StorageError, check_arrays, load_arrays, require, save_arrays
 from digits.nn import convolution, layers, pooling
 from digits.nn.geometry import KernelLayer
 from digits.nn.layer import ActivatedLayer, Layer
@@ -85,16 +85,14 @@ def load_model(path: str | Path, kind: type[Network] | None = None) -> Network:
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         reason = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
         raise StorageError(f"{path} describes a network that cannot be built: {reason}") from error
-    if kind is not None and not isinstance(network, kind):
-        raise StorageError(
-            f"expected a {kind.__name__} in {path}; found a {type(network).__name__}: "
-            "read it with load_model, which reads any network"
-        )
+    if kind is not None:
+        found = f"found a {type(network).__name__}: load_model reads any network"
+        require(isinstance(network, kind), f"expected a {kind.__name__} in {path}; {found}")
     for target in (network.params, network.buffers):
         for name in target:
             target[name] = arrays[name]
-            if name.startswith("moving_variance") and (arrays[name] < 0).any():
-                raise StorageError(f"{path}: array {name} holds variances below 0")
+            negative = name.startswith("moving_variance") and (arrays[name] < 0).any()
+            require(not negative, f"{path}: array {name} holds variances below 0")
     network.metadata = header.get("about", {})
     return network
 
@@ -107,15 +105,9 @@ def _described(config: Any) -> tuple[Callable[..., Network], dict[str, Shape]]:
             return partial(TwoLayerNet, i, h, o, weight_init_std=0), shapes
         case {"class": "Sequential", "input_shape": shape, "layers": [*configs], "loss": loss}:
             stack: list[Layer | Input] = [Input(shape), *map(_layer, configs)]
+            build = partial(Sequential, stack, loss=loss_from_config(loss), initialize=False)
             smoothing = config.get("label_smoothing", 0.0)
-            build = partial(
-                Sequential,
-                stack,
-                loss=loss_from_config(loss),
-                label_smoothing=smoothing,
-                initialize=False,
-            )
-            return build, array_shapes(stack)
+            return partial(build, label_smoothing=smoothing), array_shapes(stack)
     raise ValueError(f"expected a TwoLayerNet or a Sequential; found {config!r:.100}")
 
 

@@ -82,17 +82,18 @@ def check_arrays(
     billion weights costs nothing.
     """
     names, found = ", ".join(sorted(shapes)), ", ".join(sorted(arrays))
-    _require(names == found, f"{path}: expected arrays {names}; found {found or 'none'}")
+    require(names == found, f"{path}: expected arrays {names}; found {found or 'none'}")
     for name, shape in shapes.items():
         array, expected = arrays[name], f"{path}: expected array {name} of"
         same, known = array.shape == tuple(shape), array.dtype in (np.float32, np.float64)
-        _require(same, f"{expected} shape {tuple(shape)}; found shape {array.shape}")
-        _require(known, f"{expected} dtype float32 or float64; found {array.dtype}")
+        require(same, f"{expected} shape {tuple(shape)}; found shape {array.shape}")
+        require(known, f"{expected} dtype float32 or float64; found {array.dtype}")
         finite = np.isfinite(array).all()
-        _require(finite, f"{expected} finite numbers; found others: train it again")
+        require(finite, f"{expected} finite numbers; found others: train it again")
 
 
-def _require(condition: object, text: str) -> None:
+def require(condition: object, text: str) -> None:
+    """Raise StorageError with this text unless the condition holds."""
     if not condition:
         raise StorageError(text)
 
@@ -114,7 +115,7 @@ def _read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Array]]:
     size = path.stat().st_size
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
-        _require("config.json" not in archive.namelist(), f"expected a {kind} file; {KERAS}")
+        require("config.json" not in archive.namelist(), f"expected a {kind} file; {KERAS}")
         # Nothing compressed, and no two names for the same bytes: so the arrays cannot take more
         # memory than the file has bytes.
         plain = all(
@@ -124,49 +125,49 @@ def _read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Array]]:
             for info in members
         )
         promised = sum(info.file_size for info in members)
-        _require(
+        require(
             plain and promised <= size,
             f"expected an .npz without compression of at most {size:,} bytes; found compressed "
             f"arrays, or {promised:,} bytes of them",
         )
         contents = {info.filename: archive.read(info) for info in members}
-    _require(HEADER in contents, f"expected a file of this library; found one without {HEADER}")
+    require(HEADER in contents, f"expected a file of this library; found one without {HEADER}")
     header = _checked_header(kind, contents.pop(HEADER))
     return header, {name.removesuffix(".npy"): _read_npy(name, contents[name]) for name in contents}
 
 
 def _checked_header(kind: str, content: bytes) -> dict[str, Any]:
     header = json.loads(content.decode(), parse_constant=_finite, parse_float=_finite)
-    _require(
+    require(
         isinstance(header, dict) and header.get("format") == FORMAT,
         f"expected a file of this library; found a header that does not say {FORMAT!r}",
     )
     found, version = header.get("kind"), header.get("version")
-    _require(found == kind, f"expected a {kind} file; found a {found} file")
-    _require(
+    require(found == kind, f"expected a {kind} file; found a {found} file")
+    require(
         isinstance(version, int) and 1 <= version <= VERSION,
         f"expected format version 1 to {VERSION}; found {version}: update the library",
     )
-    _require(isinstance(header.get("about", {}), dict), "expected a table of facts in its header")
+    require(isinstance(header.get("about", {}), dict), "expected a table of facts in its header")
     return header
 
 
 def _finite(text: str) -> float:
     number = float(text)  # 1e999 is infinite, too
-    _require(math.isfinite(number), f"expected finite numbers in its header; found {text:.40}")
+    require(math.isfinite(number), f"expected finite numbers in its header; found {text:.40}")
     return number
 
 
 def _read_npy(name: str, content: bytes) -> Array:
     """One `.npy` array, its size checked against its header before any memory is asked for."""
-    _require(name.endswith(".npy"), f"expected .npy arrays and {HEADER}; found {name}")
+    require(name.endswith(".npy"), f"expected .npy arrays and {HEADER}; found {name}")
     file = io.BytesIO(content)
     version = np.lib.format.read_magic(file)
-    _require(version == (1, 0), f"expected {name} in .npy version 1.0; found {version}")
+    require(version == (1, 0), f"expected {name} in .npy version 1.0; found {version}")
     shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
-    _require(dtype.kind in "biuf", f"expected plain numbers in {name}; found dtype {dtype}")
+    require(dtype.kind in "biuf", f"expected plain numbers in {name}; found dtype {dtype}")
     size, found = math.prod(shape) * dtype.itemsize, len(content) - file.tell()
-    _require(size == found, f"expected {size} bytes of numbers in {name}; found {found}")
+    require(size == found, f"expected {size} bytes of numbers in {name}; found {found}")
     flat = np.frombuffer(content, dtype, offset=file.tell())
     # A copy is writable, and free of the file's bytes.
     return flat.reshape(shape, order="F" if fortran_order else "C").copy()

@@ -17,6 +17,8 @@ is; `install()` serves these names within a running Python. What is where, from 
     network                        a graph as that loop sees it: one vector of weights, gradients
     losses, metrics, optimizers    those of digits.nn with Keras' arguments
     saving, structure              .keras, .h5 and .npz files; architectures as plain values
+
+A name that Keras or NumPy documents is documented here only where it differs from theirs.
 """
 
 from digits.keras import (

@@ -28,7 +28,7 @@ def _selu(x: Array) -> tuple[Array, Array]:
 
 
 def _gelu(x: Array) -> tuple[Array, Array]:
-    """x times the share of a normal distribution below x (Hendrycks and Gimpel 2016)."""
+    """x times the fraction of a normal distribution below x (Hendrycks and Gimpel 2016)."""
     below = 0.5 + 0.5 * np.asarray(np.frompyfunc(math.erf, 1, 1)(x / math.sqrt(2)), x.dtype)
     return x * below, below + x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
 
@@ -176,8 +176,7 @@ def elements_of(activation: Any) -> Callable[[Array], tuple[Array, Any]]:
     if isinstance(activation, str):
         return MORE[activation]
     if hasattr(activation, "elements"):
-        elements: Callable[[Array], tuple[Array, Any]] = activation.elements
-        return elements
+        return activation.elements
     name = getattr(activation, "__name__", "activation")
     note(f"the derivative of {name} is taken by central differences, number by number")
     return functools.partial(_by_differences, activation)
@@ -192,8 +191,7 @@ def _by_differences(function: Any, x: Array) -> tuple[Array, Array]:
 def get(identifier: Any) -> Callable[..., Any]:
     """The function of that name."""
     name = name_of(identifier)
-    found: Callable[..., Any] = globals()[name] if isinstance(name, str) else name
-    return found
+    return globals()[name] if isinstance(name, str) else name
 
 
 serialize, deserialize = name_of, get

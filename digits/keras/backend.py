@@ -48,39 +48,32 @@ def set_image_dim_ordering(order: str) -> None:
 
 
 def get_value(x: Any) -> Any:
-    """The number or array in a variable."""
     note("backend.get_value(x) is written x.numpy() today")
     return x.numpy() if hasattr(x, "numpy") else np.asarray(x)[()]
 
 
 def set_value(x: Any, value: Any) -> None:
-    """Put another number or array into a variable."""
     note("backend.set_value(x, value) is written x.assign(value) today")
     x.assign(value)
 
 
 def batch_get_value(variables: Any) -> list[Any]:
-    """The arrays in several variables."""
     return [get_value(variable) for variable in variables]
 
 
 def variable(value: Any, dtype: Any = None, name: str | None = None, **_: Any) -> Tensor:
-    """An array that can be changed."""
     return tensor(np.array(value), dtype)
 
 
 def eval(x: Any) -> Any:
-    """The number or array in x."""
     return x.numpy() if hasattr(x, "numpy") else np.asarray(x)
 
 
 def int_shape(x: Any) -> tuple[int | None, ...]:
-    """The shape of x, with None for the number of samples."""
     return tuple(x.shape)
 
 
 def ndim(x: Any) -> int:
-    """The number of axes of x."""
     return len(x.shape)
 
 
@@ -90,12 +83,10 @@ def learning_phase() -> int:
 
 
 def set_learning_phase(value: Any) -> None:
-    """Nothing to do: fit trains, predict does not."""
     note("set_learning_phase has no effect: fit trains, predict does not")
 
 
 def set_session(_: Any) -> None:
-    """Nothing to do: there are no sessions."""
     note("set_session has no effect: there are no sessions")
 
 

@@ -29,7 +29,6 @@ class Callback:
     params: dict[str, Any]
 
     def set_model(self, model: Any) -> None:
-        """Learn which model is trained."""
         self.model = model
 
     def set_params(self, params: dict[str, Any]) -> None:
@@ -113,7 +112,6 @@ class _Monitor(Callback):
         return value
 
     def is_better(self, value: float, best: float) -> bool:
-        """Whether the value is better by more than min_delta."""
         return self.sign * (value - best) > abs(self.min_delta)
 
 

@@ -34,7 +34,6 @@ def epsilon() -> float:
 
 
 def set_epsilon(value: float) -> None:
-    """Change what `epsilon` gives."""
     _settings["epsilon"] = value
 
 

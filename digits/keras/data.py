@@ -94,11 +94,11 @@ class ArrayBatches:
     def __len__(self) -> int:
         return self.steps
 
-    def split(self, share: float) -> tuple["ArrayBatches", "ArrayBatches"]:
-        """Batches of the first samples, and of the last `share` of them."""
-        check(0 < share < 1, "a validation_split above 0 and below 1", share)
-        cut = math.floor(self.n * (1 - share))
-        check(0 < cut < self.n, f"enough samples to split {share:.0%} off", self.n)
+    def split(self, fraction: float) -> tuple["ArrayBatches", "ArrayBatches"]:
+        """Batches of the first samples, and of the last `fraction` of them."""
+        check(0 < fraction < 1, "a validation_split above 0 and below 1", fraction)
+        cut = math.floor(self.n * (1 - fraction))
+        check(0 < cut < self.n, f"enough samples to split {fraction:.0%} off", self.n)
         return self._rows(slice(cut)), self._rows(slice(cut, None))
 
     def _rows(self, rows: slice) -> "ArrayBatches":

@@ -1,9 +1,9 @@
 """The few verbs of `tf.data.Dataset` that scripts for MNIST use, on arrays in memory."""
 
-import builtins
 import itertools
 import math
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -20,16 +20,9 @@ class Dataset:
 
     @classmethod
     def from_tensor_slices(cls, tensors: Any) -> "Dataset":
-        """One element for each row of the arrays."""
-        parts = tensors if isinstance(tensors, tuple) else (tensors,)
-        arrays = [np.asarray(part) for part in parts]
+        arrays = [np.asarray(part) for part in _parts(tensors)]
         single = not isinstance(tensors, tuple)
-
-        def rows() -> Iterator[Any]:
-            for i in range(len(arrays[0])):
-                yield arrays[0][i] if single else tuple(array[i] for array in arrays)
-
-        made = cls(rows, len(arrays[0]))
+        made = cls(lambda: iter(arrays[0]) if single else zip(*arrays, strict=True), len(arrays[0]))
         made._arrays, made._single = arrays, single
         return made
 
@@ -37,7 +30,6 @@ class Dataset:
     def from_generator(
         cls, generator: Callable[..., Any], *_: Any, args: Any = (), **__: Any
     ) -> "Dataset":
-        """The elements that a generator gives."""
         return cls(lambda: iter(generator(*args)), math.nan)
 
     _arrays: Any = None  # while elements are rows of arrays: they can be taken many at a time
@@ -45,7 +37,6 @@ class Dataset:
     _order: Any = None
 
     def shuffle(self, buffer_size: int = 0, seed: Any = None, **_: Any) -> "Dataset":
-        """The elements in another order each time."""
         rng = new_generator(seed)
 
         def shuffled() -> Iterator[Any]:
@@ -58,7 +49,6 @@ class Dataset:
         return made
 
     def batch(self, batch_size: int, drop_remainder: bool = False, **_: Any) -> "Dataset":
-        """Elements, so many at a time."""
         count = self._length / batch_size
         if math.isfinite(count):
             count = math.floor(count) if drop_remainder else math.ceil(count)
@@ -87,31 +77,18 @@ class Dataset:
             yield _stack(waiting)
 
     def map(self, function: Callable[..., Any], *_: Any, **__: Any) -> "Dataset":
-        """Every element changed by a function."""
-
-        def changed() -> Iterator[Any]:
-            for element in self:
-                yield function(*element) if isinstance(element, tuple) else function(element)
-
-        return Dataset(changed, self._length)
+        return Dataset(lambda: (function(*_parts(element)) for element in self), self._length)
 
     def repeat(self, count: int | None = None) -> "Dataset":
-        """The elements again and again."""
-
-        def again() -> Iterator[Any]:
-            rounds = 0
-            while count is None or count < 0 or rounds < count:
-                yield from self
-                rounds += 1
-
-        return Dataset(again, math.inf if count is None or count < 0 else self._length * count)
+        if count is None or count < 0:
+            return Dataset(lambda: chain.from_iterable(itertools.repeat(self)), math.inf)
+        rounds = count
+        return Dataset(lambda: chain.from_iterable([self] * rounds), self._length * rounds)
 
     def take(self, count: int) -> "Dataset":
-        """The first elements."""
         return Dataset(lambda: itertools.islice(self, count), min(count, self._length))
 
     def skip(self, count: int) -> "Dataset":
-        """The elements after the first."""
         return Dataset(lambda: itertools.islice(self, count, None), max(0, self._length - count))
 
     def prefetch(self, *_: Any, **__: Any) -> "Dataset":
@@ -121,37 +98,23 @@ class Dataset:
     cache = with_options = prefetch
 
     def as_numpy_iterator(self) -> Iterator[Any]:
-        """The elements, as plain arrays."""
         for element in self:
-            yield (
-                tuple(map(np.asarray, element))
-                if isinstance(element, tuple)
-                else np.asarray(element)
-            )
+            arrays = tuple(map(np.asarray, _parts(element)))
+            yield arrays if isinstance(element, tuple) else arrays[0]
 
     def cardinality(self) -> Any:
-        """The number of elements."""
         return tensor(len(self))
 
     def filter(self, predicate: Callable[..., Any]) -> "Dataset":
-        """The elements for which a function is true."""
-
-        def chosen() -> Iterator[Any]:
-            for element in self:
-                if predicate(*(element if isinstance(element, tuple) else (element,))):
-                    yield element
-
-        return Dataset(chosen, math.nan)
+        return Dataset(lambda: (e for e in self if predicate(*_parts(e))), math.nan)
 
     @classmethod
     def zip(cls, datasets: Any, *others: Any) -> "Dataset":
-        """Elements of several data sets side by side."""
         parts = tuple(datasets) if isinstance(datasets, tuple | list) else (datasets, *others)
-        return cls(lambda: builtins.zip(*parts, strict=False), min(part._length for part in parts))
+        return cls(lambda: zip(*parts, strict=False), min(part._length for part in parts))
 
     def concatenate(self, dataset: "Dataset") -> "Dataset":
-        """These elements, and then those of another data set."""
-        return Dataset(lambda: itertools.chain(self, dataset), self._length + dataset._length)
+        return Dataset(lambda: chain(self, dataset), self._length + dataset._length)
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(
@@ -167,6 +130,11 @@ class Dataset:
         if math.isnan(self._length):
             raise TypeError("expected a number of elements; it is not known")
         return int(self._length)
+
+
+def _parts(element: Any) -> tuple[Any, ...]:
+    """What an element consists of: one array, or several."""
+    return element if isinstance(element, tuple) else (element,)
 
 
 def _stack(elements: list[Any]) -> Any:

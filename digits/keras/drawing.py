@@ -14,13 +14,11 @@ class Drawing:
         self.figure = figure
 
     def create(self, prog: Any = None, format: str = "svg", **_: Any) -> bytes:
-        """The picture as the bytes of a file."""
         buffer = io.BytesIO()
         self.figure.savefig(buffer, format=format)
         return buffer.getvalue()
 
     def write_png(self, path: Any, **_: Any) -> None:
-        """Write the picture to a file."""
         self.figure.savefig(Path(path))
 
 
@@ -32,7 +30,8 @@ def plot_model(model: Any, to_file: Any = "model.png", **options: Any) -> None:
 def model_to_dot(
     model: Any, show_shapes: bool = False, show_layer_names: bool = False, **_: Any
 ) -> Drawing:
-    """The layers of a model as boxes, one below the other."""
+    """The layers of a model as boxes, one below the other; a notebook shows them by
+    `SVG(model_to_dot(model).create())`."""
     # Loaded when there is something to draw: matplotlib takes as long as the rest of the library.
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415

@@ -24,16 +24,13 @@ class KerasTensor:
 
     @property
     def shape(self) -> tuple[int | None, ...]:
-        """The shape, with None for the number of samples."""
         return (None, *self.sizes)
 
     @property
     def ndim(self) -> int:
-        """The number of axes, that of the samples included."""
         return len(self.sizes) + 1
 
     def get_shape(self) -> tuple[int | None, ...]:
-        """The shape, as it was called in TensorFlow 1."""
         return self.shape
 
     def __repr__(self) -> str:
@@ -68,18 +65,14 @@ def combine(
 ) -> KerasTensor:
     """Two tensors through a layer that merges them; a tensor and a number through Rescaling."""
     if isinstance(other, KerasTensor):
-        result: KerasTensor = look_up(f"layers.{kind}")()([x, other])
-    elif scale:
-        result = look_up("layers.Rescaling")(float(other))(x)
-    else:
-        result = look_up("layers.Rescaling")(1.0, offset * float(other))(x)
-    return result
+        return look_up(f"layers.{kind}")()([x, other])
+    numbers = (float(other),) if scale else (1.0, offset * float(other))
+    return look_up("layers.Rescaling")(*numbers)(x)
 
 
 def apply_activation(name: str, x: KerasTensor) -> KerasTensor:
     """The tensor behind an Activation layer."""
-    result: KerasTensor = look_up("layers.Activation")(name)(x)
-    return result
+    return look_up("layers.Activation")(name)(x)
 
 
 def in_order(outputs: list[KerasTensor], stop: list[KerasTensor]) -> list[KerasTensor]:

@@ -107,7 +107,6 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return spec
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
-        """The module under the name that the script has for it."""
         return Served(spec.name, spec.loader_state)
 
     def exec_module(self, module: ModuleType) -> None:

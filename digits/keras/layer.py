@@ -197,15 +197,13 @@ class Layer(Configured):
 
     def shape_of(self, shape: Any) -> Shape:
         """The shape of one output, of a layer without cores."""
-        result: Shape = shape
-        return result
+        return shape
 
     def elements(self, x: Any) -> tuple[Array, Any]:
         """y, number by number, and its derivative with respect to x: each, if the layer merges."""
         raise NotImplementedError
 
     def build(self, input_shape: Any) -> None:
-        """Make the weights, for inputs (None, ...)."""
         self.set_up(sizes_of(input_shape[1:]))
 
     def add_weight(self, *_: Any, **__: Any) -> Any:
@@ -216,7 +214,6 @@ class Layer(Configured):
         )
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
-        """The shape of outputs for inputs (None, ...)."""
         other = copy.copy(self)
         other.built, other.calls = False, []
         other.set_up(sizes_of(input_shape[1:]))
@@ -285,19 +282,16 @@ class Layer(Configured):
 
     @property
     def trainable_weights(self) -> list[Variable]:
-        """The weights that training changes."""
         return [variable for variable in self.weights if variable.trainable]
 
     @property
     def non_trainable_weights(self) -> list[Variable]:
-        """The weights that training does not change."""
         return [variable for variable in self.weights if not variable.trainable]
 
     variables = weights
     trainable_variables = trainable_weights
 
     def get_weights(self) -> list[Array]:
-        """Copies of all weights."""
         return [variable.numpy() for variable in self.weights]
 
     def set_weights(self, weights: Any) -> None:
@@ -309,7 +303,6 @@ class Layer(Configured):
             variable.assign(array)
 
     def count_params(self) -> int:
-        """How many numbers the weights are."""
         return sum(variable.value.size for variable in self.weights)
 
     @property
@@ -339,23 +332,19 @@ class Layer(Configured):
 
     @property
     def output_shape(self) -> tuple[int | None, ...]:
-        """The shape of outputs, with None for the number of samples."""
         return (None, *self.output_sizes)
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
-        """The shape of inputs, with None for the number of samples."""
         return (None, *self.input_sizes)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make this layer again, as plain values."""
         names = [n for n in argument_names(type(self)) if n not in ("name", "trainable")]
         settings = {name: plain(getattr(self, name)) for name in names if hasattr(self, name)}
         return {"name": self.name, "trainable": self.trainable, "dtype": self.dtype, **settings}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], **_: Any) -> Any:
-        """The layer that has this configuration."""
         return cls(**config)
 
     def serialize(self) -> dict[str, Any]:

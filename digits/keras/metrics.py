@@ -32,7 +32,7 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
 
 
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Tensor:
-    """The share of outputs on the right side of the threshold."""
+    """The fraction of outputs on the right side of the threshold."""
     y = np.asarray(y_pred)
     right = np.asarray(y_true).reshape(y.shape) == (y > threshold)
     return tensor(right.reshape(len(y), -1).mean(axis=1), np.float32)
@@ -69,23 +69,19 @@ class Metric(Configured):
         self.reset_state()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Take a batch in; the result with it."""
         self.update_state(*args, **kwargs)
         return self.result()
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
-        """Take a batch in."""
         raise NotImplementedError
 
     def result(self) -> Any:
-        """The result so far."""
         raise NotImplementedError
 
     def reset_state(self) -> None:
         """Forget all batches."""
 
     def reset_states(self) -> None:
-        """`reset_state`, as it was called before."""
         self.reset_state()
 
 
@@ -203,14 +199,14 @@ def _ratio(part: float, whole: float) -> Tensor:
 
 
 class Precision(_Counts):
-    """The share of outputs above the threshold that are right to be there."""
+    """The fraction of outputs above the threshold that are right to be there."""
 
     def result(self) -> Tensor:
         return _ratio(self.true_positives, self.true_positives + self.false_positives)
 
 
 class Recall(_Counts):
-    """The share of targets of 1 whose output is above the threshold."""
+    """The fraction of targets of 1 whose output is above the threshold."""
 
     def result(self) -> Tensor:
         return _ratio(self.true_positives, self.true_positives + self.false_negatives)

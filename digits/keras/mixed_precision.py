@@ -15,7 +15,6 @@ def set_global_policy(policy: Any) -> None:
 
 
 def global_policy() -> "Policy":
-    """The policy that is in force."""
     return Policy(config.floatx())
 
 

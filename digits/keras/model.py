@@ -69,7 +69,6 @@ class Model(Trainer, Layer):
 
     @property
     def layers(self) -> list[Layer]:
-        """The layers, in the order in which they compute."""
         if hasattr(self, "outputs"):
             return list(self._graph_layers)
         found = [v for v in vars(self).values() if isinstance(v, Layer)]
@@ -111,7 +110,6 @@ class Model(Trainer, Layer):
         return self.call(inputs)
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
-        """What a subclass says: layers applied to the inputs."""
         raise NotImplementedError
 
     def build(self, input_shape: Any) -> None:
@@ -178,7 +176,6 @@ class Model(Trainer, Layer):
 
     @property
     def weights(self) -> list[Variable]:
-        """All weights, layer by layer."""
         return [variable for layer in self.layers for variable in layer.weights]
 
     variables = weights
@@ -188,7 +185,6 @@ class Model(Trainer, Layer):
         return [pair for layer in self.layers for pair in layer.trained()]
 
     def count_params(self) -> int:
-        """How many numbers the weights are."""
         self._require_graph("number of parameters")
         return super().count_params()
 
@@ -199,17 +195,13 @@ class Model(Trainer, Layer):
         print_summary(self, print_fn)
 
     def get_config(self) -> dict[str, Any]:
-        """The architecture in plain values, in the form of Keras 3."""
-        config: dict[str, Any] = look_up("structure.functional_config")(self)
-        return config
+        return look_up("structure.functional_config")(self)
 
     @classmethod
     def from_config(cls, config: dict[str, Any], **_: Any) -> Any:
-        """The model that has this configuration, with new weights."""
         return look_up("structure.model_from")(config)
 
     def serialize(self) -> dict[str, Any]:
-        """The architecture with the name of the class."""
         kind = "Sequential" if isinstance(self, Sequential) else "Functional"
         module = "keras" if kind == "Sequential" else "keras.src.models.functional"
         return {"module": module, "class_name": kind, "config": self.get_config()}
@@ -227,7 +219,6 @@ class Model(Trainer, Layer):
         look_up("saving.save_model")(self, filepath, overwrite)
 
     def save_weights(self, filepath: Any, overwrite: bool = True, **_: Any) -> None:
-        """Write the weights alone, .weights.h5."""
         look_up("saving.save_weights")(self, filepath, overwrite)
 
     def load_weights(self, filepath: Any, by_name: bool = False, **_: Any) -> None:
@@ -258,7 +249,6 @@ class Sequential(Model):
             self.trainable = False
 
     def add(self, layer: Any, rebuild: bool = True) -> None:
-        """Put a layer at the end."""
         if isinstance(layer, KerasTensor):
             layer = layer.layer
         if not isinstance(layer, Layer):
@@ -288,7 +278,6 @@ class Sequential(Model):
         self._graph_layers, self._network = [tensor.layer], None
 
     def pop(self, rebuild: bool = True) -> Layer:
-        """Take the last layer away."""
         check(self._stack, "at least 1 layer", "an empty stack")
         layer = self._stack.pop()
         if hasattr(self, "outputs"):
@@ -310,12 +299,10 @@ class Sequential(Model):
         return inputs
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
-        """The stack, applied to a tensor."""
         return self._trace(inputs)
 
     def get_config(self) -> dict[str, Any]:
-        config: dict[str, Any] = look_up("structure.sequential_config")(self)
-        return config
+        return look_up("structure.sequential_config")(self)
 
     def predict_classes(self, x: Any, batch_size: int = 32, verbose: int = 0) -> Array:
         """The number of the largest output, or whether the only one is above one half."""
@@ -324,10 +311,8 @@ class Sequential(Model):
         return (y > 0.5).astype("int32") if y.shape[-1] == 1 else y.argmax(axis=-1)
 
     def predict_proba(self, x: Any, batch_size: int = 32, verbose: int = 0) -> Array:
-        """The outputs, as it was called before."""
         note("predict_proba is called predict today")
-        result: Array = self.predict(x, verbose=verbose)
-        return result
+        return self.predict(x, verbose=verbose)
 
 
 Functional = Model

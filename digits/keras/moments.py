@@ -26,22 +26,17 @@ class Measures:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything."""
         self.loss_sum = self.count = 0.0
         self.waiting: list[tuple[Array, Targets]] = []
         for metric in self.metrics:
             metric.reset_state()
 
     def add(self, loss: float, y: Array, targets: Targets) -> None:
-        """Take in a batch."""
         self.loss_sum += loss * len(y)
         self.count += len(y)
         if self.metrics:
             self.waiting.append((y.copy(), targets))
-            if (
-                sum(batch.size for batch, _ in self.waiting[-1:]) * len(self.waiting)
-                > self.MAX_WAITING
-            ):
+            if y.size * len(self.waiting) > self.MAX_WAITING:
                 self._measure()
 
     def _measure(self) -> None:
@@ -62,10 +57,13 @@ class Measures:
 
 
 class KerasMoments(callbacks.Callback):
-    """Tells Keras' callbacks what the training loop tells."""
+    """Tells Keras' callbacks what the training loop tells, and validates every so many epochs."""
 
-    def __init__(self, model: Any, told: CallbackList, bar: Any, options: dict[str, Any]) -> None:
-        self.model, self.told, self.bar, self.options = model, told, bar, options
+    def __init__(
+        self, model: Any, told: CallbackList, bar: Any, validate: Any, every: int, first: int
+    ) -> None:
+        self.model, self.told, self.bar = model, told, bar
+        self.validate, self.every, self.first_epoch = validate, every, first
         self.measures = Measures(model.metrics)
         begins = ("on_batch_begin", "on_train_batch_begin")
         ends = ("on_batch_end", "on_train_batch_end")
@@ -101,9 +99,8 @@ class KerasMoments(callbacks.Callback):
 
     def on_epoch_end(self, training: callbacks.Training) -> None:
         logs, epoch = self.measures.logs(), self._epoch(training)
-        validate = self.options["validate"]
-        if validate is not None and (epoch + 1) % self.options["validation_freq"] == 0:
-            logs |= {f"val_{name}": value for name, value in validate().items()}
+        if self.validate is not None and (epoch + 1) % self.every == 0:
+            logs |= {f"val_{name}": value for name, value in self.validate().items()}
         logs = self.last_logs = Logs(logs)
         self.told.tell("on_epoch_end", epoch, logs)
         training.stop = self.model.stop_training
@@ -114,4 +111,4 @@ class KerasMoments(callbacks.Callback):
         self.told.tell("on_train_end", self.last_logs)
 
     def _epoch(self, training: callbacks.Training) -> int:
-        return int(self.options["initial_epoch"]) + training.epoch
+        return self.first_epoch + training.epoch

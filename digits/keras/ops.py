@@ -64,12 +64,10 @@ def __getattr__(name: str) -> Any:
 
 
 def convert_to_tensor(x: Any, dtype: Any = None, **_: Any) -> Tensor:
-    """x as an array."""
     return tensor(x, _dtype(dtype))
 
 
 def convert_to_numpy(x: Any) -> Any:
-    """x as a plain array."""
     return np.asarray(x)
 
 
@@ -78,23 +76,19 @@ def _dtype(dtype: Any) -> Any:
 
 
 def cast(x: Any, dtype: Any = "float32", name: str | None = None) -> Any:
-    """x in another dtype."""
     return x if isinstance(x, KerasTensor) else tensor(np.asarray(x).astype(_dtype(dtype)))
 
 
 def constant(value: Any, dtype: Any = None, shape: Any = None, name: Any = None) -> Tensor:
-    """An array of these values."""
     made = tensor(value, _dtype(dtype))
     return made if shape is None else tensor(np.broadcast_to(made, shape).copy())
 
 
 def shape(x: Any) -> Any:
-    """The shape of x."""
     return x.shape if isinstance(x, KerasTensor) else np.shape(x)
 
 
 def argmax(x: Any = None, axis: Any = None, dimension: Any = None, **options: Any) -> Tensor:
-    """The number of the largest value along an axis."""
     x = options.pop("input", x)
     return tensor(np.argmax(x, axis=dimension if axis is None else axis))
 
@@ -102,7 +96,6 @@ def argmax(x: Any = None, axis: Any = None, dimension: Any = None, **options: An
 def one_hot(
     x: Any, num_classes: Any = None, axis: int = -1, dtype: Any = None, **options: Any
 ) -> Tensor:
-    """Class indices as one-hot rows."""
     depth = options.pop("depth", num_classes)
     return tensor(np.eye(int(depth), dtype=_dtype(dtype) or np.float32)[np.asarray(x, int)])
 
@@ -122,17 +115,14 @@ binary_crossentropy = _crossentropy(losses.BinaryCrossentropy)
 
 
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """The length of x, along an axis."""
     return tensor(np.linalg.norm(np.asarray(x), ord, axis, keepdims))
 
 
 def boolean_mask(tensor: Any, mask: Any, **_: Any) -> Any:
-    """The rows where the mask is true."""
     return convert_to_tensor(np.asarray(tensor)[np.asarray(mask, bool)])
 
 
 def logsumexp(x: Any, axis: Any = None, keepdims: Any = False) -> Tensor:
-    """log(sum(exp(x))), along an axis."""
     return tensor(np.logaddexp.reduce(np.asarray(x), axis=axis, keepdims=keepdims))
 
 

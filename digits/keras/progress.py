@@ -66,5 +66,4 @@ class Progbar:
             show(line)
 
     def add(self, n: int, values: Any = None) -> None:
-        """Show that n more steps are done."""
         self.update(self.seen + n, values)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from digits.types import Array
+from digits.keras.tensor import Tensor, tensor
 
 _seeds: dict[str, np.random.Generator] = {}
 
@@ -43,19 +43,16 @@ class SeedGenerator:
 
 
 def normal(
-    shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None
-) -> Array:
-    """Normally distributed numbers."""
-    return new_generator(seed).normal(mean, stddev, shape).astype(dtype or "float32")
+    shape: Any, mean: float = 0, stddev: float = 1, dtype: Any = None, seed: Any = None, **_: Any
+) -> Tensor:
+    return tensor(new_generator(seed).normal(mean, stddev, shape), dtype or "float32")
 
 
 def uniform(
-    shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: Any = None
-) -> Array:
-    """Evenly distributed numbers."""
-    return new_generator(seed).uniform(minval, maxval, shape).astype(dtype or "float32")
+    shape: Any, minval: float = 0, maxval: float = 1, dtype: Any = None, seed: Any = None, **_: Any
+) -> Tensor:
+    return tensor(new_generator(seed).uniform(minval, maxval, shape), dtype or "float32")
 
 
-def shuffle(x: Any, axis: int = 0, seed: Any = None) -> Array:
-    """A shuffled copy of x."""
-    return new_generator(seed).permutation(np.asarray(x), axis=axis)
+def shuffle(x: Any, axis: int = 0, seed: Any = None) -> Tensor:
+    return tensor(new_generator(seed).permutation(np.asarray(x), axis=axis))

@@ -18,7 +18,6 @@ class Regularizer(Configured):
     l2: float = 0.0
 
     def __call__(self, x: Any) -> Any:
-        """The penalty for the weights x."""
         x = np.asarray(x)
         return self.l1 * np.abs(x).sum() + self.l2 * np.vdot(x, x)
 
@@ -54,7 +53,6 @@ l1, l2 = L1, L2
 
 
 def l1_l2(l1: float = 0.01, l2: float = 0.01) -> L1L2:
-    """Both penalties, of 0.01 each where not told otherwise."""
     return L1L2(l1, l2)
 
 

@@ -255,8 +255,7 @@ def _as_h5(model: Model) -> bytes:
 def _arrays_of(layer: Any) -> list[Array]:
     """The weights of a layer, or of a model's layers: those that are trained first, as in Keras."""
     if not isinstance(layer, Model):
-        result: list[Array] = layer.get_weights()
-        return result
+        return layer.get_weights()
     return [v.numpy() for v in (*layer.trainable_weights, *layer.non_trainable_weights)]
 
 

@@ -15,7 +15,6 @@ from digits.validation import check
 
 
 def sequential_config(model: Sequential) -> dict[str, Any]:
-    """The configuration of a stack."""
     built = hasattr(model, "outputs")
     entries = [*([model.inputs[0].layer] if built else []), *model.layers]
     config = {
@@ -28,7 +27,6 @@ def sequential_config(model: Sequential) -> dict[str, Any]:
 
 
 def functional_config(model: Model) -> dict[str, Any]:
-    """The configuration of a graph."""
     seen = hasattr(model, "outputs")
     check(seen, "a model that has seen its inputs", model.name, "build it")
     tensors = in_order(model.outputs, model.inputs)
@@ -142,5 +140,4 @@ def model_from_json(text: str, custom_objects: Any = None) -> Model:
 
 
 def clone_model(model: Model, **_: Any) -> Model:
-    """A model of the same architecture, with new weights."""
     return model_from(model.get_config())

@@ -15,15 +15,12 @@ class Tensor(np.ndarray):
         return np.asarray(self)[()]
 
     def eval(self, session: Any = None, feed_dict: Any = None) -> Array:
-        """The same, as it was called in TensorFlow 1."""
         return self.numpy()
 
     def get_shape(self) -> tuple[int, ...]:
-        """The shape, as it was called in TensorFlow 1."""
         return self.shape
 
     def assign(self, value: Any) -> "Tensor":
-        """Put other numbers into this array."""
         self[...] = value
         return self
 
@@ -31,7 +28,6 @@ class Tensor(np.ndarray):
         """Nothing to do: an array knows its shape."""
 
     def value(self) -> "Tensor":
-        """The tensor itself."""
         return self
 
     def __format__(self, spec: str) -> str:

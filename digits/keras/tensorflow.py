@@ -30,7 +30,6 @@ initializers = keras.initializers
 
 
 def Variable(initial_value: Any, *_: Any, dtype: Any = None, **__: Any) -> Tensor:
-    """An array that can be changed."""
     return tensor(np.array(initial_value), dtype)
 
 
@@ -59,7 +58,6 @@ class Quiet:
         return Quiet()
 
     def __call__(self, *_: Any, **__: Any) -> Any:
-        """Nothing to do."""
         return Quiet()
 
     def __enter__(self) -> "Quiet":
@@ -80,7 +78,6 @@ def device(*_: Any, **__: Any) -> Any:
 
 
 def executing_eagerly() -> Any:
-    """True: every line computes at once."""
     return True
 
 
@@ -143,7 +140,6 @@ data = SimpleNamespace(Dataset=Dataset, AUTOTUNE=-1, experimental=SimpleNamespac
 
 
 def get_logger() -> Any:
-    """A logger of Python's."""
     return python_logging.getLogger("tensorflow")
 
 
@@ -156,7 +152,6 @@ class _Strategy:
         note("tf.distribute has no effect: a script trains in one process")
 
     def scope(self) -> Any:
-        """A block of lines."""
         return contextlib.nullcontext()
 
 
@@ -251,7 +246,6 @@ class Session:
         note("tf.Session is not needed today: every line computes at once")
 
     def run(self, fetches: Any, feed_dict: Any = None, **_: Any) -> Any:
-        """The values of what is asked for."""
         if isinstance(fetches, list | tuple):
             return type(fetches)(self.run(fetch) for fetch in fetches)
         return fetches.numpy() if hasattr(fetches, "numpy") else fetches
@@ -269,26 +263,12 @@ class Session:
 def get_variable(
     name: str, shape: Any = None, dtype: Any = None, initializer: Any = None, **_: Any
 ) -> Tensor:
-    """An array with first values, as TensorFlow 1 made it."""
     if initializer is None or callable(initializer):
         initializer = (initializer or keras.initializers.GlorotUniform())(shape)
     return Variable(initializer, dtype=dtype)
 
 
-def random_uniform(
-    shape: Any, minval: Any = 0, maxval: Any = 1, dtype: Any = float32, **_: Any
-) -> Tensor:
-    """Evenly distributed numbers."""
-    return tensor(uniform(shape, minval, maxval), dtype)
-
-
-def random_normal(
-    shape: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = float32, **_: Any
-) -> Tensor:
-    """Normally distributed numbers."""
-    return tensor(normal(shape, mean, stddev), dtype)
-
-
+random_normal, random_uniform = normal, uniform
 InteractiveSession = Session
 
 

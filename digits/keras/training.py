@@ -47,6 +47,8 @@ class Trainer:
     _wanted: Any = None
     history: Any = None
     training_network: Any
+    trained: Any
+    set_up: Any
     outputs: list[Any]
     name: str
     dtype: str
@@ -62,7 +64,6 @@ class Trainer:
         weighted_metrics: Any = None,
         **options: Any,
     ) -> None:
-        """Say how the model is trained, and what is measured."""
         if unknown := options.keys() - WITHOUT_EFFECT:
             raise TypeError(f"compile has no argument {', '.join(unknown)}")
         self.optimizer = optimizers.get(optimizer)
@@ -79,12 +80,10 @@ class Trainer:
 
     @property
     def compiled(self) -> bool:
-        """Whether `compile` has been called."""
         return self.optimizer is not None
 
     @property
     def metrics(self) -> list[Any]:
-        """The metrics, as objects."""
         if self._metrics is None:
             shape = self.outputs[0].sizes
             self._metrics = [metrics.get(m, self.loss, shape) for m in self.metrics_given]
@@ -92,7 +91,6 @@ class Trainer:
 
     @property
     def metrics_names(self) -> list[str]:
-        """The names of what `evaluate` gives."""
         return ["loss", *(metric.name for metric in self.metrics)]
 
     def _require_compiled(self, verb: str, show_accuracy: bool = False) -> None:
@@ -146,29 +144,21 @@ class Trainer:
         self.history = History()
         bar = next((c for c in _listed(callbacks) if isinstance(c, ProgbarLogger)), None)
         bar = bar or (ProgbarLogger() if verbose else None)
-        everybody = dict.fromkeys([self.history, *_listed(callbacks), *([bar] if bar else [])])
+        # The user's come first: some add figures, which the history and the bar show.
+        own = dict.fromkeys(callback for callback in _listed(callbacks) if callback is not bar)
         params = {"epochs": epochs, "steps": len(batches), "verbose": verbose, "metrics": []}
-        told = CallbackList(_history_last(everybody, self.history, bar), self, params)
+        told = CallbackList([*own, self.history, *([bar] if bar else [])], self, params)
         self.stop_training = False
         validate = None
         if validation_data is not None:
             validate = self._validation(validation_data, validation_steps)
-        settings = {
-            "initial_epoch": initial_epoch,
-            "validate": validate,
-            "validation_freq": validation_freq,
-        }
         iterations = max(0, epochs - initial_epoch) * len(batches)
-        around = KerasMoments(self, told, bar, settings)
+        around = KerasMoments(self, told, bar, validate, validation_freq, initial_epoch)
         train_loop(self.training_network, batches, self.optimizer, iterations, [around])
         return self.history
 
     def train_step(self, data: Any) -> Any:
         """Not there; a subclass that has one is told so."""
-        raise NotImplementedError
-
-    def trained(self) -> list[Any]:
-        """The weights that training changes."""
         raise NotImplementedError
 
     def _prepare(self) -> None:
@@ -202,10 +192,6 @@ class Trainer:
             shapes = data.shapes_in(x)
             self.set_up(shapes if len(shapes) > 1 else shapes[0])
         return data.as_inputs(x, self._shapes(), self.dtype)
-
-    def set_up(self, shape: Any) -> None:
-        """Learn the shape of inputs."""
-        raise NotImplementedError
 
     def _shapes(self) -> list[Any]:
         return [tensor.sizes for tensor in self.inputs]  # type: ignore[attr-defined]
@@ -281,7 +267,6 @@ class Trainer:
         steps: int | None = None,
         callbacks: Any = None,
     ) -> Any:
-        """The outputs for all samples."""
         told = CallbackList(_listed(callbacks), self, {"verbose": verbose})
         told.tell("on_predict_begin", {})
         if data.is_source(x):
@@ -310,7 +295,6 @@ class Trainer:
         return_dict: bool = False,
         **_: Any,
     ) -> Any:
-        """One step on one batch; its loss, and the metrics after it."""
         self._require_compiled("train_on_batch")
         inputs, targets = self._arrays(x, y, sample_weight, class_weight)
         self._prepare()
@@ -324,20 +308,16 @@ class Trainer:
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False, **_: Any
     ) -> Any:
-        """The loss of one batch, and the metrics after it."""
         return self.evaluate(x, y, sample_weight=sample_weight, verbose=0, return_dict=return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
-        """The outputs for one batch."""
         return self.predict(x, verbose=0)
 
     def reset_metrics(self) -> None:
-        """Forget what the metrics have taken in."""
         for metric in self.metrics:
             metric.reset_state()
 
     def get_metrics_result(self) -> dict[str, Any]:
-        """The results of the metrics so far, by name."""
         return {metric.name: metric.result() for metric in self.metrics}
 
     # --- as it was called before ------------------------------------------------------------------
@@ -345,7 +325,6 @@ class Trainer:
     def fit_generator(
         self, generator: Any, steps_per_epoch: Any = None, *args: Any, **kwargs: Any
     ) -> Any:
-        """`fit` with batches from a generator."""
         note("fit_generator is called fit today")
         old = kwargs.pop("samples_per_epoch", None)
         if old is not None:
@@ -356,12 +335,10 @@ class Trainer:
         return self.fit(generator, steps_per_epoch=steps_per_epoch, **kwargs)
 
     def evaluate_generator(self, generator: Any, steps: Any = None, *_: Any, **kwargs: Any) -> Any:
-        """`evaluate` with batches from a generator."""
         note("evaluate_generator is called evaluate today")
         return self.evaluate(generator, steps=steps, **kwargs)
 
     def predict_generator(self, generator: Any, steps: Any = None, *_: Any, **kwargs: Any) -> Any:
-        """`predict` with batches from a generator."""
         note("predict_generator is called predict today")
         return self.predict(generator, steps=steps, **kwargs)
 
@@ -384,9 +361,3 @@ def _only(value: Any, argument: str) -> Any:
         return value
     check(len(values) == 1, f"one {argument}", len(values), "models of one output can be trained")
     return values[0]
-
-
-def _history_last(everybody: Any, history: History, bar: Any) -> list[Any]:
-    """All callbacks of the user first: some add figures, which the history and the bar show."""
-    own = [callback for callback in everybody if callback is not history and callback is not bar]
-    return [*own, history, *([bar] if bar is not None else [])]

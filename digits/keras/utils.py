@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from digits.keras.drawing import model_to_dot, plot_model
 from digits.keras.legacy import renamed
 from digits.keras.lookup import look_up
 from digits.keras.preprocessing.image import array_to_img, img_to_array, load_img, save_img
@@ -51,7 +52,6 @@ def probas_to_classes(y_pred: Any) -> Array:
 
 
 def normalize(x: Any, axis: int = -1, order: int = 2) -> Array:
-    """x divided by its length along an axis."""
     x = np.atleast_1d(np.asarray(x, np.float64))
     length = np.linalg.norm(x, order, axis, keepdims=True)
     return x / np.where(length == 0, 1, length)
@@ -89,19 +89,7 @@ class PyDataset:
 Sequence = PyDataset
 
 
-def plot_model(model: Any, to_file: Any = "model.png", **options: Any) -> None:
-    """Draw the layers of a model into a picture file; matplotlib is loaded only for that."""
-    look_up("drawing.plot_model")(model, to_file, **options)
-
-
-def model_to_dot(model: Any, **options: Any) -> Any:
-    """A drawing of the layers, which notebooks show: `SVG(model_to_dot(model).create())`."""
-    return look_up("drawing.model_to_dot")(model, **options)
-
-
 plot = plot_model  # Keras 1
-
-
 CustomObjectScope = custom_object_scope
 
 

@@ -24,26 +24,21 @@ class Variable:
 
     @property
     def trainable(self) -> bool:
-        """Whether training changes it."""
         return self.key in self.core.weights and self.layer.trainable
 
     @property
     def value(self) -> Array:
-        """The array itself."""
         return {**self.core.weights, **self.core.buffers}[self.key]
 
     @property
     def shape(self) -> Shape:
-        """The shape of the array."""
         return self.value.shape
 
     @property
     def dtype(self) -> Any:
-        """The dtype of the array."""
         return self.value.dtype
 
     def numpy(self) -> Array:
-        """A copy of the array."""
         return self.value.copy()
 
     def assign(self, value: Any) -> None:

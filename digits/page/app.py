@@ -30,7 +30,7 @@ from flask import Flask, Response, abort, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from digits.nn.network import Network
-from digits.page.messages import STATIC, PageError, tell
+from digits.page.messages import STATIC, PageError, require, tell
 from digits.page.models import Model, Slots
 from digits.page.neighbors import nearest
 from digits.page.settings import LIMITS, TeachingSettings, TrainingSettings
@@ -108,8 +108,8 @@ def _add_reading(app: Flask, model: Callable[[], Model]) -> None:
         with drawing_slots.one():
             picture, _ = decode_picture(request.get_data())
             height, width = picture.shape[:2]
-            if height * width > MAX_DRAWING:
-                raise PageError("drawing_too_large", f"{MAX_DRAWING:,}", width, height)
+            few = height * width <= MAX_DRAWING
+            require(few, "drawing_too_large", f"{MAX_DRAWING:,}", width, height)
             return _reading(model(), lambda network: read_drawing(picture[..., 0], network))
 
     @app.post("/photo")
@@ -170,8 +170,7 @@ def _add_training(app: Flask, model: Callable[[], Model], training: Training) ->
 
     @app.get("/training/model")
     def model_file() -> Response:
-        if training.model_file is None:
-            raise PageError("nothing_trained", status=404)
+        require(training.model_file is not None, "nothing_trained", status=404)
         headers = {"Content-Disposition": 'attachment; filename="model.npz"'}
         return Response(training.model_file, mimetype="application/octet-stream", headers=headers)
 
@@ -241,24 +240,21 @@ def _reading(model: Model, read: Callable[[Network], Reading]) -> dict[str, Any]
 
 def _image(data: bytes) -> Array:
     """The 784 bytes of an image as float32 in [0, 1]."""
-    if len(data) != 784:
-        sentence = f"expected the 784 bytes of an image of 28 x 28; received {len(data):,}"
-        raise PageError("request", sentence)
+    sentence = f"expected the 784 bytes of an image of 28 x 28; received {len(data):,}"
+    require(len(data) == 784, "request", sentence)
     return np.frombuffer(data, np.uint8).astype(np.float32) / 255
 
 
 def _number(key: str) -> int:
     text = request.args.get(key, "")
-    if not (text.isascii() and text.isdecimal() and len(text) < 8):
-        sentence = f"expected {key} as a whole number of at least 0; received {text[:40]!r}"
-        raise PageError("request", sentence)
+    sentence = f"expected {key} as a whole number of at least 0; received {text[:40]!r}"
+    require(text.isascii() and text.isdecimal() and len(text) < 8, "request", sentence)
     return int(text)
 
 
 def _json() -> dict[str, Any]:
     """What was sent as application/json, which other sites cannot send unasked."""
     content = request.get_json()
-    if not isinstance(content, dict):
-        sentence = f"expected a JSON object; received {type(content).__name__}"
-        raise PageError("request", sentence)
+    sentence = f"expected a JSON object; received {type(content).__name__}"
+    require(isinstance(content, dict), "request", sentence)
     return content

@@ -14,7 +14,7 @@ from digits.nn.layers import Dense
 from digits.nn.network import Network
 from digits.nn.pooling import ZeroPadding2D
 from digits.nn.sequential import Sequential
-from digits.page.messages import PageError
+from digits.page.messages import require
 from digits.types import Array
 from digits.validation import check
 from functions import softmax, softmax_cross_entropy
@@ -57,8 +57,7 @@ class Inspector:
         with np.errstate(over="ignore", invalid="ignore"):
             for name, layer in zip(self.names, self.stack, strict=True):
                 y = layer.forward(y)
-                if not np.isfinite(y).all():
-                    raise PageError("not_finite", name)
+                require(np.isfinite(y).all(), "not_finite", name)
                 outputs.append(np.array(y))  # a layer may use its own array again
         return outputs
 

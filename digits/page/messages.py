@@ -31,6 +31,12 @@ class PageError(ValueError):
         self.code, self.values, self.status = code, values, status
 
 
+def require(condition: object, code: str, *values: Any, status: int = 422) -> None:
+    """Raise a PageError unless the condition holds."""
+    if not condition:
+        raise PageError(code, *values, status=status)
+
+
 def tell(error: Exception) -> dict[str, Any]:
     """An error as the page receives it: {"code", "values", "error"}, the last in English."""
     if isinstance(error, PageError):

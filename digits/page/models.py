@@ -16,7 +16,7 @@ import numpy as np
 from digits.files.models import load_model, save_model
 from digits.nn.network import Network
 from digits.page.inspection import Inspector
-from digits.page.messages import PageError
+from digits.page.messages import require
 from digits.validation import check
 
 Answer = TypeVar("Answer")
@@ -34,8 +34,7 @@ class Slots:
         """Inside, one of the slots is taken. Raises PageError if none gets free in time."""
         with ExitStack() as taken:
             for slots, patience in ((self._all, 0.0), (self._running, self.patience)):
-                if not slots.acquire(timeout=patience):
-                    raise PageError("busy", status=503)
+                require(slots.acquire(timeout=patience), "busy", status=503)
                 taken.callback(slots.release)
             yield
 

@@ -7,7 +7,8 @@ import numpy as np
 
 from digits.data.synthetic_digits import generate_inputs
 from digits.page.inspection import gray_levels
-from digits.page.messages import PageError
+from digits.page.messages import require
+from digits.page.settings import DATA
 from digits.types import Array
 from mnist_loader import load_mnist
 
@@ -39,9 +40,8 @@ def nearest(image: Array, data: str) -> dict[str, Any]:
 
 @cache
 def _training_images(data: str) -> tuple[Array, Array]:
+    require(data in DATA, "choice", "data", ", ".join(DATA), data[:40])
     if data == "synthetic":
         return generate_inputs(IMAGES, np.random.default_rng(0))
-    if data == "mnist":
-        (images, labels), _ = load_mnist(normalize=True)
-        return images[:IMAGES].copy(), labels[:IMAGES]
-    raise PageError("choice", "data", "synthetic, mnist", data[:40])
+    (images, labels), _ = load_mnist(normalize=True)
+    return images[:IMAGES].copy(), labels[:IMAGES]

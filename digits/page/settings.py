@@ -24,7 +24,7 @@ from digits.nn.network import Network
 from digits.nn.optimizers import SGD, Adam, Optimizer, RMSprop
 from digits.nn.pooling import AveragePooling2D, MaxPooling2D
 from digits.nn.sequential import Sequential
-from digits.page.messages import PageError
+from digits.page.messages import PageError, require
 from digits.recipes import MNIST_DEVIATION, MNIST_MEAN, RECIPES
 from digits.types import Array
 
@@ -71,8 +71,8 @@ class TrainingSettings:
     def from_dict(cls, sent: dict[str, Any]) -> Self:
         """What the page sent, checked; raises PageError for anything outside of the limits."""
         layers = sent.get("layers", [])
-        _require(isinstance(layers, list), "request", "expected a list of layers")
-        _require(len(layers) <= LIMITS["layers"], "layers", LIMITS["layers"])
+        require(isinstance(layers, list), "request", "expected a list of layers")
+        require(len(layers) <= LIMITS["layers"], "layers", LIMITS["layers"])
         settings = cls(
             data=_one_of(sent, "data", DATA),
             images=_integer(sent, "images", 100, LIMITS["images"]),
@@ -121,12 +121,12 @@ class TeachingSettings:
         """What the page sent, checked; raises PageError for what are no labeled digits."""
         examples = sent.get("examples")
         few = isinstance(examples, list) and 1 <= len(examples) <= LIMITS["examples"]
-        _require(few, "examples", LIMITS["examples"])
+        require(few, "examples", LIMITS["examples"])
         images, labels = [], []
         for example in examples or []:
-            _require(isinstance(example, dict), "request", "expected an image and its label")
+            require(isinstance(example, dict), "request", "expected an image and its label")
             data = b64decode(str(example.get("image", "")), validate=True)
-            _require(len(data) == 784, "request", "expected an image of 784 bytes")
+            require(len(data) == 784, "request", "expected an image of 784 bytes")
             images.append(np.frombuffer(data, np.uint8).astype(np.float32) / 255)
             labels.append(_integer(example, "label", 0, 9))
         return cls(np.array(images), np.array(labels), bool(sent.get("rehearse", True)))
@@ -144,9 +144,9 @@ def _stack(layers: list[Any]) -> list[Layer]:
     stack: list[Layer] = [Reshape((28, 28, 1)), Normalization(MNIST_MEAN, MNIST_DEVIATION**2)]
     is_image = True
     for sent in layers:
-        _require(isinstance(sent, dict), "request", "expected each layer as its kind and its size")
+        require(isinstance(sent, dict), "request", "expected each layer as its kind and its size")
         kind = _one_of(sent, "kind", KINDS)
-        _require(is_image or kind not in ("conv", "max_pool", "average_pool"), "before_dense")
+        require(is_image or kind not in ("conv", "max_pool", "average_pool"), "before_dense")
         if kind == "dense":
             units, activation = _integer(sent, "units", 1, 1024), _activation(sent)
             stack += [Flatten()] if is_image else []
@@ -176,21 +176,16 @@ def _check_size(network: Network, batch_size: int) -> None:
         numbers += outputs * batch_size
     size = network.params.flat.size
     most, most_numbers = LIMITS["parameters"], LIMITS["numbers"]
-    _require(size <= most, "too_many_weights", f"{most:,}", f"{size:,}")
-    _require(numbers <= most_numbers, "too_many_numbers", f"{most_numbers:,}", f"{numbers:,}")
+    require(size <= most, "too_many_weights", f"{most:,}", f"{size:,}")
+    require(numbers <= most_numbers, "too_many_numbers", f"{most_numbers:,}", f"{numbers:,}")
 
 
 # --- one value ------------------------------------------------------------------------------------
 
 
-def _require(condition: object, code: str, *values: Any) -> None:
-    if not condition:
-        raise PageError(code, *values)
-
-
 def _one_of(sent: dict[str, Any], key: str, among: tuple[str, ...]) -> str:
     value = sent.get(key)
-    _require(value in among, "choice", key, ", ".join(among), f"{value!s:.40}")
+    require(value in among, "choice", key, ", ".join(among), f"{value!s:.40}")
     return str(value)
 
 
@@ -206,5 +201,5 @@ def _float(sent: dict[str, Any], key: str, least: float, most: float, kind: type
     value = sent.get(key)
     is_number = isinstance(value, kind | int) and not isinstance(value, bool)
     good = is_number and least <= float(value or 0) <= most
-    _require(good, "range", key, f"{least:,}", f"{most:,}", f"{value!s:.40}")
+    require(good, "range", key, f"{least:,}", f"{most:,}", f"{value!s:.40}")
     return float(sent[key])

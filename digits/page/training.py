@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from typing import Any
 
-from digits.page.messages import PageError, tell
+from digits.page.messages import PageError, require, tell
 from digits.page.models import Model, from_bytes, to_bytes
 from digits.page.settings import TeachingSettings, TrainingSettings
 from digits.page.worker import work
@@ -40,8 +40,7 @@ class Training:
         # A fresh process: the threads of this one would not be in a copy of it.
         context = multiprocessing.get_context("spawn")
         with self._changed:
-            if self.state["state"] in RUNNING:
-                raise PageError("running", status=503)
+            require(self.state["state"] not in RUNNING, "running", status=503)
             own, other = context.Pipe()
             model = to_bytes(base.network) if base else None
             kind = "training" if base is None else "teaching"
@@ -55,8 +54,7 @@ class Training:
 
     def command(self, name: str) -> None:
         """Pause, step once, continue or stop; PageError for another word, or if none runs."""
-        if name not in COMMANDS:
-            raise PageError("choice", "command", ", ".join(COMMANDS), name)
+        require(name in COMMANDS, "choice", "command", ", ".join(COMMANDS), name)
         with self._changed:
             if self.state["state"] not in RUNNING or self._pipe is None:
                 raise PageError("not_running")

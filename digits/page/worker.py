@@ -14,7 +14,7 @@ import numpy as np
 from digits.compute.threads import set_threads
 from digits.data.synthetic_digits import generate_inputs
 from digits.nn.network import Network
-from digits.nn.optimizers import Adam
+from digits.nn.optimizers import Adam, Optimizer
 from digits.page.inspection import gray_levels, tiles
 from digits.page.messages import tell
 from digits.page.models import from_bytes, to_bytes
@@ -36,8 +36,11 @@ TEST_IMAGES = 500
 POINTS, WEIGHTS, MISREAD = 150, 24, 12
 """Of a curve, of the first layer and of the misread digits, how many the page shows."""
 
-TEACHING = {"rehearsed": 600, "epochs": 3, "batch_size": 32, "copies": 400}
+COPIES, REHEARSED = 400, 600
+"""Of the visitor's digits, and of known ones, how many an epoch of teaching has."""
+
 SLIGHTLY_MOVED = Augmentation(rotation=6, scale=0.06, shift=1)
+TEACHING = {"epochs": 3, "batch_size": 32, "augment": SLIGHTLY_MOVED}
 
 
 def work(
@@ -65,22 +68,21 @@ def work(
 
 
 def _train(pipe: Connection, settings: TrainingSettings) -> None:
-    data = _data(settings)
-    network = settings.build()
+    network, seed = settings.build(), settings.seed
     name = settings.network if settings.network != "layers" else "own layers"
-    network.metadata = {"recipe": name, "dataset": settings.data, "seed": settings.seed}
+    network.metadata = {"recipe": name, "dataset": settings.data, "seed": seed}
+    options = {"epochs": settings.epochs, "batch_size": settings.batch_size, "seed": seed}
+    ended = _reported(pipe, network, _data(settings), settings.make_optimizer(), **options)
+    pipe.send({"state": ended})
+
+
+def _reported(
+    pipe: Connection, network: Network, data: Data, optimizer: Optimizer, **options: Any
+) -> str:
+    """Train, and report; "done" or "stopped"."""
     reporter = Reporter(pipe, data)
-    train(
-        network,
-        data,
-        settings.make_optimizer(),
-        epochs=settings.epochs,
-        batch_size=settings.batch_size,
-        seed=settings.seed,
-        callbacks=[reporter],
-        verbose=0,
-    )
-    pipe.send({"state": reporter.ended})
+    train(network, data, optimizer, callbacks=[reporter], verbose=0, **options)
+    return reporter.ended
 
 
 def _data(settings: TrainingSettings) -> Data:
@@ -101,30 +103,20 @@ def _teach(pipe: Connection, settings: TeachingSettings, network: Network) -> No
     """Fine-tune on the visitor's digits, slightly moved in each epoch, and, with `rehearse`, on
     others; then measure on both what was gained and what was forgotten."""
     rng = np.random.default_rng(0)
-    known, known_labels = generate_inputs(TEACHING["rehearsed"], rng)
+    known, known_labels = generate_inputs(REHEARSED, rng)
     x_test, t_test = generate_inputs(TEST_IMAGES, np.random.default_rng(1))
     before = _measured(network, settings, x_test, t_test)
-    often = rng.permutation(np.resize(np.arange(len(settings.labels)), TEACHING["copies"]))
+    often = rng.permutation(np.resize(np.arange(len(settings.labels)), COPIES))
     x, t = settings.images[often], settings.labels[often]
     if settings.rehearse:
         x, t = np.concatenate([x, known]), np.concatenate([t, known_labels])
     data = Data(x, t, x_test=x_test, t_test=t_test)
     network.metadata = {**network.metadata, "taught": len(settings.labels)}
-    reporter = Reporter(pipe, data)
-    train(
-        network,
-        data,
-        Adam(5e-4),
-        epochs=TEACHING["epochs"],
-        batch_size=TEACHING["batch_size"],
-        augment=SLIGHTLY_MOVED,
-        callbacks=[reporter],
-        verbose=0,
-    )
+    ended = _reported(pipe, network, data, Adam(5e-4), **TEACHING)
     after = _measured(network, settings, x_test, t_test)
     pipe.send(to_bytes(network))
     taught = {"examples": len(settings.labels), "before": before, "after": after}
-    pipe.send({"state": reporter.ended, "taught": taught})
+    pipe.send({"state": ended, "taught": taught})
 
 
 def _measured(

@@ -61,12 +61,8 @@ class Augmentation:
         limits = {"scale": 0.9, "lighting": 0.9, "thickness": 1.0, "blur": 2.0, "flaws": 1.0}
         for option in fields(self):
             amount, limit = getattr(self, option.name), limits.get(option.name, np.inf)
-            check(
-                0 <= amount <= limit and amount < np.inf,
-                f"{option.name} from 0 to {limit}",
-                amount,
-                "0 leaves this change out",
-            )
+            fits = 0 <= amount <= limit and amount < np.inf
+            check(fits, f"{option.name} from 0 to {limit}", amount, "0 leaves this change out")
 
     def __call__(self, x: Images, rng: np.random.Generator) -> Images:
         """A changed copy of images `x`, float32 (n, 784) in [0, 1], 0 the paper.

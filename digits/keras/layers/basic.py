@@ -151,7 +151,7 @@ class Permute(Layer):
 
 @arguments(p="rate")
 class Dropout(Layer):
-    """In training a random share `rate` of the inputs becomes 0 (Srivastava et al. 2014)."""
+    """In training a random fraction `rate` of the inputs becomes 0 (Srivastava et al. 2014)."""
 
     rate: float
     seed: Any = None
@@ -176,7 +176,7 @@ class DropChannels(nn.Dropout):
 
 @arguments()
 class SpatialDropout2D(Dropout):
-    """In training a random share `rate` of the channels becomes 0 (Tompson et al. 2015)."""
+    """In training a random fraction `rate` of the channels becomes 0 (Tompson et al. 2015)."""
 
     rate: float
     seed: Any = None

@@ -208,7 +208,6 @@ class _GlobalPooling(ImageLayer):
 
     @property
     def axes(self) -> tuple[int, int]:
-        """The axes of the pixels."""
         return (2, 3) if self.is_channels_first() else (1, 2)
 
     def make(self, shape: Shape) -> list[Core]:

@@ -44,7 +44,7 @@ UNUSED: dict[str, None] = dict.fromkeys(
 
 @arguments(**UNUSED)
 class RandomRotation(RandomChange):
-    """Turned by a share of a full circle, at most `factor` either way."""
+    """Turned by a fraction of a full circle, at most `factor` either way."""
 
     factor: Any
     fill_mode: str = "reflect"
@@ -58,7 +58,7 @@ class RandomRotation(RandomChange):
 
 @arguments(**UNUSED)
 class RandomTranslation(RandomChange):
-    """Shifted by a share of the height and of the width."""
+    """Shifted by a fraction of the height and of the width."""
 
     height_factor: Any
     width_factor: Any
@@ -73,7 +73,7 @@ class RandomTranslation(RandomChange):
 
 @arguments(**UNUSED)
 class RandomZoom(RandomChange):
-    """Smaller (above 0) or larger (below 0), by a share of the height and of the width."""
+    """Smaller (above 0) or larger (below 0), by a fraction of the height and of the width."""
 
     height_factor: Any
     width_factor: Any = None
@@ -101,7 +101,7 @@ class RandomFlip(RandomChange):
 
 @arguments(**UNUSED)
 class RandomContrast(RandomChange):
-    """Pixels further from, or closer to, the mean of their image, by at most a share `factor`."""
+    """Pixels further from or closer to the mean of their image, by at most a fraction `factor`."""
 
     factor: Any
     seed: Any = None

@@ -24,13 +24,11 @@ class Rate(float):
     optimizer: "Optimizer"
 
     def numpy(self) -> Any:
-        """The number."""
         return np.float32(self)
 
     value = read_value = numpy
 
     def assign(self, value: Any) -> None:
-        """Give the optimizer another learning rate."""
         self.optimizer.learning_rate = value
 
 
@@ -72,7 +70,6 @@ class Optimizer(nn.Optimizer, Configured):
 
     @property
     def learning_rate(self) -> Any:
-        """The learning rate: a number, or the schedule that gives it."""
         if callable(self._rate):
             return self._rate
         rate = Rate(self._rate)
@@ -85,7 +82,6 @@ class Optimizer(nn.Optimizer, Configured):
 
     @property
     def lr(self) -> Any:
-        """The learning rate, as it was called before."""
         note("optimizer.lr is called optimizer.learning_rate today")
         return self.learning_rate
 
@@ -95,11 +91,9 @@ class Optimizer(nn.Optimizer, Configured):
         self.learning_rate = value
 
     def current_learning_rate(self) -> float:
-        """The learning rate that the next update will use."""
         return float(self._rate(self.iterations) if callable(self._rate) else self._rate)
 
     def update(self, params: Parameters, grads: Parameters) -> None:
-        """Change `params` in place, one step down the gradient."""
         if self.clipvalue is not None:
             np.clip(grads.flat, -self.clipvalue, self.clipvalue, out=grads.flat)
         super().update(params, grads)

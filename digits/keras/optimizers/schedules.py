@@ -56,7 +56,7 @@ class InverseTimeDecay(LearningRateSchedule):
 
 @dataclass(frozen=True)
 class PolynomialDecay(LearningRateSchedule):
-    """From initial_learning_rate to end_learning_rate in decay_steps, as (1 - step share)^power."""
+    """From initial_learning_rate to end_learning_rate, as (1 - step / decay_steps) ^ power."""
 
     initial_learning_rate: float
     decay_steps: int
@@ -73,7 +73,6 @@ class PolynomialDecay(LearningRateSchedule):
 
 
 def deserialize(config: Any) -> Any:
-    """The schedule that has this configuration."""
     return from_table(config, globals(), LearningRateSchedule, "a schedule")
 
 

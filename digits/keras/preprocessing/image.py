@@ -32,7 +32,7 @@ BORDERS = {
 @dataclass(frozen=True)
 class Change:
     """The ranges from which an image's change is drawn. Rotation and shear in degrees, shifts as
-    shares of the size (whole pixels from 1 on), zoom as a factor on what is seen of the image.
+    fractions of the size (whole pixels from 1 on), zoom as a factor on what is seen of the image.
     """
 
     rotation: Range = (0.0, 0.0)
@@ -98,8 +98,8 @@ def _changed(image: Array, change: Change, rng: np.random.Generator) -> Array:
 class ImageDataGenerator:
     """Images that are scaled, standardized and changed at random as training asks for them.
 
-    Arguments are Keras': shifts are shares of the size, or pixels from 1 on; zoom_range is a share,
-    or the smallest and largest factor; rotation_range and shear_range are degrees.
+    Arguments are Keras': shifts are fractions of the size, or pixels from 1 on; zoom_range is a
+    fraction, or the smallest and largest factor; rotation_range and shear_range are degrees.
     """
 
     featurewise_center: bool = False
@@ -205,7 +205,6 @@ class ImageDataGenerator:
         ]
 
     def random_transform(self, x: Any, seed: Any = None) -> Array:
-        """One image, changed."""
         return self._change(np.asarray(x, np.float32)[np.newaxis], new_generator(seed))[0]
 
     def standardize(self, x: Any) -> Array:
@@ -270,12 +269,10 @@ class NumpyArrayIterator:
 
     @property
     def num_classes(self) -> int:
-        """The number of classes."""
         return len(self.class_indices)
 
     @property
     def samples(self) -> int:
-        """The number of images."""
         return self.n
 
     def __len__(self) -> int:
@@ -303,7 +300,6 @@ class NumpyArrayIterator:
     next = __next__
 
     def reset(self) -> None:
-        """Begin anew."""
         self.position = 0
         self.on_epoch_end()
 
@@ -357,11 +353,9 @@ def array_to_img(
 def save_img(
     path: Any, x: Any, data_format: str | None = None, scale: bool = True, **_: Any
 ) -> None:
-    """Write an array as a picture."""
     array_to_img(x, data_format, scale).save(path)
 
 
 def smart_resize(x: Any, size: Any, interpolation: str = "bilinear", **_: Any) -> Array:
-    """An image (height, width, channels) in another size."""
     x, (height, width) = np.asarray(x, np.float32), size
     return cv2.resize(x, (width, height)).reshape(height, width, -1)
