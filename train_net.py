@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from digits import cli, plots
 from digits.cli import Parser, printable, warn
@@ -27,7 +28,7 @@ from digits.compute.threads import get_threads, set_threads
 from digits.files.atomic import remove_unfinished
 from digits.files.lock import FolderInUseError, folder_lock
 from digits.nn.network import Network
-from digits.nn.optimizers import Optimizer
+from digits.nn.optimizers import Adam, Optimizer
 from digits.recipes import RECIPES
 from digits.runs import DATASETS, FIXED, RESULTS, RunConfig, archive_previous, write_results
 from digits.training.batches import Augment, Batches, Data, ShuffledBatches
@@ -51,7 +52,7 @@ from digits.types import Array
 from digits.validation import check, positive_int
 from mnist_loader import DatasetError, load_mnist
 
-__all__ = ["Data", "TrainingError", "load_data", "train", "train_loop", "train_step"]
+__all__ = ["Data", "TrainingError", "fit", "load_data", "train", "train_loop", "train_step"]
 
 DEFAULT = "two-layer"
 """The recipe that is trained when none is named."""
@@ -180,6 +181,53 @@ def train(
     every += [Progress(bar=verbose == 1)] if verbose else []
     every += [*callbacks, RestoreBest()] if restore_best else callbacks
     return train_loop(group.parallel(network), batches, optimizer, iterations, every, history)
+
+
+def fit(
+    network: Any,
+    x: ArrayLike,
+    t: ArrayLike,
+    *,
+    epochs: int = 1,
+    batch_size: int = 32,
+    validation_data: tuple[ArrayLike, ArrayLike] | None = None,
+    validation_split: float = 0.0,
+    optimizer: Optimizer | None = None,
+    augment: Augment | None = None,
+    callbacks: Sequence[Callback] = (),
+    verbose: int = 1,
+) -> History:
+    """Keras' verb: train for so many epochs more; the weights of the last one stay.
+
+    validation_data: (x, t) to measure after each epoch, or validation_split: the fraction of x and
+        t, taken from their end, that is measured instead of trained on.
+    optimizer: Adam() if none was ever given; kept, so that a second `fit` goes on with it.
+    verbose: 0 prints nothing, 1 shows a bar on a terminal, 2 a line for each epoch everywhere.
+
+    The order of the images comes from `network.rng`. Raises ValueError for data that cannot be
+    trained on, TrainingError when the loss is no longer finite.
+    """
+    x, t = np.asarray(x), np.asarray(t)
+    check(0 <= validation_split < 1, "a validation_split in [0, 1)", validation_split)
+    held_out = validation_data
+    if held_out is None and validation_split:
+        kept = len(x) - round(validation_split * len(x))
+        held_out, x, t = (x[kept:], t[kept:]), x[:kept], t[:kept]
+    data = Data(x, t, *map(np.asarray, held_out or ()))
+    if optimizer is not None or network.optimizer is None:
+        network.optimizer = Adam() if optimizer is None else optimizer
+    return train(
+        network,
+        data,
+        network.optimizer,
+        epochs=epochs,
+        batch_size=batch_size,
+        seed=int(network.rng.integers(2**63)),
+        augment=augment,
+        callbacks=callbacks,
+        verbose=verbose,
+        restore_best=False,
+    )
 
 
 # --- command line ---------------------------------------------------------------------------------

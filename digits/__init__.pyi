@@ -4,7 +4,6 @@ from digits.files.models import register_layer as register_layer
 from digits.files.models import save_model as save_model
 from digits.files.npz import StorageError as StorageError
 from digits.files.onnx import export_onnx as export_onnx
-from digits.fitting import fit as fit
 from digits.nn.activations import ActivationFunction as ActivationFunction
 from digits.nn.convolution import Conv2D as Conv2D
 from digits.nn.layer import Layer as Layer
@@ -54,6 +53,7 @@ from mnist_loader import load_mnist as load_mnist
 from predict_image import read_digits as read_digits
 from predict_image import read_drawing as read_drawing
 from predict_image import read_many as read_many
+from train_net import fit as fit
 from train_net import load_data as load_data
 from train_net import train as train
 from two_layer_net import TwoLayerNet as TwoLayerNet

@@ -4,6 +4,7 @@
 
 import math
 from collections.abc import Iterator
+from itertools import chain, cycle, islice
 from typing import Any
 
 import numpy as np
@@ -102,10 +103,12 @@ class ArrayBatches:
         return self._rows(slice(cut)), self._rows(slice(cut, None))
 
     def _rows(self, rows: slice) -> "ArrayBatches":
+        return ArrayBatches(*self._take(rows), self.batch_size, self.shuffle, self.rng)
+
+    def _take(self, rows: Any) -> Batch:
         weight = self.targets.weight
         targets = Targets(self.targets.t[rows], None if weight is None else weight[rows])
-        x = [array[rows] for array in self.x]
-        return ArrayBatches(x, targets, self.batch_size, self.shuffle, self.rng)
+        return [array[rows] for array in self.x], targets
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one epoch."""
@@ -115,11 +118,7 @@ class ArrayBatches:
             rows: Any = order[begin : begin + self.batch_size]
             if not self.shuffle:
                 rows = slice(begin, begin + self.batch_size)  # a view, not a copy
-            weight = self.targets.weight
-            yield (
-                [array[rows] for array in self.x],
-                Targets(self.targets.t[rows], None if weight is None else weight[rows]),
-            )
+            yield self._take(rows)
 
 
 class SourceBatches:
@@ -139,7 +138,7 @@ class SourceBatches:
         self.class_weight, self.steps, self.shuffle, self.rng = class_weight, steps, shuffle, rng
         if self.steps is None:
             self.steps = number_of_batches(source)
-        self.running: Iterator[Any] | None = None
+        self.running: Iterator[Any] = iter(())
 
     def __len__(self) -> int:
         return int(self.steps or 0)
@@ -148,11 +147,10 @@ class SourceBatches:
         """The batches of one epoch; a generator goes on where the epoch before has ended."""
         by_number = hasattr(self.source, "__getitem__") and hasattr(self.source, "__len__")
         if by_number:
-            order = (
-                self.rng.permutation(len(self.source)) if self.shuffle else range(len(self.source))
-            )
-            for number in (list(order) * math.ceil(len(self) / max(1, len(order))))[: len(self)]:
-                yield self._batch(self.source[int(number)])
+            n = len(self.source)
+            order = self.rng.permutation(n).tolist() if self.shuffle else range(n)
+            for number in islice(cycle(order), len(self)):
+                yield self._batch(self.source[number])
             if hasattr(self.source, "on_epoch_end"):
                 self.source.on_epoch_end()
             return
@@ -160,10 +158,8 @@ class SourceBatches:
             yield self._batch(self._next())
 
     def _next(self) -> Any:
-        if self.running is None:
-            self.running = iter(self.source)
         batch = next(self.running, None)
-        if batch is None:  # at its end: it may begin again
+        if batch is None:  # before its beginning, or at its end: it may begin again
             self.running = iter(self.source)
             batch = next(self.running, None)
         advice = "let it go on for ever, or make steps_per_epoch times epochs as small as it is"
@@ -174,10 +170,8 @@ class SourceBatches:
         x, y, weight = parts_of(batch)
         if self.class_weight is not None:
             weight = class_weights(self.class_weight, y)
-        t = None if y is None else np.asarray(y)
-        return as_inputs(x, self.shapes, self.dtype), Targets(
-            t, None if weight is None else np.asarray(weight)
-        )
+        t, weight = (None if part is None else np.asarray(part) for part in (y, weight))
+        return as_inputs(x, self.shapes, self.dtype), Targets(t, weight)
 
 
 def number_of_batches(source: Any) -> int:
@@ -203,20 +197,7 @@ def first_batch(source: Any) -> tuple[Any, Any]:
         return source[0], source
     iterator = iter(source)
     batch = next(iterator)
-    return batch, source if iterator is not source else _Again(batch, iterator)
-
-
-class _Again:
-    """A generator whose first batch has been looked at."""
-
-    def __init__(self, batch: Any, rest: Iterator[Any]) -> None:
-        self.batches, self.rest = [batch], rest
-
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __next__(self) -> Any:
-        return self.batches.pop() if self.batches else next(self.rest)
+    return batch, source if iterator is not source else chain([batch], iterator)
 
 
 def note_shuffle(shuffle: Any) -> bool:

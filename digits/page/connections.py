@@ -1,6 +1,4 @@
-"""The web server (waitress), with room for newcomers: connections that wait for nothing do not keep
-others out, however many there are.
-"""
+"""The web server (waitress). Idle connections do not keep others out, however many there are."""
 
 import logging
 import socket

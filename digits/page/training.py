@@ -62,7 +62,7 @@ class Training:
 
     @property
     def model(self) -> Model | None:
-        """The network as it was at the latest news; None before the first."""
+        """The network as it was at the latest update; None before the first."""
         with self._changed:
             if self._model is None and self.model_file is not None:
                 self._model = Model(from_bytes(self.model_file))
@@ -87,23 +87,23 @@ class Training:
             self._changed.notify_all()
 
     def _listen(self, pipe: Connection, process: Any) -> None:
-        """Take the news of a training until it ends."""
+        """Receive the updates of a training until it ends."""
         try:
             while True:
-                self._take(pipe, pipe.recv())
+                self._receive(pipe, pipe.recv())
         except (EOFError, OSError):
             process.join()
         with self._changed:
             if self.state["state"] in RUNNING:
-                self._take(pipe, {"state": "failed", **tell(PageError("ended"))})
+                self._receive(pipe, {"state": "failed", **tell(PageError("ended"))})
 
-    def _take(self, pipe: Connection, news: dict[str, Any] | bytes) -> None:
+    def _receive(self, pipe: Connection, update: dict[str, Any] | bytes) -> None:
         with self._changed:
             if pipe is not self._pipe:
                 return  # of a training that has ended
-            if isinstance(news, bytes):
-                self.model_file, self._model = news, None
+            if isinstance(update, bytes):
+                self.model_file, self._model = update, None
                 return
-            self.state = {**self.state, **news}
+            self.state = {**self.state, **update}
             self._version += 1
             self._changed.notify_all()

@@ -27,8 +27,8 @@ from functions import numerical_gradient
 from mnist_loader import load_mnist
 from train_net import train
 
-PAUSE_BETWEEN_NEWS = (0.25, 2.0)
-"""Seconds, at least and at most; in between three times as long as news takes to gather."""
+UPDATE_INTERVAL = (0.25, 2.0)
+"""Seconds, at least and at most; in between three times as long as an update takes to gather."""
 
 TEST_IMAGES = 500
 """The accuracy that the page shows while it trains is measured on this many."""
@@ -46,7 +46,7 @@ TEACHING = {"epochs": 3, "batch_size": 32, "augment": SLIGHTLY_MOVED}
 def work(
     pipe: Connection, settings: TrainingSettings | TeachingSettings, model: bytes | None = None
 ) -> None:
-    """Train, and send through the pipe news, dicts that the page's state is updated with, and the
+    """Train, and send through the pipe dicts that the page's state is updated with, and the
     network as the bytes of a model file.
 
     `model` is the file of the network that TeachingSettings go on with.
@@ -130,7 +130,7 @@ def _measured(
     }
 
 
-# --- news -----------------------------------------------------------------------------------------
+# --- what the page is told ---------------------------------------------------------------------
 
 
 class Reporter(Callback):
@@ -142,7 +142,7 @@ class Reporter(Callback):
         self.rng = np.random.default_rng(0)
         self.paused, self.ended = False, "training"
         self.accuracies: list[tuple[int, float, float]] = []
-        self.seconds, self.since, self.next_news = 0.0, 0.0, 0.0
+        self.seconds, self.since, self.next_update = 0.0, 0.0, 0.0
 
     def on_train_begin(self, training: Training) -> None:
         self.since = time.perf_counter()
@@ -151,7 +151,7 @@ class Reporter(Callback):
     def on_batch_end(self, training: Training) -> None:
         now = time.perf_counter()
         self.seconds += now - self.since
-        if self.paused or now > self.next_news:
+        if self.paused or now > self.next_update:
             self._send(training, "paused" if self.paused else "training")
         while self.paused or self.pipe.poll():
             command = self.pipe.recv()
@@ -173,12 +173,12 @@ class Reporter(Callback):
     def _send(self, training: Training, state: str) -> None:
         began = time.perf_counter()
         with averaged_weights(training.network, training.optimizer):
-            self.pipe.send({"state": state, **self._news(training)})
+            self.pipe.send({"state": state, **self._figures(training)})
             self.pipe.send(to_bytes(training.network))
         now = time.perf_counter()
-        self.next_news = now + float(np.clip(3 * (now - began), *PAUSE_BETWEEN_NEWS))
+        self.next_update = now + float(np.clip(3 * (now - began), *UPDATE_INTERVAL))
 
-    def _news(self, training: Training) -> dict[str, Any]:
+    def _figures(self, training: Training) -> dict[str, Any]:
         network, data, done = training.network, self.data, len(training.history.losses)
         rows = self.rng.integers(0, len(data.x_train), 250)
         seen = network.accuracy(data.x_train[rows], data.t_train[rows])

@@ -42,7 +42,6 @@ class Optimizer(nn.Optimizer, Configured):
         if "lr" in options:
             note("lr= is called learning_rate= today")
             options.setdefault("learning_rate", options.pop("lr"))
-            options.pop("lr", None)
         if not args and "learning_rate" not in options and self.name in LOWER_TODAY:
             before = LOWER_TODAY[self.name]
             note(f"{type(self).__name__}() learns at 0.001 today; until Keras 2.3 it was {before}")
