@@ -359,8 +359,6 @@ def _center_by_mass(boxes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     top = np.clip(SIDE // 2 - (2 * moment_y + mass) // (2 * mass), 0, room)
     left = np.clip(SIDE // 2 - (2 * moment_x + mass) // (2 * mass), 0, room)
     images = np.zeros((len(boxes), SIDE, SIDE), dtype=np.uint8)
-    for t in range(room + 1):
-        for s in range(room + 1):
-            here = (top == t) & (left == s)
-            images[here, t : t + BOX, s : s + BOX] = boxes[here]
+    for image, box, y, x in zip(images, boxes, top, left, strict=True):
+        image[y : y + BOX, x : x + BOX] = box
     return images

@@ -29,16 +29,20 @@ class Checkpoint(Callback):
     def on_train_begin(self, training: Training) -> None:
         self.saved = len(training.history.losses)
         if self.saved == 0:  # if that is not possible, better to learn it now
-            self.on_epoch_end(training)
+            self.save(training)
 
     def on_epoch_end(self, training: Training) -> None:
-        network, optimizer, history = training.network, training.optimizer, training.history
-        save_checkpoint(self.path, network, optimizer, history, self.run)
-        self.saved = len(history.losses)
+        self.saved = len(training.history.losses)
+        self.save(training)
 
     def on_train_end(self, training: Training) -> None:
         if len(training.history.losses) > self.saved:  # stopped within an epoch
-            self.on_epoch_end(training)
+            self.save(training)
+
+    def save(self, training: Training) -> None:
+        """Write the state of the training, all at once."""
+        network, optimizer, history = training.network, training.optimizer, training.history
+        save_checkpoint(self.path, network, optimizer, history, self.run)
 
 
 def save_checkpoint(
