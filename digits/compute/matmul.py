@@ -46,24 +46,31 @@ def _in_place() -> int:
 
 
 def matmul_by_rows(a: Array, b: Array, out: Array) -> None:
-    """out = a @ b, (rows, inner) @ (inner, columns): as many rows at a time as BLAS multiplies in
-    place, a multiple of 4, as it takes 4 together. All at once if these would be none, or so many
-    blocks that copying b first is faster.
+    """out = a @ b, (rows, inner) @ (inner, columns), as many rows at a time as BLAS multiplies in
+    place, or all at once.
     """
     (rows, inner), columns = a.shape, b.shape[1]
-    most = _in_place() // max(1, inner * columns) // 4 * 4
-    if not most < rows <= MOST_BLOCKS * most:
-        np.matmul(a, b, out=out)
-        return
-    blocks = -(-rows // most)  # rounded up
-    size = -(-rows // (4 * blocks)) * 4
-    blocks = rows // size
+    blocks, size = _row_blocks(rows, inner * columns)
     whole = blocks * size
     np.matmul(
         a[:whole].reshape(blocks, size, inner), b, out=out[:whole].reshape(blocks, size, columns)
     )
     if whole < rows:
         np.matmul(a[whole:], b, out=out[whole:])
+
+
+@functools.cache
+def _row_blocks(rows: int, multiplications: int) -> tuple[int, int]:
+    """Into how many blocks to cut so many rows, each of which takes `multiplications`, and their
+    size: a multiple of 4, as BLAS takes 4 together. One block of all rows if a block would have
+    none, or these were so many that copying the other factor first is faster.
+    """
+    most = _in_place() // max(1, multiplications) // 4 * 4
+    if not most < rows <= MOST_BLOCKS * most:
+        return 1, rows
+    blocks = -(-rows // most)  # rounded up
+    size = -(-rows // (4 * blocks)) * 4
+    return rows // size, size
 
 
 def blocked_matmul(a: Array, b: Array, out: Array, min_width: int) -> None:
