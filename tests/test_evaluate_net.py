@@ -94,8 +94,7 @@ def test_the_command_writes_what_it_prints(
     printed = capsys.readouterr().out
     assert printed.startswith(f"small on synthetic: {TEST} test images")
     assert ("5 views of each" in printed) == (count == 5)
-    assert f"accuracy {expected.accuracy:.4f}" in printed
-    assert expected.table() in printed
+    assert f"accuracy {expected.accuracy:.4f}" in printed and expected.table() in printed
     report = json.loads((tmp_path / "evaluation.json").read_text("utf-8"))
     assert (report["looks"], report["dataset"]) == (count, "synthetic")
     assert report["parameters"] == network.params.flat.size

@@ -140,14 +140,12 @@ def test_weights_out_and_in(network: Network) -> None:
 def test_networks_show_themselves(network: Network, capsys: pytest.CaptureFixture[str]) -> None:
     network.summary()
     told = capsys.readouterr().out
-    assert f"Total params: {network.count_params():,}" in told
-    assert "dense_1 (Dense)" in told
+    assert f"Total params: {network.count_params():,}" in told and "dense_1 (Dense)" in told
     assert repr(network).startswith(f"{type(network).__name__}([\n    Dense(units=")
     page = network._repr_html_()
     assert page.count("<tr>") == 1 + len(network.layer_arrays())
 
     history = network.fit(X, T, epochs=2, verbose=0)
-    assert "2 epochs" in repr(history)
-    assert len(repr(history).splitlines()) == 1
+    assert "2 epochs" in repr(history) and len(repr(history).splitlines()) == 1
     assert history._repr_png_()[:4] == b"\x89PNG"
     assert "0 epochs" in repr(History())

@@ -73,8 +73,7 @@ def test_activations_keep_any_shape_and_leave_their_input_alone(
     x = np.asarray(rng.normal(size=shape), dtype=np.float32)
     before = x.copy()
     y = function(x)
-    assert np.shape(y) == shape
-    assert y.dtype == np.float32
+    assert np.shape(y) == shape and y.dtype == np.float32
     np.testing.assert_array_equal(x, before)
 
 
@@ -110,8 +109,7 @@ def test_softmax_rows_are_probabilities(shape: tuple[int, ...], rng: np.random.G
 
 def test_inputs_take_the_dtype_asked_for_and_are_copied_only_for_that() -> None:
     x = np.zeros((3, 784), dtype=np.float32)
-    assert F.to_inputs(x) is x
-    assert F.to_inputs(x, dtype=np.float64).dtype == np.float64
+    assert F.to_inputs(x) is x and F.to_inputs(x, dtype=np.float64).dtype == np.float64
     assert F.to_inputs([[0.5, 1.0]], input_size=2).shape == (1, 2)
 
 

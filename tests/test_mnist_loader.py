@@ -224,8 +224,7 @@ def test_argument_before_environment_before_checkout(
     assert mnist_loader._dataset_dir("~/x") == Path.home() / "x"
     (tmp_path / "pyproject.toml").unlink()  # installed, it leaves site-packages alone
     folder = mnist_loader._dataset_dir(None)
-    assert tmp_path not in folder.parents
-    assert "digits-from-scratch" in folder.parts
+    assert tmp_path not in folder.parents and "digits-from-scratch" in folder.parts
 
 
 def test_files_put_there_by_hand(published: Published, tmp_path: Path) -> None:
@@ -282,8 +281,7 @@ def test_download(server: Server, tmp_path: Path) -> None:
     server.data.check(load_mnist(dataset_dir=tmp_path / "new"))
     assert names_in(tmp_path / "new" / "mnist") == COMPLETE
     expected = [(f"/good/{name}.gz", "digits-from-scratch") for name in sorted(NAMES)]
-    assert sorted(server.requests) == expected
-    assert server.encodings == {"identity"}
+    assert sorted(server.requests) == expected and server.encodings == {"identity"}
     server.data.check(load_mnist(dataset_dir=tmp_path / "new"))
     assert len(server.requests) == 4
 
@@ -297,8 +295,7 @@ def test_when_the_first_mirror_fails_the_second_serves(
     server.use("bad", "good")
     server.data.check(load_mnist(dataset_dir=tmp_path))
     assert names_in(tmp_path / "mnist") == COMPLETE
-    assert said in caplog.text
-    assert f"trying {server.url('good')}" in caplog.text
+    assert said in caplog.text and f"trying {server.url('good')}" in caplog.text
     assert sum(path.startswith("/bad/") for path, _ in server.requests) == 1
 
 
@@ -357,8 +354,7 @@ def test_the_published_table() -> None:
         assert all(f"<{mirror}>" in readme for mirror in dataset.mirrors)
         for file in dataset.files:
             for size, sha256 in (file.packed, file.unpacked):
-                assert f"{size:,}" in readme
-                assert sha256 in readme
+                assert f"{size:,}" in readme and sha256 in readme
 
 
 CHILD = """

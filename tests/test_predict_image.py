@@ -121,8 +121,7 @@ def test_a_broken_digit_is_one_digit(typist: Typist) -> None:
     x, y, w, h = reading.digits[1].box
     picture[y + h // 3 : y + h // 3 + 4, x - 4 : x + w + 4] = 215  # the 5 loses its bar
     reading = read_digits(picture, typist)
-    assert reading.rows == ["757"]
-    assert abs(reading.digits[1].box[3] - h) <= 4
+    assert reading.rows == ["757"] and abs(reading.digits[1].box[3] - h) <= 4
 
 
 def test_touching_digits_are_cut(typist: Typist) -> None:
@@ -230,8 +229,7 @@ def test_a_digit_among_scribbles_is_read(rng: np.random.Generator) -> None:
         for angle in range(0, 180, 36):
             cv2.ellipse(drawing, (x, 95), (50, 20), angle, 0, 360, 0, 9)
     reading = read_drawing(drawing)
-    assert reading.rows == ["3"]
-    assert len(reading.unread) == 3
+    assert reading.rows == ["3"] and len(reading.unread) == 3
 
 
 def test_what_is_alone_on_a_drawing_is_reported() -> None:
@@ -296,8 +294,7 @@ def test_a_sheet_askew_is_read() -> None:
     flat = page(*rows)[..., 0]
     picture = 255 - turn(255 - flat, angle)[0]
     reading = read_digits(picture)
-    assert reading.rows == rows
-    assert abs((reading.rotation + angle + 180) % 360 - 180) <= 2
+    assert reading.rows == rows and abs((reading.rotation + angle + 180) % 360 - 180) <= 2
     assert all(picture[digit.box.slices].min() < 128 for digit in reading.digits)
 
 
@@ -368,8 +365,7 @@ def test_json_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([missing, one, blank, "--json"]) == 1
     captured = capsys.readouterr()
     first, second, third = (json.loads(line) for line in captured.out.splitlines())
-    assert first["image"] == missing
-    assert "no such file" in first["error"]
+    assert first["image"] == missing and "no such file" in first["error"]
     assert second["rows"] == ["42", "17"]
     assert [digit["digit"] for digit in second["digits"]] == [4, 2, 1, 7]
     assert [digit["row"] for digit in second["digits"]] == [0, 0, 1, 1]
@@ -505,6 +501,5 @@ def test_without_opencv_a_picture_explains_what_to_install(tmp_path: Path) -> No
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
-    assert done.returncode == 1
-    assert "pip install opencv-python-headless" in done.stderr
+    assert done.returncode == 1 and "pip install opencv-python-headless" in done.stderr
     assert len(done.stderr.splitlines()) == 1

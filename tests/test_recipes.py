@@ -138,19 +138,16 @@ def test_the_connection_table_is_that_of_the_paper() -> None:
 
 def test_what_reads_photographs_has_an_eleventh_class() -> None:
     recipe, network = RECIPES["photo"], built("photo")
-    assert isinstance(network, Sequential)
-    assert network.classes == 11
+    assert isinstance(network, Sequential) and network.classes == 11
     assert recipe.optimizer(0.006, 200).learning_rate == OneCycle(0.006, 200)
     digits, t = generate(100, np.random.default_rng(0))
     x = digits.reshape(-1, 784).astype(np.float32) / 255
-    assert recipe.extend is not None
-    assert recipe.augment is not None
+    assert recipe.extend is not None and recipe.augment is not None
     images, labels = recipe.extend(x, t, np.random.default_rng(1))
     same = (images[:100] == x).all(axis=1)  # the others are made small and soft
     assert 0.75 < same.mean() < 1
     np.testing.assert_array_equal(labels[:100], t)
-    assert images.shape[1:] == (784,)
-    assert len(images) == len(labels) >= 250
+    assert images.shape[1:] == (784,) and len(images) == len(labels) >= 250
     assert images.dtype == np.float32
     assert (labels.dtype, labels.max()) == (t.dtype, 10)
     assert 90 <= (labels == 10).sum() <= 100

@@ -115,8 +115,7 @@ def test_the_order_depends_on_seed_and_epoch_alone() -> None:
         return [flat[:20], flat[20:]]
 
     first, second = orders(5, seed=0)
-    assert first != second
-    assert first != list(range(20))
+    assert first != second and first != list(range(20))
     assert (orders(7, seed=0), orders(20, seed=0)) == ([first, second], [first, second])
     assert orders(5, seed=1)[0] not in (first, second)
 
@@ -266,8 +265,7 @@ def test_without_validation_images_the_last_epoch_is_kept() -> None:
 def test_the_best_epoch_is_waited_for(patience: int | None, epochs: int, kept: int) -> None:
     network = Scripted(validation=[3, 7, 5, 6, 9, 1, 1], test=[9, 1, 1, 1, 1, 9, 9])
     history = network.train(patience)
-    assert len(history.epochs) == epochs
-    assert history.best is history.epochs[kept - 1]
+    assert len(history.epochs) == epochs and history.best is history.epochs[kept - 1]
     assert network.kept == kept
 
 
@@ -383,8 +381,7 @@ def test_ctrl_c_ends_after_the_batch_with_everything_saved() -> None:
         iterations=20,
         callbacks=[Saved(lambda h: saved.append(len(h.losses)))],
     )
-    assert history.interrupted
-    assert len(history.losses) == 7
+    assert history.interrupted and len(history.losses) == 7
     assert [r.epoch for r in history.epochs] == [1]
     assert saved[-1] == 7
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -395,8 +392,7 @@ def test_ctrl_c_in_the_last_batch_of_an_epoch_keeps_its_record(batch_size: int, 
     network = small_network()
     before_each_step(network, lambda count, _: press_ctrl_c() if count == step else None)
     history = fit(network, numbered(20), SGD(0.1), batch_size=batch_size, iterations=16)
-    assert len(history.losses) == step
-    assert history.epochs
+    assert len(history.losses) == step and history.epochs
     assert history.epochs[-1].iteration == step
 
 
@@ -435,8 +431,7 @@ def test_training_in_a_thread_leaves_ctrl_c_to_the_main_one() -> None:
 def test_one_line_an_epoch_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     history = train(small_network(), digits(30, 10, 10), SGD(0.1), batch_size=10, iterations=30)
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 10
-    assert lines[0].startswith("epoch  1/10: loss 2.")
+    assert len(lines) == 10 and lines[0].startswith("epoch  1/10: loss 2.")
     last = history.epochs[-1]
     assert lines[-1] == (
         f"epoch 10/10: loss {last.train_loss:.4f}, accuracy {last.train_accuracy:.4f}, "
@@ -457,8 +452,7 @@ def test_data_in_three_sets_that_share_no_image(data: Path) -> None:
     assert (three.x_train.min(), three.x_train.max()) == (0, 1)
     assert len(whole.x_validation) == 0
     kept, held_out = labeled(three.x_train, three.t_train), validation_part(data, seed=3)
-    assert not kept & held_out
-    assert kept | held_out == labeled(whole.x_train, whole.t_train)
+    assert not kept & held_out and kept | held_out == labeled(whole.x_train, whole.t_train)
     assert held_out == validation_part(data, seed=3) != validation_part(data, seed=4)
 
 

@@ -112,8 +112,7 @@ def test_activations_lead_to_probabilities(network: TwoLayerNet, rng: np.random.
     x = rng.random((7, network.input_size))
     (hidden, z1), (last, a2) = network.activations(x)
     assert (hidden, last) == ("hidden", "logits")
-    assert z1.shape == (7, network.hidden_size)
-    assert ((z1 > 0) & (z1 < 1)).all()
+    assert z1.shape == (7, network.hidden_size) and ((z1 > 0) & (z1 < 1)).all()
     np.testing.assert_allclose(z1 @ network.params["W2"] + network.params["b2"], a2)
     np.testing.assert_allclose(softmax(a2), network.predict(x))
     np.testing.assert_array_equal(network.predict_classes(x), np.argmax(a2, axis=1))
@@ -126,8 +125,7 @@ def test_the_network_of_the_book() -> None:
     assert network.params["W1"].std() == pytest.approx(0.01, rel=0.02)
     assert abs(network.params["W1"].mean()) < 3e-4
     assert network.params["W2"].std() == pytest.approx(0.01, rel=0.15)
-    assert not network.params["b1"].any()
-    assert not network.params["b2"].any()
+    assert not network.params["b1"].any() and not network.params["b2"].any()
 
 
 def test_the_same_seed_makes_the_same_network() -> None:

@@ -264,8 +264,7 @@ def test_many_processes_without_mpi4py_learn_what_to_install(
     started(name, 3)
     assert train_net.main(["--out", str(tmp_path / "out")]) == 1
     told = capsys.readouterr().err
-    assert "mpiexec started 3 processes" in told
-    assert "pip install mpi4py" in told
+    assert "mpiexec started 3 processes" in told and "pip install mpi4py" in told
     assert not list(tmp_path.iterdir())
 
 
@@ -366,5 +365,4 @@ for step in range(1000):
 )
 def test_a_rank_that_dies_ends_the_run(death: str, told: str) -> None:
     done = mpiexec(3, "-c", DYING.format(death=death))
-    assert done.returncode != 0
-    assert told in done.stderr
+    assert done.returncode != 0 and told in done.stderr

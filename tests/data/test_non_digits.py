@@ -32,8 +32,7 @@ def test_images_are_like_those_of_digits(digits: tuple[Array, Array]) -> None:
         last = 27 - np.argmax(profile[:, ::-1] > 0, axis=1)
         assert (last - first).max() <= 19
         center = profile @ along / profile.sum(axis=1)
-        assert np.abs(center - 14).max() < 4
-        assert np.median(np.abs(center - 14)) < 0.5
+        assert np.abs(center - 14).max() < 4 and np.median(np.abs(center - 14)) < 0.5
 
 
 @pytest.mark.parametrize("kept", [[], [1], [1, 6, 9], [0]])
@@ -99,8 +98,7 @@ def test_what_is_drawn_is_ink_on_paper(draw: Callable[..., Array]) -> None:
     rng = np.random.default_rng(8)
     for _ in range(40):
         ink = draw(rng)
-        assert ink.dtype == np.float32
-        assert ink.min() >= 0
+        assert ink.dtype == np.float32 and ink.min() >= 0
         assert 80 <= max(ink.shape) <= 120
         assert ink.any() or draw is non_digits.blot
 
@@ -108,8 +106,7 @@ def test_what_is_drawn_is_ink_on_paper(draw: Callable[..., Array]) -> None:
 def test_letters_differ_and_are_no_digits() -> None:
     rng = np.random.default_rng(11)
     ink = non_digits.prepared([non_digits.letter(rng) for _ in range(100)]).sum(axis=1)
-    assert ink.min() > 15
-    assert ink.max() < 250
+    assert ink.min() > 15 and ink.max() < 250
     assert np.ptp(ink) > 40
     assert not set("0123456789OISZlobqgsz") & glyphs.letters().keys()
 

@@ -42,8 +42,7 @@ with folder_lock(Path(sys.argv[1])):
 @pytest.mark.parametrize("ending", ["done", "killed"])
 def test_the_second_is_refused_until_the_first_ends(ending: str, tmp_path: Path) -> None:
     with start(HOLDER, tmp_path) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
+        assert process.stdout is not None and process.stdout.readline() == "held\n"
         with pytest.raises(FolderInUseError, match="another folder") as caught:
             with folder_lock(tmp_path):
                 pass

@@ -133,8 +133,7 @@ def refused(path: Path, message: str) -> None:
         assert tracemalloc.get_traced_memory()[1] < 5e6
     finally:
         tracemalloc.stop()
-    assert str(path) in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_the_good_file_is_taken(tmp_path: Path) -> None:

@@ -71,8 +71,7 @@ def test_arrays_of_every_dtype_and_shape_come_back(
 
 def test_loaded_arrays_can_be_written_to(path: Path) -> None:
     for array in load_arrays(path, "model")[1].values():
-        assert array.flags.writeable
-        assert array.flags.owndata
+        assert array.flags.writeable and array.flags.owndata
         array.fill(1)
 
 

@@ -73,8 +73,7 @@ def test_center_and_spread_can_be_chosen() -> None:
     assert drawn(RandomNormal(3, 0.5)).std() == pytest.approx(0.5, rel=0.01)
     truncated = drawn(TruncatedNormal(3, 0.5))
     assert truncated.mean() == pytest.approx(3, rel=0.01)
-    assert truncated.min() >= 2
-    assert truncated.max() <= 4
+    assert truncated.min() >= 2 and truncated.max() <= 4
 
 
 @pytest.mark.parametrize("name", INITIALIZERS)

@@ -442,8 +442,7 @@ def test_dropout_keeps_its_rate_and_the_sum() -> None:
     y = layer.forward(x, training=True).copy()
     assert set(np.unique(y)) == {0, np.float64(1 / 0.7)}
     # 100,000 coins: the rate is known to 0.0015, one standard deviation.
-    assert abs(np.mean(y == 0) - 0.3) < 0.006
-    assert abs(np.mean(y) - 1) < 0.01
+    assert abs(np.mean(y == 0) - 0.3) < 0.006 and abs(np.mean(y) - 1) < 0.01
     # Each number has a coin of its own: no row or column falls as one.
     assert 600 < np.count_nonzero(y[0]) < 800
     assert not np.array_equal(y[0], y[1])

@@ -68,8 +68,7 @@ def test_a_loop_of_ones_own_gets_no_warning_either(optimizer: Optimizer, activat
         loss, grads = network.loss_and_gradient(x, t)
         assert not loss < 0
         optimizer.update(network.params, grads)
-    assert network.predict(x).shape == (8, 10)
-    assert not network.loss(x, t) < 0
+    assert network.predict(x).shape == (8, 10) and not network.loss(x, t) < 0
     assert 0 <= network.accuracy(x, t) <= 1
 
 

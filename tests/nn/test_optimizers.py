@@ -161,8 +161,7 @@ def test_float32_stays_float32_in_every_slot(name: str, rng: np.random.Generator
     for count in range(1, 4):
         optimizer.update(params, vector(rng.normal(size=50), np.float32))
         assert optimizer.iterations == count
-    assert params.flat is flat
-    assert params.flat.dtype == np.float32
+    assert params.flat is flat and params.flat.dtype == np.float32
     assert set(optimizer.slots) == {*optimizer.slot_names, "average"}
     for slot in optimizer.slots.values():
         assert slot.dtype == np.float32 and slot.shape == flat.shape

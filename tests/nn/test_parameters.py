@@ -38,8 +38,7 @@ def is_tied(params: Parameters) -> bool:
 
 def test_new_parameters_are_float32_zeros() -> None:
     params = Parameters(SHAPES)
-    assert params.flat.shape == (SIZE,)
-    assert params.dtype == params.flat.dtype == np.float32
+    assert params.flat.shape == (SIZE,) and params.dtype == params.flat.dtype == np.float32
     assert not params.flat.any()
     assert {name: array.shape for name, array in params.items()} == params.shapes == SHAPES
     assert all(array.dtype == np.float32 for array in params.values())
@@ -51,10 +50,8 @@ def test_arrays_and_vector_are_the_same_memory(params: Parameters) -> None:
 
 
 def test_it_is_a_mapping_in_the_order_it_was_given(params: Parameters) -> None:
-    assert list(params) == list(params.keys()) == NAMES
-    assert len(params) == 4
-    assert "W1" in params
-    assert "W2" not in params
+    assert list(params) == list(params.keys()) == NAMES and len(params) == 4
+    assert "W1" in params and "W2" not in params
     assert params.get("W2") is None
     with pytest.raises(KeyError, match="W2"):
         params["W2"]
@@ -135,6 +132,5 @@ def test_the_shapes_are_its_own() -> None:
 
 def test_it_prints_as_shapes_and_not_as_a_screenful_of_numbers(params: Parameters) -> None:
     text = repr(params)
-    assert "'W1': (3, 4)" in text
-    assert "float32" in text
+    assert "'W1': (3, 4)" in text and "float32" in text
     assert len(text) < 200

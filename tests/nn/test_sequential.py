@@ -188,8 +188,7 @@ def test_astype_is_a_copy_with_nothing_shared() -> None:
     )
     double.params.flat[...] = 0
     double.metadata["seed"] = 4
-    assert network.params.flat.any()
-    assert network.metadata == {"seed": 3}
+    assert network.params.flat.any() and network.metadata == {"seed": 3}
 
 
 def test_a_layer_of_the_readers_own() -> None:

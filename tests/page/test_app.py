@@ -149,8 +149,7 @@ def test_the_network_of_the_book_has_layers_too(rng: np.random.Generator) -> Non
         values = np.frombuffer(b64decode(layer["values"]), np.int8) * layer["largest"] / 127
         assert np.allclose(values, expected[0], atol=layer["largest"] / 250)
     page = client.get("/").text
-    assert 'data-values="two-layer"' in page
-    assert 'data-values="39,760"' in page
+    assert 'data-values="two-layer"' in page and 'data-values="39,760"' in page
     assert 'data-text="none"' not in page  # ten classes
 
 
@@ -159,8 +158,7 @@ def test_neighbors_are_the_nearest(client: FlaskClient) -> None:
     answer = client.post("/neighbors", data=b64decode(one["image"])).get_json()
     neighbors = answer["neighbors"]
     assert answer["images"] == 10_000
-    assert neighbors[0]["image"] == one["image"]
-    assert neighbors[0]["distance"] < 1e-2
+    assert neighbors[0]["image"] == one["image"] and neighbors[0]["distance"] < 1e-2
     distances = [neighbor["distance"] for neighbor in neighbors]
     assert distances == sorted(distances)
     first, second = (np.frombuffer(b64decode(n["image"]), np.uint8) / 255 for n in neighbors[:2])
@@ -241,8 +239,7 @@ def test_what_is_no_picture(client: FlaskClient, path: str, data: bytes) -> None
     answer = client.post(path, data=data)
     assert answer.status_code == 422
     told = answer.get_json()
-    assert told["code"] == "picture"
-    assert len(told["error"].split()) > 3
+    assert told["code"] == "picture" and len(told["error"].split()) > 3
     assert not re.search(r"""b['"]|\\x""", told["error"])  # nothing of Python
 
 
@@ -271,8 +268,7 @@ def test_a_drawing_of_too_many_pixels(client: FlaskClient) -> None:
 )
 def test_no_such_unit(client: FlaskClient, query: str) -> None:
     answer = client.post(f"/unit?{query}", data=bytes(784))
-    assert answer.status_code == 422
-    assert "expected " in answer.get_json()["error"]
+    assert answer.status_code == 422 and "expected " in answer.get_json()["error"]
 
 
 def test_nothing_has_been_trained(client: FlaskClient) -> None:
@@ -294,8 +290,7 @@ def test_what_is_not_there(client: FlaskClient) -> None:
         (client.get("/nothing"), 404),
         (client.get("/drawing"), 405),
     ]:
-        assert answer.status_code == status
-        assert answer.get_json()["error"]
+        assert answer.status_code == status and answer.get_json()["error"]
 
 
 @pytest.mark.filterwarnings("error")
@@ -316,8 +311,7 @@ def test_a_fault_is_a_sentence_too(rng: np.random.Generator) -> None:
     client = application(network).test_client()
     network.params = None  # type: ignore[assignment]
     answer = client.post("/layers", data=bytes(784))
-    assert answer.status_code == 500
-    assert answer.get_json()["error"]
+    assert answer.status_code == 500 and answer.get_json()["error"]
 
 
 @pytest.mark.parametrize(
@@ -422,8 +416,7 @@ def test_the_page_makes_no_outside_requests() -> None:
 
 def test_the_page_has_the_colors_of_all_pictures() -> None:
     style = (STATIC / "style.css").read_text("utf-8")
-    assert f"--plus: {plots.BLUE};" in style
-    assert f"--minus: {plots.ORANGE};" in style
+    assert f"--plus: {plots.BLUE};" in style and f"--minus: {plots.ORANGE};" in style
 
 
 def test_networks_of_something_else(rng: np.random.Generator) -> None:

@@ -47,8 +47,7 @@ def test_no_port(port: str, capsys: pytest.CaptureFixture[str]) -> None:
 def test_no_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--model", str(tmp_path / "none.npz")]) == 1
     told = capsys.readouterr().err
-    assert told.startswith("draw_digit: ")
-    assert "none.npz" in told
+    assert told.startswith("draw_digit: ") and "none.npz" in told
 
 
 @pytest.fixture

@@ -61,8 +61,7 @@ def test_a_training_from_start_to_end(app: Flask, client: FlaskClient) -> None:
     assert state["iteration"] == state["iterations"] == 3 * 40
     assert state["loss"][0] > 2 * state["loss"][-1] > 0
     iterations, train, test = zip(*state["accuracy"], strict=True)
-    assert iterations[0] == 0
-    assert list(iterations) == sorted(iterations)
+    assert iterations[0] == 0 and list(iterations) == sorted(iterations)
     assert (test[0] < 0.3, min(train[-1], test[-1]) > 0.7) == (True, True)
     assert (state["weights"]["maps"], state["weights"]["height"]) == (24, 28)
     assert state["misread"]
@@ -197,8 +196,7 @@ def test_what_is_no_training(change: dict[str, Any], client: FlaskClient) -> Non
     assert answer.status_code == 422, answer.get_json()
     told = answer.get_json()
     sentences = [text.format(*told["values"]) for text in TEXTS[f"error.{told['code']}"]]
-    assert sentences[0] == told["error"]
-    assert sentences[1] != told["error"]
+    assert sentences[0] == told["error"] and sentences[1] != told["error"]
 
 
 @pytest.mark.parametrize("json", [[], 1, "x"])
@@ -222,8 +220,7 @@ BLACK = b64(bytes(784))
 )
 def test_what_cannot_be_taught(examples: Any, client: FlaskClient) -> None:
     answer = client.post("/teach", json={"examples": examples})
-    assert answer.status_code == 422
-    assert answer.get_json()["error"]
+    assert answer.status_code == 422 and answer.get_json()["error"]
 
 
 def test_every_network_of_the_page_can_be_built() -> None:
@@ -235,8 +232,7 @@ def test_every_network_of_the_page_can_be_built() -> None:
     built = TrainingSettings.from_dict({**SETTINGS, "layers": kinds}).build()
     assert built.predict(np.zeros((2, 784), np.float32)).shape == (2, 10)
     taught = TeachingSettings.from_dict({"examples": [{"image": b64(b"\xff" * 784), "label": 2}]})
-    assert taught.images.tolist() == [[1.0] * 784]
-    assert taught.rehearse
+    assert taught.images.tolist() == [[1.0] * 784] and taught.rehearse
 
 
 def test_the_page_states_every_limit(client: FlaskClient) -> None:

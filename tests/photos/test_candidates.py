@@ -66,8 +66,7 @@ def test_two_components_in_one_place(other: Box, prior: float | None) -> None:
     mirrored = [box._replace(x=900 - box.right) for box in boxes]
     for one, two in (boxes, boxes[::-1], mirrored, mirrored[::-1]):
         found = priors(page_of([one], [two]))
-        assert found.get((0, 1)) == prior
-        assert found[(0,)] == found[(1,)] == 0
+        assert found.get((0, 1)) == prior and found[(0,)] == found[(1,)] == 0
 
 
 ROW = [Box(100 + 70 * number, 100, 40, 60) for number in range(6)]
@@ -112,5 +111,4 @@ def test_candidates_are_limited_those_of_many_pieces_first() -> None:
     simplest = [8] * 60 + [1] * 480 + [2] * 420
     assert [len(c.pieces) for c in found] == simplest[:MAX_DENSITY]
     page.labels = np.zeros((1200, 1200), np.int32)
-    assert len(propose(page)) > MAX_DENSITY
-    assert propose(page_of()) == []
+    assert len(propose(page)) > MAX_DENSITY and propose(page_of()) == []

@@ -64,8 +64,7 @@ def test_a_digit_is_framed_and_named_in_the_picture(
     around = np.zeros(colored.shape, bool)
     around[y - 2 * line : y + h + 2 * line, x - 2 * line : x + w + 2 * line] = True
     around[y : y + h, x : x + w] = False
-    assert not colored[y : y + h, x : x + w].any()
-    assert colored[around].mean() > 0.15
+    assert not colored[y : y + h, x : x + w].any() and colored[around].mean() > 0.15
     above, below = colored[: max(0, y - 3 * line)], colored[y + h + 3 * line :]
     assert min(above.sum(), below.sum()) == 0 < max(above.sum(), below.sum())
     assert (above.sum() > below.sum()) == (place[1] == 60)

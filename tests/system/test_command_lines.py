@@ -264,8 +264,7 @@ def test_validation(run: Workshop) -> None:
 
 def test_patience(run: Workshop) -> None:
     run.train("--learning-rate", "1e-30", "--patience", "2", "--epochs", "9")
-    assert len(run.rows()) == 3
-    assert run.report()["best_epoch"] == 1
+    assert len(run.rows()) == 3 and run.report()["best_epoch"] == 1
     ended = results(run.out)
     assert run.resume().status == 0
     assert results(run.out) == ended
@@ -529,8 +528,7 @@ def test_ctrl_c_saves_what_resume_wants(run: Workshop, monkeypatch: pytest.Monke
     assert names_in(run.out) == FILES
     report = run.report()
     assert (report["interrupted"], report["iterations"], report["epochs"]) == (True, EPOCH + 3, 1)
-    assert run.resume().status == 0
-    assert run.report()["interrupted"] is False
+    assert run.resume().status == 0 and run.report()["interrupted"] is False
 
 
 def test_ctrl_c_before_the_training(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:

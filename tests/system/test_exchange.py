@@ -53,8 +53,7 @@ def test_numpy_on_the_page(trained: dict[str, Network], capsys: pytest.CaptureFi
     names["model"].close()
     printed = capsys.readouterr().out
     assert "{'class': 'Conv2D', 'filters': 6, 'kernel_size': [5, 5]" in printed
-    assert "{'recipe': 'lenet5'}" in printed
-    assert "W1 (5, 5, 1, 6)" in printed
+    assert "{'recipe': 'lenet5'}" in printed and "W1 (5, 5, 1, 6)" in printed
 
 
 def test_onnx_on_the_page(trained: dict[str, Network]) -> None:

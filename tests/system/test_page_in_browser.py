@@ -521,8 +521,7 @@ def test_what_is_no_photo(page: Page, tmp_path: Path) -> None:
     assert page.text("trouble") == "This photo has 33 MB; up to 32 MB are read."
 
     page.draw(hand(1, np.random.default_rng(5), 200, 60, 200))
-    assert page.rows() == ["1"]
-    assert not page.element("trouble").is_displayed()
+    assert page.rows() == ["1"] and not page.element("trouble").is_displayed()
 
 
 def test_the_keyboard_alone(page: Page) -> None:

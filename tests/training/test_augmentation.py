@@ -52,8 +52,7 @@ def only(option: str) -> Augmentation:
 
 def test_no_option_no_change(x: Images) -> None:
     unchanged = Augmentation()(x, np.random.default_rng(0))
-    assert np.array_equal(unchanged, x)
-    assert not np.may_share_memory(unchanged, x)
+    assert np.array_equal(unchanged, x) and not np.may_share_memory(unchanged, x)
 
 
 @each_option
@@ -64,8 +63,7 @@ def test_option_changes_each_image_on_its_own_and_reproducibly(x: Images, option
     assert not np.allclose(first, x, atol=1e-3)
     assert first.dtype == np.float32 and first.shape == x.shape
     assert 0 <= first.min() <= first.max() <= 1
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first, other)
+    assert np.array_equal(first, again) and not np.array_equal(first, other)
     alike = only(option)(np.tile(x[:1], (20, 1)), np.random.default_rng(0))
     assert len(np.unique(alike, axis=0)) == 20
 

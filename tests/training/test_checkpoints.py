@@ -161,8 +161,7 @@ def test_everything_comes_back(checkpoint: Path) -> None:
     for found, expected in zip(loaded.best_weights, history.best_weights, strict=True):
         np.testing.assert_array_equal(found, expected)
     assert other.rng.bit_generator.state == network.rng.bit_generator.state
-    assert other_optimizer.iterations == 6
-    assert sorted(other_optimizer.slots) == ["m", "v"]
+    assert other_optimizer.iterations == 6 and sorted(other_optimizer.slots) == ["m", "v"]
     for name, slot in optimizer.slots.items():
         np.testing.assert_array_equal(other_optimizer.slots[name], slot)
         assert other_optimizer.slots[name].dtype == np.float32
@@ -199,8 +198,7 @@ def refused(path: Path, network: Network, optimizer: Optimizer) -> str:
     assert network.rng.bit_generator.state == rng_state
     assert (optimizer.iterations, optimizer.slots) == (0, {})
     message = str(caught.value)
-    assert str(path) in message
-    assert "\n" not in message
+    assert str(path) in message and "\n" not in message
     return message
 
 
