@@ -1,5 +1,5 @@
 """Runs a Keras script on this library in little time: `python short_run.py script.py [arguments]`.
-Every `fit` takes one epoch on 6,000 images and repeats its figures for the epochs that were asked
+Every `fit` takes one epoch on 1,000 images and repeats its figures for the epochs that were asked
 for; pictures that the script's author had are replaced by one of a digit.
 """
 
@@ -17,12 +17,12 @@ from digits.cli import say
 from digits.keras import install, training
 from digits.keras.data import is_source
 
-IMAGES = 6_000
-fit = training.Trainer.fit
+IMAGES = 1_000
+fit, evaluate = training.Trainer.fit, training.Trainer.evaluate
 
 
 def short_fit(self: Any, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-    """`fit` for one epoch on the first 6,000 samples."""
+    """`fit` for one epoch on the first 1,000 samples."""
     epochs = kwargs.pop("epochs", None) or kwargs.pop("nb_epoch", None) or 1
     if is_source(x):
         steps = max(1, IMAGES // getattr(x, "batch_size", 32))
@@ -41,6 +41,12 @@ def short_fit(self: Any, x: Any = None, y: Any = None, *args: Any, **kwargs: Any
         history.history[name] = values * int(epochs)
     history.epoch = list(range(int(epochs)))
     return history
+
+
+def short_evaluate(self: Any, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+    """`evaluate` on the first samples, unless they have weights."""
+    whole = is_source(x) or kwargs.get("sample_weight") is not None
+    return evaluate(self, *((x, y) if whole else (cut(x), cut(y))), *args, **kwargs)
 
 
 def cut(x: Any) -> Any:
@@ -70,6 +76,7 @@ def main() -> None:
     install()
     draw_pictures(script.read_text(encoding="utf-8"), Path.cwd())
     training.Trainer.fit = short_fit  # type: ignore[method-assign]
+    training.Trainer.evaluate = short_evaluate  # type: ignore[method-assign]
     warnings.filterwarnings("ignore")
     if "sklearn.model_selection" in script.read_text(encoding="utf-8"):
         import sklearn.model_selection as selection

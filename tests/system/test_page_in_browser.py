@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,16 +40,20 @@ WATCH = """
 """
 
 
-@pytest.fixture(scope="module")
-def address(root: Path) -> Iterator[str]:
-    """Where the page is, served by the script as people start it."""
+@contextmanager
+def served() -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+    """The page, served by the program as people start it: its address, the process."""
     command = [sys.executable, "-m", "digits.page", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout
-        found = re.search(r"http://\S+", server.stdout.readline())
-        assert found
-        yield found.group()
+        yield server.stdout.readline().split()[3], server
         server.terminate()
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with served() as (address, _):
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -91,11 +96,11 @@ def beside(request: pytest.FixtureRequest, address: str) -> Iterator[str]:
 
 
 def test_twenty_digits(page: Page, beside: str) -> None:
-    """Two of each digit, in the hand of synthetic_digits from seed 0 on."""
-    rng = np.random.default_rng(0)
+    """Ten with nothing else to do and ten beside a training, in the hand of synthetic_digits."""
+    rng = np.random.default_rng(beside == "a training")
     page.run(WATCH)
     wrong, last = [], []
-    for digit in [*range(10), *range(10)]:
+    for digit in range(10):
         page.draw(hand(digit, rng, 200, 60, 200))
         if page.rows() != [str(digit)]:
             wrong.append((digit, page.rows()))
@@ -104,12 +109,12 @@ def test_twenty_digits(page: Page, beside: str) -> None:
         assert page.rows() == []
     times = page.run("return window.times")
     logging.getLogger(__name__).info(
-        f"20 digits beside {beside}, milliseconds from a stroke to its answer on the page: after "
+        f"10 digits beside {beside}, milliseconds from a stroke to its answer on the page: after "
         f"the last point median {statistics.median(last)}, longest {max(last)}; while drawing, "
         f"{len(times)} answers: median {statistics.median(times)}, longest {max(times)}"
     )
     assert wrong == []
-    assert len(times) > 60  # it answers while one draws
+    assert len(times) > 30  # it answers while one draws
 
 
 def test_rows_of_digits(page: Page) -> None:
@@ -180,15 +185,13 @@ def test_undo_redo_and_clear(page: Page) -> None:
     page.press("z")
     assert page.rows() == ["47"]  # Clear was undone
     shown = page.pixels("#pad")
+    for redo in (["y"], [Keys.SHIFT, "z"]):
+        page.press("z")
+        assert (page.pixels("#pad") != shown).any()
+        page.press_with_control(*redo)
+        assert page.rows() == ["47"]
     page.press("z")
-    assert (page.pixels("#pad") != shown).any()
     page.press_with_shift("z")
-    assert page.rows() == ["47"]
-    page.press("z")
-    page.press_with_control(Keys.SHIFT, "z")
-    assert page.rows() == ["47"]
-    page.press("z")
-    page.press_with_control("y")
     assert page.rows() == ["47"]
     page.element("redo").click()
     assert page.rows() == []  # cleared again
@@ -356,6 +359,7 @@ def test_step_by_step(page: Page) -> None:
 def test_a_training(page: Page) -> None:
     """On synthetic digits to 0.93, with curves that move; then it reads."""
     page.open_tab("training")
+    page.run("document.getElementById('images').value = 10000")
     page.element("train-start").click()
     began = time.monotonic()
     page.wait_for("!document.getElementById('watch').hidden")
@@ -435,10 +439,8 @@ def test_teaching(page: Page) -> None:
     for label in (7, 1):
         page.driver.find_element("css selector", f"#labels button:nth-child({label + 1})").click()
     examples = page.driver.find_elements("css selector", "#examples button")
-    assert [example.get_attribute("aria-label") for example in examples] == [
-        "Remove digit 1: 7",
-        "Remove digit 2: 1",
-    ]
+    labels = [example.get_attribute("aria-label") for example in examples]
+    assert labels == ["Remove digit 1: 7", "Remove digit 2: 1"]
     examples[1].click()
     page.element("teach").click()
     page.wait_for("!document.getElementById('taught').hidden")
@@ -452,21 +454,16 @@ def test_the_language(page: Page, address: str, tmp_path: Path) -> None:
     page.draw(hand(4, np.random.default_rng(6), 200, 60, 200))
     page.rows()
     page.element("language").click()
-    assert page.run("return [document.documentElement.lang, document.title]") == [
-        "zh-CN",
-        "手写数字",
-    ]
+    shown = page.run("return [document.documentElement.lang, document.title]")
+    assert shown == ["zh-CN", "手写数字"]
     page.open()
     assert page.text("open").startswith("识别照片")  # it is remembered
     page.element("language").click()
     page.run("localStorage.clear()")
 
-    chinese = Page(address, tmp_path / "profile", "--accept-lang=zh-CN")
-    try:
+    with closing(Page(address, tmp_path / "profile", "--accept-lang=zh-CN")) as chinese:
         chinese.open()
         assert chinese.text("open").startswith("识别照片")
-    finally:
-        chinese.close()
 
 
 def test_the_theme(page: Page) -> None:
@@ -550,8 +547,7 @@ def test_the_keyboard_alone(page: Page) -> None:
 @pytest.mark.parametrize(("width", "height"), [(390, 844), (844, 390)])
 def test_a_telephone(width: int, height: int, address: str, tmp_path: Path) -> None:
     """Upright and across: a finger draws and does not scroll, and the reading stays in view."""
-    page = Page(address, tmp_path / "profile")
-    try:
+    with closing(Page(address, tmp_path / "profile")) as page:
         page.as_phone(width, height)
         page.open()
         assert page.run("return [innerWidth, document.documentElement.scrollWidth]") == [width] * 2
@@ -566,24 +562,16 @@ def test_a_telephone(width: int, height: int, address: str, tmp_path: Path) -> N
             box = page.run("return document.getElementById('reading').getBoundingClientRect()")
             assert 0 <= box["top"] < box["bottom"] <= height, place
         assert not page.complaints()
-    finally:
-        page.close()
 
 
-def test_the_server_is_gone(root: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "digits.page", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout
-        page = Page(server.stdout.readline().split()[3], tmp_path / "profile")
-        try:
-            page.open()
-            server.terminate()
-            server.wait()
-            page.draw([[(200, 60), (200, 200)]])
-            page.rows()
-            assert page.text("trouble") == ("The server does not answer. Is it still running?")
-        finally:
-            page.close()
+def test_the_server_is_gone(tmp_path: Path) -> None:
+    with served() as (address, server), closing(Page(address, tmp_path / "profile")) as page:
+        page.open()
+        server.terminate()
+        server.wait()
+        page.draw([[(200, 60), (200, 200)]])
+        page.rows()
+        assert page.text("trouble") == "The server does not answer. Is it still running?"
 
 
 def test_training_by_the_keyboard(page: Page) -> None:
@@ -614,26 +602,14 @@ def test_training_by_the_keyboard(page: Page) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("program", "size"),
-    [
-        (program, size)
-        for program in ("chromium", "firefox")
-        for size in ("desk", "upright", "across")
-    ],
-)
+@pytest.mark.parametrize("size", ["desk", "upright", "across"])
+@pytest.mark.parametrize("program", ["chromium", "firefox"])
 def test_every_state(program: str, size: str, root: Path) -> None:
     """Nothing cut off, no English in Chinese, no violation of WCAG 2.2 AA, no request elsewhere."""
     executable, npm = shutil.which(program), os.environ.get("PAGE_NPM")
     if not (executable and npm and shutil.which("node")):
-        pytest.skip(
-            f"needs {program}, node, and PAGE_NPM, a folder with puppeteer-core and axe-core"
-        )
-    command = [sys.executable, "-m", "digits.page", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout
-        address = server.stdout.readline().split()[3]
+        pytest.skip(f"needs {program}, node, and in PAGE_NPM puppeteer-core and axe-core")
+    with served() as (address, _):
         tour = ["node", str(root / "tests/system/page_tour.mjs"), executable, address, size]
         result = subprocess.run(tour, capture_output=True, text=True, timeout=400, check=False)
-        server.terminate()
     assert (result.returncode, result.stdout) == (0, ""), result.stdout + result.stderr[-2000:]

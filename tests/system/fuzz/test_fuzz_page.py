@@ -133,7 +133,7 @@ def test_requests(fuzz: Fuzzer) -> None:
     right = [ask(data) for data in honest()]
     end, others = time.monotonic() + fuzz.seconds, ThreadPoolExecutor(1)
     for number in count():
-        if number >= 300 and time.monotonic() >= end:
+        if number >= 120 and time.monotonic() >= end:
             break
         data, _ = mutants(honest(), damaged_request, fuzz.seed, number)
         guard, which = Guard(fuzz.folder, limit), number % len(right)

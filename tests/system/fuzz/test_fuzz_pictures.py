@@ -97,7 +97,7 @@ def test_reading(fuzz: Fuzzer) -> None:
     limit = memory_for(lambda: read(large), fuzz.folder)
     fuzz(
         "picture, read", honest, damaged_png, read, (PictureError,),
-        lambda _: limit + MEMORY, few=20,
+        lambda _: limit + MEMORY, few=12,
     )  # fmt: skip
 
 
@@ -135,7 +135,7 @@ def test_crowded_sheets(fuzz: Fuzzer) -> None:
             assert all(0 <= digit.confidence <= 1 for digit in reading.digits)
 
     read(encoded(".png", cv2.cvtColor(seven(), cv2.COLOR_BGR2GRAY)))
-    fuzz("crowded sheet", [b""], crowded, read, (PictureError,), 2**30, few=10)
+    fuzz("crowded sheet", [b""], crowded, read, (PictureError,), 2**30, few=5)
 
 
 def png(width: int, height: int) -> bytes:
