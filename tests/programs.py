@@ -4,7 +4,9 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from digits.files.lock import LOCK_FILE
 
@@ -27,6 +29,12 @@ def environment(**changes: str | Path | None) -> dict[str, str]:
 def command(program: str, *arguments: object) -> list[str]:
     """What starts a program with these arguments."""
     return [sys.executable, "-W", "error", *PROGRAMS[program], *map(str, arguments)]
+
+
+def run(line: Sequence[object], **options: Any) -> "subprocess.CompletedProcess[str]":
+    """A program that has ended, with what it said."""
+    words = [str(word) for word in line]
+    return subprocess.run(words, capture_output=True, text=True, check=False, **options)
 
 
 def names_in(folder: Path) -> list[str]:

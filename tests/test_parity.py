@@ -31,7 +31,6 @@ pytestmark = pytest.mark.slow
 
 Tensor = Any
 Weights = dict[str, Tensor]
-
 every_precision = pytest.mark.parametrize(
     ("dtype", "tolerance"), [(np.float32, 1e-5), (np.float64, 1e-10)], ids=["float32", "float64"]
 )
@@ -68,9 +67,7 @@ def activated(name: str, x: Tensor) -> Tensor:
 
 
 def padded(layer: KernelLayer, x: Tensor, value: float = 0.0) -> Tensor:
-    """x (n, channels, height, width) with the padding that Keras gives it for "same", the odd
-    pixel last; PyTorch's own padding is even.
-    """
+    """x (n, channels, height, width) padded as by Keras, the odd pixel last."""
     if layer.padding == "valid":
         return x
     sides: list[int] = []
@@ -100,16 +97,10 @@ def averaged(layer: AveragePooling2D, x: Tensor) -> Tensor:
 
 
 def normalized(layer: BatchNormalization, w: Weights, x: Tensor, training: bool) -> Tensor:
-    y = torch.nn.functional.batch_norm(
-        x.movedim(-1, 1),
-        None if training else tensor(layer.buffers["moving_mean"]),
-        None if training else tensor(layer.buffers["moving_variance"]),
-        w["gamma"],
-        w["beta"],
-        training,
-        eps=layer.epsilon,
-    )
-    return y.movedim(1, -1)
+    mean, variance = (tensor(layer.buffers[f"moving_{name}"]) for name in ("mean", "variance"))
+    given = (None, None) if training else (mean, variance)
+    scale, norm = (w["gamma"], w["beta"]), torch.nn.functional.batch_norm
+    return norm(x.movedim(-1, 1), *given, *scale, training, eps=layer.epsilon).movedim(1, -1)
 
 
 def pooled(layer: MaxPooling2D, x: Tensor) -> Tensor:

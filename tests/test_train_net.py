@@ -71,31 +71,19 @@ def before_each_step(network: Network, act: Callable[[int, Array], None]) -> Non
 def visited(n: int, batch_size: int, iterations: int, seed: int = 0) -> list[list[int]]:
     """The numbers of the images in each batch of a training."""
     network, batches = small_network(), list[list[int]]()
-    before_each_step(
-        network, lambda _, x: batches.append(np.rint(x[:, 0] * n).astype(int).tolist())
-    )
+    before_each_step(network, lambda _, x: batches.append((x[:, 0] * n + 0.5).astype(int).tolist()))
     fit(network, numbered(n), SGD(0.1), batch_size=batch_size, iterations=iterations, seed=seed)
     return batches
-
-
-def press_ctrl_c() -> None:
-    """A real signal, as the terminal sends it."""
-    signal.raise_signal(signal.SIGINT)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 7, 10, 19, 20, 21, 1000])
 def test_every_epoch_visits_every_image_once_and_ends_with_a_record(batch_size: int) -> None:
     n, epochs = 20, 3
     batches = math.ceil(n / batch_size)
-    network, saved = small_network(), list[int]()
-    history = fit(
-        network,
-        numbered(n),
-        SGD(0.1),
-        batch_size=batch_size,
-        iterations=epochs * batches,
-        callbacks=[Saved(lambda h: saved.append(len(h.epochs)))],
-    )
+    saved = list[int]()
+    note = Saved(lambda h: saved.append(len(h.epochs)))
+    options: Any = {"batch_size": batch_size, "iterations": epochs * batches, "callbacks": [note]}
+    history = fit(small_network(), numbered(n), SGD(0.1), **options)
     assert [r.epoch for r in history.epochs] == [1, 2, 3]
     assert [r.iteration for r in history.epochs] == [batches, 2 * batches, 3 * batches]
     assert len(history.losses) == epochs * batches
@@ -123,12 +111,7 @@ def test_the_order_depends_on_seed_and_epoch_alone() -> None:
 def test_a_record_holds_what_the_network_measures() -> None:
     data, network = digits(50, 20, 30), small_network()
     (record,) = fit(network, data, SGD(0.5), batch_size=16, iterations=4).epochs
-    sets = [
-        ("train", data.x_train, data.t_train),
-        ("validation", data.x_validation, data.t_validation),
-        ("test", data.x_test, data.t_test),
-    ]
-    for name, x, t in sets:
+    for name, (x, t) in data.parts().items():
         assert getattr(record, f"{name}_loss") == pytest.approx(network.loss(x, t), rel=1e-6)
         assert getattr(record, f"{name}_accuracy") == network.accuracy(x, t)
     assert record.learning_rate == 0.5
@@ -146,7 +129,7 @@ def test_augmentation_gets_a_generator_of_its_own_and_leaves_the_data_alone() ->
     data = digits(30, 5, 5)
     untouched = data.x_train.copy()
 
-    def run(batch_size: int) -> tuple[list[float], list[Array]]:
+    def run() -> tuple[list[float], list[Array]]:
         drawn, shown = list[float](), list[Array]()
 
         def augment(x: Array, rng: np.random.Generator) -> Array:
@@ -155,19 +138,12 @@ def test_augmentation_gets_a_generator_of_its_own_and_leaves_the_data_alone() ->
 
         network = small_network()
         before_each_step(network, lambda _, x: shown.append(x))
-        fit(
-            network,
-            data,
-            SGD(0.1),
-            batch_size=batch_size,
-            iterations=2 * 30 // batch_size,
-            augment=augment,
-        )
+        fit(network, data, SGD(0.1), batch_size=10, iterations=6, augment=augment)
         return drawn, shown
 
-    drawn, shown = run(10)
+    drawn, shown = run()
     assert len(set(drawn)) == 6
-    assert run(10)[0] == drawn
+    assert run()[0] == drawn
     assert all(np.all(x == 0.5) for x in shown)
     np.testing.assert_array_equal(data.x_train, untouched)
 
@@ -217,9 +193,7 @@ BATCHES = 2
 
 
 class Scripted(TwoLayerNet):
-    """A network whose weights, after k batches, are all k, and which reads as many of ten images
-    right as the script says: right[set][epoch], with sets 0 train, 1 validation, 2 test.
-    """
+    """After k batches its weights are all k, and it reads right[set][epoch] of ten images right."""
 
     def __init__(self, validation: Sequence[int], test: Sequence[int]) -> None:
         super().__init__(784, 1, 10, 0)
@@ -295,9 +269,8 @@ def test_averaged_weights_are_measured_while_training_goes_on_with_the_latest() 
                 latest.append(network.params.flat.tobytes())
                 averages.append(optimizer.slots.get("average", np.zeros(0)).copy())
 
-        history = fit(
-            network, data, optimizer, batch_size=20, iterations=12, callbacks=[Saved(save)]
-        )
+        options: Any = {"batch_size": 20, "iterations": 12, "callbacks": [Saved(save)]}
+        history = fit(network, data, optimizer, **options)
         return network, history, latest, averages
 
     _, _, plain, _ = run(SGD(0.5))
@@ -315,32 +288,21 @@ def test_averaged_weights_are_measured_while_training_goes_on_with_the_latest() 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
 def test_a_loss_that_is_not_finite_stops_training(loss: float) -> None:
-    network, saved, weights = small_network(), list[int](), b""
+    network, saved, weights = small_network(), list[int](), list[bytes]()
     step: Step = network.loss_and_gradient
-    steps = 0
 
     def loss_and_gradient(x: ArrayLike, t: ArrayLike) -> tuple[float, Parameters]:
-        nonlocal steps, weights
-        steps += 1
+        weights.append(network.params.flat.tobytes())
         true_loss, grads = step(x, t)
-        weights = network.params.flat.tobytes()
-        return (loss if steps == 6 else true_loss), grads
+        return (loss if len(weights) == 6 else true_loss), grads
 
     network.loss_and_gradient = loss_and_gradient  # type: ignore[method-assign]
-    with pytest.raises(TrainingError) as caught:
-        fit(
-            network,
-            numbered(20),
-            SGD(0.25),
-            batch_size=5,
-            iterations=12,
-            callbacks=[Saved(lambda h: saved.append(len(h.losses)))],
-        )
-    message = str(caught.value)
-    for part in (str(loss), "epoch 2", "batch 2 of 4", "learning rate 0.25", "lower learning rate"):
-        assert part in message
+    note = Saved(lambda h: saved.append(len(h.losses)))
+    message = f"{loss}.* epoch 2, batch 2 of 4.* learning rate 0.25.*lower learning rate"
+    with pytest.raises(TrainingError, match=message):
+        fit(network, numbered(20), SGD(0.25), batch_size=5, iterations=12, callbacks=[note])
     assert saved[-1] == 4  # what was saved before stays the latest
-    assert network.params.flat.tobytes() == weights  # no step was taken on it
+    assert network.params.flat.tobytes() == weights[5]  # no step was taken on it
 
 
 @pytest.mark.parametrize("learning_rate", [0.25, CosineDecay(0.25, 4)])
@@ -357,40 +319,32 @@ def test_weights_that_the_last_step_ruins_are_an_error_and_not_saved(
         return loss, grads
 
     network.loss_and_gradient = loss_and_gradient  # type: ignore[method-assign]
-    with pytest.raises(TrainingError, match=r"epoch 1, batch 4 of 4, at learning rate 0\.\d") as e:
-        fit(
-            network,
-            digits(55, 5, 5),
-            SGD(learning_rate),
-            batch_size=15,
-            iterations=4,
-            callbacks=[Saved(lambda h: saved.append(len(h.losses)))],
-        )
+    note = Saved(lambda h: saved.append(len(h.losses)))
+    options: Any = {"batch_size": 15, "iterations": 4, "callbacks": [note]}
+    with pytest.raises(TrainingError, match=r"nan.* epoch 1, batch 4 of 4, at learning rate 0\.\d"):
+        fit(network, digits(55, 5, 5), SGD(learning_rate), **options)
     assert 4 not in saved
-    assert "nan" in str(e.value)
+
+
+def press_ctrl_c(now: bool) -> None:
+    if now:  # a real signal, as the terminal sends it
+        signal.raise_signal(signal.SIGINT)
 
 
 def test_ctrl_c_ends_after_the_batch_with_everything_saved() -> None:
     network, saved = small_network(), list[int]()
-    before_each_step(network, lambda step, _: press_ctrl_c() if step == 7 else None)
-    history = fit(
-        network,
-        numbered(20),
-        SGD(0.1),
-        batch_size=5,
-        iterations=20,
-        callbacks=[Saved(lambda h: saved.append(len(h.losses)))],
-    )
+    before_each_step(network, lambda step, _: press_ctrl_c(step == 7))
+    note = Saved(lambda h: saved.append(len(h.losses)))
+    history = fit(network, numbered(20), SGD(0.1), batch_size=5, iterations=20, callbacks=[note])
     assert history.interrupted and len(history.losses) == 7
-    assert [r.epoch for r in history.epochs] == [1]
-    assert saved[-1] == 7
+    assert [r.epoch for r in history.epochs] == [1] and saved[-1] == 7
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.parametrize(("batch_size", "step"), [(5, 4), (5, 8), (20, 1), (100, 2)])
 def test_ctrl_c_in_the_last_batch_of_an_epoch_keeps_its_record(batch_size: int, step: int) -> None:
     network = small_network()
-    before_each_step(network, lambda count, _: press_ctrl_c() if count == step else None)
+    before_each_step(network, lambda count, _: press_ctrl_c(count == step))
     history = fit(network, numbered(20), SGD(0.1), batch_size=batch_size, iterations=16)
     assert len(history.losses) == step and history.epochs
     assert history.epochs[-1].iteration == step
@@ -400,9 +354,8 @@ def test_a_second_ctrl_c_stops_at_once() -> None:
     network = small_network()
 
     def press_twice(step: int, _: Array) -> None:
-        if step == 2:
-            press_ctrl_c()
-            press_ctrl_c()
+        press_ctrl_c(step == 2)
+        press_ctrl_c(step == 2)
 
     before_each_step(network, press_twice)
     with pytest.raises(KeyboardInterrupt):
@@ -420,8 +373,7 @@ def test_training_in_a_thread_leaves_ctrl_c_to_the_main_one() -> None:
     thread = threading.Thread(target=work)
     thread.start()
     thread.join(30)
-    (history,) = histories
-    assert len(history.epochs) == 2
+    assert len(histories[0].epochs) == 2
     assert set(handlers) == {signal.default_int_handler}
     same = small_network()
     fit(same, numbered(20), SGD(0.1), batch_size=5, iterations=8)
@@ -433,11 +385,8 @@ def test_one_line_an_epoch_where_there_is_no_terminal(capsys: pytest.CaptureFixt
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 10 and lines[0].startswith("epoch  1/10: loss 2.")
     last = history.epochs[-1]
-    assert lines[-1] == (
-        f"epoch 10/10: loss {last.train_loss:.4f}, accuracy {last.train_accuracy:.4f}, "
-        f"validation accuracy {last.validation_accuracy:.4f}, "
-        f"test accuracy {last.test_accuracy:.4f}"
-    )
+    assert lines[-1].startswith(f"epoch 10/10: loss {last.train_loss:.4f}, accuracy 0")
+    assert lines[-1].endswith(f"test accuracy {last.test_accuracy:.4f}")
 
 
 def labeled(x: Array, t: Array) -> set[tuple[bytes, int]]:

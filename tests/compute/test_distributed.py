@@ -8,15 +8,16 @@ import shutil
 import subprocess
 import sys
 import threading
-import types
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
-from programs import environment
+from programs import environment, run
 from tiny_data import digits, fit, small_with_dropout, write_data_set
 
 import train_net
@@ -90,11 +91,8 @@ def by_ranks(size: int, work: Callable[[ProcessGroup], Any]) -> list[Any]:
             errors.append(error)
             room.barrier.abort()
 
-    threads = [threading.Thread(target=live, args=(rank,)) for rank in range(size)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(size) as threads:
+        assert len(list(threads.map(live, range(size)))) == size
     for error in errors:  # the first one broke the barrier for the others
         raise error
     return results
@@ -142,15 +140,12 @@ def test_outside_a_shared_batch_and_alone_nothing_is_averaged() -> None:
 
 def test_what_rank_0_cannot_do_ends_the_others_in_silence() -> None:
     def work(ranks: ProcessGroup) -> str:
-        try:
+        with pytest.raises((ZeroDivisionError, SystemExit)) as caught:
             ranks.broadcast(lambda: 1 / 0)
-        except ZeroDivisionError:
-            return "raised"
-        except SystemExit as leaving:
-            return f"left with {leaving.code}"
-        return "went on"
+        return repr(caught.value)
 
-    assert by_ranks(3, work) == ["raised", "left with None", "left with None"]
+    left = "SystemExit()"
+    assert by_ranks(3, work) == ["ZeroDivisionError('division by zero')", left, left]
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="Linux tells where one may run")
@@ -179,25 +174,12 @@ def trained(name: str, ranks: ProcessGroup = SINGLE_PROCESS) -> dict[str, Array]
     """What four batches, which no number of ranks divides, make of a recipe's network."""
     recipe = RECIPES[name]
     network = recipe.build(np.random.default_rng(0), np.float64)
-    history = fit(
-        network,
-        digits(17, 7, 5),
-        recipe.optimizer(recipe.learning_rate, 4),
-        batch_size=8,
-        iterations=4,
-        augment=recipe.augment,
-        group=ranks,
-    )
-    figures = [
-        (r.train_loss, r.train_accuracy, r.validation_loss, r.validation_accuracy, r.test_loss)
-        for r in history.epochs
-    ]
-    return {
-        "params": network.params.flat.copy(),
-        "state": network.buffers.flat.copy(),
-        "losses": np.array(history.losses),
-        "figures": np.array(figures, np.float64),
-    }
+    options: dict[str, Any] = {"batch_size": 8, "iterations": 4, "augment": recipe.augment}
+    optimizer = recipe.optimizer(recipe.learning_rate, 4)
+    history = fit(network, digits(17, 7, 5), optimizer, group=ranks, **options)
+    figures = [list(vars(record).values()) for record in history.epochs]
+    arrays = {"params": network.params.flat.copy(), "state": network.buffers.flat.copy()}
+    return arrays | {"losses": np.array(history.losses), "figures": np.array(figures, np.float64)}
 
 
 def same(one: dict[str, Array], other: dict[str, Array], rtol: float = 0) -> None:
@@ -234,8 +216,16 @@ def test_ctrl_c_in_one_process_stops_all_after_the_same_batch() -> None:
     assert by_ranks(3, work) == [(3, True)] * 3
 
 
+Start = Callable[[str, int], None]
+
+
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
+def no_mpi4py(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mpi4py", None)
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> Start:
     """Have mpiexec, of one make or the other, start so many processes."""
     for name in SIZE_VARIABLES:
         monkeypatch.delenv(name, raising=False)
@@ -243,24 +233,18 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
 
 
 @pytest.mark.parametrize("name", SIZE_VARIABLES)
-def test_one_process_needs_no_mpi(
-    name: str, started: Callable[[str, int], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "mpi4py", None)
+@pytest.mark.usefixtures("no_mpi4py")
+def test_one_process_needs_no_mpi(name: str, started: Start) -> None:
     assert init() is SINGLE_PROCESS
     started(name, 1)
     assert init() is SINGLE_PROCESS
 
 
 @pytest.mark.parametrize("name", SIZE_VARIABLES)
+@pytest.mark.usefixtures("no_mpi4py")
 def test_many_processes_without_mpi4py_learn_what_to_install(
-    name: str,
-    started: Callable[[str, int], None],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    name: str, started: Start, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(sys.modules, "mpi4py", None)
     started(name, 3)
     assert train_net.main(["--out", str(tmp_path / "out")]) == 1
     told = capsys.readouterr().err
@@ -268,25 +252,17 @@ def test_many_processes_without_mpi4py_learn_what_to_install(
     assert not list(tmp_path.iterdir())
 
 
-def test_another_mpi_than_that_of_mpiexec_is_refused(
-    started: Callable[[str, int], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    mpi = types.ModuleType("mpi4py.MPI")
-    vars(mpi)["COMM_WORLD"] = Communicator(Room(1), 0)
-    vars(mpi)["Get_library_version"] = lambda: "Some MPI 1.0\nfor you"
-    package = types.ModuleType("mpi4py")
-    vars(package)["MPI"] = mpi
-    monkeypatch.setitem(sys.modules, "mpi4py", package)
+def test_another_mpi_than_that_of_mpiexec(started: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    mpi = Mock(COMM_WORLD=Communicator(Room(1), 0), Get_library_version=lambda: "Some MPI 1.0\n!")
+    monkeypatch.setitem(sys.modules, "mpi4py", Mock(MPI=mpi))
     monkeypatch.setitem(sys.modules, "mpi4py.MPI", mpi)
     started("PMI_SIZE", 4)
     with pytest.raises(ConnectionError, match=r"started 4 .* found 1: it uses Some MPI 1.0;"):
         init()
 
 
-MPIEXEC = shutil.which(
-    "mpiexec", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-)
-
+PLACES = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+MPIEXEC = shutil.which("mpiexec", path=PLACES)
 with_mpi = pytest.mark.skipif(
     not (MPIEXEC and find_spec("mpi4py")),
     reason="needs mpi4py and an mpiexec: pip install mpi4py, and the mpich of Debian or PyPI",
@@ -294,19 +270,15 @@ with_mpi = pytest.mark.skipif(
 
 
 def mpiexec(ranks: int, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(MPIEXEC), "-n", str(ranks), sys.executable, *words],
+    return run(
+        [MPIEXEC, "-n", ranks, sys.executable, *words],
+        timeout=120,
         # Open MPI asks twice whether one means it, and once more for more ranks than processors.
         env=environment(
-            OMPI_ALLOW_RUN_AS_ROOT="1",
-            OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
+            **{f"OMPI_ALLOW_RUN_AS_ROOT{again}": "1" for again in ("", "_CONFIRM")},
             OMPI_MCA_rmaps_base_oversubscribe="1",
             PRTE_MCA_rmaps_default_mapping_policy=":oversubscribe",
         ),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import cv2
 import numpy as np
 import pytest
 
@@ -19,7 +20,7 @@ def digits() -> tuple[Array, Array]:
 
 def test_images_are_like_those_of_digits(digits: tuple[Array, Array]) -> None:
     x = non_digits.generate(200, *digits, np.random.default_rng(1))
-    assert x.shape == (200, 784) and x.dtype == np.float32 and x.min() == 0 and x.max() == 1
+    assert x.shape == (200, 784) and x.dtype == np.float32 and x.min() == 0
     with_ink = x[x.any(axis=1)]
     assert len(with_ink) > 190  # empty paper is no digit either
     np.testing.assert_allclose(with_ink.max(axis=1), 1, rtol=1e-5)  # the darkest ink is 1
@@ -41,11 +42,9 @@ def test_any_digits_will_do_and_stay(digits: tuple[Array, Array], kept: list[int
     x, t = digits[0][some], digits[1][some]
     x.flags.writeable = t.flags.writeable = False
     for n in (0, 1, 60):
-        images = non_digits.generate(n, x, t, np.random.default_rng(0))
+        images, same = (non_digits.generate(n, x, t, np.random.default_rng(0)) for _ in range(2))
         assert images.shape == (n, 784)
-        np.testing.assert_array_equal(
-            images, non_digits.generate(n, x, t, np.random.default_rng(0))
-        )
+        np.testing.assert_array_equal(images, same)
     with pytest.raises(ValueError, match="received -1"):
         non_digits.generate(-1, x, t, np.random.default_rng(0))
 
@@ -60,12 +59,7 @@ def cropped(image: Array) -> Array:
 def side_of(part: Array, digit: Array) -> str | None:
     """Which side of the digit the part is, if it is exactly one."""
     h, w = part.shape
-    sides = {
-        "left": digit[:, :w],
-        "right": digit[:, -w:],
-        "upper": digit[:h],
-        "lower": digit[-h:],
-    }
+    sides = {"left": digit[:, :w], "right": digit[:, -w:], "upper": digit[:h], "lower": digit[-h:]}
     names = [name for name, side in sides.items() if np.array_equal(side, part)]
     return names[0] if len(names) == 1 else None
 
@@ -106,8 +100,7 @@ def test_what_is_drawn_is_ink_on_paper(draw: Callable[..., Array]) -> None:
 def test_letters_differ_and_are_no_digits() -> None:
     rng = np.random.default_rng(11)
     ink = non_digits.prepared([non_digits.letter(rng) for _ in range(100)]).sum(axis=1)
-    assert ink.min() > 15 and ink.max() < 250
-    assert np.ptp(ink) > 40
+    assert 15 < ink.min() < ink.max() - 40 < 210
     assert not set("0123456789OISZlobqgsz") & glyphs.letters().keys()
 
 
@@ -115,10 +108,8 @@ def test_dashes_lie_rather_than_stand() -> None:
     """An upright dash is a 1; half of all lines are dashes."""
     rng = np.random.default_rng(9)
     for _ in range(200):
-        ink = non_digits.line(rng)
-        rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
-        width = columns[-1] - columns[0]
-        assert width > 0.35 * (rows[-1] - rows[0])
+        _, _, width, height = cv2.boundingRect((non_digits.line(rng) > 0).astype(np.uint8))
+        assert width > 0.35 * height
 
 
 def test_the_same_pen_writes_digits() -> None:

@@ -1,17 +1,17 @@
 """Files that earlier versions wrote load for ever: they are never made anew."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from test_layers import LIBRARY_LAYERS
-from tiny_data import digits, small_with_dropout
+from tiny_data import digits, fit, small_with_dropout
 
 from digits import Adam, Sequential, load_model
 from digits.files.npz import VERSION
 from digits.runs import RunConfig
 from digits.training.checkpoints import load_checkpoint
-from train_net import train
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 VERSIONS = [GOLDEN / f"version-{number}" for number in range(1, VERSION + 1)]
@@ -64,16 +64,8 @@ def test_a_checkpoint_is_what_it_was_and_goes_on(folder: Path) -> None:
     np.testing.assert_allclose(network.predict(x), y, rtol=0, atol=1e-6)
 
     network.params.flat[...] = latest
-    train(
-        network,
-        digits(100, 20, 30),
-        optimizer,
-        batch_size=20,
-        iterations=20,
-        seed=3,
-        history=history,
-        verbose=0,
-    )
+    options: dict[str, Any] = {"batch_size": 20, "iterations": 20, "seed": 3}
+    fit(network, digits(100, 20, 30), optimizer, history=history, **options)
     assert network.rng.bit_generator.state != rng_state
     assert [record.epoch for record in history.epochs] == [1, 2, 3, 4]
     assert history.losses[:12] == losses.tolist()

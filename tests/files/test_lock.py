@@ -1,6 +1,4 @@
-"""One run for each folder: a second one is refused as long as the first one lives, however it ends,
-and no file of the user's is harmed by it.
-"""
+"""One run for each folder: a second one is refused while the first lives; no file is harmed."""
 
 import errno
 import os
@@ -8,6 +6,7 @@ import subprocess
 import sys
 from contextlib import nullcontext
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from programs import environment
@@ -18,13 +17,9 @@ from digits.files.lock import LOCK_FILE, FolderInUseError, folder_lock
 
 def start(code: str, *arguments: object) -> "subprocess.Popen[str]":
     """A process that runs `code`, which finds the library."""
+    line, pipe = [sys.executable, "-W", "error", "-c", code, *map(str, arguments)], subprocess.PIPE
     return subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", code, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        stdin=subprocess.PIPE,
-        text=True,
-        env=environment(),
+        line, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment()
     )
 
 
@@ -127,16 +122,10 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
 def test_a_file_system_without_locks(
-    code: int,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def flock(*_: object) -> None:
-        raise OSError(code, os.strerror(code))
-
-    monkeypatch.setattr(pytest.importorskip("fcntl"), "flock", flock)
+    refuse = Mock(side_effect=OSError(code, os.strerror(code)))
+    monkeypatch.setattr(pytest.importorskip("fcntl"), "flock", refuse)
     with folder_lock(tmp_path) as locked:
         assert not locked
-    (record,) = caplog.records
-    assert str(tmp_path) in record.getMessage()
+    assert [str(tmp_path) in message for message in caplog.messages] == [True]

@@ -1,6 +1,7 @@
 """Networks come back from files to the last bit; files that describe none are refused."""
 
 import json
+import math
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -98,12 +99,8 @@ def test_what_cannot_be_registered() -> None:
 
 
 DENSE: dict[str, Any] = {"class": "Dense", "units": 3}
-GOOD: dict[str, Any] = {
-    "class": "Sequential",
-    "input_shape": [6],
-    "loss": "cross_entropy",
-    "layers": [DENSE],
-}
+GOOD: dict[str, Any] = {"class": "Sequential", "loss": "cross_entropy"}
+GOOD |= {"input_shape": [6], "layers": [DENSE]}
 
 
 def arrays(**changes: Array) -> dict[str, Array]:
@@ -159,24 +156,16 @@ def layered(*layers: Any, shape: Any = (6,)) -> dict[str, Any]:
     return {**GOOD, "layers": [*layers, {"class": "Flatten"}, DENSE], "input_shape": shape}
 
 
+CONV = {"class": "Conv2D", "filters": 2}
+SIZES = ([6, 5], ["6", "5", "4"], [6.0, 5.0, 4.0], [-6, -5, 4], [6, 0, 4], [10**9, 10**9, 10])
 BAD_DESCRIPTIONS: dict[str, Any] = {
-    "two sizes": {"class": "TwoLayerNet", "sizes": [6, 5]},
-    "sizes in words": {"class": "TwoLayerNet", "sizes": ["6", "5", "4"]},
-    "sizes with fractions": {"class": "TwoLayerNet", "sizes": [6.0, 5.0, 4.0]},
-    "size below 0": {"class": "TwoLayerNet", "sizes": [-6, -5, 4]},
-    "no units": {"class": "TwoLayerNet", "sizes": [6, 0, 4]},
-    "huge sizes": {"class": "TwoLayerNet", "sizes": [10**9, 10**9, 10]},
+    **{f"sizes {sizes}": {"class": "TwoLayerNet", "sizes": sizes} for sizes in SIZES},
+    **{f"no {key}": {k: GOOD[k] for k in GOOD if k != key} for key in GOOD},
+    **{f"layers {some}": {**GOOD, "layers": some} for some in ([], ["Dense"], [{"units": 3}])},
+    **{f"inputs {shape}": {**GOOD, "input_shape": [shape]} for shape in (6.0, -6, 10**12)},
     "empty": {},
     "another class": {**GOOD, "class": "Network"},
-    "no loss": {key: value for key, value in GOOD.items() if key != "loss"},
     "unknown loss": {**GOOD, "loss": "mse"},
-    "no layers": {**GOOD, "layers": []},
-    "layers missing": {key: value for key, value in GOOD.items() if key != "layers"},
-    "layer of another kind": {**GOOD, "layers": ["Dense"]},
-    "layer without class": {**GOOD, "layers": [{"units": 3}]},
-    "no input shape": {key: value for key, value in GOOD.items() if key != "input_shape"},
-    "input shape of floats": {**GOOD, "input_shape": [6.0]},
-    "input shape below 0": {**GOOD, "input_shape": [-6]},
     "unknown layer": layered({"class": "Lambda", "function": "os.system('true')"}),
     "base class": layered({"class": "Layer"}),
     "class of builtins": layered({"class": "eval"}),
@@ -190,22 +179,15 @@ BAD_DESCRIPTIONS: dict[str, Any] = {
     "scale too large": layered({"class": "Rescaling", "scale": 10**400}),
     "mean too large": layered({"class": "Normalization", "mean": 10**400}),
     "target": layered({"class": "Reshape", "target_shape": [-2, -3]}),
-    "images from rows": layered({"class": "Conv2D", "filters": 3, "kernel_size": 3}),
-    "connections": layered(
-        {"class": "Conv2D", "filters": 2, "kernel_size": 1, "connections": [[1], [2]]},
-        shape=(4, 4, 1),
-    ),
-    "huge input": {**GOOD, "input_shape": [10**12]},
+    "images from rows": layered({**CONV, "kernel_size": 3}),
+    "connections": layered({**CONV, "kernel_size": 1, "connections": [[1], [2]]}, shape=(4, 4, 1)),
     "huge units": layered({**DENSE, "units": 10**12}),
     "huge pieces": layered({"class": "Maxout", "units": 10**6, "pieces": 10**6}),
     "huge images": layered(
         {"class": "AveragePooling2D", "pool_size": [2, 20_000], "padding": "same"},
         shape=(20_000, 20_000, 1),
     ),
-    "huge kernel": layered(
-        {"class": "Conv2D", "filters": 3, "kernel_size": 10**5, "padding": "same"},
-        shape=(28, 28, 1),
-    ),
+    "huge kernel": layered({**CONV, "kernel_size": 10**5, "padding": "same"}, shape=(28, 28, 1)),
     "huge padding": layered({"class": "ZeroPadding2D", "padding": 10**6}, shape=(28, 28, 1)),
     "huge normalization": layered({"class": "BatchNormalization"}, shape=(2, 10**12)),
     "larger than a float": layered(
@@ -223,11 +205,10 @@ def test_descriptions_that_do_not_fit(network: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "layer",
     [
-        {"class": "Rescaling", "scale": float("nan")},
-        {"class": "Rescaling", "scale": 1, "offset": float("inf")},
-        {"class": "Normalization", "mean": float("nan")},
-        {"class": "BatchNormalization", "epsilon": float("inf")},
-        {"class": "Dropout", "rate": float("nan")},
+        {"class": "Rescaling", "scale": 1, "offset": math.inf},
+        *({"class": "Rescaling", "scale": math.nan}, {"class": "Normalization", "mean": math.nan}),
+        {"class": "BatchNormalization", "epsilon": math.inf},
+        {"class": "Dropout", "rate": math.nan},
     ],
     ids=lambda layer: layer["class"],
 )

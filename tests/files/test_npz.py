@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -40,21 +41,18 @@ def path(tmp_path: Path, arrays: dict[str, Array]) -> Path:
 
 def is_what_was_written(path: Path, arrays: dict[str, Array]) -> bool:
     header, loaded = load_arrays(path, "model")
-    return (
-        header == {"format": FORMAT, "kind": "model", "version": VERSION, **HEADER}
-        and list(loaded) == list(arrays)
-        and all(
-            loaded[name].dtype == array.dtype
-            and loaded[name].shape == array.shape
-            and loaded[name].tobytes() == array.tobytes()
-            for name, array in arrays.items()
-        )
-    )
+    bits = [
+        [(name, a.dtype, a.shape, a.tobytes()) for name, a in each.items()]
+        for each in (loaded, arrays)
+    ]
+    return header == good(**HEADER) and bits[0] == bits[1]
 
 
 def test_arrays_and_header_come_back(path: Path, arrays: dict[str, Array]) -> None:
     assert is_what_was_written(path, arrays)
     assert names_in(path.parent) == ["model.npz"]
+    for array in load_arrays(path, "model")[1].values():
+        assert array.flags.writeable and array.flags.owndata
 
 
 @pytest.mark.parametrize("dtype", ["?", "u1", "i4", "i8", "f2", "f4", "f8", ">f4"])
@@ -67,12 +65,6 @@ def test_arrays_of_every_dtype_and_shape_come_back(
     loaded = load_arrays(tmp_path / "a.npz", "model")[1]["a"]
     assert (loaded.dtype, loaded.shape) == (array.dtype, array.shape)
     np.testing.assert_array_equal(loaded, array)
-
-
-def test_loaded_arrays_can_be_written_to(path: Path) -> None:
-    for array in load_arrays(path, "model")[1].values():
-        assert array.flags.writeable and array.flags.owndata
-        array.fill(1)
 
 
 def test_the_same_content_gives_the_same_bytes(
@@ -90,10 +82,8 @@ def test_the_same_content_gives_the_same_bytes(
 def test_when_writing_fails_the_old_file_is_untouched(
     step: str, path: Path, arrays: dict[str, Array], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr({"fsync": os, "replace": Path}[step], step, fails)
+    no_space = Mock(side_effect=OSError(28, "No space left on device"))
+    monkeypatch.setattr({"fsync": os, "replace": Path}[step], step, no_space)
     with pytest.raises(OSError, match="No space left"):
         save_arrays(path, "model", {}, {"W1": np.zeros((100, 100))})
     assert is_what_was_written(path, arrays)
@@ -117,12 +107,9 @@ def test_what_cannot_be_stored_is_refused_before_anything_is_written(
     assert names_in(path.parent) == ["model.npz"]
 
 
-def test_no_file_is_said_so(tmp_path: Path) -> None:
+def test_what_is_no_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"none\.npz; there is none: check the path"):
         load_arrays(tmp_path / "none.npz", "model")
-
-
-def test_what_is_no_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="found a folder: name the file in it"):
         load_arrays(tmp_path, "model")
     (tmp_path / "digits.whl").touch()
@@ -136,11 +123,6 @@ def test_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
     for path in (tmp_path / "model.npz", Path("/dev/zero")):
         with pytest.raises(StorageError, match="found a pipe or a device"):
             load_arrays(path, "model")
-
-
-def test_a_file_of_another_kind_is_named(path: Path) -> None:
-    with pytest.raises(StorageError, match="expected a checkpoint file; found a model file"):
-        load_arrays(path, "checkpoint")
 
 
 @pytest.mark.parametrize(
@@ -203,16 +185,15 @@ def test_a_changed_byte_is_noticed_or_does_no_harm(path: Path, arrays: dict[str,
     assert noticed > len(whole) / 2
 
 
-def write_zip(
-    path: Path,
-    members: dict[str, bytes],
-    header: Any = None,
-    compression: int = zipfile.ZIP_STORED,
-) -> None:
+def good(**changes: Any) -> dict[str, Any]:
+    """A header as it should be, or nearly."""
+    return {"format": FORMAT, "kind": "model", "version": VERSION} | changes
+
+
+def write_zip(path: Path, members: dict[str, bytes], header: Any = None, packed: int = 0) -> None:
     """A well-formed zip, its checksums right, with whatever content."""
-    if header is None:
-        header = {"format": FORMAT, "kind": "model", "version": VERSION}
-    with zipfile.ZipFile(path, "w", compression) as archive:
+    header = good() if header is None else header
+    with zipfile.ZipFile(path, "w", packed) as archive:
         text = header if isinstance(header, bytes) else json.dumps(header).encode()
         archive.writestr("header.json", text)
         for name, content in members.items():
@@ -264,15 +245,8 @@ def test_a_pickle_inside_is_refused_and_never_opened(tmp_path: Path) -> None:
 
 def test_arrays_that_are_not_numbers_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.npz"
-    record = np.zeros(2, dtype=[("a", "f4"), ("b", "i4")])
-    for array in (
-        np.array(["a"]),
-        np.array([b"a"]),
-        np.zeros(2, "M8[s]"),
-        record,
-        np.zeros(2, "c8"),
-    ):
-        write_zip(path, {"W1.npy": npy_of(array)})
+    for dtype in ("U1", "S1", "M8[s]", "c8", "f4, i4"):
+        write_zip(path, {"W1.npy": npy_of(np.zeros(2, dtype))})
         with pytest.raises(StorageError, match=r"expected plain numbers in W1\.npy"):
             load_arrays(path, "model")
 
@@ -291,7 +265,7 @@ def peak_memory(path: Path, message: str) -> int:
 def test_a_compressed_bomb_is_refused_unopened(tmp_path: Path) -> None:
     path = tmp_path / "model.npz"
     zeros = npy("{'descr': '<f4', 'fortran_order': False, 'shape': (10000000,)}", bytes(40_000_000))
-    write_zip(path, {"W1.npy": zeros}, compression=zipfile.ZIP_DEFLATED)
+    write_zip(path, {"W1.npy": zeros}, packed=zipfile.ZIP_DEFLATED)
     assert path.stat().st_size < 50_000
     assert peak_memory(path, "compressed") < 1_000_000
 
@@ -352,17 +326,7 @@ HOSTILE_HEADERS = [
     ),
     *(
         f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}}}"
-        for shape in (
-            "1",
-            "(-1,)",
-            "(-1, -1)",
-            "(1.0,)",
-            "(True,)",
-            "('1',)",
-            "None",
-            "(2,)",
-            "()+()",
-        )
+        for shape in "1 (-1,) (-1,-1) (1.0,) (True,) ('1',) None (2,) ()+()".split()
     ),
     "{'descr': '<f4', 'fortran_order': 'False', 'shape': (1,)}",
     "{'descr': '<f4', 'fortran_order': False, 'shape': (0, 1152921504606846976)}",
@@ -386,10 +350,6 @@ def test_a_member_that_is_no_array_is_refused(name: str, tmp_path: Path) -> None
     with pytest.raises(StorageError, match=r"model\.npz"):
         load_arrays(path, "model")
     assert names_in(tmp_path) == ["model.npz"]
-
-
-def good(**changes: Any) -> dict[str, Any]:
-    return {"format": FORMAT, "kind": "model", "version": VERSION} | changes
 
 
 HEADERS: dict[str, tuple[Any, str]] = {

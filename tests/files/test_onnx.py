@@ -70,16 +70,11 @@ def test_layers(layer: Layer, shape: Shape, runtime: Any, tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activations_of_images_as_onnx_wants_them(name: str, runtime: Any, tmp_path: Path) -> None:
     """Between two layers with kernels nothing is transposed, and softmax has to know."""
-    network = randomized(
-        Sequential(
-            [
-                *(Input((8, 9, 2)), Conv2D(3, 2), Activation(name), MaxPooling2D(2)),
-                *(Dropout(0.5), Rescaling(0.5, 0.1), ZeroPadding2D((1, 2)), BatchNormalization()),
-                *(Conv2D(4, 2, activation=name), AveragePooling2D((1, 2)), Flatten(), Dense(7)),
-            ],
-            rng=np.random.default_rng(0),
-        )
-    )
+    layers: list[Layer | Input] = [Input((8, 9, 2)), Conv2D(3, 2), Activation(name)]
+    layers += [MaxPooling2D(2), Dropout(0.5)]
+    layers += [Rescaling(0.5, 0.1), ZeroPadding2D((1, 2)), BatchNormalization()]
+    layers += [Conv2D(4, 2, activation=name), AveragePooling2D((1, 2)), Flatten(), Dense(7)]
+    network = randomized(Sequential(layers, rng=np.random.default_rng(0)))
     x = np.random.default_rng(1).standard_normal((3, 8, 9, 2)).astype(np.float32)
     network.export_onnx(tmp_path / "images.onnx")
     y = run_onnx(runtime, tmp_path / "images.onnx", x)
@@ -111,19 +106,16 @@ def test_what_a_file_says_of_itself(onnx: Any, tmp_path: Path) -> None:
     network.export_onnx(tmp_path / "here" / "net.onnx")
     model = onnx.load(tmp_path / "here" / "net.onnx")
     onnx.checker.check_model(model, full_check=True)
-    assert {entry.key: entry.value for entry in model.metadata_props} == {
-        "recipe": "lenet5",
-        "dataset": "mnist",
-        "test_accuracy": "0.99",
-    }
+    about = {entry.key: entry.value for entry in model.metadata_props}
+    assert about == {"recipe": "lenet5", "dataset": "mnist", "test_accuracy": "0.99"}
     assert (model.graph.name, model.producer_name) == ("lenet5", "digits-from-scratch")
     weights = {entry.name: onnx.numpy_helper.to_array(entry) for entry in model.graph.initializer}
     np.testing.assert_array_equal(weights["dense_2.b"], network.params["b5"])
     operators = [node.op_type for node in model.graph.node]
     assert operators.count("Transpose") == 2  # there and back, once
-    assert [operator for operator in operators if operator in ("Conv", "AveragePool", "Gemm")] == [
-        *("Conv", "AveragePool", "Conv", "AveragePool"),
-        *("Gemm", "Gemm", "Gemm"),
+    assert [op for op in operators if op in ("Conv", "AveragePool", "Gemm")] == [
+        *["Conv", "AveragePool"] * 2,
+        *["Gemm"] * 3,
     ]
 
 

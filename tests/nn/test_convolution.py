@@ -111,9 +111,7 @@ def test_softmax_is_taken_over_the_filters() -> None:
 def slow_positions(
     layer: KernelLayer, shape: Shape
 ) -> Iterator[tuple[int, int, list[tuple[int, int]]]]:
-    """For each output pixel, the input pixels under its kernel, as (row, column, i, j) would be
-    read from Keras' documentation: padding is told by a position outside the image.
-    """
+    """Row and column of each output, and the inputs under it; outside the image lies padding."""
     first, steps = [], []
     for size, kernel, stride in zip(shape, layer.kernel, layer.strides, strict=False):
         if layer.padding == "same":
@@ -130,16 +128,13 @@ def slow_positions(
 
 
 def slow_convolution(layer: Conv2D, x: Array, W: Array, b: Array) -> Array:
-    n, height, width, channels = x.shape
+    n, height, width, _ = x.shape
     y = np.zeros((n, *layer.output_shape))
     for row, column, under in slow_positions(layer, (height, width)):
         for position, (r, c) in enumerate(under):
             if 0 <= r < height and 0 <= c < width:
                 i, j = divmod(position, layer.kernel[1])
-                for sample, channel, f in itertools.product(
-                    range(n), range(channels), range(layer.filters)
-                ):
-                    y[sample, row, column, f] += x[sample, r, c, channel] * W[i, j, channel, f]
+                y[:, row, column] += x[:, r, c] @ W[i, j]
     return y + b
 
 
@@ -216,17 +211,12 @@ def test_gradients_agree_with_plain_loops(geometry: Geometry, seed: int) -> None
     # Convolution and averaging are linear: y = A x and dx = A^T dy, so <y, dy> = <x, dx>.
     shape, kernel, strides, padding = geometry
     rng = np.random.default_rng(seed)
-    for linear in (
-        Conv2D(2, kernel, strides, padding, use_bias=False),
-        AveragePooling2D(kernel, strides, padding),
-    ):
-        layer = ready(linear, shape[1:], seed=seed)
-        x = rng.standard_normal(shape)
-        y = layer.forward(x)
-        dy = rng.standard_normal(y.shape)
-        np.testing.assert_allclose(
-            np.sum(y * dy), np.sum(x * dx_of(layer, dy)), rtol=1e-9, atol=1e-11
-        )
+    geometric = kernel, strides, padding
+    for linear in (Conv2D(2, *geometric, use_bias=False), AveragePooling2D(*geometric)):
+        layer, x = ready(linear, shape[1:], seed=seed), rng.standard_normal(shape)
+        dy = rng.standard_normal((shape[0], *layer.output_shape))
+        left, right = np.sum(layer.forward(x) * dy), np.sum(x * dx_of(layer, dy))
+        np.testing.assert_allclose(left, right, rtol=1e-9, atol=1e-11)
 
 
 TABLE = np.array([[1, 0, 1, 0], [1, 1, 0, 0], [0, 1, 1, 1]])
@@ -264,13 +254,9 @@ def test_a_table_for_other_maps() -> None:
 
 
 def test_a_description_of_huge_images_costs_nothing_until_they_come() -> None:
-    for layer in (
-        AveragePooling2D(200, padding="same"),
-        MaxPooling2D(200, padding="same"),
-        Subsampling2D(200),
-        Conv2D(10**6, 200, padding="same"),
-        ZeroPadding2D(10**9),
-    ):
+    same: Any = {"padding": "same"}
+    pools = [AveragePooling2D(200, **same), MaxPooling2D(200, **same), Subsampling2D(200)]
+    for layer in (*pools, Conv2D(10**6, 200, **same), ZeroPadding2D(10**9)):
         layer.build((10**6, 10**6, 1000))  # would be 8 PB
         assert len(layer.output_shape) == 3
     huge = MaxPooling2D(2, padding="same")
@@ -305,20 +291,12 @@ def test_numbers_of_numpy_are_numbers() -> None:
     assert all(type(number) is int for number in layer.get_config()["kernel_size"])
 
 
-LOOKING_AT_IMAGES = [
-    lambda: Conv2D(3, 3),
-    MaxPooling2D,
-    AveragePooling2D,
-    Subsampling2D,
-    ZeroPadding2D,
-]
-
-
-@pytest.mark.parametrize("make", LOOKING_AT_IMAGES)
-def test_rows_of_pixels_have_to_be_made_images_first(make: Callable[[], Layer]) -> None:
+@pytest.mark.parametrize("kind", [Conv2D, MaxPooling2D, AveragePooling2D, Subsampling2D])
+def test_rows_of_pixels_have_to_be_made_images_first(kind: Any) -> None:
     for shape in ((784,), (28, 28)):
-        with pytest.raises(ValueError, match=r"expected inputs of shape \(height.*Reshape\(\(28"):
-            make().build(shape)
+        for layer in (kind(3, 3) if kind is Conv2D else kind(), ZeroPadding2D()):
+            with pytest.raises(ValueError, match=r"shape \(height.*Reshape\(\(28"):
+                layer.build(shape)
 
 
 @pytest.mark.parametrize("make", [lambda: Conv2D(3, 3), lambda: MaxPooling2D(3)])

@@ -54,15 +54,10 @@ class Meet(Layer):
 
 def stack(threads: int = 0) -> Sequential:
     layers: list[Layer] = [
-        Reshape((28, 28, 1)),
-        Conv2D(6, 5, activation="relu"),
-        MaxPooling2D(2),
+        *(Reshape((28, 28, 1)), Conv2D(6, 5, activation="relu"), MaxPooling2D(2)),
         BatchNormalization(),
         Conv2D(16, 5, padding="same", activation="relu"),  # in the frequency domain
-        AveragePooling2D(2),
-        Flatten(),
-        Dropout(0.3),
-        Dense(10, activation="softmax"),
+        *(AveragePooling2D(2), Flatten(), Dropout(0.3), Dense(10, activation="softmax")),
     ]
     if threads:
         layers = [each for layer in layers[:-1] for each in (layer, Meet(threads))] + layers[-1:]

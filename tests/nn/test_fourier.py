@@ -55,15 +55,9 @@ def by_definition(
     seed=st.integers(0, 2**32 - 1),
 )
 def test_it_is_the_sum_it_stands_for(
-    n: int,
-    size: tuple[int, int],
-    kernel: tuple[int, int],
-    padding: tuple[tuple[int, int], tuple[int, int]],
-    channels: int,
-    filters: int,
-    dtype: Any,
-    seed: int,
-) -> None:
+    n: int, size: Pair, kernel: Pair, padding: tuple[Pair, Pair], channels: int, filters: int,
+    dtype: Any, seed: int,
+) -> None:  # fmt: skip
     output = [s + sum(b) - w + 1 for s, b, w in zip(size, padding, kernel, strict=True)]
     if min(output) < 1:
         return
@@ -79,10 +73,8 @@ def test_it_is_the_sum_it_stands_for(
     for array, right in zip(found, expected, strict=True):
         assert array is not None
         assert (array.dtype, array.shape) == (dtype, right.shape)
-        scale = 1 + np.abs(right).max()
-        np.testing.assert_allclose(
-            array, right, atol=2e-5 * scale if dtype == np.float32 else 1e-12 * scale
-        )
+        tolerance = (2e-5 if dtype == np.float32 else 1e-12) * (1 + np.abs(right).max())
+        np.testing.assert_allclose(array, right, atol=tolerance)
 
 
 def test_without_bias_and_without_dx() -> None:
@@ -118,14 +110,9 @@ CONNECTIONS[0, 3] = 1
     ("size", "kernel"), [((9, 6), (4, 3)), ((5, 11), (5, 2)), ((7, 7), (1, 6))]
 )
 def test_both_ways_of_a_layer_agree(
-    dtype: Any,
-    padding: str,
-    activation: str | None,
-    connections: Any,
-    size: tuple[int, int],
-    kernel: tuple[int, int],
+    dtype: Any, padding: str, activation: str | None, connections: Any, size: Pair, kernel: Pair,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:
+) -> None:  # fmt: skip
     results: list[list[Array]] = []
     for fourier in (False, True):
         rng = np.random.default_rng(1)

@@ -470,11 +470,14 @@ def test_batch_normalization_begins_as_in_keras() -> None:
     assert (layer.get_config()["momentum"], layer.get_config()["epsilon"]) == (0.99, 1e-3)
 
 
+OF_ANY_KIND: list[Any] = [0, 2.5, -3, [3], "rleu", ["relu"]]
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        *((partial(Dense, units), "expected units .*; received") for units in (0, 2.5, -3, [3])),
-        *((partial(Dense, 3, name), "expected an activation among") for name in ("rleu", ["relu"])),
+        *((partial(Dense, units), "expected units .*; received") for units in OF_ANY_KIND[:4]),
+        *((partial(Dense, 3, name), "expected an activation among") for name in OF_ANY_KIND[4:]),
         (partial(Dense, 3, kernel_initializer="glort"), "expected an initializer among"),
         (partial(Dense, 3, bias_initializer="glort"), "expected an initializer among"),
         (partial(Maxout, 0), "expected units .*; received 0"),

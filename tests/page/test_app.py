@@ -72,10 +72,8 @@ def test_a_drawing_is_read(client: FlaskClient, rng: np.random.Generator) -> Non
         assert 0 <= x < x + width <= 600
         assert digit["confidence"] == digit["probabilities"][digit["digit"]]
         assert len(digit["probabilities"]) == 10
-        image = np.frombuffer(b64decode(digit["image"]), np.uint8)
-        assert image.shape == (784,)
-        assert image.max() == 255  # ink
-        assert image.reshape(28, 28)[:, 0].max() == 0  # paper
+        image = np.frombuffer(b64decode(digit["image"]), np.uint8).reshape(28, 28)
+        assert image.max() == 255 and not image[:, 0].any()  # ink on paper
 
 
 def test_what_cannot_be_read_is_framed(client: FlaskClient, rng: np.random.Generator) -> None:
@@ -92,9 +90,8 @@ def test_what_cannot_be_read_is_framed(client: FlaskClient, rng: np.random.Gener
 def test_an_empty_paper_is_no_error(client: FlaskClient) -> None:
     answer = client.post("/drawing", data=encoded(np.full((300, 600), 255, np.uint8)))
     assert answer.status_code == 200
-    expected = {"rows": [], "rows_text": [], "rotation": 0, "unread": []}
-    expected |= {"size": [600, 300], "digits": [], "classes": 11, "parameters": 81_211}
-    assert answer.get_json() == expected
+    empty = {"rows": [], "rows_text": [], "rotation": 0, "unread": [], "digits": []}
+    assert answer.get_json().items() >= (empty | {"size": [600, 300]}).items()
 
 
 def test_a_photo_is_read(client: FlaskClient, rng: np.random.Generator) -> None:
@@ -143,9 +140,8 @@ def test_the_network_of_the_book_has_layers_too(rng: np.random.Generator) -> Non
     x = np.arange(784, dtype=np.uint8)
     layers = client.post("/layers", data=x.tobytes()).get_json()["layers"]
     assert [layer["maps"] for layer in layers] == [50, 10]
-    for layer, (_, expected) in zip(
-        layers, network.activations(x[np.newaxis].astype(np.float32) / 255), strict=True
-    ):
+    outputs = network.activations(x[np.newaxis].astype(np.float32) / 255)
+    for layer, (_, expected) in zip(layers, outputs, strict=True):
         values = np.frombuffer(b64decode(layer["values"]), np.int8) * layer["largest"] / 127
         assert np.allclose(values, expected[0], atol=layer["largest"] / 250)
     page = client.get("/").text
@@ -221,15 +217,13 @@ def test_a_slow_drawing_stops_no_other(
             answers = [pool.submit(app.test_client().post, "/drawing", data=slow)]
             assert hostile.wait(10)
             assert app.test_client().post("/drawing", data=quick).status_code == 200
-            answers += [
-                pool.submit(app.test_client().post, "/drawing", data=slow) for _ in range(12)
-            ]
+            for _ in range(12):
+                answers.append(pool.submit(app.test_client().post, "/drawing", data=slow))
             time.sleep(0.5)
             refused = [answer.result() for answer in answers if answer.done()]
         finally:
             held.set()
-    assert len(refused) == 4  # of 13: three are read, six may wait
-    assert {answer.status_code for answer in refused} == {503}
+    assert [answer.status_code for answer in refused] == [503] * 4  # three are read, six may wait
     assert "try again" in refused[0].get_json()["error"]
 
 
@@ -273,10 +267,8 @@ def test_no_such_unit(client: FlaskClient, query: str) -> None:
 
 def test_nothing_has_been_trained(client: FlaskClient) -> None:
     paper = encoded(np.full((300, 600), 255, np.uint8))
-    for answer in (
-        client.post("/drawing?network=trained", data=paper),
-        client.get("/training/model"),
-    ):
+    drawing = client.post("/drawing?network=trained", data=paper)
+    for answer in (drawing, client.get("/training/model")):
         assert answer.status_code == 404
         assert "start a training first" in answer.get_json()["error"]
     answer = client.post("/training/command", json={"command": "pause"})
@@ -285,11 +277,8 @@ def test_nothing_has_been_trained(client: FlaskClient) -> None:
 
 
 def test_what_is_not_there(client: FlaskClient) -> None:
-    for answer, status in [
-        (client.get("/page/../draw_digit.py"), 404),
-        (client.get("/nothing"), 404),
-        (client.get("/drawing"), 405),
-    ]:
+    for path, status in (("/page/../draw_digit.py", 404), ("/nothing", 404), ("/drawing", 405)):
+        answer = client.get(path)
         assert answer.status_code == status and answer.get_json()["error"]
 
 
@@ -317,16 +306,9 @@ def test_a_fault_is_a_sentence_too(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize(
     ("host", "status"),
     [
-        ("127.0.0.1:8028", 200),
-        ("localhost", 200),
-        ("[::1]:8028", 200),
-        ("192.168.1.7:8028", 200),
-        ("evil.example", 403),
-        ("127.0.0.1.evil.example:8028", 403),
-        ("localhost.evil.example", 403),
-        ("evil.example@127.0.0.1", 403),
-        ("[::1", 403),
-        ("2130706433", 403),
+        *((name, 200) for name in ("127.0.0.1:8028", "localhost", "[::1]:8028", "10.0.0.7")),
+        *((name, 403) for name in ("evil.example", "127.0.0.1.evil.example:8028", "[::1")),
+        *((name, 403) for name in ("localhost.evil.example", "evil@127.0.0.1", "2130706433")),
     ],
 )
 def test_no_other_name_leads_here(client: FlaskClient, host: str, status: int) -> None:
@@ -346,13 +328,9 @@ def test_the_name_it_was_started_with_leads_here(network: Any) -> None:
 @pytest.mark.parametrize(
     ("origin", "status"),
     [
-        ("http://127.0.0.1:8028", 200),
-        (None, 200),
-        ("http://evil.example", 403),
-        ("http://127.0.0.1:8029", 403),
+        *(("http://127.0.0.1:8028", 200), (None, 200), ("null", 403), ("", 403)),
+        *(("http://evil.example", 403), ("http://127.0.0.1:8029", 403)),
         ("https://127.0.0.1:8028", 403),
-        ("null", 403),
-        ("", 403),
     ],
 )
 def test_no_other_page_may_ask(client: FlaskClient, origin: str | None, status: int) -> None:

@@ -11,6 +11,7 @@ from digits.nn.layers import Activation, BatchNormalization, Dense, Flatten, Res
 from digits.nn.network import Network
 from digits.page.inspection import Inspector
 from digits.types import Array
+from functions import numerical_gradient
 from two_layer_net import TwoLayerNet
 
 
@@ -24,16 +25,10 @@ def networks(rng: np.random.Generator) -> dict[str, Network]:
         "two-layer": TwoLayerNet(784, 20, 10, rng=rng),
         "padded": Sequential(
             [
-                Reshape((28, 28, 1)),
-                ZeroPadding2D(2),
-                Conv2D(3, 5, padding="same", strides=2),
-                Activation("relu"),
-                MaxPooling2D(2),
-                Conv2D(4, 3, padding="same", activation="tanh"),
-                BatchNormalization(),
-                AveragePooling2D(3, strides=2),
-                Flatten(),
-                Dense(12, activation="relu"),
+                *(Reshape((28, 28, 1)), ZeroPadding2D(2), Conv2D(3, 5, padding="same", strides=2)),
+                *(Activation("relu"), MaxPooling2D(2)),
+                *(Conv2D(4, 3, padding="same", activation="tanh"), BatchNormalization()),
+                *(AveragePooling2D(3, strides=2), Flatten(), Dense(12, activation="relu")),
                 Dense(10),
             ],
             rng=rng,
@@ -45,10 +40,8 @@ def networks(rng: np.random.Generator) -> dict[str, Network]:
 
 def values(tiles: dict[str, Any]) -> Array:
     """Tiles as (maps, height, width)."""
-    shape = (tiles["maps"], tiles["height"], tiles["width"])
-    return (
-        np.frombuffer(b64decode(tiles["values"]), np.int8).reshape(shape) * tiles["largest"] / 127
-    )
+    steps = np.frombuffer(b64decode(tiles["values"]), np.int8) * tiles["largest"] / 127
+    return steps.reshape(tiles["maps"], tiles["height"], tiles["width"])
 
 
 @pytest.mark.parametrize("name", ["two-layer", "padded", "lenet5-1998", "fast"])
@@ -86,22 +79,14 @@ def test_contributions_of_the_last_layer_are_exact(
     inspector = Inspector(network)
     hidden = len(inspector.stack) - 2
     count = inspector.stack[hidden].output_shape[0]
-    units = [(0, 0, unit) for unit in range(count)]
-    added = np.sum([added_by(inspector, image, hidden, unit) for unit in units], axis=0)
+    told = [inspector.unit(image, hidden, unit, 0, 0) for unit in range(count)]
+    added = np.sum([unit["contributions"] for unit in told], axis=0)
     bias = inspector.stack[-1].weights["b"]
     assert np.allclose(added + bias, inspector.forward(image[np.newaxis])[-1][0], atol=1e-4)
 
 
-def added_by(
-    inspector: Inspector, image: Array, layer: int, unit: tuple[int, int, int]
-) -> list[float]:
-    row, column, map_ = unit
-    told: list[float] = inspector.unit(image, layer, map_, row, column)["contributions"]
-    return told
-
-
 def test_contributions_are_a_taylor_series(image: Array, rng: np.random.Generator) -> None:
-    """A little more of one unit changes the logits as its added_by say."""
+    """A little more of one unit changes the logits as its contributions say."""
     inspector = Inspector(networks(rng)["padded"])
     layer, place = 5, (3, 4, 2)  # a convolution with tanh
     told = inspector.unit(image, layer, place[2], place[0], place[1])
@@ -150,15 +135,9 @@ def test_steps_end_at_the_pixels(name: str, image: Array, rng: np.random.Generat
     shown = values(steps[-1])[0].ravel()
     exact = network.astype(np.float64)
     brightest = np.abs(shown).argsort()[-3:]
-    for pixel in brightest:
-        losses = []
-        for h in (1e-5, -1e-5):
-            moved = image.astype(np.float64)[np.newaxis].copy()
-            moved[0, pixel] += h
-            losses.append(exact.loss(moved, [4]))
-        assert np.isclose(
-            (losses[0] - losses[1]) / 2e-5, shown[pixel], atol=steps[-1]["largest"] / 100
-        )
+    x = image.astype(np.float64)[np.newaxis]
+    slopes = numerical_gradient(lambda x: exact.loss(x, [4]), x, entries=brightest).ravel()
+    assert np.allclose(slopes[brightest], shown[brightest], atol=steps[-1]["largest"] / 100)
     gradient = network.gradient(image[np.newaxis], [4])
     last = next(step for step in steps if step["phase"] == "backward")
     name_of_last = list(network.params)[-2]

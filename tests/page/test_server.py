@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from programs import run
 
 from digits.page import server
 from digits.page.app import application
@@ -94,18 +95,10 @@ def test_no_network(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
 
 def test_flask_is_missing(root: Path, tmp_path: Path) -> None:
     (tmp_path / "flask.py").write_text("raise ImportError('No module named flask')\n")
-    result = subprocess.run(
-        [sys.executable, "-m", "digits.page"],
-        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{root}"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 1
-    assert result.stderr == (
-        "python -m digits.page: No module named flask: the page needs Flask, waitress and segno; "
-        "install digits-from-scratch[web]\n"
-    )
+    variables = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{root}"}
+    result = run([sys.executable, "-m", "digits.page"], env=variables)
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    assert "the page needs Flask, waitress and segno; install digits-from-" in result.stderr
 
 
 def test_idle_connections_do_not_block_others() -> None:
@@ -134,17 +127,14 @@ def test_idle_connections_do_not_block_others() -> None:
 @pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_ends_it(root: Path) -> None:
     command = [sys.executable, "-m", "digits.page", "--port", "0"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=root
-    ) as it:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=root) as it:
         assert it.stdout
         line = it.stdout.readline()
         found = re.fullmatch(r"draw digits at (http://127.0.0.1:\d+/) \(Ctrl-C ends it\)\n", line)
         assert found
         with urllib.request.urlopen(f"{found[1]}training/events", timeout=10) as watching:
-            assert (
-                watching.readline() == b'data: {"state": "none"}\n'
-            )  # as a page that is open does
+            assert watching.readline() == b'data: {"state": "none"}\n'  # as an open page does
             it.send_signal(signal.SIGINT)
             assert b"data" not in watching.read()
         out, err = it.communicate(timeout=60)

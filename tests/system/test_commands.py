@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import programs
 import pytest
 
 from predict_image import SHIPPED_MODEL
@@ -92,7 +93,7 @@ def run(words: list[str], folder: Path, data: Path) -> str:
     words[words.index("python")] = sys.executable
     if "digits.page" in line or line == "digits draw":
         return serve([*words, "--port", "0"], folder)
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+    done = programs.run(words, cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -45,28 +45,20 @@ def quotations(text: str) -> Iterator[tuple[str, str]]:
 
 
 def missing(quotation: str, source: str) -> str:
-    """The first piece of a quotation that is not in the source, in its order; "" if all are.
-
-    A line of dots stands for lines that are left out; otherwise lines follow each other as quoted.
-    """
+    """The first piece of a quotation, between lines of dots, that is not in the source; or ""."""
     lines, start = [line.strip() for line in source.splitlines()], 0
     for piece in re.split(r"^\.\.\.\n", quotation, flags=re.MULTILINE):
         wanted = [line.strip() for line in piece.strip().splitlines()]
-        ends = [
-            i + len(wanted)
-            for i in range(start, len(lines))
-            if lines[i : i + len(wanted)] == wanted
-        ]
-        if not ends:
+        size = len(wanted)
+        found = [i for i in range(start, len(lines)) if lines[i : i + size] == wanted]
+        if not found:
             return piece
-        start = ends[0]
+        start = found[0] + size
     return ""
 
 
 class AboutEqual(doctest.OutputChecker):
-    """Numbers with a point may be off by one in their last digit: sums are rounded differently on
-    other machines. All else is the same, apart from the number of blanks.
-    """
+    """Numbers with a point may be off by one in their last digit, as on other machines."""
 
     def check_output(self, want: str, got: str, optionflags: int) -> bool:
         def words(text: str) -> str:
@@ -123,13 +115,11 @@ def test_the_chapters_follow_each_other() -> None:
     index = (GUIDE / "README.md").read_text("utf-8")
     listed = re.findall(r"^\d+\. \[[\w ]+\]\((.+)\):", index, re.MULTILINE)
     assert listed == [chapter.name for chapter in CHAPTERS]
-    for before, after in itertools.pairwise(CHAPTERS):
-        assert before.read_text("utf-8").count(f"next: [{title(after)}]({after.name})") == 2
-        assert after.read_text("utf-8").count(f"[{title(before)}]({before.name}) · ") == 2
-
-
-def title(chapter: Path) -> str:
-    return chapter.read_text("utf-8").splitlines()[0].partition(". ")[2]
+    titles = [heading(chapter).partition(". ")[2] for chapter in CHAPTERS]
+    links = [f"[{name}]({page.name})" for name, page in zip(titles, CHAPTERS, strict=True)]
+    for number, (before, after) in enumerate(itertools.pairwise(CHAPTERS)):
+        assert before.read_text("utf-8").count(f"next: {links[number + 1]}") == 2
+        assert after.read_text("utf-8").count(f"{links[number]} · ") == 2
 
 
 def test_every_figure_is_shown_and_small() -> None:
@@ -190,10 +180,7 @@ GRADIENT = np.array([[0.5, -1.0], [2.0, 0.25]])
         (GRADIENT + 1, "dW is off by the constant 1"),
         (GRADIENT[0], r"dW has the wrong shape: expected \(2, 2\), received \(2,\)"),
         (GRADIENT * np.nan, "dW contains nan or infinity"),
-        (
-            GRADIENT * [[1, 1], [1, 3]],
-            r"wrong in 1 of 4 numbers: dW.* is 0.75, expected 0.25",
-        ),
+        (GRADIENT * [[1, 1], [1, 3]], "wrong in 1 of 4 numbers: dW.* is 0.75, expected 0.25"),
         (None, "dW: expected numbers; received NoneType"),
     ],
 )

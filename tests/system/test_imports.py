@@ -70,17 +70,14 @@ def run(folder: Path, *arguments: str, path: str = "") -> subprocess.CompletedPr
     nowhere = dict.fromkeys(("MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "DISPLAY"))
     return subprocess.run(
         [sys.executable, "-W", "error", *arguments],
-        cwd=folder,
+        cwd=folder, capture_output=True, text=True, check=False,
         env=environment(
             HOME=folder.parent / "home",
             PYTHONPATH=os.pathsep.join([path, str(ROOT)] if path else [str(ROOT)]),
             PYTHONDONTWRITEBYTECODE="1",
             **nowhere,
         ),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    )  # fmt: skip
 
 
 def files_in(folder: Path) -> list[Path]:

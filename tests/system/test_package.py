@@ -2,12 +2,12 @@
 
 import importlib.util
 import os
-import subprocess
 import sys
 import sysconfig
 import tarfile
 from pathlib import Path
 
+import programs
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,14 +24,7 @@ def run(*command: object, folder: Path, **environment: str) -> str:
     """What the command prints; the test fails if the command does."""
     # Neither this checkout nor the environment that runs the tests is to be found.
     variables = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    done = subprocess.run(
-        list(map(str, command)),
-        cwd=folder,
-        env={**variables, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = programs.run(command, cwd=folder, env={**variables, **environment})
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from programs import command, environment, names_in, wait_for
@@ -38,17 +39,12 @@ sys.exit(train_net.main())
 def start(
     *arguments: object, prepare: Callable[[], None] | None = None, **variables: str | None
 ) -> "subprocess.Popen[str]":
-    """`train_net.py ARGUMENTS`, 900 digits its data set if it draws one, with these environment
-    variables set, or without (None).
-    """
+    """`train_net.py ARGUMENTS` with these environment variables, which draws 900 digits at most."""
     return subprocess.Popen(
         [sys.executable, "-c", TRAIN_NET, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment(**variables),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(**variables),
         preexec_fn=prepare,  # noqa: PLW1509  (for a function that takes no lock)
-    )
+    )  # fmt: skip
 
 
 def end(process: "subprocess.Popen[str]") -> tuple[int, str]:
@@ -104,20 +100,13 @@ while status:
 
 
 def test_a_disk_that_is_full_at_any_write(tmp_path: Path, data: Path) -> None:
-    """What was there is whole, the message is one sentence, and the run goes on when there is room
-    again.
-    """
+    """What was there is whole, the message one sentence, and with room again the run goes on."""
     begun = tmp_path / "begun"
     assert end(start(*new_run(data, begun)))[0] == 0
     rest = ("--dataset-dir", data, "--iterations", 15, "--quiet")
-    result = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, begun, tmp_path, *map(str, rest)],
-        stdout=subprocess.PIPE,
-        check=True,
-        timeout=120,
-        env=environment(),
-    )
-    *attempts, (whole, status, _) = map(json.loads, result.stdout.splitlines())
+    line = [sys.executable, "-c", FULL_DISK, *map(str, [begun, tmp_path, *rest])]
+    told = subprocess.check_output(line, timeout=120, env=environment())
+    *attempts, (whole, status, _) = map(json.loads, told.splitlines())
     assert status == 0
     failed = []
     for folder, status, said in attempts:
@@ -160,9 +149,8 @@ def test_a_read_only_output_folder(tmp_path: Path, data: Path) -> None:
     try:
         for words in (new_run(data, out), ("--resume", out, "--dataset-dir", data)):
             status, err = end(start(*words, prepare=obey_permissions))
-            assert status == 1
+            assert (status, err.count("\n")) == (1, 1)
             assert err.startswith(f"train_net: {out} cannot be written: Permission denied; ")
-            assert err.count("\n") == 1
     finally:
         out.chmod(0o755)
     assert {name: (out / name).read_bytes() for name in FILES} == before
@@ -181,8 +169,7 @@ def test_a_read_only_data_folder(cached: bool, tmp_path: Path, data: Path) -> No
     try:
         words = new_run(tmp_path / "data", tmp_path / "out", 1)
         status, err = end(start(*words, prepare=obey_permissions))
-        assert status == 0
-        assert ("Drawing" in err) is not cached
+        assert (status, "Drawing" in err) == (0, not cached)
     finally:
         folder.chmod(0o755)
     assert (names_in(folder), names_in(tmp_path / "out")) == (before, FILES)
@@ -197,12 +184,7 @@ def test_a_home_missing_or_not_to_be_written(home: str | None, tmp_path: Path, d
 
 
 def test_a_user_without_any_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import pwd
-
-    def getpwuid(number: int) -> None:
-        raise KeyError(f"getpwuid(): uid not found: {number}")
-
-    monkeypatch.setattr(pwd, "getpwuid", getpwuid)
+    monkeypatch.setattr("pwd.getpwuid", Mock(side_effect=KeyError("getpwuid(): uid not found")))
     for name in ("HOME", "XDG_CACHE_HOME", "MNIST_DATASET_DIR"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(DatasetError, match=r"home folder(.|\n)*MNIST_DATASET_DIR"):

@@ -12,18 +12,9 @@ from digits.training.augmentation import Augmentation, tta_views
 Images = NDArray[np.float32]
 
 EVERYTHING = Augmentation(
-    rotation=10,
-    scale=0.1,
-    shear=0.1,
-    shift=1.5,
-    elastic=0.7,
-    thickness=0.5,
-    noise=0.1,
-    blur=0.7,
-    contrast=0.6,
-    flaws=1,
-    lighting=0.3,
-)
+    rotation=10, scale=0.1, shear=0.1, shift=1.5, elastic=0.7, thickness=0.5,
+    noise=0.1, blur=0.7, contrast=0.6, flaws=1, lighting=0.3,
+)  # fmt: skip
 each_option = pytest.mark.parametrize("option", [option.name for option in fields(Augmentation)])
 
 
@@ -159,8 +150,7 @@ def test_flaws_are_rectangles_of_ink_or_paper(paper: float, most: int) -> None:
     images = np.full((500, 784), paper, dtype=np.float32)
     changed = Augmentation(flaws=1)(images, np.random.default_rng(0)).reshape(-1, 28, 28)
     different = changed != paper
-    assert 1 <= different.sum(axis=(1, 2)).min()
-    assert different.sum(axis=(1, 2)).max() <= most
+    assert set(different.sum(axis=(1, 2))) <= set(range(1, most + 1))
     assert not different[:, [0, 1, 2, -2, -1]].any()  # nothing at the edge
 
 
@@ -179,8 +169,7 @@ def test_lighting_leaves_ink_darker_than_paper() -> None:
     ink, edge = lit[:, 10, 10:18].mean(axis=1), lit[:, 9, 10:18].mean(axis=1)
     assert (ink - edge).min() > 0.4**2 - 0.05
     paper = lit[:, :9]
-    assert 0 <= paper.min()
-    assert paper.max() <= 0.6
+    assert 0 <= paper.min() <= paper.max() <= 0.6
     assert (np.ptp(paper, axis=(1, 2)) > 0.01).mean() > 0.8
 
 
@@ -203,12 +192,9 @@ def test_amounts_are_limited_not_negative_and_finite(option: str) -> None:
         (np.zeros((2, 783), dtype=np.float32), ValueError),
     ],
 )
-def test_images_must_be_a_float32_batch(images: Any, error: type[Exception]) -> None:
+def test_images_must_be_a_float32_batch(images: Any, error: type[Exception], x: Images) -> None:
     with pytest.raises(error, match=r"expected images .*received"):
         EVERYTHING(images, np.random.default_rng(0))
-
-
-def test_rng_must_be_a_generator(x: Images) -> None:
     with pytest.raises(TypeError, match="received int"):
         EVERYTHING(x, 0)  # type: ignore[arg-type]
 

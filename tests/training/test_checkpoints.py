@@ -37,22 +37,10 @@ def hasty_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def everything(rng: np.random.Generator, dtype: DTypeLike) -> Sequential:
     """All that a network can carry from one batch to the next: a random state, moving averages."""
-    return Sequential(
-        [
-            Reshape((28, 28, 1)),
-            Conv2D(2, 5, strides=3),
-            BatchNormalization(momentum=0.8),
-            Activation("relu"),
-            MaxPooling2D(2),
-            Dropout(0.3),
-            Flatten(),
-            Dense(12, activation="relu"),
-            Dropout(0.3),
-            Dense(10),
-        ],
-        rng=rng,
-        dtype=dtype,
-    )
+    layers = [Reshape((28, 28, 1)), Conv2D(2, 5, strides=3), BatchNormalization(momentum=0.8)]
+    layers += [Activation("relu"), MaxPooling2D(2), Dropout(0.3), Flatten()]
+    layers += [Dense(12, activation="relu"), Dropout(0.3), Dense(10)]
+    return Sequential(layers, rng=rng, dtype=dtype)
 
 
 BEND = Augmentation(rotation=10, scale=0.1, shift=1, elastic=1, noise=0.1, lighting=0.2)
@@ -71,9 +59,7 @@ def data(n: int) -> Data:
 def play(
     name: str, folder: Path, stop_after: int | None = None, dtype: str = "float32"
 ) -> dict[str, bytes]:
-    """Train for two epochs and a half of three batches, or go on if `folder` holds a checkpoint,
-    until a Ctrl-C in batch `stop_after`; return all that there is at the end.
-    """
+    """All that there is after 8 batches, or a Ctrl-C; it goes on where a checkpoint is."""
     network, optimizer = everything(np.random.default_rng(5), dtype), OPTIMIZERS[name]()
     network.metadata = dict(RUN)
     path, history = folder / "checkpoint.npz", None
@@ -87,17 +73,9 @@ def play(
         return step(x, t)
 
     network.loss_and_gradient = loss_and_gradient  # type: ignore[method-assign, assignment]
-    history = fit(
-        network,
-        data(20),
-        optimizer,
-        batch_size=8,
-        iterations=8,
-        seed=5,
-        augment=BEND,
-        history=history,
-        callbacks=[Checkpoint(path, RUN)],
-    )
+    options: dict[str, Any] = {"batch_size": 8, "iterations": 8, "seed": 5, "augment": BEND}
+    options |= {"history": history, "callbacks": [Checkpoint(path, RUN)]}
+    history = fit(network, data(20), optimizer, **options)
     assert history.interrupted is (stop_after is not None)
     network.save(folder / "model.npz")
     header, arrays = opened(path)
@@ -120,9 +98,8 @@ def test_a_pause_after_every_batch_changes_no_bit(name: str, dtype: str, tmp_pat
     """Ctrl-C in the first batch, the last of an epoch, the middle of the next, and so on."""
     for stop in range(1, 9):
         play(name, tmp_path / "paused", stop, dtype)
-    assert play(name, tmp_path / "paused", None, dtype) == play(
-        name, tmp_path / "whole", None, dtype
-    )
+    paused, whole = (play(name, tmp_path / folder, None, dtype) for folder in ("paused", "whole"))
+    assert paused == whole
 
 
 def opened(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
@@ -179,12 +156,7 @@ def test_the_latest_weights_are_kept_beside_the_best(tmp_path: Path) -> None:
     np.testing.assert_array_equal(other.params.flat, best + 1)
     assert loaded.best_weights is not None
     np.testing.assert_array_equal(loaded.best_weights[0], best)
-
-
-def test_before_the_first_epoch_there_is_no_best(tmp_path: Path) -> None:
-    network, optimizer = blank()
-    path = tmp_path / "checkpoint.npz"
-    save_checkpoint(path, network, optimizer, History(), RUN)
+    save_checkpoint(path, *blank(), History(), RUN)  # before the first epoch there is no best
     loaded = load_checkpoint(path, *blank())
     assert (loaded.best, loaded.best_weights, loaded.losses, loaded.epochs) == (None, None, [], [])
 
@@ -202,13 +174,9 @@ def refused(path: Path, network: Network, optimizer: Optimizer) -> str:
     return message
 
 
-def test_of_another_network(checkpoint: Path) -> None:
+def test_of_another_network_or_optimizer(checkpoint: Path) -> None:
     message = refused(checkpoint, TwoLayerNet(784, 5, 10), Adam())
-    assert "(3190,)" in message  # 784 x 4 + 4 + 4 x 10 + 10
-    assert "(3985,)" in message
-
-
-def test_of_another_optimizer(checkpoint: Path) -> None:
+    assert "(3190,)" in message and "(3985,)" in message  # 784 x 4 + 4 + 4 x 10 + 10
     network = blank()[0]
     assert "slot_m" in refused(checkpoint, network, SGD(0.1))
     assert "slot_velocity" in refused(checkpoint, network, SGD(0.1, momentum=0.9))

@@ -3,7 +3,6 @@
 import os
 import resource
 import struct
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 from fuzzer import Fuzzer
 from guard import memory_for
 from mutation import damaged_png
-from programs import command
+from programs import command, run
 
 from digits.photos import decode
 from digits.photos.decode import (
@@ -205,10 +204,7 @@ def test_the_limit_holds_where_nobody_has_loaded_opencv_before(tmp_path: Path) -
     large = gray_tiff((256, 4, 1, 20_000), (257, 4, 1, 20_000))
     (tmp_path / "large.tiff").write_bytes(large)
     environment = {name: text for name, text in os.environ.items() if "OPENCV" not in name}
-    done = subprocess.run(
-        command("predict_image", tmp_path / "large.tiff"),
-        env=environment, capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
+    done = run(command("predict_image", tmp_path / "large.tiff"), env=environment, timeout=120)
     assert "120 million pixels" in done.stderr
 
 
