@@ -33,7 +33,6 @@ PATIENCE = 30
 def hand(
     digit: int, rng: np.random.Generator, left: float, top: float, height: float
 ) -> list[Path2D]:
-    """The paths of the pen for one digit, every third of their points."""
     return [
         [(left + height * x, top + height * y) for x, y in [*points[:-1:3], points[-1]]]
         for points, _ in strokes(digit, rng)
@@ -56,12 +55,10 @@ class Page:
         self.requests()
 
     def open(self) -> None:
-        """The page anew, when its texts are there."""
         self.driver.get(self.address)
         self.wait_for("document.getElementById('reading').textContent")
 
     def as_phone(self, width: int = 390, height: int = 844) -> None:
-        """From now on a telephone with a touch screen."""
         screen = {"width": width, "height": height, "deviceScaleFactor": 3, "mobile": True}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
         touch = {"enabled": True, "maxTouchPoints": 5}
@@ -86,7 +83,6 @@ class Page:
         actions.perform()
 
     def press(self, *keys: str) -> None:
-        """Press keys, wherever the focus is."""
         for key in keys:
             webdriver.ActionChains(self.driver).send_keys(key).perform()
 
@@ -107,7 +103,6 @@ class Page:
         self.element(f"tab-{name}").click()
 
     def choose(self, name: str, value: str) -> None:
-        """Choose an option of a select element."""
         self.driver.find_element("css selector", f"#{name} option[value='{value}']").click()
 
     def choose_file(self, path: Path) -> None:

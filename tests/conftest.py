@@ -54,7 +54,6 @@ def interruptible() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def root() -> Path:
-    """The folder that holds the modules."""
     return Path(__file__).resolve().parent.parent
 
 
@@ -77,7 +76,6 @@ def real_data() -> Path:
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    """A network with its initial weights."""
     path = tmp_path / "model.npz"
     TwoLayerNet(784, 8, 10, rng=np.random.default_rng(0)).save(path)
     return path

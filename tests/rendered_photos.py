@@ -55,8 +55,7 @@ HABITS = {  # strokes of hands that no network was trained on, in the form of di
 
 @dataclass(frozen=True)
 class Photo:
-    """A picture, uint8 (height, width, 3), what is written on it, row by row, and how it was
-    made."""
+    """A picture, uint8 (height, width, 3), the rows written on it, and how it was made."""
 
     picture: Array
     rows: list[str]
@@ -124,15 +123,9 @@ def _pen(stroke: glyphs.Stroke, rng: np.random.Generator) -> Array:
 
 
 def _photograph(
-    rng: np.random.Generator,
-    rows: list[str],
-    paths: list[Array],
-    ink_box: Array,
-    size: float,
-    lines: list[Array] | None = None,
-    paper: bool = True,
-    board: bool = False,
-) -> Photo:
+    rng: np.random.Generator, rows: list[str], paths: list[Array], ink_box: Array, size: float,
+    lines: list[Array] | None = None, paper: bool = True, board: bool = False,
+) -> Photo:  # fmt: skip
     """What a camera sees of paths, of printed lines, and of ruled or squared paper or a board."""
     made: list[str] = []
 

@@ -52,7 +52,6 @@ def test_fit_takes_the_steps_of_the_training_loop() -> None:
 
 
 def test_fit_of_two_classes_and_of_numbers(capsys: pytest.CaptureFixture[str]) -> None:
-    """One sigmoid output, and a regression, which has no accuracy."""
     binary = Sequential([Dense(1, activation="sigmoid")], rng=np.random.default_rng(0))
     history = binary.fit(X, T % 2, epochs=30, batch_size=10, optimizer=Adam(0.01), verbose=0)
     assert history.history["accuracy"][-1] == binary.accuracy(X, T % 2) > 0.8

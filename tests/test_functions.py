@@ -202,7 +202,6 @@ def test_labels_that_are_none_are_refused(t: Any, message: str) -> None:
 def test_cross_entropy_of_logits_and_smoothed_labels(
     smoothing: float, scale: float, dtype: Any, rng: np.random.Generator
 ) -> None:
-    """The loss against a target of which every class has a part: -sum(t log y)."""
     x, t = (scale * rng.normal(size=(25, 10))).astype(dtype), rng.integers(0, 10, 25)
     exact = mpf(0)
     for row, label in zip(x.tolist(), t.tolist(), strict=True):

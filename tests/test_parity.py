@@ -43,7 +43,6 @@ def tensor(array: ArrayLike, *, requires_grad: bool = False) -> Tensor:
 
 
 def agree(ours: Array, theirs: Tensor, tolerance: float, what: str) -> None:
-    """Equal to so many parts of the largest number."""
     expected = theirs.detach().numpy()
     assert ours.shape == expected.shape, what
     assert ours.dtype == expected.dtype, what

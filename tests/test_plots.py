@@ -51,14 +51,12 @@ def maps(*shapes: tuple[int, int, int]) -> list[tuple[str, Array]]:
 
 
 def cut_short() -> History:
-    """A run that ended within an epoch."""
     story = history(2, extra=3)
     story.add(EpochRecord(3, 15, 0.1, 0.5, 0.9, 0.6, 0.8, 0.7, 0.7), np.zeros(1), np.zeros(0))
     return story
 
 
 def diverging() -> History:
-    """Losses as a far too high learning rate gives them."""
     story = history(3)
     story.losses = [10.0**i for i in range(18)]
     return story
@@ -98,7 +96,6 @@ def drawn(name: str) -> "Figure":
 
 
 def panels(figure: "Figure") -> list["Axes"]:
-    """Axes that show an image."""
     return [axes for axes in figure.axes if axes.images]
 
 

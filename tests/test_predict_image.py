@@ -165,7 +165,6 @@ def test_a_drawing_is_read_as_a_photo_is(typist: Typist) -> None:
 
 
 def test_in_a_drawing_every_dark_pixel_is_ink(typist: Typist) -> None:
-    """From edge to edge, faint beside dark, on paper that is mostly ink."""
     drawing = np.full((200, 300), 255, np.uint8)
     drawing[90:100] = 0  # to `read_digits` a ruling
     drawing[20:60, 40:48] = 140
@@ -308,7 +307,6 @@ def test_errors_are_raised_for_a_single_picture(typist: Typist, tmp_path: Path) 
 
 @pytest.fixture
 def reading_typist(monkeypatch: pytest.MonkeyPatch, typist: Typist) -> None:
-    """Every model file holds the typist."""
     monkeypatch.setattr(predict_image, "load_reader", lambda model: typist)
 
 

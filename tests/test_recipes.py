@@ -30,7 +30,6 @@ def batch(n: int, dtype: DTypeLike = np.float32) -> tuple[Array, NDArray[np.intp
 
 
 def spread_out(network: Network) -> Network:
-    """The network with biases that are not all 0, as they will be after some training."""
     noise = np.random.default_rng(5).standard_normal(network.params.flat.shape)
     network.params.flat[...] += 0.02 * noise
     return network

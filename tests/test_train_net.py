@@ -221,7 +221,6 @@ class Scripted(TwoLayerNet):
 
     @property
     def kept(self) -> int:
-        """The epoch whose weights the network has."""
         assert len(set(self.params.flat.tolist())) == 1
         return int(self.params.flat[0]) // BATCHES
 

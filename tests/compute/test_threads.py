@@ -35,7 +35,6 @@ def as_before() -> Iterator[None]:
 
 @pytest.fixture
 def everything_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However little it is."""
     monkeypatch.setattr(parallel, "WORTH_SHARING", 0)
 
 

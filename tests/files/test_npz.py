@@ -33,7 +33,6 @@ def arrays(rng: np.random.Generator) -> dict[str, Array]:
 
 @pytest.fixture
 def path(tmp_path: Path, arrays: dict[str, Array]) -> Path:
-    """A good file."""
     path = tmp_path / "model.npz"
     save_arrays(path, "model", HEADER, arrays)
     return path
@@ -252,7 +251,6 @@ def test_arrays_that_are_not_numbers_are_refused(tmp_path: Path) -> None:
 
 
 def peak_memory(path: Path, message: str) -> int:
-    """Bytes that the refusal cost at most."""
     tracemalloc.start()
     try:
         with pytest.raises(StorageError, match=message):

@@ -39,7 +39,6 @@ def runtime(onnx: Any) -> Any:
 
 
 def run_onnx(runtime: Any, path: Path, x: Array) -> Array:
-    """What the runtime makes of x, with the arithmetic in the order of the file."""
     session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     (source,), (result,) = session.get_inputs(), session.get_outputs()
     assert (source.name, source.type) == ("images", "tensor(float)")

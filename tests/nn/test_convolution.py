@@ -310,7 +310,6 @@ def test_a_kernel_larger_than_the_image(make: Callable[[], Layer]) -> None:
 
 @pytest.fixture(params=[1, 2])
 def threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """All work is shared by so many, however little it is."""
     before = parallel.get_threads()
     monkeypatch.setattr(parallel, "WORTH_SHARING", 0)
     parallel.set_threads(request.param)

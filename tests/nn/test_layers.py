@@ -146,7 +146,6 @@ def frozen(layer: Layer) -> Callable[[Array, bool], Array]:
 
 
 def dx_of(layer: Layer, dy: ArrayLike) -> Array:
-    """dx of a layer that was not told to leave it out."""
     dx = layer.backward(np.asarray(dy))
     assert dx is not None
     return dx
@@ -470,14 +469,14 @@ def test_batch_normalization_begins_as_in_keras() -> None:
     assert (layer.get_config()["momentum"], layer.get_config()["epsilon"]) == (0.99, 1e-3)
 
 
-OF_ANY_KIND: list[Any] = [0, 2.5, -3, [3], "rleu", ["relu"]]
+DENSE: Any = Dense  # with arguments of any kind
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        *((partial(Dense, units), "expected units .*; received") for units in OF_ANY_KIND[:4]),
-        *((partial(Dense, 3, name), "expected an activation among") for name in OF_ANY_KIND[4:]),
+        *((partial(DENSE, units), "expected units .*; received") for units in (0, 2.5, -3, [3])),
+        *((partial(DENSE, 3, name), "expected an activation among") for name in ("rleu", ["relu"])),
         (partial(Dense, 3, kernel_initializer="glort"), "expected an initializer among"),
         (partial(Dense, 3, bias_initializer="glort"), "expected an initializer among"),
         (partial(Maxout, 0), "expected units .*; received 0"),

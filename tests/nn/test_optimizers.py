@@ -30,7 +30,6 @@ RULES: dict[str, Callable[..., Optimizer]] = {
 
 
 def vector(values: ArrayLike, dtype: Any = np.float64) -> Parameters:
-    """Parameters of a single array w."""
     values = np.asarray(values, dtype=dtype)
     params = Parameters({"w": values.shape}, dtype)
     params["w"] = values
@@ -48,7 +47,6 @@ def path_of(optimizer: Optimizer, start: ArrayLike, gradients: ArrayLike) -> Arr
 
 @pytest.fixture
 def gradients(rng: np.random.Generator) -> Array:
-    """Ten gradients for five weights."""
     return rng.normal(size=(10, 5))
 
 

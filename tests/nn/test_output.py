@@ -48,7 +48,6 @@ def test_one_sigmoid_tells_two_classes() -> None:
 @pytest.mark.parametrize("loss", ["cross_entropy", "squared_error"])
 @pytest.mark.parametrize("activation", ["linear", "softmax", "relu"])
 def test_a_single_output_is_no_softmax(activation: str, loss: str) -> None:
-    """It would be 1 for every sample, with a loss of 0."""
     with pytest.raises(ValueError, match=r"sigmoid.*mean_squared_error"):
         Sequential([Dense(1, activation=activation)], loss=loss)
 

@@ -25,7 +25,6 @@ def stack(*layers: Layer | Input, seed: int = 0, **options: Any) -> Sequential:
 
 
 def dense(dtype: DTypeLike = np.float64, **options: Any) -> Sequential:
-    """6 -> 5 -> 3, small enough for everything."""
     layers = Input((6,)), Dense(5, activation="tanh"), Dense(3)
     return stack(*layers, dtype=dtype, **options)
 

@@ -284,7 +284,6 @@ def test_what_is_not_there(client: FlaskClient) -> None:
 
 @pytest.mark.filterwarnings("error")
 def test_a_network_whose_numbers_are_too_large(rng: np.random.Generator) -> None:
-    """Neither JSON nor a browser knows inf and nan."""
     network = Sequential([Dense(20), Dense(10)], rng=rng)
     network.params.flat[...] = 3e38
     client = application(network).test_client()

@@ -73,7 +73,6 @@ def test_the_receptive_field_of_a_stack(rng: np.random.Generator) -> None:
 def test_contributions_of_the_last_layer_are_exact(
     name: str, image: Array, rng: np.random.Generator
 ) -> None:
-    """All of them and the biases are the logits."""
     network = networks(rng)[name]
     network.params.flat[...] += 0.01
     inspector = Inspector(network)
@@ -117,7 +116,6 @@ def test_weights_of_a_unit(image: Array, rng: np.random.Generator) -> None:
 
 
 def test_weights_where_not_all_maps_are_seen(image: Array, rng: np.random.Generator) -> None:
-    """The first map of C3 sees S2's maps 0, 1 and 2."""
     inspector = Inspector(RECIPES["lenet5-1998"].build(rng))
     c3 = [i for i, kind in enumerate(inspector.kinds) if kind == "Conv2D"][1]
     shown = values(inspector.unit(image, c3, 0, 0, 0)["weights"])

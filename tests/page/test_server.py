@@ -53,8 +53,6 @@ def test_no_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.fixture
 def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Servers end before they begin."""
-
     class Ended:
         def run(self) -> None:
             pass

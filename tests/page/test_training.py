@@ -44,7 +44,6 @@ def client(app: Flask) -> FlaskClient:
 
 
 def wait_until(app: Flask, is_reached: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """The first state of the training of which this is true."""
     end = time.monotonic() + PATIENCE
     for state in app.extensions["training"].events():
         assert time.monotonic() < end, "too late"

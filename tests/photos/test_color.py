@@ -12,7 +12,6 @@ BLACK, BLUE, RED, PAPER = (40, 40, 40), (190, 80, 40), (50, 40, 200), (235, 235,
 
 
 def form(lines: tuple[int, ...], print_: tuple[int, ...], pen: tuple[int, ...]) -> Array:
-    """A table with a printed 7 and a written 5 in it."""
     page = np.full((600, 900, 3), 235, np.uint8)
     for y in range(60, 600, 120):
         cv2.line(page, (0, y), (900, y + 8), lines, 3)

@@ -164,7 +164,6 @@ def test_what_is_narrow_is_not_cut() -> None:
 
 
 def test_what_is_thick_everywhere_is_not_cut() -> None:
-    """The columns between the uprights hold more than half of the height."""
     bars = [(105, y, 70, 15) for y in (100, 132, 165)]
     assert pieces((100, 100, 10, 80), (170, 100, 10, 80), *bars) == [(100, 100, 80, 80)]
 

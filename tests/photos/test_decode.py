@@ -37,7 +37,6 @@ def png(width: int, height: int, content: bytes = b"", exif: bytes = b"") -> byt
 
 
 def jpeg_header(kind: int, width: int, height: int) -> bytes:
-    """A JPEG that says it has this size, and holds nothing."""
     frame = struct.pack(">BBHBHHB", 0xFF, kind, 11, 8, height, width, 1) + b"\1\x11\0"
     return b"\xff\xd8" + frame + b"\xff\xda\0\x08\1\1\0\0\0\0\xff\xd9"
 

@@ -202,7 +202,6 @@ MAINS = {
 
 
 def test_what_can_be_seen_stays_as_it_is() -> None:
-    """With the narrow space that some cameras and screens put into the names of their pictures."""
     for text in ("plain", "数字 é.png", "11.30.07\u202fPM.png", "C:\\new", "\N{GRINNING FACE}"):
         assert printable(text) == text
     assert printable(HOSTILE) == HARMLESS

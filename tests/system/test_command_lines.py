@@ -63,7 +63,6 @@ class Workshop:
         self.out = folder / "out"
 
     def __call__(self, *arguments: object) -> Outcome:
-        """What this command line does, word for word."""
         self.capsys.readouterr()
         try:
             status = train_net.main([str(argument) for argument in arguments])
@@ -84,7 +83,6 @@ class Workshop:
         return self(*defaults, *words)
 
     def train(self, *arguments: object) -> Outcome:
-        """The same, and it works."""
         outcome = self.start(*arguments)
         assert outcome.status == 0, outcome.err
         return outcome

@@ -74,7 +74,6 @@ def folder(tmp_path: Path, lenet5: Path) -> Path:
 
 
 def run(words: list[str], folder: Path, data: Path) -> str:
-    """What a command prints; the test fails if the command does."""
     line = " ".join(words)
     if "train" in line and "--list" not in line:
         words += ["--dataset-dir", str(data)]
@@ -99,7 +98,6 @@ def run(words: list[str], folder: Path, data: Path) -> str:
 
 
 def serve(words: list[str], folder: Path) -> str:
-    """The first line of a server."""
     with subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout
         said = server.stdout.readline()

@@ -18,11 +18,17 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "exchange.md"
 
 
 def examples(section: str) -> list[str]:
-    """The Python in a section of docs/exchange.md."""
     _, _, rest = PAGE.read_text(encoding="utf-8").partition(f"\n## {section}\n")
     found = re.findall(r"```python\n(.*?)```", rest.partition("\n## ")[0], re.DOTALL)
     assert found, section
     return [str(code) for code in found]
+
+
+def after(section: str) -> dict[str, Any]:
+    """The names that the Python in a section leaves."""
+    names: dict[str, Any] = {}
+    exec("".join(examples(section)), names)
+    return names
 
 
 @pytest.fixture
@@ -59,9 +65,7 @@ def test_numpy_on_the_page(trained: dict[str, Network], capsys: pytest.CaptureFi
 def test_onnx_on_the_page(trained: dict[str, Network]) -> None:
     for package in ("onnx", "onnxruntime"):
         pytest.importorskip(package, reason="needs the extra `onnx`")
-    names: dict[str, Any] = {}
-    (code,) = examples("ONNX")
-    exec(code, names)
+    names = after("ONNX")
     expected = trained["lenet5"].predict(names["images"])
     np.testing.assert_allclose(names["probabilities"], expected, atol=1e-5)
 
@@ -72,9 +76,7 @@ def test_keras_on_the_page(trained: dict[str, Network]) -> None:
     os.environ.setdefault("KERAS_BACKEND", "torch")
     for package in ("torch", "keras"):
         pytest.importorskip(package, reason="needs the extra `parity`")
-    names: dict[str, Any] = {}
-    (code,) = examples("Keras")
-    exec(code, names)
+    names = after("Keras")
     x = digits(5)
     expected = trained["lenet5"].predict(x)
     np.testing.assert_allclose(names["model"].predict(x, verbose=0), expected, atol=1e-5)
@@ -84,9 +86,7 @@ def test_keras_on_the_page(trained: dict[str, Network]) -> None:
 @pytest.mark.slow
 def test_pytorch_on_the_page(trained: dict[str, Network]) -> None:
     torch = pytest.importorskip("torch", reason="needs the extra `parity`")
-    names: dict[str, Any] = {}
-    (code,) = examples("PyTorch")
-    exec(code, names)
+    names = after("PyTorch")
     x = digits(5)
     expected = trained["lenet5"].predict(x)
     pixels = ((x - MNIST_MEAN) / MNIST_DEVIATION).astype(np.float32)

@@ -32,7 +32,6 @@ NUMBER = re.compile(r"-?\d+\.?\d*(?:e[+-]\d+)?")
 
 
 def sessions(text: str) -> str:
-    """What the chapter types, in one piece."""
     return "\n".join(block for block in BLOCK.findall(text) if block.startswith(">>>"))
 
 
@@ -135,7 +134,6 @@ SKELETON = re.compile(r"^```py\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def load_check() -> Callable[[str, object, object], str]:
-    """`check` of docs/guide/checks.py."""
     check: Callable[[str, object, object], str] = runpy.run_path(str(GUIDE / "checks.py"))["check"]
     return check
 

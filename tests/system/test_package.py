@@ -21,7 +21,6 @@ pytestmark = [
 
 
 def run(*command: object, folder: Path, **environment: str) -> str:
-    """What the command prints; the test fails if the command does."""
     # Neither this checkout nor the environment that runs the tests is to be found.
     variables = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
     done = programs.run(command, cwd=folder, env={**variables, **environment})

@@ -83,7 +83,6 @@ def post(address: str, path: str, sent: dict[str, Any]) -> None:
 
 @pytest.fixture(params=["nothing", "a training"])
 def beside(request: pytest.FixtureRequest, address: str) -> Iterator[str]:
-    """What else runs on the server."""
     if request.param == "a training":
         lenet = {"data": "synthetic", "images": 20_000, "network": "lenet5", "optimizer": "adam"}
         numbers = {"learning_rate": 0.001, "batch_size": 64, "epochs": 20, "seed": 0}
@@ -222,7 +221,6 @@ def test_unread_ink_is_framed_and_explained(page: Page) -> None:
 
 
 def test_a_busy_sign(page: Page) -> None:
-    """Shown only when an answer takes a while."""
     page.run(
         "const real = window.fetch; window.fetch = async (...asked) => {"
         "  await new Promise((resolve) => setTimeout(resolve, 900)); return real(...asked); }"
@@ -575,8 +573,6 @@ def test_the_server_is_gone(tmp_path: Path) -> None:
 
 
 def test_training_by_the_keyboard(page: Page) -> None:
-    """From the paper to a network that is trained, paused, continued and stopped."""
-
     def tab_to(name: str) -> None:
         for _ in range(40):
             if page.run("return document.activeElement.id") == name:

@@ -54,7 +54,6 @@ def test_the_readme_is_short() -> None:
 
 
 def blocks(page: Path) -> list[str]:
-    """The blocks of Python in a page."""
     return re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
 
 

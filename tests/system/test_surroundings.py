@@ -127,7 +127,6 @@ def test_a_disk_that_is_full_at_any_write(tmp_path: Path, data: Path) -> None:
 
 
 def weights(out: Path) -> dict[str, bytes]:
-    """All that a training decides, to the last bit."""
     _, arrays = load_arrays(out / "checkpoint.npz", "checkpoint")
     contents = {name: array.tobytes() for name, array in arrays.items()}
     return contents | {name: (out / name).read_bytes() for name in ("model.npz", "history.csv")}

@@ -116,7 +116,6 @@ def trained(iterations: int = 6) -> tuple[TwoLayerNet, Adam, History]:
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    """Of a small network after two epochs with Adam."""
     path = tmp_path / "checkpoint.npz"
     network, optimizer, history = trained()
     save_checkpoint(path, network, optimizer, history, RUN)

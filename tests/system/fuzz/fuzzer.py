@@ -29,15 +29,11 @@ class Fuzzer:
     found: list[str] = field(default_factory=list)
 
     def __call__(
-        self,
-        kind: str,
-        honest: Sequence[bytes],
-        mutate: Mutator,
+        self, kind: str, honest: Sequence[bytes], mutate: Mutator,
         read: Callable[[bytes, np.random.Generator], object],
-        documented: tuple[type[BaseException], ...],
-        memory: int | Callable[[bytes], int],
+        documented: tuple[type[BaseException], ...], memory: int | Callable[[bytes], int],
         few: int = FEW,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """Read mutants until the time is up; fail if any did what it may not.
 
         kind: what they are, for the summary.  documented: the exceptions that `read` may raise.

@@ -141,7 +141,7 @@ def damaged_png(data: bytes, rng: np.random.Generator) -> bytes:
     """The file itself, or one of its chunks, with its checksum mended; pixels before packing."""
     if rng.random() < 0.4 or data[:4] != b"\x89PNG":
         return damaged(data, rng)
-    chunks, position = [], 8
+    chunks, position, body = [], 8, data[:8]
     while position + 12 <= len(data):
         (length,) = struct.unpack(">I", data[position : position + 4])
         chunks.append(
@@ -155,14 +155,10 @@ def damaged_png(data: bytes, rng: np.random.Generator) -> bytes:
         chunk[1] = damaged(chunk[1], rng)
     else:
         chunks.insert(int(rng.integers(len(chunks))), chunk)
-    body = b"".join(
-        struct.pack(">I", len(inside))
-        + kind
-        + inside
-        + struct.pack(">I", zlib.crc32(kind + inside))
-        for kind, inside in chunks
-    )
-    return data[:8] + body
+    for kind, inside in chunks:
+        ends = struct.pack(">I", len(inside)), struct.pack(">I", zlib.crc32(kind + inside))
+        body += ends[0] + kind + inside + ends[1]
+    return body
 
 
 def mutants(
