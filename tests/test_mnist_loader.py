@@ -261,12 +261,13 @@ def test_a_wrong_file_is_kept_and_a_good_one_downloaded(
 def test_a_read_only_folder_without_the_files(server: Server, tmp_path: Path) -> None:
     server.use("good")
     tmp_path.chmod(0o555)
-    try:
-        with pytest.raises(DatasetError, match=r"can't be used.*read-only"):
-            load_mnist(dataset_dir=tmp_path / "deeper")
-        assert names_in(tmp_path) == []
-    finally:
-        tmp_path.chmod(0o755)
+    with pytest.raises(DatasetError, match=r"can't be used.*read-only"):
+        load_mnist(dataset_dir=tmp_path / "deeper")
+    tmp_path.chmod(0o755)
+    assert names_in(tmp_path) == []
+    (tmp_path / "mnist").write_text("not a folder")
+    with pytest.raises(DatasetError, match="can't be used"):
+        load_mnist(dataset_dir=tmp_path)
 
 
 def test_a_full_disk(published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

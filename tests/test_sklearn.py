@@ -115,9 +115,8 @@ def test_a_recipe_is_a_network(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        *[({"solver": "lbfgs"}, "adam"), ({"activation": "no-such"}, "relu")],
         ({"hidden_layer_sizes": "no-such"}, "lenet5"),
-        ({"solver": "lbfgs"}, "adam"),
-        ({"activation": "no-such"}, "relu"),
         ({"early_stopping": True, "validation_fraction": 2}, "fraction"),
     ],
 )

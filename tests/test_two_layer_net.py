@@ -48,9 +48,7 @@ def test_gradients_agree_for_any_sizes_and_data(sizes: tuple[int, int, int], see
     assert max(errors.values()) < 1e-7, errors
 
 
-def test_gradients_agree_along_random_directions(
-    rng: np.random.Generator,
-) -> None:
+def test_gradients_agree_along_random_directions(rng: np.random.Generator) -> None:
     """39,760 weights are too many to nudge one by one; every array is tried along directions."""
     network = TwoLayerNet(784, 50, 10, rng=rng, dtype=np.float64)
     x, t = rng.random((100, 784)), rng.integers(0, 10, 100)

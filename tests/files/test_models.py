@@ -108,10 +108,7 @@ def arrays(**changes: Array) -> dict[str, Array]:
 
 
 def written(
-    folder: Path,
-    network: Any = GOOD,
-    numbers: dict[str, Array] | None = None,
-    **header: Any,
+    folder: Path, network: Any = GOOD, numbers: dict[str, Array] | None = None, **header: Any
 ) -> Path:
     """A model file of which anything may be wrong."""
     path = folder / "model.npz"

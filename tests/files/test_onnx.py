@@ -14,14 +14,7 @@ from digits import RECIPES, Conv2D, Input, Layer, Sequential
 from digits import evaluate as evaluate_net
 from digits.data.synthetic_digits import generate
 from digits.nn.activations import ACTIVATIONS
-from digits.nn.layers import (
-    Activation,
-    BatchNormalization,
-    Dense,
-    Dropout,
-    Flatten,
-    Rescaling,
-)
+from digits.nn.layers import Activation, BatchNormalization, Dense, Dropout, Flatten, Rescaling
 from digits.nn.network import LayerArrays, Network
 from digits.nn.pooling import AveragePooling2D, MaxPooling2D, ZeroPadding2D
 from digits.types import Array, Shape

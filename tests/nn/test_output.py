@@ -88,11 +88,7 @@ def test_a_loss_object_sees_the_outputs_as_they_are(end: str, tmp_path: Path) ->
 @pytest.mark.parametrize("shape", [(1, 28, 28), (28, 28), (28, 28, 1), (784,)])
 @pytest.mark.parametrize(
     "first",
-    [
-        (Input((28, 28, 1)), Conv2D(2, 5)),
-        (Reshape((28, 28, 1)), Conv2D(2, 5)),
-        (Input((28, 28)),),
-    ],
+    [(Input((28, 28, 1)), Conv2D(2, 5)), (Reshape((28, 28, 1)), Conv2D(2, 5)), (Input((28, 28)),)],
     ids=["images", "rows", "without channels"],
 )
 def test_images_without_a_channel(first: tuple[Layer | Input, ...], shape: tuple[int, ...]) -> None:

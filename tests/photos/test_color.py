@@ -31,8 +31,7 @@ def ink_of(flat: Array) -> tuple[float, float, float]:
 
 @pytest.mark.parametrize("factor", [0.4, 1, 2.5])
 @pytest.mark.parametrize(
-    ("lines", "pen"),
-    [(BLACK, BLUE), (BLACK, RED), ((43, 46, 44), RED), (BLUE, BLACK), (RED, BLUE)],
+    ("lines", "pen"), [(BLACK, BLUE), (BLACK, RED), ((43, 46, 44), RED), (BLUE, BLACK), (RED, BLUE)]
 )
 def test_color_of_the_lines(lines: tuple[int, ...], pen: tuple[int, ...], factor: float) -> None:
     page = cv2.resize(form(lines, lines, pen), None, fx=factor, fy=factor)

@@ -92,10 +92,7 @@ def test_the_orientation_is_one_of_many_entries(order: str, prefix: bytes) -> No
     entry = struct.Struct(order + "HHII")
     others = [entry.pack(tag, 3, 1, 0x00060006) for tag in (256, 259, 273)]
     turned = [entry.pack(274, 3, 1, 3 * 0x00010001), entry.pack(274, 3, 1, 0x00010001)]
-    for entries, behind, pixels in (
-        ([*others, *turned], b"", [2, 1]),
-        (others, turned[0], [1, 2]),
-    ):
+    for entries, behind, pixels in (([*others, *turned], b"", [2, 1]), (others, turned[0], [1, 2])):
         exif = prefix + start + struct.pack(order + "H", len(entries)) + b"".join(entries) + behind
         assert decode_picture(png(2, 1, b"\0\1\2", exif))[0][..., 0].tolist() == [pixels]
 

@@ -100,10 +100,7 @@ def test_the_steps_show_what_the_network_saw(count: int, confidence: float) -> N
     assert {axes.figure.bbox.width for axes in every} == {figure.bbox.width}
     wide = draw_steps(reading(*[Box(9, 9, 9, 9)] * count, size=(60, 400)), most=12)
     assert 0 < wide.get_figheight() < figure.get_figheight()
-    bars = [
-        [bar.get_height() for bar in axes.patches if isinstance(bar, Rectangle)]
-        for axes in shown[3:]
-    ]
+    bars = [[b.get_height() for b in a.patches if isinstance(b, Rectangle)] for a in shown[3:]]
     assert len(bars) == min(count, 12)
     assert all(len(heights) == 10 and heights[7] == confidence for heights in bars)
     seen = [axes for axes in every if axes.get_title() == f"7  {confidence:.0%}"]

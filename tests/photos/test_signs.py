@@ -5,26 +5,15 @@ import pytest
 from digits.photos.signs import text_of
 from digits.types import Box
 
-POINT, COMMA, MINUS, LETTER = (
-    Box(0, 92, 8, 8),
-    Box(0, 88, 8, 26),
-    Box(0, 50, 40, 6),
-    Box(0, 20, 60, 80),
-)
+POINT, COMMA = Box(0, 92, 8, 8), Box(0, 88, 8, 26)
+MINUS, LETTER = Box(0, 50, 40, 6), Box(0, 20, 60, 80)
 
 
 @pytest.mark.parametrize("scale", [0.3, 1, 4])
 @pytest.mark.parametrize(
     ("written", "text"),
     [
-        ("12", "12"),
-        ("3", "3"),
-        ("3.14", "3.14"),
-        ("1,5", "1,5"),
-        ("2-4", "2-4"),
-        ("-27", "-27"),
-        ("12 34 56", "12 34 56"),
-        ("3.14 -27", "3.14 -27"),
+        *((text, text) for text in ("12", "3", "3.14", "1,5", "2-4", "-27", "12 34", "3.14 -27")),
         ("12xx", "12?"),
         (",,3..14", "3.14"),  # a point follows a digit
         (". 314", "314"),

@@ -5,13 +5,7 @@ import numpy as np
 import pytest
 
 from digits.photos.components import find_components
-from digits.photos.turning import (
-    better_way_up,
-    evidence_by_turns,
-    tilt,
-    turn,
-    turn_back,
-)
+from digits.photos.turning import better_way_up, evidence_by_turns, tilt, turn, turn_back
 from digits.types import Array, Box
 
 
@@ -21,8 +15,7 @@ def test_a_box_is_turned_back(angle: int) -> None:
     picture[40:60, 100:180] = 255
     turned, matrix = turn(picture, angle)
     box = turn_back(Box(*cv2.boundingRect(turned)), matrix)
-    assert box.x <= 101 and box.right >= 179
-    assert box.y <= 41 and box.bottom >= 59
+    assert box.x <= 101 and box.right >= 179 and box.y <= 41 and box.bottom >= 59
     assert angle % 90 or box == (100, 40, 80, 20)
 
 
@@ -30,15 +23,13 @@ def test_a_picture_is_turned_clockwise() -> None:
     for angle in (30, 90, -45):  # in a frame that holds all of it, and no more
         turned = turn(np.full((200, 300), 255, np.uint8), angle)[0]
         assert abs(turned.sum() / (200 * 300 * 255) - 1) < 0.01
-        assert all(
-            turned[edge].any() for edge in (np.s_[:2], np.s_[-2:], np.s_[:, :2], np.s_[:, -2:])
-        )
+        edges = np.s_[:2], np.s_[-2:], np.s_[:, :2], np.s_[:, -2:]
+        assert all(turned[edge].any() for edge in edges)
     picture = np.zeros((200, 300), np.uint8)
     picture[:20] = 255
     assert (turn(picture, 90)[0][:, -20:] == 255).all()
-    assert (
-        np.abs(turn(picture, 90)[0].astype(int) - turn(picture, 89.999)[0][:300, :200]).mean() < 9
-    )
+    nearly = turn(picture, 89.999)[0][:300, :200]
+    assert np.abs(turn(picture, 90)[0].astype(int) - nearly).mean() < 9
 
 
 @pytest.mark.parametrize("angle", [-40, -12, 0, 7, 35])
