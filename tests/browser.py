@@ -130,8 +130,7 @@ class Page:
         return [line for line in self.text("reading").split("\n") if line.isdigit()]
 
     def pixels(self, canvas: str) -> NDArray[np.uint8]:
-        """The pixels (height, width, 4) of a canvas that a selector finds: red, green, blue and how
-        opaque they are."""
+        """The pixels (height, width, 4) of a canvas: red, green, blue and how opaque they are."""
         address = self.run(f"return document.querySelector({json.dumps(canvas)}).toDataURL()")
         png = np.frombuffer(b64decode(address.partition(",")[2]), np.uint8)
         picture = cv2.imdecode(png, cv2.IMREAD_UNCHANGED)

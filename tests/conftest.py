@@ -26,9 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first: photographs and the browser, those marked slow, and those of
-    `tests/system`, which start programs. Else several processes end up waiting for one of them.
-    """
+    """The longest first, or several processes end up waiting for one of them."""
     longest = ("test_rendered_photos.py", "test_page_in_browser.py")
     items.sort(
         key=lambda item: (

@@ -1,9 +1,6 @@
-"""Photographs of handwriting that were never taken: digits, words, signs and boxes from pen
-strokes, on paper or a board, under uneven light, through a lens that blurs and a noisy sensor.
+"""Photographs of handwriting that were never taken, on which what is written is known.
 
-What is written is known, so the tests can count how much of it is read.
-
-    python tests/rendered_photos.py FOLDER     50 of each kind, for benchmarks/photos.py to score
+python tests/rendered_photos.py FOLDER     50 of each kind, for benchmarks/photos.py to score
 """
 
 import sys

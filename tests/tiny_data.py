@@ -27,9 +27,7 @@ def digits(train: int, validation: int, test: int) -> Data:
 
 
 def write_data_set(folder: Path) -> Path:
-    """Leave a synthetic data set of 700 and 200 digits in `folder`, where `--dataset synthetic`
-    takes it for the whole one.
-    """
+    """Leave 700 and 200 digits in `folder`, which `--dataset synthetic` takes for the whole set."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(synthetic_digits, "SIZES", (TRAIN, TEST))
         mnist_loader.load_mnist(dataset="synthetic", dataset_dir=folder)

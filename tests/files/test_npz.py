@@ -275,9 +275,7 @@ def test_a_compressed_bomb_is_refused_unopened(tmp_path: Path) -> None:
 
 
 def write_nested_arrays(path: Path, members: int, core: int) -> None:
-    """A zip of uncompressed arrays that lie within each other, like Russian dolls: `core` bytes in
-    the innermost, and around it one after the other, as its numbers, all that is inside it.
-    """
+    """Uncompressed arrays within each other like Russian dolls, `core` bytes in the innermost."""
     write_zip(path, {})
     content, dolls = bytes(core), []
     for number in range(members):

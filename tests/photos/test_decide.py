@@ -38,8 +38,7 @@ def some_ink(pieces: int, rng: np.random.Generator) -> tuple[InkMap, list[Candid
 
 
 def page_of(boxes: list[Box], darkness: int = 200) -> tuple[InkMap, list[Candidate]]:
-    """Bars on a page of 300 x 1000, each a component and a candidate of its own; the last one as
-    dark as this, the others 200."""
+    """Bars on a page of 300 x 1000, each a candidate of its own; the last one as dark as this."""
     labels = np.zeros((300, 1000), np.int32)
     for number, box in enumerate(boxes):
         labels[box.slices] = number + 1

@@ -62,8 +62,7 @@ def test_light_ink_becomes_dark() -> None:
 
 
 def on_desk(*corners: tuple[int, int], desk: int = 30, stripe: int = 0) -> tuple[Array, Array]:
-    """A sheet between these corners on a dark desk, with a pen's line across all of it; and where
-    the sheet is."""
+    """A sheet on a dark desk, with a pen's line across all of it; and where the sheet is."""
     picture, sheet = np.full((600, 800), desk, np.uint8), np.zeros((600, 800), np.uint8)
     for canvas, value in ((picture, 210), (sheet, 1)):
         cv2.fillPoly(canvas, [np.array(corners, np.int32)], value)

@@ -22,8 +22,7 @@ def mistakes(read: str, written: str) -> int:
 
 @pytest.mark.slow
 def test_rendered_photos_are_read() -> None:
-    """One to eight digits a photo: 96 % of the digits, 90 % of the rows, and of the digits called
-    sure 99 %."""
+    """96 % of the digits, 90 % of the rows, and of the digits called sure 99 %."""
     photos = []
     for seed in range(60):
         rng = np.random.default_rng([20, seed])

@@ -39,8 +39,6 @@ REPORT = {
 }
 EPOCH = (TRAIN - 100) // 100  # batches of 100, when 100 images are held out
 
-signals = pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
-
 
 @dataclass
 class Outcome:
@@ -577,7 +575,7 @@ def uninterrupted(
     return results(out)
 
 
-@signals
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 def test_killed_at_any_moment_the_next_start_ends_equal(
     tmp_path: Path, data: Path, script: Path, uninterrupted: dict[str, bytes]
 ) -> None:

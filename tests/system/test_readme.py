@@ -24,10 +24,7 @@ CHINESE = {
 
 
 def structure(page: str) -> tuple[object, ...]:
-    """Marks of headings, blocks of code, columns of tables, links: what a translation keeps.
-
-    `python docs/chinese.py` copies the blocks of code; comments in README's are translated.
-    """
+    """What a translation keeps: headings, code, columns of tables, links."""
     text = (ROOT / page).read_text("utf-8")
     prose = FENCE.sub("", text)
     code = [re.sub(r"[ \t]*#.*", "", b) if "/" not in page else b for b in FENCE.findall(text)]

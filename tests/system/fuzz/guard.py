@@ -89,9 +89,7 @@ PROCESS = Path("/proc/self")
 
 
 def _resident_memory(name: str) -> int:
-    """Bytes of memory that the process has (VmRSS), or had at most (VmHWM): also what libraries
-    take that do not ask Python for it.  0 where the system does not tell.
-    """
+    """Bytes that the process has (VmRSS), or had at most (VmHWM); 0 where the system tells none."""
     try:
         status = (PROCESS / "status").read_text()
     except OSError:
@@ -154,9 +152,7 @@ def memory_for(work: Callable[[], object], folder: Path) -> int:
 
 
 def is_ours(error: BaseException, documented: tuple[type[BaseException], ...]) -> bool:
-    """Whether an exception is of a documented type, raised by a `raise` of this library, and says
-    something.
-    """
+    """Whether a documented exception, raised by a `raise` of this library, says something."""
     frames = traceback.extract_tb(error.__traceback__)
     last = frames[-1]
     here = Path(last.filename).resolve()

@@ -125,9 +125,7 @@ def models(folder: Path) -> list[bytes]:
 
 
 def test_models(fuzz: Fuzzer) -> None:
-    """A model is refused, or it is one: it answers for an image, the same to several threads that
-    ask at once, and can be saved again.
-    """
+    """A model is refused, or it answers, the same to several threads at once, and can be saved."""
     honest = models(fuzz.folder)
     path, again = fuzz.folder / "model.npz", fuzz.folder / "again.npz"
     x = digits(1, 0, 1).x_train
@@ -146,9 +144,7 @@ def test_models(fuzz: Fuzzer) -> None:
 
 
 def test_checkpoints(fuzz: Fuzzer) -> None:
-    """A checkpoint is refused, and has changed nothing, or the training goes on from it, if only to
-    find that its numbers lead nowhere.
-    """
+    """A checkpoint is refused, and has changed nothing, or the training goes on from it."""
     path, again = fuzz.folder / "checkpoint.npz", fuzz.folder / "again.npz"
     data, run = digits(8, 2, 2), {"recipe": "two-layer", "seed": 0, "keep_prob": None}
     network, optimizer = TwoLayerNet(784, 2, 10), Adam(use_ema=True)

@@ -112,9 +112,7 @@ def environment(data: bytes) -> dict[str, Any]:
 
 
 def test_requests(fuzz: Fuzzer) -> None:
-    """One of the page's own files, a reading, layers, or {"error": a sentence}; never a fault, and
-    none for who asks for something honest at the same moment.
-    """
+    """An answer or {"error": a sentence}, never a fault, nor for who asks honestly meanwhile."""
     app = application(load_model(SHIPPED_MODEL))
 
     def ask(data: bytes) -> tuple[int, str, bytes]:

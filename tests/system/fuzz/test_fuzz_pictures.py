@@ -101,8 +101,7 @@ def test_reading(fuzz: Fuzzer) -> None:
 
 
 def crowded(_: bytes, rng: np.random.Generator) -> bytes:
-    """A sheet with a great many things of up to three kinds: dashes in a row, hatching, rings,
-    dots, waves, digits."""
+    """A sheet crowded with dashes in a row, hatching, rings, dots, waves, digits."""
     height, width = (int(side) for side in rng.integers(30, 1000, 2))
     sheet = np.full((height, width), 255, np.uint8)
     for kind in rng.integers(0, 6, int(rng.integers(1, 4))):
@@ -161,8 +160,7 @@ def gray_tiff(*size: tuple[int, int, int, int], after: bytes = b"") -> bytes:
 
 
 def jpeg_behind_another(width: int, height: int) -> bytes:
-    """A marker without a length (TEM) before a large frame, which whoever takes what follows for a
-    length passes over; behind it a small one."""
+    """A large frame behind a marker without a length (TEM), and a small one behind it."""
     small = encoded(".jpg", seven())
     frame = b"\xff\xc0" + struct.pack(">HBHHB", 11, 8, height, width, 1) + b"\x01\x11\0"
     return small[:2] + b"\xff\x01" + frame + small[2:]
