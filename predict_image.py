@@ -150,7 +150,7 @@ def _read_page(page: InkMap, reader: Reader, drawn: bool = False) -> _Page:
     writing = dict.fromkeys(chosen, 1.0)  # how probable it is that these are digits at all
     if not drawn:
         chosen = decide.filter_outliers(chosen, page, proposals, p)
-        chosen = decide.filter_signs(chosen, proposals, p)
+        chosen = decide.filter_signs(chosen, page, proposals, p)
         writing, evidence = decide.filter_rows(chosen, page, proposals, p)
         chosen = list(writing)
     digits = []

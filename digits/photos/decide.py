@@ -41,8 +41,12 @@ fitted, with `IN_WORDS`, by benchmarks/evidence.py to pages of open handwriting 
 
 LOG_PRIOR_DIGITS = 0.49
 
-SIGN_HEIGHT = 1.33
-"""By so much a slash or a bracket is higher than the digits beside it, and a 1 is not."""
+SIGN_HEIGHT = 1.3
+BENT_SIGN_HEIGHT = 1.55
+"""By so much a slash, and a bracket, is higher than the digits beside it; a 1 is not."""
+
+STRAIGHT = 0.6
+"""So many widths of the pen is the spread of a straight stroke around its axis at most."""
 
 GROUP_GAP = 0.8
 """Of the height of a digit: wider gaps part the words and numbers of a row."""
@@ -277,20 +281,31 @@ def filter_outliers(
     return [index for index, fit in zip(chosen, fits, strict=True) if fit]
 
 
-def filter_signs(chosen: list[int], candidates: Sequence[Candidate], p: Array) -> list[int]:
+def filter_signs(
+    chosen: list[int], page: InkMap, candidates: Sequence[Candidate], p: Array
+) -> list[int]:
     """The digits without the slashes and brackets between them: what is read as a 1 and is much
-    higher than the other digits of its row."""
-    kept = []
+    higher than the other digits of its row. A 1 with a flag may be higher than a straight one."""
+    signs: set[int] = set()
     for members in rows_of([candidates[index].box for index in chosen]):
         row = [chosen[member] for member in members]
-        others = [candidates[index].box.height for index in row if p[index, :10].argmax() != 1]
-        most = SIGN_HEIGHT * float(np.median(others)) if len(others) > 1 else np.inf
-        kept += [
-            index
-            for index in row
-            if p[index, :10].argmax() != 1 or candidates[index].box.height < most
-        ]
-    return [index for index in chosen if index in kept]
+        ones = [index for index in row if p[index, :10].argmax() == 1]
+        others = [candidates[index].box.height for index in row if index not in ones]
+        if len(others) > 1:
+            for index in ones:
+                height = candidates[index].box.height / float(np.median(others))
+                if height >= BENT_SIGN_HEIGHT or (
+                    height >= SIGN_HEIGHT and _is_straight(page.ink(candidates[index].pieces))
+                ):
+                    signs.add(index)
+    return [index for index in chosen if index not in signs]
+
+
+def _is_straight(ink: Array) -> bool:
+    """Whether ink is one straight stroke: the variance across its axis, the least eigenvalue of the
+    covariance of its pixels, is that of a pen's width."""
+    across, _ = np.linalg.eigvalsh(np.cov(np.argwhere(ink > 0).T))
+    return bool(across < (STRAIGHT * stroke_width(ink > 0)) ** 2)
 
 
 class Row(NamedTuple):

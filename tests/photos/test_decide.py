@@ -198,15 +198,25 @@ def test_what_another_hand_wrote_is_left_out(odd: Box, darkness: int, stays: boo
 
 
 @pytest.mark.parametrize(
-    ("digit", "height", "below", "stays"),
-    [(1, 70, 0, True), (1, 95, 0, False), (8, 95, 0, True), (1, 95, 120, True)],
+    ("digit", "flag", "height", "below", "stays"),
+    [
+        (1, 0, 70, 0, True),
+        (1, 0, 85, 0, False),
+        (1, 20, 85, 0, True),
+        (1, 20, 110, 0, False),
+        (8, 0, 110, 0, True),
+        (1, 0, 85, 120, True),
+    ],
 )
-def test_a_high_one_in_a_row_is_a_slash(digit: int, height: int, below: int, stays: bool) -> None:
-    """But not alone in its row, nor beside one other digit."""
-    _, candidates = page_of([*HAND, Box(360, 95 + below, 10, height)])
+def test_a_high_one_in_a_row_is_a_slash(
+    digit: int, flag: int, height: int, below: int, stays: bool
+) -> None:
+    """But not alone in its row or beside one other digit; with a flag it may be a bit higher."""
+    page, candidates = page_of([*HAND, Box(360 - flag, 95 + below, 10 + flag, height)])
+    page.labels[105 + below :, 360 - flag : 360] = 0
     p = np.eye(11)[[3, 4, 5, 6, 1, digit]]
-    assert filter_signs(list(range(6)), candidates, p) == list(range(5 + stays))
-    assert filter_signs([3, 5], candidates, p) == [3, 5]
+    assert filter_signs(list(range(6)), page, candidates, p) == list(range(5 + stays))
+    assert filter_signs([3, 5], page, candidates, p) == [3, 5]
 
 
 @pytest.mark.parametrize(
