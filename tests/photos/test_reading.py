@@ -82,8 +82,7 @@ def test_the_name_of_a_digit_as_high_as_the_picture_stands_in_it() -> None:
     assert 0 < np.ptp(named) < 30
 
 
-@pytest.mark.parametrize("count", [0, 13])
-@pytest.mark.parametrize("confidence", [0.9, 0.4])
+@pytest.mark.parametrize(("count", "confidence"), [(0, 0.9), (13, 0.4)])
 def test_the_steps_show_what_the_network_saw(count: int, confidence: float) -> None:
     page = reading(*[Box(9, 9, 9, 9)] * count, confidence=confidence, size=(120, 200, 3))
     page.picture[60:, :] = 250, 120, 30

@@ -16,8 +16,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[3]
 PATIENCE = 10.0
-"""Seconds of the processor after which work is taken to hang; ten times as many on the clock, as a
-busy machine lets everything wait."""
+"""Seconds of the processor after which work is taken to hang; ten times as many on the clock."""
 
 SLACK = 8_000_000
 """Bytes beside the data: what Python needs for a traceback, a small file, a table of names."""
