@@ -27,7 +27,7 @@ def test_flaws_change_digits_and_leave_them_readable(
     assert np.mean(predicted == t) > 0.9
 
 
-def test_no_digits_give_none() -> None:
-    none, rng = np.zeros((0, 784), np.float32), np.random.default_rng(0)
+def test_no_digits_give_none(rng: np.random.Generator) -> None:
+    none = np.zeros((0, 784), np.float32)
     assert len(damaged_digits.damage(none, np.zeros(0, int), rng)) == 0
     assert len(damaged_digits.shrink(none, rng)) == 0
