@@ -26,7 +26,7 @@ WORTH_SHARING = 10_000_000
 """Multiplications of a matrix product. They take some 200 microseconds, several times as long as
 waking another thread."""
 
-WORTH_SHARING_BY_BLAS = 4_000_000
+WORTH_SHARING_BY_BLAS = 3_500_000
 """The same for the threads of BLAS, which are quicker to wake. For less, one thread takes about as
 long if nothing else runs and much less if something does; and it leaves the weights in the cache of
 the processor that will update them.

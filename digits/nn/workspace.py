@@ -29,7 +29,7 @@ class ThreadCache(threading.local):
         self.arrays: dict[str, Array] = {}
         self.made_for: dict[str, Any] = {}
         self.views: dict[str, Any] = {}
-        """Of an array, each with it."""
+        """Views by name, each with the array that it shows."""
 
     def __reduce__(self) -> tuple[type["ThreadCache"], tuple[()]]:
         return ThreadCache, ()

@@ -441,7 +441,7 @@ def test_teaching(page: Page) -> None:
     assert labels == ["Remove digit 1: 7", "Remove digit 2: 1"]
     examples[1].click()
     page.element("teach").click()
-    page.wait_for("!document.getElementById('taught').hidden")
+    page.wait_for("!document.getElementById('taught').hidden", patience=100)
     assert page.text("teach-status").startswith("It has learned from your digits (1)")
     assert len(page.driver.find_elements("css selector", "#taught tbody tr")) == 12
     assert page.run("return document.getElementById('network').value") == "trained"
