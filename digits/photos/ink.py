@@ -17,7 +17,7 @@ MIN_DARKNESS = 0.25
 
 
 def find_ink(flat: Array) -> tuple[Array, Array]:
-    """Which pixels are ink, bool, and the density of the ink there, float32 in [0, 1].
+    """Which pixels are ink, bool, and the density of the ink there, float32 in [0, 1], else 0.
 
     Ink is darker than paper is by chance (five standard deviations, measured on this paper in this
     light; as few as three where the darkest ink is faint), a quarter as dark as ink typically is
@@ -31,22 +31,28 @@ def find_ink(flat: Array) -> tuple[Array, Array]:
         darkness = cv2.GaussianBlur(darkness, (0, 0), 1.5)
         paper, spread = _paper(darkness)
     contrast = float(np.quantile(darkness[::2, ::2], 0.99)) - paper
-    chance = np.maximum(3 * spread, np.minimum(5 * spread, 0.4 * contrast))
+    chance = np.clip(0.4 * contrast, 3 * spread, 5 * spread)
     marked = darkness > paper + np.maximum(chance, 12)
     total = np.cumsum(np.bincount(darkness[marked], minlength=256) * np.arange(256))
     typical = float(np.searchsorted(total, total[-1] / 2))  # half of the ink is darker
     marked &= darkness > paper + MIN_DARKNESS * (typical - paper)
     # what a blurred stroke spreads around it is none of it
-    marked &= darkness > 0.4 * _darkest_near(darkness, stroke_width(marked))
+    marked &= darkness > _two_fifths(_darkest_near(darkness, stroke_width(marked)))
     marked = erase_lines(marked, darkness)
-    darkness = np.where(marked, darkness, np.minimum(darkness, np.float32(paper))).astype(np.uint8)
+    darkness = np.where(marked, darkness, np.minimum(darkness, np.uint8(paper)))
     reach = max(flat.shape) * 0.03
     for _ in range(2):  # the first pass finds how wide the strokes are
         peak = _darkest_near(darkness, reach)
-        ink = marked & (darkness > 0.4 * peak)
+        ink = marked & (darkness > _two_fifths(peak))
         reach = max(reach, 3 * stroke_width(ink))
-    density = np.clip((darkness - paper) / np.maximum(peak - paper, 1.0), 0, 1).astype(np.float32)
+    density = np.zeros(ink.shape, np.float32)
+    density[ink] = np.clip((darkness[ink] - paper) / np.maximum(peak[ink] - paper, 1.0), 0, 1)
     return ink, density
+
+
+def _two_fifths(darkness: Array) -> Array:
+    """Rounded down, uint8: what is darker than this is so than the fraction."""
+    return cv2.LUT(darkness, (0.4 * np.arange(256)).astype(np.uint8))
 
 
 def _darkest_near(darkness: Array, reach: float) -> Array:
