@@ -34,8 +34,8 @@ from digits.photos.reading import Digit, Reading
 from digits.types import Array, Box
 
 if TYPE_CHECKING:
+    from digits.photos.classification import Reader
     from digits.photos.components import InkMap
-    from digits.photos.decide import Reader
 
 SHIPPED_MODEL = Path(__file__).with_name("digits") / "models" / "photo.npz"
 SOFTWARE = b"\0\0\0\x0f" + DRAWN_BY + crc32(DRAWN_BY).to_bytes(4, "big")
@@ -141,9 +141,10 @@ def _read_page(page: InkMap, reader: Reader, drawn: bool = False) -> _Page:
     drawn: whether all of it was drawn to be read; on a photograph there is other ink, too.
     """
     from digits.photos import candidates, decide, signs  # noqa: PLC0415
+    from digits.photos.classification import classify  # noqa: PLC0415
 
     proposals = candidates.propose(page)
-    seen, p = decide.classify(reader, page, proposals)
+    seen, p = classify(reader, page, proposals)
     p[decide.percent_signs(page, proposals, p), :10] = 0
     chosen = decide.filter_unsure(decide.best_cover(page, proposals, p), p)
     evidence = 0.0

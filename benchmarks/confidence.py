@@ -20,8 +20,8 @@ from digits.data import non_digits
 from digits.files.models import load_model
 from digits.files.npz import StorageError
 from digits.nn.network import Network
+from digits.photos.classification import soften
 from digits.photos.components import normalize_digit
-from digits.photos.decide import soften
 from digits.types import Array
 from mnist_loader import DatasetError
 from train_net import load_data

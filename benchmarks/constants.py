@@ -21,7 +21,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-RULES = ("light", "color", "ink", "lines", "components", "candidates", "decide", "turning")
+RULES = (
+    "light",
+    "color",
+    "ink",
+    "lines",
+    "components",
+    "candidates",
+    "classification",
+    "decide",
+    "turning",
+)
 FACTORS = (0.8, 1.2)
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from digits.data import words
 from digits.data.synthetic_digits import generate
 from digits.photos import candidates, components, decide, ink, light
+from digits.photos.classification import Reader, classify
 from digits.types import Array
 from mnist_loader import load_mnist
 from predict_image import load_reader
@@ -112,7 +113,7 @@ def page(fonts: list[str], mnist: Array, rng: np.random.Generator) -> tuple[Arra
 
 
 def measured(
-    picture: Array, lines: list[Line], reader: decide.Reader
+    picture: Array, lines: list[Line], reader: Reader
 ) -> tuple[list[Array], list[bool], Array]:
     """The measures of the rows that are found, whether these are digits, and how often each digit
     was read in those that are not; the last number is of what was read as none."""
@@ -120,7 +121,7 @@ def measured(
     flat = light.flatten_light(gray)
     inked = components.find_components(*ink.find_ink(flat), flat)
     proposals = candidates.propose(inked)
-    _, p = decide.classify(reader, inked, proposals)
+    _, p = classify(reader, inked, proposals)
     chosen = decide.filter_unsure(decide.best_cover(inked, proposals, p), p)
     chosen = decide.filter_outliers(chosen, inked, proposals, p)
     measures, labels, counts = [], [], np.zeros(11)

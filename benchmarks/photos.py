@@ -27,7 +27,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from digits.photos.decide import Reader
+from digits.photos.classification import Reader
 from digits.photos.decode import PictureError, read_picture
 from digits.photos.drawings import draw_annotated
 from digits.types import Array

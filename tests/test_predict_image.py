@@ -13,8 +13,8 @@ from programs import command, names_in, run
 
 import predict_image
 from digits.data import synthetic_digits
+from digits.photos.classification import VIEWS
 from digits.photos.components import normalize_digit
-from digits.photos.decide import VIEWS
 from digits.photos.decode import PictureError
 from digits.photos.reading import Reading
 from digits.photos.turning import turn

@@ -6,18 +6,16 @@ import numpy as np
 import pytest
 
 from digits.photos.candidates import Candidate
+from digits.photos.classification import TEMPERATURE, classify, soften
 from digits.photos.components import Component, InkMap
 from digits.photos.decide import (
-    TEMPERATURE,
     best_cover,
-    classify,
     filter_outliers,
     filter_rows,
     filter_signs,
     filter_unsure,
     percent_signs,
     rows_of,
-    soften,
     unread_boxes,
 )
 from digits.types import Array, Box
