@@ -48,7 +48,7 @@ class Recipe:
     rule: Callable[..., Optimizer]  # (learning rate or schedule) -> a new optimizer
     learning_rate: float
     batch_size: int
-    schedule: Callable[[float, int], Schedule] | None = None  # of the highest rate and iterations
+    schedule: Callable[[float, int], Schedule] | None = None  # (highest rate, iterations) -> one
     epochs: int | None = None
     iterations: int | None = None
     dropout: float | None = None  # the rate, which the user may change; None for a network without
@@ -260,6 +260,7 @@ def photo(rng: Rng, dtype: DTypeLike = np.float32) -> Sequential:
     The network of `best` at half its width. Adam, its learning rate in one cycle, on MNIST, digits
     that this library draws, and things that are no digit, among them words in the fonts of the
     folders that DIGITS_FONTS names; all turned, distorted, blurred and damaged as in photographs.
+    The weights are averaged over the latest 1,000 batches.
     """
     return Sequential(_stem_and_pairs(16, classes=11), rng=rng, dtype=dtype)
 
@@ -333,8 +334,9 @@ def _as_in_photographs(x: Array, rng: Rng) -> Array:
 FAST_ADAM = partial(Adam, beta_2=0.99)
 """It forgets squared gradients ten times as fast, as suits a learning rate that changes fast."""
 AVERAGED = partial(FAST_ADAM, use_ema=True, ema_momentum=0.999)
+"""The weights are averaged over the latest 1,000 batches."""
 
-RECIPES = {  # network, number of parameters, optimizer, learning rate, batch size
+RECIPES = {  # network, number of parameters, optimizer, learning rate, batch size, schedule
     "two-layer": Recipe(two_layer, 39_760, SGD, 0.1, 100, iterations=10_000),
     "mlp": Recipe(mlp, 266_610, SGD, 0.01, 32, epochs=10),
     "deep-mlp": Recipe(deep_mlp, 271_410, SGD, 0.01, 32, epochs=10),

@@ -27,9 +27,10 @@ WORTH_SHARING = 10_000_000
 waking another thread."""
 
 WORTH_SHARING_BY_BLAS = 3_500_000
-"""The same for the threads of BLAS, which are quicker to wake. For less, one thread takes about as
-long if nothing else runs and much less if something does; and it leaves the weights in the cache of
-the processor that will update them.
+"""The same for the threads of BLAS, which are quicker to wake. Smaller products are done in blocks
+of rows, each too small for BLAS to share: one thread takes about as long if nothing else runs and
+much less if something does, and leaves the weights in the cache of the processor that will update
+them. Where `matmul_by_rows` makes no blocks, BLAS decides.
 """
 
 MAX_THREADS = 1024

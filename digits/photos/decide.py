@@ -31,11 +31,14 @@ fitted, with `IN_WORDS`, by benchmarks/evidence.py to pages of open handwriting 
 LOG_PRIOR_DIGITS = 0.49
 
 SIGN_HEIGHT = 1.3
+"""So many times as high as the other digits of its row, a straight 1 is a slash instead."""
+
 BENT_SIGN_HEIGHT = 1.55
-"""By so much a slash, and a bracket, is higher than the digits beside it; a 1 is not."""
+"""The same for a 1 that is not straight, which is a bracket instead: a flag makes a 1 higher."""
 
 STRAIGHT = 0.6
-"""So many widths of the pen is the spread of a straight stroke around its axis at most."""
+"""A stroke is straight if the standard deviation of its pixels across its axis is less than so many
+widths of the pen."""
 
 GROUP_GAP = 0.8
 """Of the height of a digit: wider gaps part the words and numbers of a row."""
@@ -232,8 +235,9 @@ def filter_signs(
         ones = [index for index in row if p[index, :10].argmax() == 1]
         others = [candidates[index].box.height for index in row if index not in ones]
         if len(others) > 1:
+            typical = float(np.median(others))
             for index in ones:
-                height = candidates[index].box.height / float(np.median(others))
+                height = candidates[index].box.height / typical
                 if height >= BENT_SIGN_HEIGHT or (
                     height >= SIGN_HEIGHT and _is_straight(page.ink(candidates[index].pieces))
                 ):
@@ -242,8 +246,8 @@ def filter_signs(
 
 
 def _is_straight(ink: Array) -> bool:
-    """Whether ink is one straight stroke: the variance across its axis, the least eigenvalue of the
-    covariance of its pixels, is that of a pen's width."""
+    """Whether ink is one straight stroke. The variance of its pixels across its axis is the smaller
+    eigenvalue of their covariance matrix."""
     across, _ = np.linalg.eigvalsh(np.cov(np.argwhere(ink > 0).T))
     return bool(across < (STRAIGHT * stroke_width(ink > 0)) ** 2)
 

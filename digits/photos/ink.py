@@ -51,7 +51,8 @@ def find_ink(flat: Array) -> tuple[Array, Array]:
 
 
 def _two_fifths(darkness: Array) -> Array:
-    """Rounded down, uint8: what is darker than this is so than the fraction."""
+    """0.4 times the darkness, uint8, rounded down: no whole number lies between that and the exact
+    product, so comparing with either is the same, and this needs no array of floats."""
     return cv2.LUT(darkness, (0.4 * np.arange(256)).astype(np.uint8))
 
 
