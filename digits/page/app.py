@@ -18,26 +18,29 @@
 goes wrong is answered by {"error": a sentence, "code": its name in texts.json, "values"}.
 """
 
+import io
 import ipaddress
 import json
+import re
+import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import numpy as np
-from flask import Flask, Response, abort, render_template, request
+from flask import Flask, Response, abort, render_template, request, send_file
 from werkzeug.exceptions import HTTPException
 
+from digits.files.models import save_model
 from digits.nn.network import Network
 from digits.page.messages import STATIC, PageError, require, tell
 from digits.page.models import Model, Slots
 from digits.page.neighbors import nearest
-from digits.page.settings import LIMITS, TeachingSettings, TrainingSettings
+from digits.page.settings import LIMITS, TeachingSettings, TrainingSettings, to_image
 from digits.page.training import Training
 from digits.photos.decode import decode_picture
 from digits.photos.reading import Reading
-from digits.types import Array
 from mnist_loader import DatasetError
 from predict_image import read_digits, read_drawing
 
@@ -72,12 +75,7 @@ def application(network: Network, name: str = "", host: str = "127.0.0.1") -> Fl
     training = app.extensions["training"] = Training()
 
     def model() -> Model:
-        if request.args.get("network", "first") == "first":
-            return first
-        trained = training.model
-        if trained is None:
-            raise PageError("nothing_trained", status=404)
-        return trained
+        return first if request.args.get("network", "first") == "first" else training.model
 
     @app.get("/")
     def page() -> str:
@@ -124,7 +122,7 @@ def _add_inspection(app: Flask, model: Callable[[], Model]) -> None:
 
     @app.post("/<any(layers, unit, steps, reasons):question>")
     def inspect(question: str) -> dict[str, Any]:
-        image = _image(request.get_data())
+        image = to_image(request.get_data())
         keys = {"unit": ("layer", "map", "row", "column"), "steps": ("target",)}.get(question, ())
         numbers = [_number(key) for key in keys]
         with slots.one():
@@ -132,7 +130,7 @@ def _add_inspection(app: Flask, model: Callable[[], Model]) -> None:
 
     @app.post("/neighbors")
     def neighbors() -> dict[str, Any]:
-        image = _image(request.get_data())
+        image = to_image(request.get_data())
         with slots.one():
             return nearest(image, request.args.get("data", "synthetic"))
 
@@ -147,7 +145,7 @@ def _add_training(app: Flask, model: Callable[[], Model], training: Training) ->
 
     @app.post("/teach")
     def teach() -> dict[str, Any]:
-        training.start(TeachingSettings.from_dict(_json()), model())
+        training.start(TeachingSettings.from_dict(_json(), model().network))
         return {}
 
     @app.post("/training/command")
@@ -170,9 +168,11 @@ def _add_training(app: Flask, model: Callable[[], Model], training: Training) ->
 
     @app.get("/training/model")
     def model_file() -> Response:
-        require(training.model_file is not None, "nothing_trained", status=404)
-        headers = {"Content-Disposition": 'attachment; filename="model.npz"'}
-        return Response(training.model_file, mimetype="application/octet-stream", headers=headers)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "model.npz")
+            save_model(training.model.network, path)
+            content = io.BytesIO(path.read_bytes())
+        return send_file(content, download_name="model.npz", as_attachment=True)
 
 
 # --- who is refused -------------------------------------------------------------------------------
@@ -219,14 +219,10 @@ def _is_ours(asked: str, host: str) -> bool:
     """Whether a request for `asked` (a host and perhaps a port) means this server: by an address,
     as localhost, or by the name it was started with. Any other name may have been made to point
     here by somebody else (DNS rebinding)."""
-    try:
+    with suppress(ValueError):
         name = urlsplit(f"//{asked}").hostname or ""
-        if name in ("localhost", host.lower()):
-            return True
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
+        return name in ("localhost", host.lower()) or bool(ipaddress.ip_address(name))
+    return False
 
 
 # --- what is received and sent --------------------------------------------------------------------
@@ -238,17 +234,10 @@ def _reading(model: Model, read: Callable[[Network], Reading]) -> dict[str, Any]
     return {**reading, "classes": model.classes, "parameters": model.network.params.flat.size}
 
 
-def _image(data: bytes) -> Array:
-    """The 784 bytes of an image as float32 in [0, 1]."""
-    sentence = f"expected the 784 bytes of an image of 28 x 28; received {len(data):,}"
-    require(len(data) == 784, "request", sentence)
-    return np.frombuffer(data, np.uint8).astype(np.float32) / 255
-
-
 def _number(key: str) -> int:
     text = request.args.get(key, "")
     sentence = f"expected {key} as a whole number of at least 0; received {text[:40]!r}"
-    require(text.isascii() and text.isdecimal() and len(text) < 8, "request", sentence)
+    require(re.fullmatch("[0-9]{1,7}", text), "request", sentence)
     return int(text)
 
 

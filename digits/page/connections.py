@@ -2,9 +2,9 @@
 
 import logging
 import socket
-from collections.abc import Callable
 from contextlib import suppress
 
+from flask import Flask
 from waitress.server import TcpWSGIServer
 
 THREADS = 20
@@ -18,44 +18,34 @@ MAX_BODY = 128 * 2**20
 
 
 class PageServer(TcpWSGIServer):  # type: ignore[misc]
-    """A server that closes the oldest idle connection where there would be too many."""
+    """A server of the page on a socket that listens."""
 
-    end: Callable[[], None]
+    def __init__(self, app: Flask, listening: socket.socket) -> None:
+        self.training = app.extensions["training"]
+        # A request that waits a moment for a thread needs no report: `app` limits what may wait.
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+        super().__init__(
+            app,
+            _sock=listening,
+            bind_socket=False,
+            threads=THREADS,
+            ident=None,
+            max_request_body_size=MAX_BODY,
+            connection_limit=2 * MAX_CONNECTIONS,
+            channel_timeout=30,
+            cleanup_interval=5,
+        )
 
     def handle_accept(self) -> None:
+        """Take a new connection; close the oldest idle one where there would be too many."""
         super().handle_accept()
         idle = [channel for channel in self.active_channels.values() if not channel.requests]
         if len(self.active_channels) > MAX_CONNECTIONS and idle:
             min(idle, key=lambda channel: channel.creation_time).handle_close()
 
     def run(self) -> None:
-        """Serve until Ctrl-C; then call `end`, and wait for the requests that are going on."""
+        """Serve until Ctrl-C; then end the events, and wait for the other requests."""
         with suppress(KeyboardInterrupt):
-            timeout = self.adj.asyncore_loop_timeout
-            self.asyncore.loop(timeout, use_poll=True, map=self._map)
-        self.end()
+            self.asyncore.loop(self.adj.asyncore_loop_timeout, use_poll=True, map=self._map)
+        self.training.close()
         self.task_dispatcher.shutdown()
-
-
-def create_server(
-    app: object, listening: socket.socket, end: Callable[[], None] = lambda: None
-) -> PageServer:
-    """A server of a WSGI application on a socket; `end` ends the requests that would go on for
-    ever.
-    """
-    # A request that waits a moment for a thread is nothing to report: `app` limits what may wait.
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    server = PageServer(
-        app,
-        _sock=listening,
-        bind_socket=False,
-        sockinfo=(listening.family, listening.type, listening.proto, listening.getsockname()),
-        threads=THREADS,
-        ident=None,
-        max_request_body_size=MAX_BODY,
-        connection_limit=2 * MAX_CONNECTIONS,
-        channel_timeout=30,
-        cleanup_interval=5,
-    )
-    server.end = end
-    return server

@@ -2,18 +2,15 @@
 too long is refused instead of joined.
 """
 
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from queue import Empty, LifoQueue
 from threading import Semaphore
 from typing import TypeVar
 
 import numpy as np
 
-from digits.files.models import load_model, save_model
 from digits.nn.network import Network
 from digits.page.inspection import Inspector
 from digits.page.messages import require
@@ -70,19 +67,3 @@ class Model:
             return thread.submit(question, inspector).result()
         finally:
             self._idle.put((inspector, thread))
-
-
-def to_bytes(network: Network) -> bytes:
-    """The model file of a network."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model.npz")
-        save_model(network, path)
-        return path.read_bytes()
-
-
-def from_bytes(data: bytes) -> Network:
-    """The network in a model file."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model.npz")
-        path.write_bytes(data)
-        return load_model(path)

@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _serve(options: argparse.Namespace) -> int:
     try:  # here, as Flask, waitress and segno belong to the extra `web`
         from digits.page.app import application  # noqa: PLC0415
-        from digits.page.connections import create_server  # noqa: PLC0415
+        from digits.page.connections import PageServer  # noqa: PLC0415
     except ImportError as error:
         raise ImportError(
             f"{error}: the page needs Flask, waitress and segno; install digits-from-scratch[web]"
@@ -47,7 +47,7 @@ def _serve(options: argparse.Namespace) -> int:
     paper[20:80, 45:55] = 0
     read_drawing(paper, network)
     with _listening_at(options.host, options.port) as listening:
-        server = create_server(app, listening, app.extensions["training"].close)
+        server = PageServer(app, listening)
         _tell_address(options.host, listening.getsockname()[1])
         server.run()
     return 0

@@ -5,7 +5,7 @@ from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -56,6 +56,7 @@ ACTIVATIONS = ("relu", "sigmoid", "tanh", "elu")
 class TrainingSettings:
     """A training as the page asks for it."""
 
+    kind: ClassVar[str] = "training"
     data: str
     images: int
     network: str
@@ -85,13 +86,7 @@ class TrainingSettings:
             seed=_integer(sent, "seed", 0, 2**32 - 1),
         )
         if settings.network == "layers":
-            try:
-                network = settings.build(initialize=False)
-            except PageError:
-                raise
-            except ValueError as error:  # a kernel or a window that is larger than its image
-                raise PageError("no_image_left") from error
-            _check_size(network, settings.batch_size)
+            _check_size(settings.build(initialize=False), settings.batch_size)
         return settings
 
     def build(self, initialize: bool = True) -> Network:
@@ -99,7 +94,11 @@ class TrainingSettings:
         rng = np.random.default_rng(self.seed)
         if self.network != "layers":
             return RECIPES[self.network].build(rng)
-        return Sequential(_stack(self.layers), rng=rng, initialize=initialize)
+        stack = _stack(self.layers)
+        try:
+            return Sequential(stack, rng=rng, initialize=initialize)
+        except ValueError as error:  # a kernel or a pooling window is larger than its image
+            raise PageError("no_image_left") from error
 
     def make_optimizer(self) -> Optimizer:
         """A fresh optimizer."""
@@ -108,8 +107,10 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class TeachingSettings:
-    """A short training on digits that a visitor drew and labeled."""
+    """A short training of a network on digits that a visitor drew and labeled."""
 
+    kind: ClassVar[str] = "teaching"
+    network: Network
     images: Array
     """(n, 784), float32 in [0, 1]."""
     labels: Array
@@ -117,7 +118,7 @@ class TeachingSettings:
     """Whether digits that the network knows are trained on, too, so that they are not forgotten."""
 
     @classmethod
-    def from_dict(cls, sent: dict[str, Any]) -> Self:
+    def from_dict(cls, sent: dict[str, Any], network: Network) -> Self:
         """What the page sent, checked; raises PageError for what are no labeled digits."""
         examples = sent.get("examples")
         few = isinstance(examples, list) and 1 <= len(examples) <= LIMITS["examples"]
@@ -125,11 +126,16 @@ class TeachingSettings:
         images, labels = [], []
         for example in examples or []:
             require(isinstance(example, dict), "request", "expected an image and its label")
-            data = b64decode(str(example.get("image", "")), validate=True)
-            require(len(data) == 784, "request", "expected an image of 784 bytes")
-            images.append(np.frombuffer(data, np.uint8).astype(np.float32) / 255)
+            images.append(to_image(b64decode(str(example.get("image", "")), validate=True)))
             labels.append(_integer(example, "label", 0, 9))
-        return cls(np.array(images), np.array(labels), bool(sent.get("rehearse", True)))
+        return cls(network, np.array(images), np.array(labels), bool(sent.get("rehearse", True)))
+
+
+def to_image(data: bytes) -> Array:
+    """The 784 bytes of an image as float32 in [0, 1]."""
+    sentence = f"expected the 784 bytes of an image of 28 x 28; received {len(data):,}"
+    require(len(data) == 784, "request", sentence)
+    return np.frombuffer(data, np.uint8).astype(np.float32) / 255
 
 
 # --- layers of the visitor's own ------------------------------------------------------------------
@@ -148,9 +154,8 @@ def _stack(layers: list[Any]) -> list[Layer]:
         kind = _one_of(sent, "kind", KINDS)
         require(is_image or kind not in ("conv", "max_pool", "average_pool"), "before_dense")
         if kind == "dense":
-            units, activation = _integer(sent, "units", 1, 1024), _activation(sent)
             stack += [Flatten()] if is_image else []
-            stack.append(Dense(units, activation=activation))
+            stack.append(Dense(_integer(sent, "units", 1, 1024), activation=_activation(sent)))
             is_image = False
         elif kind == "conv":
             filters, kernel = _integer(sent, "units", 1, 64), _integer(sent, "kernel", 1, 9)
@@ -198,8 +203,8 @@ def _integer(sent: dict[str, Any], key: str, least: int, most: int) -> int:
 
 
 def _float(sent: dict[str, Any], key: str, least: float, most: float, kind: type = float) -> float:
-    value = sent.get(key)
+    value: Any = sent.get(key)
     is_number = isinstance(value, kind | int) and not isinstance(value, bool)
-    good = is_number and least <= float(value or 0) <= most
-    require(good, "range", key, f"{least:,}", f"{most:,}", f"{value!s:.40}")
-    return float(sent[key])
+    fits = is_number and least <= value <= most
+    require(fits, "range", key, f"{least:,}", f"{most:,}", f"{value!s:.40}")
+    return float(value)

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from typing import Any
 
+from digits.nn.network import Network
 from digits.page.messages import PageError, require, tell
-from digits.page.models import Model, from_bytes, to_bytes
+from digits.page.models import Model
 from digits.page.settings import TeachingSettings, TrainingSettings
 from digits.page.worker import work
 
@@ -22,33 +23,25 @@ class Training:
 
     def __init__(self) -> None:
         self.state: dict[str, Any] = {"state": "none"}
-        self.model_file: bytes | None = None
-        """The network that has been trained so far."""
-        self._model: Model | None = None
+        self._network: Network | None = None
+        self._model: Model | None = None  # of this network, once it is asked for
         self._version = 0
         self._changed = threading.Condition()
         self._pipe: Connection | None = None
         self._closed = False
 
-    def start(
-        self, settings: TrainingSettings | TeachingSettings, base: Model | None = None
-    ) -> None:
-        """Begin a training; teaching begins with the network `base`.
-
-        Raises PageError while another one runs.
-        """
+    def start(self, settings: TrainingSettings | TeachingSettings) -> None:
+        """Begin a training. Raises PageError while another one runs."""
         # A fresh process: the threads of this one would not be in a copy of it.
         context = multiprocessing.get_context("spawn")
         with self._changed:
             require(self.state["state"] not in RUNNING, "running", status=503)
             own, other = context.Pipe()
-            model = to_bytes(base.network) if base else None
-            kind = "training" if base is None else "teaching"
-            process = context.Process(target=work, args=(other, settings, model), daemon=True)
+            process = context.Process(target=work, args=(other, settings), daemon=True)
             process.start()
             other.close()
             self._pipe, self._version = own, self._version + 1
-            self.state = {"state": "preparing", "kind": kind}
+            self.state = {"state": "preparing", "kind": settings.kind}
             self._changed.notify_all()
         threading.Thread(target=self._listen, args=(own, process), daemon=True).start()
 
@@ -61,11 +54,12 @@ class Training:
             self._pipe.send(name)
 
     @property
-    def model(self) -> Model | None:
-        """The network as it was at the latest update; None before the first."""
+    def model(self) -> Model:
+        """The network as it was at the latest update. Raises PageError before the first."""
         with self._changed:
-            if self._model is None and self.model_file is not None:
-                self._model = Model(from_bytes(self.model_file))
+            if self._network is None:
+                raise PageError("nothing_trained", status=404)
+            self._model = self._model or Model(self._network)
             return self._model
 
     def events(self, heartbeat: float = 1.0) -> Iterator[dict[str, Any] | None]:
@@ -97,12 +91,12 @@ class Training:
             if self.state["state"] in RUNNING:
                 self._receive(pipe, {"state": "failed", **tell(PageError("ended"))})
 
-    def _receive(self, pipe: Connection, update: dict[str, Any] | bytes) -> None:
+    def _receive(self, pipe: Connection, update: dict[str, Any] | Network) -> None:
         with self._changed:
             if pipe is not self._pipe:
                 return  # of a training that has ended
-            if isinstance(update, bytes):
-                self.model_file, self._model = update, None
+            if not isinstance(update, dict):
+                self._network, self._model = update, None
                 return
             self.state = {**self.state, **update}
             self._version += 1

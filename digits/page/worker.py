@@ -14,10 +14,9 @@ import numpy as np
 from digits.compute.threads import set_threads
 from digits.data.synthetic_digits import generate_inputs
 from digits.nn.network import Network
-from digits.nn.optimizers import Adam, Optimizer
+from digits.nn.optimizers import Adam
 from digits.page.inspection import gray_levels, tiles
 from digits.page.messages import tell
-from digits.page.models import from_bytes, to_bytes
 from digits.page.settings import LIMITS, TeachingSettings, TrainingSettings
 from digits.training.augmentation import Augmentation
 from digits.training.batches import Data
@@ -40,16 +39,11 @@ COPIES, REHEARSED = 400, 600
 """Of the visitor's digits, and of known ones, how many an epoch of teaching has."""
 
 SLIGHTLY_MOVED = Augmentation(rotation=6, scale=0.06, shift=1)
-TEACHING = {"epochs": 3, "batch_size": 32, "augment": SLIGHTLY_MOVED}
 
 
-def work(
-    pipe: Connection, settings: TrainingSettings | TeachingSettings, model: bytes | None = None
-) -> None:
+def work(pipe: Connection, settings: TrainingSettings | TeachingSettings) -> None:
     """Train, and send through the pipe dicts that the page's state is updated with, and the
-    network as the bytes of a model file.
-
-    `model` is the file of the network that TeachingSettings go on with.
+    network.
     """
     with suppress(ValueError):
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends this
@@ -60,7 +54,7 @@ def work(
         if isinstance(settings, TrainingSettings):
             _train(pipe, settings)
         else:
-            _teach(pipe, settings, from_bytes(model or b""))
+            _teach(pipe, settings)
     except EOFError:
         return  # the server is gone
     except (ArithmeticError, OSError, MemoryError, RuntimeError, ValueError) as error:
@@ -71,18 +65,11 @@ def _train(pipe: Connection, settings: TrainingSettings) -> None:
     network, seed = settings.build(), settings.seed
     name = settings.network if settings.network != "layers" else "own layers"
     network.metadata = {"recipe": name, "dataset": settings.data, "seed": seed}
-    options = {"epochs": settings.epochs, "batch_size": settings.batch_size, "seed": seed}
-    ended = _reported(pipe, network, _data(settings), settings.make_optimizer(), **options)
-    pipe.send({"state": ended})
-
-
-def _reported(
-    pipe: Connection, network: Network, data: Data, optimizer: Optimizer, **options: Any
-) -> str:
-    """Train, and report; "done" or "stopped"."""
+    data, optimizer = _data(settings), settings.make_optimizer()
     reporter = Reporter(pipe, data)
-    train(network, data, optimizer, callbacks=[reporter], verbose=0, **options)
-    return reporter.ended
+    length: dict[str, Any] = {"epochs": settings.epochs, "batch_size": settings.batch_size}
+    train(network, data, optimizer, seed=seed, callbacks=[reporter], verbose=0, **length)
+    pipe.send({"state": reporter.ended})
 
 
 def _data(settings: TrainingSettings) -> Data:
@@ -99,32 +86,32 @@ def _data(settings: TrainingSettings) -> Data:
 # --- teaching -------------------------------------------------------------------------------------
 
 
-def _teach(pipe: Connection, settings: TeachingSettings, network: Network) -> None:
+def _teach(pipe: Connection, settings: TeachingSettings) -> None:
     """Fine-tune on the visitor's digits, slightly moved in each epoch, and, with `rehearse`, on
     others; then measure on both what was gained and what was forgotten."""
-    rng = np.random.default_rng(0)
+    network, rng = settings.network, np.random.default_rng(0)
     known, known_labels = generate_inputs(REHEARSED, rng)
     x_test, t_test = generate_inputs(TEST_IMAGES, np.random.default_rng(1))
-    before = _measured(network, settings, x_test, t_test)
+    before = _measured(settings, x_test, t_test)
     often = rng.permutation(np.resize(np.arange(len(settings.labels)), COPIES))
     x, t = settings.images[often], settings.labels[often]
     if settings.rehearse:
         x, t = np.concatenate([x, known]), np.concatenate([t, known_labels])
     data = Data(x, t, x_test=x_test, t_test=t_test)
     network.metadata = {**network.metadata, "taught": len(settings.labels)}
-    ended = _reported(pipe, network, data, Adam(5e-4), **TEACHING)
-    after = _measured(network, settings, x_test, t_test)
-    pipe.send(to_bytes(network))
+    reporter = Reporter(pipe, data)
+    options: dict[str, Any] = {"epochs": 3, "batch_size": 32, "augment": SLIGHTLY_MOVED}
+    train(network, data, Adam(5e-4), callbacks=[reporter], verbose=0, **options)
+    pipe.send(network)
+    after = _measured(settings, x_test, t_test)
     taught = {"examples": len(settings.labels), "before": before, "after": after}
-    pipe.send({"state": ended, "taught": taught})
+    pipe.send({"state": reporter.ended, "taught": taught})
 
 
-def _measured(
-    network: Network, settings: TeachingSettings, x_test: Array, t_test: Array
-) -> dict[str, Any]:
-    answers = network.predict(x_test).argmax(axis=1)
+def _measured(settings: TeachingSettings, x_test: Array, t_test: Array) -> dict[str, Any]:
+    answers = settings.network.predict(x_test).argmax(axis=1)
     return {
-        "own": network.accuracy(settings.images, settings.labels),
+        "own": settings.network.accuracy(settings.images, settings.labels),
         "others": float((answers == t_test).mean()),
         "each": [float((answers[t_test == digit] == digit).mean()) for digit in range(10)],
     }
@@ -174,7 +161,7 @@ class Reporter(Callback):
         began = time.perf_counter()
         with averaged_weights(training.network, training.optimizer):
             self.pipe.send({"state": state, **self._figures(training)})
-            self.pipe.send(to_bytes(training.network))
+            self.pipe.send(training.network)
         now = time.perf_counter()
         self.next_update = now + float(np.clip(3 * (now - began), *UPDATE_INTERVAL))
 

@@ -16,7 +16,7 @@ from programs import run
 
 from digits.page import server
 from digits.page.app import application
-from digits.page.connections import MAX_CONNECTIONS, create_server
+from digits.page.connections import MAX_CONNECTIONS, PageServer
 from digits.page.server import main
 from two_layer_net import TwoLayerNet
 
@@ -54,7 +54,7 @@ def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
         def run(self) -> None:
             pass
 
-    monkeypatch.setattr("digits.page.connections.create_server", lambda *_: Ended())
+    monkeypatch.setattr("digits.page.connections.PageServer", lambda *_: Ended())
 
 
 @pytest.mark.usefixtures("no_server")
@@ -96,7 +96,7 @@ def test_idle_connections_do_not_block_others() -> None:
     """However many there are, whether they say nothing or begin a request and never end it."""
     app = application(TwoLayerNet(784, 5, 10, rng=np.random.default_rng(0)))
     listening = socket.create_server(("127.0.0.1", 0))
-    page_server = create_server(app, listening)
+    page_server = PageServer(app, listening)
     threading.Thread(target=page_server.run, daemon=True).start()
     port = listening.getsockname()[1]
     idle = []

@@ -4,6 +4,7 @@ import re
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from digits.data.synthetic_digits import generate
+from digits.files.models import load_model
+from digits.nn.network import Network
 from digits.page.app import application
 from digits.page.messages import TEXTS, PageError
-from digits.page.models import Slots, from_bytes
+from digits.page.models import Slots
 from digits.page.settings import LIMITS, TeachingSettings, TrainingSettings
 from digits.page.training import Training
 from two_layer_net import TwoLayerNet
@@ -54,7 +57,12 @@ def wait_until(app: Flask, is_reached: Callable[[dict[str, Any]], bool]) -> dict
     raise AssertionError
 
 
-def test_a_training_from_start_to_end(app: Flask, client: FlaskClient) -> None:
+def downloaded(client: FlaskClient, folder: Path) -> Network:
+    (folder / "model.npz").write_bytes(client.get("/training/model").data)
+    return load_model(folder / "model.npz")
+
+
+def test_a_training_from_start_to_end(app: Flask, client: FlaskClient, tmp_path: Path) -> None:
     assert client.post("/training", json=SETTINGS).status_code == 200
     state = wait_until(app, lambda state: state["state"] == "done")
     assert state["iteration"] == state["iterations"] == 3 * 40
@@ -72,7 +80,7 @@ def test_a_training_from_start_to_end(app: Flask, client: FlaskClient) -> None:
 
     # It reads, it can be looked into, and it is a model file.
     x, t = generate(300, np.random.default_rng(9))
-    network = from_bytes(client.get("/training/model").data)
+    network = downloaded(client, tmp_path)
     assert network.accuracy(x.reshape(-1, 784).astype(np.float32) / 255, t) > 0.7
     assert network.metadata["dataset"] == "synthetic"
     digit = x[0].tobytes()
@@ -80,11 +88,9 @@ def test_a_training_from_start_to_end(app: Flask, client: FlaskClient) -> None:
     assert [layer["maps"] for layer in layers] == [1, 30, 10]
 
     # The same again gives the same.
-    before = client.get("/training/model").data
     client.post("/training", json=SETTINGS)
     wait_until(app, lambda state: state["state"] == "done" and state["iteration"] == 120)
-    again = from_bytes(client.get("/training/model").data)
-    assert (again.params.flat == from_bytes(before).params.flat).all()
+    assert (downloaded(client, tmp_path).params.flat == network.params.flat).all()
 
 
 @pytest.mark.slow
@@ -122,7 +128,7 @@ def b64(data: bytes) -> str:
 
 
 @pytest.mark.slow
-def test_teaching(app: Flask, client: FlaskClient) -> None:
+def test_teaching(app: Flask, client: FlaskClient, tmp_path: Path) -> None:
     """A pattern that no digit has, called a 3, is a 3 afterwards."""
     client.post("/training", json=SETTINGS)
     wait_until(app, lambda state: state["state"] == "done")
@@ -136,7 +142,7 @@ def test_teaching(app: Flask, client: FlaskClient) -> None:
         state = wait_until(app, lambda state: "taught" in state)
         assert state["kind"] == "teaching"
         results.append(state["taught"])
-        network = from_bytes(client.get("/training/model").data)
+        network = downloaded(client, tmp_path)
         assert network.predict(stripes.reshape(1, 784) / np.float32(255)).argmax() == 3
     rehearsed, alone = results
     assert rehearsed["before"]["own"] <= rehearsed["after"]["own"] == 1
@@ -230,7 +236,8 @@ def test_every_network_of_the_page_can_be_built() -> None:
     kinds += [{"kind": "dropout", "rate": 0.3}, *SETTINGS["layers"], {"kind": "batch_norm"}]
     built = TrainingSettings.from_dict({**SETTINGS, "layers": kinds}).build()
     assert built.predict(np.zeros((2, 784), np.float32)).shape == (2, 10)
-    taught = TeachingSettings.from_dict({"examples": [{"image": b64(b"\xff" * 784), "label": 2}]})
+    examples = [{"image": b64(b"\xff" * 784), "label": 2}]
+    taught = TeachingSettings.from_dict({"examples": examples}, built)
     assert taught.images.tolist() == [[1.0] * 784] and taught.rehearse
 
 
