@@ -108,22 +108,21 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, prog: str, **options: Any) -> None:
         open_missing_streams()
         super().__init__(prog=called_as(prog), **options)
-        self.add_argument("--version", action=_Version, nargs=0, help="print the version, and exit")
+        self.color = False  # as Python 3.14 would have it, in escape sequences
+        version, told = f"{self.prog} {__version__}", "print the version, and exit"
+        self.add_argument("--version", action="version", version=version, help=told)
 
-    def print_help(self, file: object = None) -> None:
-        self.tell(self.format_help().rstrip("\n"))
-
-    def tell(self, text: str) -> None:
-        """Print lines that were asked for; end the program where that is not possible."""
+    def _print_message(self, message: str, file: object = None) -> None:
+        """Print the help, the version or an error; end the program where that is not possible."""
+        text = message.rstrip("\n")
         try:
-            say(text)
+            warn(text) if file is sys.stderr else say(text)
         except OSError as error:
             warn(f"{self.prog}: {error}")
             sys.exit(1)
 
     def error(self, message: str) -> NoReturn:
-        warn(f"{self.format_usage()}{self.prog}: error: {printable(message)}")
-        sys.exit(2)
+        super().error(printable(message))
 
     def run(self, work: Callable[[], int], *failures: type[Exception]) -> int:
         """The exit status of work(), which may fail in the usual ways and those given."""
@@ -134,12 +133,6 @@ class Parser(argparse.ArgumentParser):
         except (*FAILURES, *failures) as error:
             warn(f"{self.prog}: {error}")
             return 1
-
-
-class _Version(argparse.Action):
-    def __call__(self, parser: Any, *_: object) -> None:
-        parser.tell(f"{parser.prog} {__version__}")
-        parser.exit()
 
 
 def called_as(prog: str) -> str:
@@ -195,9 +188,8 @@ def png(text: str) -> Path:
     if not text.lower().endswith(".png"):
         raise argparse.ArgumentTypeError(f"expected the name of a .png file; received {text}")
     if not is_replaceable(Path(text)):
-        raise argparse.ArgumentTypeError(
-            f"expected a new file, or a drawing of this program; {text} is something else"
-        )
+        expected = "expected a new file, or a drawing of this program"
+        raise argparse.ArgumentTypeError(f"{expected}; {text} is something else")
     return Path(text)
 
 

@@ -21,7 +21,6 @@ from digits.cli import Parser, count, one_of, printable, say
 from digits.files.atomic import write_new
 from digits.files.models import load_model
 from digits.nn.network import Network
-from digits.nn.sequential import Sequential
 from digits.runs import DATASETS
 from digits.training.augmentation import TTA_SHIFTS, tta_views
 from digits.types import Array
@@ -60,8 +59,8 @@ class Evaluation:
         names = names or plots.class_names("", len(self.confusion))
         images = self.confusion.sum(axis=1)
         figures = np.stack([self.precision(), self.recall(), self.f1()], axis=1)
-        known = [column[(images > 0) & ~np.isnan(column)] for column in figures.T]
-        mean = [column.mean() if len(column) else np.nan for column in known]
+        known = (images > 0)[:, np.newaxis] & ~np.isnan(figures)
+        mean = _ratio(figures.sum(axis=0, where=known), known.sum(axis=0))
         width = max(5, *map(len, names))
         lines = [f"{'class':>{width}}  precision  recall      f1  images"]
         rows = [*zip(names, figures, images, strict=True), ("mean", mean, images.sum())]
@@ -159,14 +158,12 @@ def _show(
     check(index < len(x), f"a test image from 0 to {len(x) - 1:,} (--show)", index)
     image = x[index : index + 1]
     y = network.predict(image)[0]
-    maps = []
-    if isinstance(network, Sequential):
-        layers = network.activations(image)
-        maps = [(title, a[0]) for title, a in layers if a.ndim == 4 and a.shape[3] > 1]
-    path = out / f"features-{index}.png"
+    layers = network.activations(image)
+    maps = [(title, a[0]) for title, a in layers if a.ndim == 4 and a.shape[3] > 1]
     predicted = f"{names[int(np.argmax(y))]} ({np.max(y):.0%})"
     title = f"{name}: test image {index}, {names[t[index]]}, read as {predicted}"
-    path = write_new(path, plots.png(plots.feature_maps(image[0], maps, y, title, names)))
+    picture = plots.png(plots.feature_maps(image[0], maps, y, title, names))
+    path = write_new(out / f"features-{index}.png", picture)
     say(f"{title}\ndrew {path}")
     return 0
 
@@ -186,30 +183,18 @@ def _parser() -> Parser:
     )
     add = parser.add_argument
     add("model", type=Path, metavar="MODEL", help="a model.npz that a training wrote")
-    add(
-        "--dataset",
-        choices=DATASETS[1:],
-        help="test images to use (default: of the data set the network was trained on)",
-    )
+    told = "test images to use (default: of the data set the network was trained on)"
+    add("--dataset", choices=DATASETS[1:], help=told)
     add("--dataset-dir", type=Path, metavar="DIR", help="where the data sets are")
     add("--out", type=Path, metavar="DIR", help="where results go (default: beside the model)")
     views = one_of(range(1, len(TTA_SHIFTS) + 1))
-    add(
-        "--tta",
-        type=views,
-        default=1,
-        metavar="N",
-        help="test-time augmentation: predict by the mean over N views of an image that is moved "
-        f"a little; at most {len(TTA_SHIFTS)} (default: 1)",
-    )
+    told = "test-time augmentation: predict by the mean over N views of an image that is moved a "
+    told += f"little; at most {len(TTA_SHIFTS)} (default: 1)"
+    add("--tta", type=views, default=1, metavar="N", help=told)
     add("--looks", type=views, dest="tta", metavar="N", help="the former name of --tta, deprecated")
     add("--show", type=count, metavar="INDEX", help="only draw the feature maps of a test image")
-    add(
-        "--export-onnx",
-        type=Path,
-        metavar="FILE",
-        help="only write the network as an ONNX file, which other runtimes read",
-    )
+    told = "only write the network as an ONNX file, which other runtimes read"
+    add("--export-onnx", type=Path, metavar="FILE", help=told)
     return parser
 
 

@@ -66,8 +66,12 @@ def _tell_address(host: str, port: int) -> None:
         return
     url = f"http://{address}:{port}/"
     say(f"on a phone in the same network: {url}")
-    if sys.stdout is not None and sys.stdout.isatty():
-        say(_qr_code(url))
+    if sys.stdout.isatty():
+        import segno  # noqa: PLC0415  of the extra `web`
+
+        code = io.StringIO()
+        segno.make(url, error="l").terminal(code, compact=True, border=2)
+        say(code.getvalue().rstrip("\n"))
 
 
 def _address_in_network() -> str | None:
@@ -81,29 +85,20 @@ def _address_in_network() -> str | None:
     return None if address.startswith(("0.", "127.")) else address
 
 
-def _qr_code(text: str) -> str:
-    import segno  # noqa: PLC0415  of the extra `web`
-
-    out = io.StringIO()
-    segno.make(text, error="l").terminal(out, compact=True, border=2)
-    return out.getvalue().rstrip("\n")
-
-
 def _listening_at(host: str, port: int) -> socket.socket:
     """A socket at this address; OSError says why there is none, and what to do."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
+        why = (
+            f"cannot listen on port {port} of {host} ({error}); --host takes an address of this "
+            "machine: 127.0.0.1 for this machine alone, 0.0.0.0 for its whole network"
+        )
         if error.errno == errno.EADDRINUSE:
             why = f"port {port} of {host} is taken: choose another one (--port 0 finds one)"
         elif error.errno == errno.EACCES:
             why = f"port {port} is not for everyone; choose one from 1024 on (--port {PORT})"
-        else:
-            why = (
-                f"cannot listen on port {port} of {host} ({error}); --host takes an address of "
-                "this machine: 127.0.0.1 for this machine alone, 0.0.0.0 for its whole network"
-            )
         raise OSError(why) from error
 
 
@@ -114,19 +109,10 @@ def _parser() -> Parser:
         epilog="Exit status: 0 after Ctrl-C, 1 failed, 2 wrong usage.",
     )
     add = parser.add_argument
-    add(
-        "--model",
-        type=Path,
-        default=SHIPPED_MODEL,
-        metavar="M",
-        help="a trained network (default: the shipped one)",
-    )
-    add(
-        "--host",
-        default="127.0.0.1",
-        help="the address to be found at (default: 127.0.0.1, from this machine alone; 0.0.0.0: "
-        "from every machine that reaches this one)",
-    )
+    told = "a trained network (default: the shipped one)"
+    add("--model", type=Path, default=SHIPPED_MODEL, metavar="M", help=told)
+    told = "the address to be found at (default: 127.0.0.1, from this machine alone; 0.0.0.0: from "
+    add("--host", default="127.0.0.1", help=f"{told}every machine that reaches this one)")
     port = number(int, "a port, 0 to 65535", range(65536).__contains__)
     add("--port", type=port, default=PORT, help=f"its port (default: {PORT}; 0: any that is free)")
     return parser
