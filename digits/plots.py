@@ -122,20 +122,16 @@ def curves(history: Any, title: str = "") -> "Figure":
             axes.axvline(best, color=GRAY, linewidth=0.8, linestyle=":")
         if axes.lines:  # the legend goes where the curves are not: losses fall, accuracies rise
             axes.legend(fontsize=8, loc="upper right" if axes is left else "lower right")
-    _set_loss_axis(left, history)
+    _set_loss_axis(left, losses)
     right.yaxis.set_major_formatter(lambda y, _: f"{y:.1%}" if y <= 1 else "")
     return figure
 
 
-def _set_loss_axis(axes: "Axes", history: Any) -> None:
+def _set_loss_axis(axes: "Axes", losses: Sequence[float]) -> None:
     """High enough for where training began, low enough to see where it went."""
-    measured = [
-        loss
-        for record in history.epochs
-        for loss in (record.train_loss, record.validation_loss, record.test_loss)
-        if loss is not None
-    ]
-    start = float(np.max(history.losses[:50])) if history.losses else 1.0
+    lines = [line.get_ydata() for line in axes.lines if line.get_label() in LINES]
+    measured = [float(loss) for line in lines for loss in np.asarray(line)]
+    start = max(losses[:50], default=1.0)
     top = 1.1 * max(min(start, 2.5), *measured, 1e-3)
     lowest = min(measured, default=top)
     if 0 < lowest < top / 20:

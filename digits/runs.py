@@ -30,11 +30,8 @@ FIXED = ("recipe", "dataset", "seed", "batch_size", "validation", "dtype")
 
 DATASETS = ("auto", "mnist", "fashion", "synthetic")
 
-COUNTS = ("seed", "validation")
-"""Integers of at least 0; all others are of 1 to MAX_INT."""
-
-OPTIONAL = ("patience", "iterations", "epochs")
-"""Integers that may be None."""
+LEAST = {"seed": 0, "validation": 0, "batch_size": 1, "patience": 1, "iterations": 1, "epochs": 1}
+"""How small each integer may be; those of at least 1 may be up to MAX_INT."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +57,10 @@ class RunConfig:
         check(self.recipe in RECIPES, f"a recipe out of {', '.join(RECIPES)}", self.recipe)
         check(self.dataset in DATASETS, f"a data set out of {', '.join(DATASETS)}", self.dataset)
         check(self.dtype in ("float32", "float64"), "dtype float32 or float64", self.dtype)
-        for name in (*COUNTS, "batch_size", *OPTIONAL):
-            value = getattr(self, name)
-            least, most = (0, math.inf) if name in COUNTS else (1, MAX_INT)
+        for name, least in LEAST.items():
+            value, most = getattr(self, name), MAX_INT if least else math.inf
             fits = type(value) is int and least <= value <= most
-            missing = value is None and name in OPTIONAL
+            missing = value is None and name in ("patience", "iterations", "epochs")
             check(fits or missing, f"{name} as a whole number of at least {least}", value)
         rate, dropout = self.learning_rate, self.dropout
         check(type(rate) is float and 0 < rate < math.inf, "a learning rate above 0", rate)

@@ -125,13 +125,13 @@ def loss_and_accuracy(network: Any, x: Array, t: Array) -> tuple[float, float | 
 @contextmanager
 def averaged_weights(network: Any, optimizer: Optimizer) -> Iterator[None]:
     """Inside, the network has the average of its weights, if the optimizer keeps one."""
-    ema, latest = optimizer.slots.get("average"), network.params.flat.copy()
-    if ema is not None:
-        network.params.flat[...] = ema
+    weights, average = network.params.flat, optimizer.slots.get("average")
+    latest = weights.copy()
+    weights[...] = latest if average is None else average
     try:
         yield
     finally:
-        network.params.flat[...] = latest
+        weights[...] = latest
 
 
 class RequireFiniteLoss(Callback):
@@ -163,12 +163,12 @@ class WarnIfUntrained(Callback):
 
     def on_train_end(self, training: Training) -> None:
         history = training.history
-        first, last = history.losses[0], history.epochs[-1].train_loss if history.epochs else 0.0
-        if history.best is None or (len(history.losses) < 100 and last < 2 * first):
+        if history.best is None or history.best.train_accuracy is None:
+            return  # no epoch has ended, or the targets are no classes
+        reached, first = history.best.train_accuracy, history.losses[0]
+        last = history.epochs[-1].train_loss
+        if len(history.losses) < 100 and last < 2 * first:
             return  # it is too early to tell
-        reached = history.best.train_accuracy
-        if reached is None:
-            return  # the targets are no classes
         labels = np.argmax(self.t, axis=1) if self.t.ndim == 2 and self.t.shape[1] > 1 else self.t
         chance = float(np.unique(labels, return_counts=True)[1].max() / len(labels))
         if reached < min(1, 1.05 * chance) or last > first:
