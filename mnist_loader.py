@@ -112,20 +112,8 @@ def _load_arrays(dataset: str, folder: Path) -> list[Array]:
             arrays = synthetic_digits.generate_dataset()
         else:
             arrays = [read_idx(path) for path in fetch_dataset(dataset, folder)]
-        _check_arrays(arrays)
         _write_cache(cache, key, arrays)
     return arrays
-
-
-def _check_arrays(arrays: list[Array]) -> None:
-    """Raise ValueError unless these are two pairs of images (n, 28, 28) and labels (n,) below 10,
-    all uint8.
-    """
-    for images, labels in (arrays[:2], arrays[2:]):
-        n, dtypes, shapes = len(labels), {images.dtype, labels.dtype}, (images.shape, labels.shape)
-        check(dtypes == {np.dtype(np.uint8)}, "arrays of uint8", dtypes)
-        check(shapes == ((n, 28, 28), (n,)), "images (n, 28, 28) and labels (n,)", shapes)
-        check(labels.max() <= 9, "labels from 0 to 9", int(labels.max()))
 
 
 # --- the IDX format -------------------------------------------------------------------------------
@@ -223,7 +211,9 @@ def _read_cache(path: Path, key: str) -> list[Array] | None:
         arrays = [flat[0].reshape(-1, 28, 28), flat[1], flat[2].reshape(-1, 28, 28), flat[3]]
         if _digest(arrays) != sha256:
             raise ValueError("its contents are not what was written")
-        _check_arrays(arrays)
+        for images, labels in (arrays[:2], arrays[2:]):
+            check(len(images) == len(labels), "a label for each image", len(labels))
+            check(labels.max() <= 9, "labels from 0 to 9", int(labels.max()))
         return arrays
     except (OSError, ValueError) as error:
         logger.warning("The cache %s is rebuilt: %s", path, error)

@@ -8,7 +8,7 @@ import io
 import math
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -176,11 +176,6 @@ _kept = number(float, "a number above 0 and at most 1", lambda p: 0 < p <= 1)
 def keep_prob(text: str) -> Any:
     """The dropout rate that goes with a fraction of units to keep."""
     return 1 - _kept(text)
-
-
-def one_of(numbers: Sequence[int]) -> Callable[[str], Any]:
-    """A whole number out of a range."""
-    return number(int, f"a whole number of {numbers[0]} to {numbers[-1]}", lambda n: n in numbers)
 
 
 def png(text: str) -> Path:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from digits import plots
-from digits.cli import Parser, count, one_of, printable, say
+from digits.cli import Parser, count, number, printable, say
 from digits.files.atomic import write_new
 from digits.files.models import load_model
 from digits.nn.network import Network
@@ -187,9 +187,10 @@ def _parser() -> Parser:
     add("--dataset", choices=DATASETS[1:], help=told)
     add("--dataset-dir", type=Path, metavar="DIR", help="where the data sets are")
     add("--out", type=Path, metavar="DIR", help="where results go (default: beside the model)")
-    views = one_of(range(1, len(TTA_SHIFTS) + 1))
+    most = len(TTA_SHIFTS)
+    views = number(int, f"a whole number of 1 to {most}", lambda n: 1 <= n <= most)
     told = "test-time augmentation: predict by the mean over N views of an image that is moved a "
-    told += f"little; at most {len(TTA_SHIFTS)} (default: 1)"
+    told += f"little; at most {most} (default: 1)"
     add("--tta", type=views, default=1, metavar="N", help=told)
     add("--looks", type=views, dest="tta", metavar="N", help="the former name of --tta, deprecated")
     add("--show", type=count, metavar="INDEX", help="only draw the feature maps of a test image")

@@ -52,14 +52,11 @@ class Inspector:
 
         Raises PageError for outputs that are not finite, which JSON does not know.
         """
-        outputs = []
-        y = x.reshape(len(x), *self.network.input_shape)
         with np.errstate(over="ignore", invalid="ignore"):
-            for name, layer in zip(self.names, self.stack, strict=True):
-                y = layer.forward(y)
-                require(np.isfinite(y).all(), "not_finite", name)
-                outputs.append(np.array(y))  # a layer may use its own array again
-        return outputs
+            layers = self.network.activations(x)
+        for name, y in layers:
+            require(np.isfinite(y).all(), "not_finite", name)
+        return [y for _, y in layers]
 
     def backward(self, dy: Array) -> tuple[list[Array], Array]:
         """Gradients with respect to the outputs of every layer, and to the images (n, 784), from
@@ -172,12 +169,8 @@ class Inspector:
 
     def _layer(self, i: int, values: Array) -> dict[str, Any]:
         """Layer i with its outputs, or the gradient with respect to them."""
-        return {
-            "layer": i,
-            "name": self.names[i],
-            "kind": self.kinds[i],
-            **tiles(_maps(values)),
-        }
+        layer = {"layer": i, "name": self.names[i], "kind": self.kinds[i]}
+        return layer | tiles(_maps(values))
 
     def _weights(self, layer: int, map_: int) -> tuple[Array | None, float]:
         """The weights of a map as maps (height, width, channels) over its inputs, and its bias;
@@ -202,10 +195,9 @@ class Inspector:
 def as_sequential(network: Network) -> Sequential:
     """A copy of a network in float32 as a stack of layers that give logits."""
     if not isinstance(network, Sequential):  # a TwoLayerNet
-        W1, b1, W2, b2 = (network.params[name] for name in ("W1", "b1", "W2", "b2"))
-        stack = Sequential([Dense(W1.shape[1], activation="sigmoid"), Dense(W2.shape[1])])
-        for name, value in zip(stack.params, (W1, b1, W2, b2), strict=True):
-            stack.params[name] = value
+        hidden, classes = network.params["b1"].size, network.params["b2"].size
+        stack = Sequential([Dense(hidden, activation="sigmoid"), Dense(classes)])
+        stack.params.flat[...] = network.params.flat
         return stack
     return network.astype(np.float32)
 
