@@ -66,16 +66,14 @@ def load_mnist(
     """
     names = (*DATASETS, "synthetic")
     check(dataset in names, f"a data set among {', '.join(names)}", dataset)
-    train_images, train_labels, test_images, test_labels = _load_arrays(
-        dataset, _dataset_dir(dataset_dir) / dataset
-    )
+    arrays = _load_arrays(dataset, _dataset_dir(dataset_dir) / dataset)
 
     def prepare(images: Array, labels: Array) -> tuple[Array, Array]:
         images = images / np.float32(255) if normalize else images.copy()
         labels = np.eye(10, dtype=np.float32)[labels] if one_hot_label else labels.copy()
         return images.reshape((-1, 784) if flatten else (-1, 1, 28, 28)), labels
 
-    return prepare(train_images, train_labels), prepare(test_images, test_labels)
+    return prepare(*arrays[:2]), prepare(*arrays[2:])
 
 
 def _dataset_dir(dataset_dir: str | os.PathLike[str] | None) -> Path:

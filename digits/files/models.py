@@ -44,12 +44,8 @@ def register_layer(layer: L) -> L:
     """
     check(isinstance(layer, type) and issubclass(layer, Layer), "a class derived from Layer", layer)
     known = LAYERS.get(layer.__name__, layer)
-    check(
-        known is layer or not known.__module__.startswith("digits."),
-        "a name that no layer of this library has",
-        layer.__name__,
-        "rename the class",
-    )
+    free = known is layer or not known.__module__.startswith("digits.")
+    check(free, "a name that no layer of this library has", layer.__name__, "rename the class")
     LAYERS[layer.__name__] = layer
     return layer
 
@@ -60,12 +56,9 @@ def save_model(network: Network, path: str | Path) -> None:
     Raises ValueError for a name that belongs to another format, WriteError (an OSError) if the file
     cannot be written; an older one is then untouched.
     """
-    check(
-        Path(path).suffix.lower() not in FOREIGN_SUFFIXES,
-        "a name ending in .npz, as a network is saved in NumPy's format",
-        str(path),
-        "other formats are written by export_onnx, and by models of digits.keras",
-    )
+    ours = Path(path).suffix.lower() not in FOREIGN_SUFFIXES
+    advice = "other formats are written by export_onnx, and by models of digits.keras"
+    check(ours, "a name ending in .npz, which is NumPy's format", str(path), advice)
     header = {"network": network.get_config(), "about": network.metadata}
     save_arrays(path, "model", header, {**network.params, **network.buffers})
 

@@ -100,10 +100,9 @@ def require(condition: object, text: str) -> None:
 
 def _no_file(path: Path, kind: str) -> FileNotFoundError | StorageError:
     """What there is instead of a file."""
-    if path.is_dir():
-        return StorageError(f"{path}: expected a {kind} file; found a folder: name the file in it")
     if path.exists():
-        return StorageError(f"{path}: expected a {kind} file; found a pipe or a device")
+        found = "a folder: name the file in it" if path.is_dir() else "a pipe or a device"
+        return StorageError(f"{path}: expected a {kind} file; found {found}")
     archive = next((parent for parent in path.parents if parent.is_file()), None)
     found = "there is none: check the path, or train a network"
     if archive is not None:
@@ -125,11 +124,9 @@ def _read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Array]]:
             for info in members
         )
         promised = sum(info.file_size for info in members)
-        require(
-            plain and promised <= size,
-            f"expected an .npz without compression of at most {size:,} bytes; found compressed "
-            f"arrays, or {promised:,} bytes of them",
-        )
+        found = f"found compressed arrays, or {promised:,} bytes of them"
+        expected = f"expected an .npz without compression of at most {size:,} bytes"
+        require(plain and promised <= size, f"{expected}; {found}")
         contents = {info.filename: archive.read(info) for info in members}
     require(HEADER in contents, f"expected a file of this library; found one without {HEADER}")
     header = _checked_header(kind, contents.pop(HEADER))
@@ -138,16 +135,13 @@ def _read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Array]]:
 
 def _checked_header(kind: str, content: bytes) -> dict[str, Any]:
     header = json.loads(content.decode(), parse_constant=_finite, parse_float=_finite)
-    require(
-        isinstance(header, dict) and header.get("format") == FORMAT,
-        f"expected a file of this library; found a header that does not say {FORMAT!r}",
-    )
+    ours = isinstance(header, dict) and header.get("format") == FORMAT
+    other = f"found a header that does not say {FORMAT!r}"
+    require(ours, f"expected a file of this library; {other}")
     found, version = header.get("kind"), header.get("version")
     require(found == kind, f"expected a {kind} file; found a {found} file")
-    require(
-        isinstance(version, int) and 1 <= version <= VERSION,
-        f"expected format version 1 to {VERSION}; found {version}: update the library",
-    )
+    known, newer = range(1, VERSION + 1), f"found {version}: update the library"
+    require(version in known, f"expected format version 1 to {VERSION}; {newer}")
     require(isinstance(header.get("about", {}), dict), "expected a table of facts in its header")
     return header
 

@@ -47,17 +47,13 @@ def export_onnx(network: Network, path: str | Path) -> None:
             "pip install onnx, or this library with its extra `onnx`"
         ) from error
     make, real = onnx.helper, onnx.TensorProto.FLOAT
+    nodes = [make.make_node(**node) for node in graph.nodes]
+    name = network.metadata.get("recipe", "network")
+    x = make.make_tensor_value_info("images", real, ("n", *layers[0].input_shape))
+    y = make.make_tensor_value_info("probabilities", real, ("n", *layers[-1].output_shape))
+    weights = [onnx.numpy_helper.from_array(array, key) for key, array in graph.constants.items()]
     model = make.make_model(
-        make.make_graph(
-            [
-                make.make_node(operator, inputs, [output], output, **attributes)
-                for operator, inputs, output, attributes in graph.nodes
-            ],
-            network.metadata.get("recipe", "network"),
-            [make.make_tensor_value_info("images", real, ("n", *layers[0].input_shape))],
-            [make.make_tensor_value_info("probabilities", real, ("n", *layers[-1].output_shape))],
-            [onnx.numpy_helper.from_array(array, name) for name, array in graph.constants.items()],
-        ),
+        make.make_graph(nodes, name, [x], [y], weights),
         producer_name="digits-from-scratch",
         opset_imports=[make.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
@@ -78,7 +74,7 @@ class Graph:
     """
 
     def __init__(self, rank: int) -> None:
-        self.nodes: list[tuple[str, list[str], str, dict[str, Any]]] = []
+        self.nodes: list[dict[str, Any]] = []
         self.constants: dict[str, Array] = {}
         self.tensor, self.rank, self.channels_first = "images", rank, False
         self.layer = ""
@@ -93,7 +89,8 @@ class Graph:
             inputs.append(f"{self.layer}.{name}")
             self.constants[inputs[-1]] = np.ascontiguousarray(array, dtype).reshape(array.shape)
         self.tensor = f"{self.layer}.{operator}_{len(self.nodes)}"
-        self.nodes.append((operator, inputs, self.tensor, attributes))
+        node = {"op_type": operator, "inputs": inputs, "outputs": [self.tensor]}
+        self.nodes.append({**node, "name": self.tensor, **attributes})
 
     def to_channels_first(self) -> None:
         if self.rank > 1 and not self.channels_first:
@@ -116,8 +113,7 @@ def _graph_of(layers: list[LayerArrays], activation: str) -> Graph:
         _add_layer(graph, layer.config, layer.arrays)
     graph.layer = "network"
     _add_activation(graph, activation)
-    operator, inputs, _, attributes = graph.nodes.pop()
-    graph.nodes.append((operator, inputs, "probabilities", attributes))
+    graph.nodes[-1] |= {"outputs": ["probabilities"], "name": "probabilities"}
     return graph
 
 

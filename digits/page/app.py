@@ -23,7 +23,7 @@ import ipaddress
 import json
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -79,14 +79,8 @@ def application(network: Network, name: str = "", host: str = "127.0.0.1") -> Fl
 
     @app.get("/")
     def page() -> str:
-        return render_template(
-            "index.html",
-            name=name,
-            parameters=network.params.flat.size,
-            classes=first.classes,
-            max_photo=MAX_PHOTO,
-            limits=LIMITS,
-        )
+        facts = {"name": name, "parameters": network.params.flat.size, "classes": first.classes}
+        return render_template("index.html", max_photo=MAX_PHOTO, limits=LIMITS, **facts)
 
     _guard(app, host)
     _add_reading(app, model)
@@ -157,12 +151,9 @@ def _add_training(app: Flask, model: Callable[[], Model], training: Training) ->
     def events() -> Response:
         stream = ExitStack()
         stream.enter_context(streams.one())
-
-        def told() -> Iterator[str]:
-            for state in training.events():
-                yield f"data: {json.dumps(state)}\n\n" if state else ": no change\n\n"
-
-        response = Response(told(), mimetype="text/event-stream")
+        states = training.events()
+        told = (f"data: {json.dumps(state)}" if state else ": no change" for state in states)
+        response = Response((f"{line}\n\n" for line in told), mimetype="text/event-stream")
         response.call_on_close(stream.close)
         return response
 

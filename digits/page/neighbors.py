@@ -23,19 +23,12 @@ def nearest(image: Array, data: str) -> dict[str, Any]:
     Raises PageError for other data, DatasetError where MNIST is unavailable.
     """
     images, labels = _training_images(data)
-    # |a - x|^2 = |a|^2 - 2 a x + |x|^2
-    squares = np.einsum("ij,ij->i", images, images) - 2 * (images @ image) + image @ image
-    return {
-        "images": len(images),
-        "neighbors": [
-            {
-                "image": gray_levels(images[i]),
-                "label": int(labels[i]),
-                "distance": float(np.sqrt(max(squares[i], 0))),
-            }
-            for i in np.argsort(squares)[:COUNT]
-        ],
-    }
+    distances = np.linalg.norm(images - image, axis=1)
+    neighbors = []
+    for i in np.argsort(distances)[:COUNT]:
+        known = {"image": gray_levels(images[i]), "label": int(labels[i])}
+        neighbors.append(known | {"distance": float(distances[i])})
+    return {"images": len(images), "neighbors": neighbors}
 
 
 @cache

@@ -116,7 +116,3 @@ def _parser() -> Parser:
     port = number(int, "a port, 0 to 65535", range(65536).__contains__)
     add("--port", type=port, default=PORT, help=f"its port (default: {PORT}; 0: any that is free)")
     return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())

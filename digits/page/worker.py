@@ -174,7 +174,10 @@ class Reporter(Callback):
         self.accuracies.append((done, seen, 1 - len(wrong) / len(p)))
         if len(self.accuracies) > 2 * POINTS:
             del self.accuracies[1::2]
-        losses = np.array(training.history.losses)
+        losses, misread = np.array(training.history.losses), []
+        for i in wrong[:MISREAD]:
+            digit = {"image": gray_levels(data.x_test[i]), "label": int(data.t_test[i])}
+            misread.append(digit | {"answer": int(p[i].argmax())})
         return {
             "iteration": done,
             "iterations": training.iterations,
@@ -182,14 +185,7 @@ class Reporter(Callback):
             "loss": [float(part.mean()) for part in np.array_split(losses, POINTS) if len(part)],
             "accuracy": self.accuracies,
             "weights": _first_weights(network),
-            "misread": [
-                {
-                    "image": gray_levels(data.x_test[i]),
-                    "label": int(data.t_test[i]),
-                    "answer": int(p[i].argmax()),
-                }
-                for i in wrong[:MISREAD]
-            ],
+            "misread": misread,
             "check": self._gradient_check(network),
         }
 
