@@ -119,19 +119,17 @@ def _run(options: argparse.Namespace) -> int:
 
     result = evaluate(network, x, t, options.tta)
     several = f", {options.tta} views of each" if options.tta > 1 else ""
-    say(
-        f"{name}: {len(x):,} test images{several}, loss {result.loss:.4f}, "
-        f"accuracy {result.accuracy:.4f}"
-    )
+    figures = f"loss {result.loss:.4f}, accuracy {result.accuracy:.4f}"
+    say(f"{name}: {len(x):,} test images{several}, {figures}")
     say(result.table(names))
-    figures = {
+    pictures = {
         "confusion.png": plots.confusion(result.confusion, name, names),
         "mistakes.png": plots.mistakes(x, t, result.y, name, names),
     }
     first = next((W for W in network.params.values() if W.ndim in (2, 4)), None)
     if first is not None:
-        figures["weights.png"] = plots.weights(first, f"{name}: first layer")
-    drawn = [write_new(out / file, plots.png(figure)).name for file, figure in figures.items()]
+        pictures["weights.png"] = plots.weights(first, f"{name}: first layer")
+    drawn = [write_new(out / file, plots.png(figure)).name for file, figure in pictures.items()]
     report = {
         "model": options.model.name,
         "recipe": network.metadata.get("recipe"),

@@ -74,10 +74,10 @@ class RunConfig:
     @classmethod
     def of_recipe(cls, name: str) -> Self:
         """A run as the recipe describes it."""
-        own: dict[str, Any] = {"recipe": name, "dataset": "auto", "seed": 0}
-        own |= {"patience": None, "dtype": "float32"}
-        prescribed = [f.name for f in fields(cls) if f.name not in own]
-        return cls(**own, **{option: getattr(RECIPES[name], option) for option in prescribed})
+        recipe = RECIPES[name]
+        options: dict[str, Any] = {f.name: getattr(recipe, f.name, None) for f in fields(cls)}
+        options |= {"recipe": name, "dataset": "auto", "seed": 0, "dtype": "float32"}
+        return cls(**options)
 
     @classmethod
     def of_checkpoint(cls, path: Path) -> Self:

@@ -96,12 +96,10 @@ class ProcessGroup:
         """Bring network and optimizer to the state of those of process 0; its history."""
         if not self.communicator:
             return history
-        arrays = network.params.flat, network.buffers.flat
+        params, buffers = network.params.flat, network.buffers.flat
         drawn, made = network.rng.bit_generator.state, (optimizer.iterations, optimizer.slots)
-        first, drawn, made, history = self.broadcast(lambda: (arrays, drawn, made, history))
-        for own, other in zip(arrays, first, strict=True):
-            own[...] = other
-        network.rng.bit_generator.state = drawn
+        first = self.broadcast(lambda: (params, buffers, drawn, made, history))
+        params[...], buffers[...], network.rng.bit_generator.state, made, history = first
         optimizer.iterations, optimizer.slots = made
         return history
 

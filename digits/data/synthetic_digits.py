@@ -95,13 +95,14 @@ def strokes(digit: int, rng: np.random.Generator) -> list[tuple[Floats, Floats]]
     """
     check_generator(rng)
     check(digit in range(10), "a digit from 0 to 9", digit)
-    style = _choose_styles(np.array([digit]), rng)
+    styles, style = _compiled_styles(), _choose_styles(np.array([digit]), rng)
     x, y = _pen_paths(style, rng)
     radius = _pen_radii(1, rng) / BOX
     height = np.ptp(y) / (1 - 2 * radius.max())  # so that path and pen together are 1 high
     x, y, radius = x[0] / height, y[0] / height, radius[0]
     points = np.stack([x - np.min(x - radius), y - np.min(y - radius)], axis=1)
-    lifts = np.flatnonzero(np.diff(_compiled_styles().stroke[style[0]])) + 1
+    stroke = styles.own_stroke[style[0]][styles.knots[style[0], :, 1]]  # of each point
+    lifts = np.flatnonzero(np.diff(stroke)) + 1
     return list(zip(np.split(points, lifts), np.split(radius, lifts), strict=True))
 
 
@@ -117,10 +118,8 @@ class _Styles(NamedTuple):
     neighbor: Integers  # (S, K)  of a stroke's end the point before it, else the point itself
     own_stroke: Integers  # (S, K)  which stroke a control point belongs to
     center: Floats  # (S, K, 2)  middle of that stroke
-    several: Floats  # (S,)  1 where a style has several strokes, else 0
     knots: Integers  # (S, POINTS, 4)  the control points that a point of the path depends on ...
     weights: Floats  # (S, POINTS, 4)  ... and how much on each
-    stroke: Integers  # (S, POINTS)  which stroke a point of the path belongs to
 
 
 @cache
@@ -137,10 +136,8 @@ def _compiled_styles() -> _Styles:
         neighbor=np.tile(np.arange(most), (count, 1)),
         own_stroke=np.zeros((count, most), dtype=np.intp),
         center=np.zeros((count, most, 2)),
-        several=np.array([float(len(strokes) > 1) for strokes in written]),
         knots=np.zeros((count, POINTS, 4), dtype=np.intp),
         weights=np.zeros((count, POINTS, 4)),
-        stroke=np.zeros((count, POINTS), dtype=np.intp),
     )
     for digit in range(10):
         total = np.cumsum([entry.frequency for entry in entries if entry.digit == digit])
@@ -159,7 +156,6 @@ def _compiled_styles() -> _Styles:
             styles.center[s, begin:end] = (points.min(axis=0) + points.max(axis=0)) / 2
             styles.knots[s, path_begin:path_end] = begin + knots
             styles.weights[s, path_begin:path_end] = weights
-            styles.stroke[s, path_begin:path_end] = number
             begin, path_begin = end, path_end
     return styles
 
@@ -242,7 +238,7 @@ def _pen_paths(style: Integers, rng: np.random.Generator) -> tuple[Floats, Float
     # Where a digit has several strokes, each is placed and sized on its own.
     most = int(styles.own_stroke.max()) + 1
     pen, own = np.arange(n)[:, None], styles.own_stroke[style]
-    several = styles.several[style][:, None, None]
+    several = own.max(axis=1)[:, None, None] > 0
     sizes = (_normal(rng, STROKE_SCALE, n, most, 2) * several)[pen, own]
     shifts = (_normal(rng, STROKE_SHIFT, n, most, 2) * several)[pen, own]
     control = control + sizes * (control - styles.center[style]) + shifts

@@ -44,7 +44,7 @@ def words(n: int, rng: np.random.Generator) -> NDArray[np.float32]:
     """Images (n, 784) of letters, signs and joined letters, prepared as candidates for digits are;
     none where DIGITS_FONTS names no fonts.
     """
-    fonts = fonts_in(os.environ.get("DIGITS_FONTS", ""))
+    fonts = fonts_in()
     things: list[Array] = []
     while fonts and len(things) < n:
         things += _things(fonts[rng.integers(len(fonts))], rng)
@@ -53,18 +53,17 @@ def words(n: int, rng: np.random.Generator) -> NDArray[np.float32]:
 
 def digits(n: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
     """Images (n, 784) of the digits of the same fonts, and their labels; none without fonts."""
-    fonts = [
-        path for path in fonts_in(os.environ.get("DIGITS_FONTS", "")) if "lower" in alphabets(path)
-    ]
+    fonts = [path for path in fonts_in() if "lower" in alphabets(path)]
     labels = rng.integers(0, 10, n if fonts else 0)
     things = [write(str(label), fonts[rng.integers(len(fonts))], rng)[0] for label in labels]
     return prepared(things), labels
 
 
-def fonts_in(folders: str) -> list[str]:
-    """The font files in some folders, joined as in PATH, and below them."""
+def fonts_in(folders: str | None = None) -> list[str]:
+    """The font files in some folders, joined as in PATH, and below them; else in DIGITS_FONTS."""
     found: list[str] = []
-    for folder in filter(None, folders.split(os.pathsep)):
+    named = os.environ.get("DIGITS_FONTS", "") if folders is None else folders
+    for folder in filter(None, named.split(os.pathsep)):
         for kind in ("ttf", "otf", "woff"):
             found += map(str, Path(folder).rglob(f"*.{kind}"))
     return sorted(found)
