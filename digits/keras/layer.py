@@ -4,6 +4,7 @@ written. The mathematics is done by layers of digits.nn, the `cores`.
 
 import copy
 import functools
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar, dataclass_transform
@@ -44,6 +45,10 @@ ONLY_AT_DEFAULT = {
 }
 """Arguments that are taken at their default only, and what to do instead."""
 
+AS_THE_MODEL = "as the model"
+"""What `training` is while a call of one's own is followed: true, so that layers which are only
+there in training become part of the model; each of them knows itself when it computes what.
+"""
 WITHOUT_EFFECT = ("implementation", "unroll", "renorm_momentum", "tensor", "type_spec", "autocast")
 
 
@@ -136,8 +141,16 @@ class Layer(Configured):
                 several = isinstance(inputs, list | tuple)
                 self.build([x.shape for x in inputs] if several else inputs.shape)
                 self.built = True
-            return self.call(inputs)
+            return self.call(inputs, **self._mode(inputs, training))
         return self.call(inputs, training)
+
+    def _mode(self, inputs: Any, training: Any) -> dict[str, Any]:
+        """The argument `training` for a call of one's own, if it takes one."""
+        given = inputs[0] if isinstance(inputs, list | tuple) else inputs
+        if training is None and isinstance(given, KerasTensor):
+            training = AS_THE_MODEL
+        takes = "training" in inspect.signature(self.call).parameters
+        return {"training": training} if takes and training is not None else {}
 
     def call(self, inputs: Any, training: Any = None) -> Any:
         """What `__call__` does; a layer of one's own has another one."""
@@ -145,7 +158,7 @@ class Layer(Configured):
         if any(isinstance(source, KerasTensor) for source in sources):
             shapes = [source.sizes for source in sources]
             self.set_up(shapes if self.merges else shapes[0])
-            self.training_mode = training
+            self.training_mode = None if training is AS_THE_MODEL else training
             self.calls.append(KerasTensor(self.output_sizes, self, sources))
             return self.calls[-1]
         arrays = [np.asarray(source, self.dtype) for source in sources]

@@ -107,7 +107,7 @@ class Model(Trainer, Layer):
         check(
             own, "Model(inputs, outputs), or a subclass of Model with a call", type(self).__name__
         )
-        return self.call(inputs)
+        return self.call(inputs, **self._mode(inputs, None))
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         raise NotImplementedError
