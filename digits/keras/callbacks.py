@@ -2,7 +2,6 @@
 
 import csv
 import math
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from digits.keras.legacy import Logs, note, renamed
-from digits.keras.progress import Progbar, described, show
+from digits.keras.progress import Progbar, show
 from digits.validation import check
 
 MOMENTS = (
@@ -155,7 +154,8 @@ class EarlyStopping(_Monitor):
             show(f"Epoch {self.stopped_epoch + 1}: early stopping")
         if self.restore_best_weights and self.best_weights is not None:
             if self.verbose:
-                show(f"Restoring the weights of the best epoch: {self.best_epoch + 1}.")
+                best = self.best_epoch + 1
+                show(f"Restoring model weights from the end of the best epoch: {best}.")
             self.model.set_weights(self.best_weights)
 
 
@@ -197,17 +197,20 @@ class ModelCheckpoint(_Monitor):
             self._save(epoch, logs)
 
     def _save(self, epoch: int, logs: Any) -> None:
+        said = f"\nEpoch {epoch + 1}: "
         if self.save_best_only:
             value = self.figure(logs)
-            if value is None or not self.is_better(value, self.best):
+            if value is None:
                 return
-            if self.verbose:
-                change = f"{self.monitor} improved from {self.best:.5f} to {value:.5f}"
-                show(f"\nEpoch {epoch + 1}: {change}")
+            if not self.is_better(value, self.best):
+                if self.verbose:
+                    show(f"{said}{self.monitor} did not improve from {self.best:.5f}")
+                return
+            said += f"{self.monitor} improved from {self.best:.5f} to {value:.5f}, "
             self.best = value
         path = self.filepath.format_map(Logs(logs or {}, epoch=epoch + 1, batch=self.batches))
         if self.verbose:
-            show(f"\nEpoch {epoch + 1}: saving model to {path}")
+            show(f"{said}saving model to {path}")
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         if self.save_weights_only:
             self.model.save_weights(path, overwrite=True)
@@ -335,10 +338,9 @@ class ProgbarLogger(Callback):
     """The progress of a training as it is printed: verbose=1 a bar, verbose=2 a line an epoch."""
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.began = time.perf_counter()
         if self.params["verbose"]:
             show(f"Epoch {epoch + 1}/{self.params['epochs']}")
-        self.bar = Progbar(self.params["steps"])
+        self.bar = Progbar(self.params["steps"], verbose=self.params["verbose"])
 
     def is_due(self) -> bool:
         """Whether it is time to show the figures of the epoch so far."""
@@ -349,8 +351,4 @@ class ProgbarLogger(Callback):
             self.bar.update(batch + 1, logs, finalize=False)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if self.params["verbose"] == 1:
-            self.bar.update(self.params["steps"], logs, finalize=True)
-        elif self.params["verbose"]:
-            seconds, steps = time.perf_counter() - self.began, self.params["steps"]
-            show(f"{steps}/{steps} - {seconds:.0f}s - {described(logs)}")
+        self.bar.update(self.params["steps"], logs, finalize=True)

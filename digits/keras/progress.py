@@ -51,7 +51,10 @@ class Progbar:
         steps = self.target or current
         filled = self.width * min(current, steps) // max(steps, 1)
         each = 1000 * seconds / max(current, 1)
-        line = f"{current}/{steps} {'━' * filled}{' ' * (self.width - filled)} {seconds:.0f}s"
+        bar, dash = f"{'━' * filled}{' ' * (self.width - filled)}", ""
+        if self.verbose == 2:
+            bar = dash = "-"
+        line = f"{current}/{steps} {bar} {seconds:.0f}s {dash}".rstrip()
         line += f" {each:.0f}ms/step" if each >= 1 else f" {1000 * each:.0f}us/step"
         if values:
             line += f" - {described(values)}"
