@@ -149,6 +149,19 @@ silu = swish = _public("silu")
 hard_silu = hard_swish = _public("hard_silu")
 
 
+class Name(str):
+    """The name of an activation, which can be called as the function: scripts do either."""
+
+    __slots__ = ()
+
+    @property
+    def __name__(self) -> str:
+        return str(self)
+
+    def __call__(self, x: Any) -> Any:
+        return get(self)(x)
+
+
 def name_of(activation: Any) -> Any:
     """The name of an activation given by name, as a function, as a layer, or as None; a layer with
     arguments, or a function of one's own, as it is.
@@ -164,7 +177,7 @@ def name_of(activation: Any) -> Any:
     given = "linear" if activation is None else getattr(activation, "__name__", activation)
     name = {"swish": "silu", "hard_swish": "hard_silu"}.get(str(given).lower(), str(given).lower())
     if name in IN_NN or name in MORE:
-        return name
+        return Name(name)
     activation = get_custom_objects().get(given if isinstance(given, str) else "", activation)
     names = ", ".join((*IN_NN, *MORE))
     check(callable(activation), f"an activation among {names}, or a function", activation)

@@ -77,6 +77,10 @@ def ndim(x: Any) -> int:
     return len(x.shape)
 
 
+def count_params(x: Any) -> int:
+    return int(np.prod(x.shape))
+
+
 def learning_phase() -> int:
     """0: functions of a model compute as it does when it is not trained."""
     return 0

@@ -65,9 +65,6 @@ class FunctionLoss(Loss):
         self.name = name or getattr(function, "__name__", type(function).__name__)
         note(f"the gradient of {self.name} is taken by central differences")
 
-    def get_config(self) -> dict[str, Any]:
-        raise ValueError(f"{self.name} cannot be written to a file: compile after loading")
-
     def per_sample(self, y: Array, t: Any) -> tuple[Array, Array]:
         few = y.ndim == 2 and y.shape[1] <= self.MAX_OUTPUTS
         expected = f"at most {self.MAX_OUTPUTS} outputs for a loss of one's own"

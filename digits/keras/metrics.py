@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from digits.keras import losses
+from digits.keras import initializers, losses
 from digits.keras.config import new_name, snake_case
 from digits.keras.serialization import Configured, from_table
 from digits.keras.tensor import Tensor, tensor
@@ -66,7 +66,21 @@ class Metric(Configured):
     def __init__(self, name: str | None = None, dtype: Any = None) -> None:
         self.name = name or new_name(snake_case(type(self).__name__))
         self.dtype = dtype
-        self.reset_state()
+        self.variables: list[Tensor] = []
+
+    def add_weight(
+        self,
+        name: Any = None,
+        shape: Any = (),
+        initializer: Any = "zeros",
+        dtype: Any = None,
+        **_: Any,
+    ) -> Tensor:
+        """A number, or an array, that is set back to 0 with the metric."""
+        self.variables.append(tensor(initializers.get(initializer)(shape, dtype)))
+        return self.variables[-1]
+
+    add_variable = add_weight
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self.update_state(*args, **kwargs)
@@ -80,6 +94,8 @@ class Metric(Configured):
 
     def reset_state(self) -> None:
         """Forget all batches."""
+        for variable in self.variables:
+            variable.assign(0)
 
     def reset_states(self) -> None:
         self.reset_state()
@@ -87,6 +103,8 @@ class Metric(Configured):
 
 class Mean(Metric):
     """The mean of all values taken in, each as often as its weight says."""
+
+    total = count = 0.0
 
     def reset_state(self) -> None:
         self.total = self.count = 0.0
@@ -175,6 +193,7 @@ class _Counts(Metric):
     ) -> None:
         self.thresholds, self.class_id = thresholds, class_id
         super().__init__(name, dtype)
+        self.reset_state()
 
     def reset_state(self) -> None:
         self.true_positives = self.false_positives = 0.0
@@ -222,6 +241,7 @@ class AUC(Metric):
     ) -> None:
         self.num_thresholds = num_thresholds
         super().__init__(name, dtype)
+        self.reset_state()
 
     def reset_state(self) -> None:
         self.outputs: list[Array] = []
@@ -252,12 +272,14 @@ def get(identifier: Any, loss: Any = None, outputs: tuple[int, ...] = (1,)) -> M
     """A metric by name, function, class or configuration. "accuracy" is the one that goes with the
     loss and the shape of the outputs.
     """
+    if isinstance(identifier, dict) and identifier["class_name"] == "function":
+        identifier = identifier["config"]
     name = getattr(identifier, "__name__", identifier)
     if name in ("accuracy", "acc", "crossentropy", "ce"):
         return _that_goes_with(name, loss, outputs)
     if name in SHORT:
         return globals()[name](name=name)
-    function = globals().get(name, getattr(losses, str(name), None))
+    function = globals().get(str(name), getattr(losses, str(name), None))
     if isinstance(identifier, str) and callable(function) and not isinstance(function, type):
         return MeanMetricWrapper(function, name)
     if isinstance(identifier, losses.Loss):

@@ -90,7 +90,8 @@ def shape(x: Any) -> Any:
 
 def argmax(x: Any = None, axis: Any = None, dimension: Any = None, **options: Any) -> Tensor:
     x = options.pop("input", x)
-    return tensor(np.argmax(x, axis=dimension if axis is None else axis))
+    found = np.argmax(x, axis=dimension if axis is None else axis)
+    return tensor(found, options.get("output_type"))
 
 
 def one_hot(

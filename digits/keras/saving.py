@@ -17,7 +17,12 @@ from digits.keras.config import snake_case
 from digits.keras.legacy import note
 from digits.keras.model import Model, Sequential
 from digits.keras.optimizers import Optimizer
-from digits.keras.serialization import custom_object_scope, plain
+from digits.keras.serialization import (
+    custom_object_scope,
+    get_custom_objects,
+    plain,
+    register_keras_serializable,
+)
 from digits.keras.structure import model_from
 from digits.nn.layer import Layer as Core
 from digits.nn.sequential import Input
@@ -25,6 +30,12 @@ from digits.nn.sequential import Sequential as Network
 from digits.types import Array
 from digits.validation import check
 
+# fmt: off
+__all__ = [
+    "custom_object_scope", "get_custom_objects", "load_model", "load_weights",
+    "register_keras_serializable", "save_model", "save_weights",
+]
+# fmt: on
 VERSION = "3.15.0"
 MAX_MEMBER = 2**31
 """Bytes of one member of a .keras file: more is a mistake, or a file that means harm."""
@@ -119,14 +130,12 @@ def _as_keras(model: Model) -> bytes:
 
 
 def _compile_config(model: Model) -> dict[str, Any]:
-    metrics = [m if isinstance(m, str) else getattr(m, "name", None) for m in model.metrics_given]
-    loss = model.loss_given if isinstance(model.loss_given, str) else plain(model.loss)
     known = isinstance(model.optimizer, Optimizer)
     return {
         "optimizer": plain(model.optimizer) if known else "sgd",
-        "loss": loss,
+        "loss": plain(model.loss_given),
         "loss_weights": None,
-        "metrics": [name for name in metrics if name],
+        "metrics": plain(model.metrics_given),
         "weighted_metrics": None,
     }
 
@@ -135,9 +144,8 @@ def _compile(model: Model, config: dict[str, Any]) -> None:
     """Compile as the file says; a model that this library cannot train is loaded all the same."""
     try:
         optimizer, loss = config.get("optimizer"), config.get("loss")
-        metrics = config.get("metrics") or []
-        plain = [m["config"]["name"] if isinstance(m, dict) else m for m in metrics]
-        model.compile(optimizer, loss, metrics=plain)
+        model.compile(optimizer, loss, metrics=config.get("metrics"))
+        model.metrics  # noqa: B018  looks them up while custom_objects hold
     except (KeyError, TypeError, ValueError) as error:
         note(f"the model is loaded, but not compiled: {error}")
 

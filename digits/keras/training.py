@@ -2,6 +2,7 @@
 library, `train_net.train_loop`; what Keras does around the steps are callbacks of that loop.
 """
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -67,8 +68,9 @@ class Trainer:
         if unknown := options.keys() - WITHOUT_EFFECT:
             raise TypeError(f"compile has no argument {', '.join(unknown)}")
         self.optimizer = optimizers.get(optimizer)
-        if getattr(self.optimizer, "owner", self) is not self:
-            self.optimizer.slots, self.optimizer.iterations = {}, 0  # those of another model
+        if getattr(self.optimizer, "owner", self) is not self:  # one model's memory is its own
+            self.optimizer = copy.copy(self.optimizer)
+            self.optimizer.slots, self.optimizer.iterations = {}, 0
         self.optimizer.owner = self
         self.loss_given = loss
         self.metrics_given = _listed(metrics) + _listed(weighted_metrics)
@@ -146,12 +148,14 @@ class Trainer:
         bar = bar or (ProgbarLogger() if verbose else None)
         # The user's come first: some add figures, which the history and the bar show.
         own = dict.fromkeys(callback for callback in _listed(callbacks) if callback is not bar)
-        params = {"epochs": epochs, "steps": len(batches), "verbose": verbose, "metrics": []}
+        params = {"verbose": verbose, "epochs": epochs, "steps": len(batches)}
         told = CallbackList([*own, self.history, *([bar] if bar else [])], self, params)
         self.stop_training = False
         validate = None
         if validation_data is not None:
-            validate = self._validation(validation_data, validation_steps)
+            size = validation_batch_size or batch_size or 32
+            hearers = CallbackList(own, self, params)
+            validate = self._validation(validation_data, validation_steps, size, hearers)
         iterations = max(0, epochs - initial_epoch) * len(batches)
         around = KerasMoments(self, told, bar, validate, validation_freq, initial_epoch)
         train_loop(self.training_network, batches, self.optimizer, iterations, [around])
@@ -165,14 +169,21 @@ class Trainer:
         self.training_network.prepare(self.loss, self._wanted)
         self.training_network.factor = self._factor
 
-    def _validation(self, given: Any, steps: int | None) -> Any:
+    def _validation(self, given: Any, steps: int | None, size: int, told: CallbackList) -> Any:
         if data.is_source(given):
-            return lambda: self.evaluate(given, steps=steps, verbose=0, return_dict=True)
+            given = (given, None)
         pair = isinstance(given, list | tuple) and len(given) > 1
         check(pair, "validation_data=(x, y), or (x, y, sample_weight)", type(given).__name__)
         x, y, weight = (*given, None)[:3]
-        x, targets = self._arrays(x, y, weight, None)
-        return lambda: self._evaluate([(x, targets)])
+        batches = self._batches(
+            x, y, weight, None, self._at_once(size, steps, told), {"steps": steps}
+        )
+        return lambda: self._evaluate(batches.epoch(0), told)
+
+    @staticmethod
+    def _at_once(size: int, steps: Any, told: CallbackList) -> int:
+        """How many samples to compute at once: more save time, where nobody counts the batches."""
+        return size if steps or told.callbacks else max(size, 256)
 
     def _arrays(self, x: Any, y: Any, sample_weight: Any, class_weight: Any) -> tuple[Any, Targets]:
         """Inputs and targets as arrays; the model learns the shape of its inputs, if it has to."""
@@ -227,17 +238,16 @@ class Trainer:
     ) -> Any:
         """The loss, and the metrics after it, on data that the model is not trained on."""
         self._require_compiled("evaluate", show_accuracy)
-        bar, size = Progbar(None), batch_size or 32
-        at_once = max(size, 256) if steps is None else size  # more at once saves time
+        bar, size = Progbar(None, verbose=2 if verbose == 2 else 1), batch_size or 32
+        params = {"verbose": verbose, "epochs": 1, "steps": steps}
+        told = CallbackList(_listed(callbacks), self, params)
+        at_once = self._at_once(size, steps, told)
         batches = self._batches(x, y, sample_weight, None, at_once, {"steps": steps})
-        count = len(batches) if data.is_source(x) else -(-batches.n // size)
+        count = params["steps"] = len(batches) if data.is_source(x) else -(-batches.n // size)
         self._prepare()
-        told = CallbackList(_listed(callbacks), self, {"verbose": verbose})
-        told.tell("on_test_begin", {})
         logs = self._evaluate(batches.epoch(0), told)
         if verbose:
             bar.update(steps or count, logs, finalize=True)
-        told.tell("on_test_end", logs)
         return logs if return_dict else self._figures(logs)
 
     def _figures(self, logs: Logs) -> Any:
@@ -245,17 +255,18 @@ class Trainer:
         values = [logs["loss"], *(logs[metric.name] for metric in self.metrics)]
         return values if len(values) > 1 else values[0]
 
-    def _evaluate(self, batches: Any, told: CallbackList | None = None) -> Logs:
-        told = told or CallbackList([], self, {})
+    def _evaluate(self, batches: Any, told: CallbackList) -> Logs:
+        told.tell("on_test_begin", {})
         measures = Measures(self.metrics)
         for number, (x, targets) in enumerate(batches):
             told.tell("on_test_batch_begin", number, {})
             (y,) = self.training_network.predict(x)
             loss, _ = self.loss.loss_and_grad(y, targets.t, targets.weight)
             measures.add(loss * self._factor, y, targets)
-            told.tell("on_test_batch_end", number, {})
+            told.tell("on_test_batch_end", number, measures.logs() if told.callbacks else {})
         logs = measures.logs()
         logs["loss"] += self.training_network.penalty()
+        told.tell("on_test_end", logs)
         return logs
 
     @renamed(workers=None, max_queue_size=None, use_multiprocessing=None, val_samples="steps")
@@ -267,18 +278,28 @@ class Trainer:
         steps: int | None = None,
         callbacks: Any = None,
     ) -> Any:
-        told = CallbackList(_listed(callbacks), self, {"verbose": verbose})
-        told.tell("on_predict_begin", {})
+        told, size = CallbackList(_listed(callbacks), self, {"verbose": verbose}), batch_size or 32
+        bar = Progbar(None, verbose=2 if verbose == 2 else 1)
         if data.is_source(x):
-            batches = self._batches(x, None, None, None, 0, {"steps": steps})
-            parts = [self.training_network.predict(inputs) for inputs, _ in batches.epoch(0)]
-            results = [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
+            source = self._batches(x, None, None, None, 0, {"steps": steps})
+            batches, count = (inputs for inputs, _ in source.epoch(0)), len(source)
         else:
-            inputs = self._as_inputs(x)
-            bar = Progbar(-(-len(inputs[0]) // (batch_size or 32)))
-            results = self.training_network.predict(inputs)
-            if verbose:
-                bar.update(bar.target or 1, finalize=True)
+            arrays = self._as_inputs(x)
+            n = max(len(arrays[0]), 1)
+            rows = size if told.callbacks else n
+            batches = ([a[i : i + rows] for a in arrays] for i in range(0, n, rows))
+            count = -(-n // size)
+        told.tell("on_predict_begin", {})
+        parts = []
+        for number, inputs in enumerate(batches):
+            told.tell("on_predict_batch_begin", number, {})
+            parts.append(self.training_network.predict(inputs))
+            told.tell("on_predict_batch_end", number, {"outputs": parts[-1][0]})
+        results = parts[0]
+        if len(parts) > 1:
+            results = [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
+        if verbose:
+            bar.update(count, finalize=True)
         told.tell("on_predict_end", {})
         return results[0] if self._single_output else results
 
@@ -345,7 +366,7 @@ class Trainer:
 
 def _listed(value: Any) -> list[Any]:
     """One thing, several, or several by name, as a list."""
-    if isinstance(value, dict):
+    if isinstance(value, dict) and "class_name" not in value:
         value = list(value.values())
     if isinstance(value, list | tuple):
         return [item for part in value for item in _listed(part)]

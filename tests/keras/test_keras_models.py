@@ -249,6 +249,8 @@ def test_callbacks_are_told_in_order(rng: np.random.Generator) -> None:
         def on_batch_end(self, batch: int, logs: Any = None) -> None:
             told.append(f"batch {batch} {sorted(logs)}")
 
+        on_test_batch_end = on_predict_batch_end = on_batch_end
+
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             told.append(f"end {epoch} {sorted(logs)}")
             if logs.get("acc") >= 0:
@@ -256,10 +258,13 @@ def test_callbacks_are_told_in_order(rng: np.random.Generator) -> None:
 
     model = keras.Sequential([layers.Dense(3, "softmax")])
     model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    model.fit(x, t, initial_epoch=2, epochs=9, callbacks=[Told()], verbose=0)
+    held_out = x[:32], t[:32]
+    model.fit(x, t, 32, 9, 0, callbacks=[Told()], validation_data=held_out, initial_epoch=2)
+    model.predict(x[:32], callbacks=[Told()], verbose=0)
     figures = "['accuracy', 'loss']"
-    batches = [f"batch 0 {figures}", f"batch 1 {figures}"]
-    assert told == ["begin", "epoch 2", *batches, f"end 2 {figures}"]
+    batches = [f"batch {i} {figures}" for i in (0, 1, 0)]
+    end = "end 2 ['accuracy', 'loss', 'val_accuracy', 'val_loss']"
+    assert told == ["begin", "epoch 2", *batches, end, "batch 0 ['outputs']"]
 
 
 def test_early_stopping_restores_the_best_weights(rng: np.random.Generator) -> None:

@@ -126,11 +126,10 @@ class ImageDataGenerator:
     dtype: Any = None
 
     def __post_init__(self) -> None:
-        unset = not self.zca_whitening and not self.channel_shift_range
-        check(unset, "zca_whitening and channel_shift_range unset", True, "they are for colors")
         self.channels_first = config.standard_data_format(self.data_format) == "channels_first"
         self.mean: Any = 0.0
         self.std: Any = 1.0
+        self.zca: Array | None = None
         zoom, right, down = self.zoom_range, self.width_shift_range, self.height_shift_range
         low, high = zoom if isinstance(zoom, tuple | list) else (1 - zoom, 1 + zoom)
         self.change = Change(
@@ -147,10 +146,16 @@ class ImageDataGenerator:
 
     def fit(self, x: Any, augment: bool = False, rounds: int = 1, seed: Any = None) -> None:
         """Find mean and standard deviation of each channel of training images."""
-        x = self._scaled(np.asarray(x, np.float32))
+        images, x = x, self._scaled(np.asarray(x, np.float32))
         axes = (0, 2, 3) if self.channels_first else (0, 1, 2)
         self.mean = x.mean(axis=axes, keepdims=True)[0]
         self.std = x.std(axis=axes, keepdims=True)[0] + config.epsilon()
+        if self.zca_whitening:  # pixels without correlation, as near to the image as they can be
+            rows = self.standardize(images).reshape(len(x), -1).astype(np.float64)
+            squares, u = np.linalg.eigh(rows.T @ rows)
+            there = squares > 1e-12 * squares[-1]
+            scale = math.sqrt(len(x)) / (np.sqrt(squares[there]) + self.zca_epsilon)
+            self.zca = ((u[:, there] * scale) @ u[:, there].T).astype(np.float32)
 
     def flow(
         self,
@@ -161,6 +166,9 @@ class ImageDataGenerator:
         sample_weight: Any = None,
         seed: Any = None,
         subset: str | None = None,
+        save_to_dir: Any = None,
+        save_prefix: str = "",
+        save_format: str = "png",
         **_: Any,
     ) -> "NumpyArrayIterator":
         """Batches of changed images, without end; subset "training" or "validation"."""
@@ -169,7 +177,10 @@ class ImageDataGenerator:
         check(x.ndim == 4, "images of four axes, such as (n, 28, 28, 1)", x.shape, advice)
         rest = [None if a is None else np.asarray(a) for a in (y, sample_weight)]
         parts: list[Any] = [None if a is None else self._subset(a, subset) for a in (x, *rest)]
-        return NumpyArrayIterator(self, parts[0], parts[1], parts[2], batch_size, shuffle, seed)
+        flow = NumpyArrayIterator(self, parts[0], parts[1], parts[2], batch_size, shuffle, seed)
+        if save_to_dir is not None:
+            flow.save_as = f"{save_to_dir}/{save_prefix}_{{}}_{{}}.{save_format}"
+        return flow
 
     def flow_from_directory(self, directory: Any, **options: Any) -> "NumpyArrayIterator":
         """Batches of the pictures in a folder that has a folder for each class. Options are Keras':
@@ -218,6 +229,8 @@ class ImageDataGenerator:
             x = x - self.mean
         if self.featurewise_std_normalization:
             x = x / self.std
+        if self.zca is not None:
+            x = (x.reshape(-1, len(self.zca)) @ self.zca).reshape(x.shape)
         return x
 
     def _scaled(self, x: Array) -> Array:
@@ -230,6 +243,10 @@ class ImageDataGenerator:
         if self.brightness_range is not None:
             low, high = self.brightness_range
             x = x * rng.uniform(low, high, (len(x), 1, 1, 1)).astype(np.float32)
+        if self.channel_shift_range:
+            shift = rng.uniform(-1, 1, (len(x), 1, 1, 1)) * self.channel_shift_range
+            ends = [f(x, axis=(1, 2, 3), keepdims=True) for f in (np.min, np.max)]
+            x = np.clip(x + shift, *ends).astype(np.float32)
         if self.preprocessing_function is not None:
             x = np.stack([np.asarray(self.preprocessing_function(image)) for image in x])
         return x.transpose(0, 3, 1, 2) if self.channels_first else x
@@ -250,6 +267,7 @@ class NumpyArrayIterator:
     class_indices: dict[str, int]
     classes: Array
     filenames: list[str]
+    save_as = ""
 
     def __init__(
         self,
@@ -285,6 +303,8 @@ class NumpyArrayIterator:
     def __getitem__(self, number: int) -> Any:
         rows = self.order[number * self.batch_size : (number + 1) * self.batch_size]
         x = self.generator.batch(self.x[rows], self.rng)
+        for row, picture in zip(rows, x if self.save_as else [], strict=False):
+            save_img(self.save_as.format(row, self.rng.integers(10**7)), picture)
         parts = [part[rows] for part in (self.y, self.weight) if part is not None]
         return (x, *parts) if parts else x
 
