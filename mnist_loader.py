@@ -181,10 +181,8 @@ OPCODES = VALUES | {"PROTO", "FRAME", "MARK", "MEMOIZE", "TUPLE", "STOP"}
 
 def _cache_key(dataset: str) -> str:
     """What a cache must have been made of to be used: these files, or this generator."""
-    if dataset == "synthetic":
-        sources = [str(synthetic_digits.VERSION)]
-    else:
-        sources = [file.unpacked.sha256 for file in DATASETS[dataset].files]
+    files = DATASETS[dataset].files if dataset in DATASETS else ()
+    sources = [file.unpacked.sha256 for file in files] or [str(synthetic_digits.VERSION)]
     return " ".join([str(CACHE_VERSION), dataset, *sources])
 
 

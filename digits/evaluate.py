@@ -97,7 +97,28 @@ def _ratio(part: Array, whole: Array) -> Array:
 
 def main(arguments: list[str] | None = None) -> int:
     """Evaluate as the command line says; the exit status is 0 done, 1 failed, 130 after Ctrl-C."""
-    parser = _parser()
+    parser = Parser(
+        prog="evaluate_net",
+        description="Measure a trained network on the test images.",
+        epilog="Draws confusion.png, mistakes.png and weights.png; the figures go to report.json "
+        "in OUT, or, without --out, to evaluation.json beside the model. Where another file has "
+        "such a name, a number makes it another.",
+    )
+    add = parser.add_argument
+    add("model", type=Path, metavar="MODEL", help="a model.npz that a training wrote")
+    told = "test images to use (default: of the data set the network was trained on)"
+    add("--dataset", choices=DATASETS[1:], help=told)
+    add("--dataset-dir", type=Path, metavar="DIR", help="where the data sets are")
+    add("--out", type=Path, metavar="DIR", help="where results go (default: beside the model)")
+    most = len(TTA_SHIFTS)
+    views = number(int, f"a whole number of 1 to {most}", lambda n: 1 <= n <= most)
+    told = "test-time augmentation: predict by the mean over N views of an image that is moved a "
+    told += f"little; at most {most} (default: 1)"
+    add("--tta", type=views, default=1, metavar="N", help=told)
+    add("--looks", type=views, dest="tta", metavar="N", help="the former name of --tta, deprecated")
+    add("--show", type=count, metavar="INDEX", help="only draw the feature maps of a test image")
+    told = "only write the network as an ONNX file, which other runtimes read"
+    add("--export-onnx", type=Path, metavar="FILE", help=told)
     options = parser.parse_args(arguments)
     return parser.run(lambda: _run(options), DatasetError)
 
@@ -169,32 +190,6 @@ def _show(
 def _json_numbers(values: Array) -> list[float | None]:
     """JSON has no nan."""
     return [None if np.isnan(value) else float(value) for value in values]
-
-
-def _parser() -> Parser:
-    parser = Parser(
-        prog="evaluate_net",
-        description="Measure a trained network on the test images.",
-        epilog="Draws confusion.png, mistakes.png and weights.png; the figures go to report.json "
-        "in OUT, or, without --out, to evaluation.json beside the model. Where another file has "
-        "such a name, a number makes it another.",
-    )
-    add = parser.add_argument
-    add("model", type=Path, metavar="MODEL", help="a model.npz that a training wrote")
-    told = "test images to use (default: of the data set the network was trained on)"
-    add("--dataset", choices=DATASETS[1:], help=told)
-    add("--dataset-dir", type=Path, metavar="DIR", help="where the data sets are")
-    add("--out", type=Path, metavar="DIR", help="where results go (default: beside the model)")
-    most = len(TTA_SHIFTS)
-    views = number(int, f"a whole number of 1 to {most}", lambda n: 1 <= n <= most)
-    told = "test-time augmentation: predict by the mean over N views of an image that is moved a "
-    told += f"little; at most {most} (default: 1)"
-    add("--tta", type=views, default=1, metavar="N", help=told)
-    add("--looks", type=views, dest="tta", metavar="N", help="the former name of --tta, deprecated")
-    add("--show", type=count, metavar="INDEX", help="only draw the feature maps of a test image")
-    told = "only write the network as an ONNX file, which other runtimes read"
-    add("--export-onnx", type=Path, metavar="FILE", help=told)
-    return parser
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import errno
 import io
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,18 @@ PORT = 8028
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line until Ctrl-C; returns the exit status."""
-    parser = _parser()
+    parser = Parser(
+        prog="draw_digit",
+        description="Draw digits in the browser and watch a network read them.",
+        epilog="Exit status: 0 after Ctrl-C, 1 failed, 2 wrong usage.",
+    )
+    add = parser.add_argument
+    told = "a trained network (default: the shipped one)"
+    add("--model", type=Path, default=SHIPPED_MODEL, metavar="M", help=told)
+    told = "the address to be found at (default: 127.0.0.1, from this machine alone; 0.0.0.0: from "
+    add("--host", default="127.0.0.1", help=f"{told}every machine that reaches this one)")
+    port = number(int, "a port, 0 to 65535", range(65536).__contains__)
+    add("--port", type=port, default=PORT, help=f"its port (default: {PORT}; 0: any that is free)")
     options = parser.parse_args(arguments)
     status = parser.run(lambda: _serve(options))
     return 0 if status == INTERRUPTED else status
@@ -76,13 +88,11 @@ def _tell_address(host: str, port: int) -> None:
 
 def _address_in_network() -> str | None:
     """The address of this machine in its network: that from which it would send."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # of a network for examples: no byte is sent
-            address = str(probe.getsockname()[0])
-        except OSError:
-            return None
-    return None if address.startswith(("0.", "127.")) else address
+    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))  # of a network for examples: no byte is sent
+        address = str(probe.getsockname()[0])
+        return None if address.startswith(("0.", "127.")) else address
+    return None
 
 
 def _listening_at(host: str, port: int) -> socket.socket:
@@ -100,19 +110,3 @@ def _listening_at(host: str, port: int) -> socket.socket:
         elif error.errno == errno.EACCES:
             why = f"port {port} is not for everyone; choose one from 1024 on (--port {PORT})"
         raise OSError(why) from error
-
-
-def _parser() -> Parser:
-    parser = Parser(
-        prog="draw_digit",
-        description="Draw digits in the browser and watch a network read them.",
-        epilog="Exit status: 0 after Ctrl-C, 1 failed, 2 wrong usage.",
-    )
-    add = parser.add_argument
-    told = "a trained network (default: the shipped one)"
-    add("--model", type=Path, default=SHIPPED_MODEL, metavar="M", help=told)
-    told = "the address to be found at (default: 127.0.0.1, from this machine alone; 0.0.0.0: from "
-    add("--host", default="127.0.0.1", help=f"{told}every machine that reaches this one)")
-    port = number(int, "a port, 0 to 65535", range(65536).__contains__)
-    add("--port", type=port, default=PORT, help=f"its port (default: {PORT}; 0: any that is free)")
-    return parser

@@ -198,21 +198,16 @@ class Reporter(Callback):
         grads = exact.gradient(x, t)
         told = []
         for name in map(str, self.rng.permutation(list(exact.params))[:3]):
-            i = int(np.abs(grads[name]).argmax())
-            numerical = numerical_gradient(
-                lambda _: exact.loss(x, t), exact.params[name], h=1e-6, entries=[i]
-            )
-            analytic, numerical = float(grads[name].flat[i]), numerical.flat[i]
-            told.append({"name": name, "analytic": analytic, "numerical": float(numerical)})
+            weights, i = exact.params[name], int(np.abs(grads[name]).argmax())
+            found = numerical_gradient(lambda _: exact.loss(x, t), weights, h=1e-6, entries=[i])
+            analytic, numerical = float(grads[name].flat[i]), float(found.flat[i])
+            told.append({"name": name, "analytic": analytic, "numerical": numerical})
         return told
 
 
 def _first_weights(network: Network) -> dict[str, Any] | None:
     """The weights of the first layer that has some, as images."""
-    for layer in network.layer_arrays():
-        W = layer.arrays.get("W")
-        if W is not None and W.ndim == 4:
-            return tiles(W[:, :, 0, :WEIGHTS])
-        if W is not None and W.shape[0] == 784:
-            return tiles(W[:, :WEIGHTS].reshape(28, 28, -1))
-    return None
+    W = next(W for W in network.params.values() if W.ndim > 1)
+    if W.ndim == 4:
+        return tiles(W[:, :, 0, :WEIGHTS])
+    return tiles(W[:, :WEIGHTS].reshape(28, 28, -1)) if len(W) == 784 else None

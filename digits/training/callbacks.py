@@ -271,21 +271,17 @@ class Progress(Callback):
 
     def on_epoch_end(self, training: Training) -> None:
         record, epochs = training.history.epochs[-1], -(-training.iterations // training.batches)
-        self.accuracy = self.accuracies(record, "validation", "test")
+        accuracies = (record.train_accuracy, record.validation_accuracy, record.test_accuracy)
+        train, *others = (
+            "" if value is None else f", {part}accuracy {value:.4f}"
+            for part, value in zip(("", "validation ", "test "), accuracies, strict=True)
+        )
+        self.accuracy = "".join(others)
+        told = f"epoch {record.epoch:{len(str(epochs))}}/{epochs}: loss {record.train_loss:.4f}"
         if self.bar is None:
             with suppress(OSError):  # a full disk under a log does not stop the training
-                say(
-                    f"epoch {record.epoch:{len(str(epochs))}}/{epochs}: "
-                    f"loss {record.train_loss:.4f}{self.accuracies(record, 'train')}{self.accuracy}"
-                )
+                say(f"{told}{train}{self.accuracy}")
 
     def close(self) -> None:
         if self.bar is not None:
             self.bar.close()
-
-    @staticmethod
-    def accuracies(record: EpochRecord, *parts: str) -> str:
-        """Those of these parts of the data that were measured, each after a comma."""
-        values = {part: getattr(record, f"{part}_accuracy") for part in parts}
-        texts = [f", {part} accuracy {v:.4f}" for part, v in values.items() if v is not None]
-        return "".join(texts).replace("train ", "")
