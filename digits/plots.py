@@ -95,8 +95,6 @@ def curves(history: Any, title: str = "") -> "Figure":
 
     history: a `digits.training.history.History`.
     """
-    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
-
     figure = _figure(10, 4, title)
     left, right = figure.subplots(1, 2)
     records, losses = history.epochs, history.losses
@@ -113,7 +111,7 @@ def curves(history: Any, title: str = "") -> "Figure":
             if values and values[0] is not None:
                 axes.plot(epochs, values, marker=".", label=name, linewidth=1.4, **style)
         axes.set_xlabel("epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.locator_params("x", integer=True)
         axes.set_xlim(0, 1.02 * max(1.0, len(losses) / batches))
         axes.set_title(figure_of, fontsize=10)
         axes.grid(alpha=0.25)
@@ -231,8 +229,7 @@ def confusion(counts: Array, title: str = "", names: Sequence[str] | None = None
     tilt = 45 if max(map(len, names), default=0) > 4 else 0
     axes.set_xticks(range(len(counts)), names, rotation=tilt, ha="right" if tilt else "center")
     axes.set_yticks(range(len(counts)), names)
-    axes.set_xlabel("read as")
-    axes.set_ylabel("true class")
+    axes.set(xlabel="read as", ylabel="true class")
     return figure
 
 
@@ -294,5 +291,4 @@ def feature_maps(
 def _tile(axes: "Axes", image: Array, name: str, options: dict[str, Any]) -> None:
     axes.axis("off")
     axes.imshow(image, **options)
-    if name:
-        axes.set_title(name, fontsize=7, loc="left")
+    axes.set_title(name, fontsize=7, loc="left")

@@ -64,10 +64,8 @@ class Inspector:
         gradients = []
         for layer in reversed(self.stack):
             gradients.append(np.array(dy))
-            dx = layer.backward(dy)
-            assert dx is not None  # as needs_dx was set
-            dy = dx
-        return gradients[::-1], np.array(dy).reshape(len(dy), -1)
+            dy = np.array(layer.backward(dy))
+        return gradients[::-1], dy.reshape(len(dy), -1)
 
     # --- what the page asks for -------------------------------------------------------------------
 
@@ -88,7 +86,7 @@ class Inspector:
         x = np.repeat(image[np.newaxis], self.classes, axis=0)
         outputs = self.forward(x)
         gradients, _ = self.backward(np.eye(self.classes, dtype=outputs[-1].dtype))
-        y, dy = _maps(outputs[layer]), np.stack([_maps(g[np.newaxis]) for g in gradients[layer]])
+        y, dy = _maps(outputs[layer][0]), np.stack([_maps(dy) for dy in gradients[layer]])
         there = all(0 <= i < n for i, n in zip((row, column, map_), y.shape, strict=True))
         check(there, f"row, column and map within {y.shape}", (row, column, map_))
         weights, bias = self._weights(layer, map_)
@@ -134,13 +132,9 @@ class Inspector:
             grads = self.stack[i].grads.items()
             norms = {name: float(np.linalg.norm(grad)) for name, grad in grads}
             steps.append({"phase": "backward", **self._layer(i, gradients[i]), "norms": norms})
-        steps.append({"phase": "pixels", **tiles(_maps(dx))})
-        return {
-            "steps": steps,
-            "target": target,
-            "loss": softmax_cross_entropy(logits, np.array([target])),
-            "probabilities": probabilities[0].tolist(),
-        }
+        steps.append({"phase": "pixels", **tiles(_maps(dx[0]))})
+        loss, y = softmax_cross_entropy(logits, np.array([target])), probabilities[0].tolist()
+        return {"steps": steps, "target": target, "loss": loss, "probabilities": y}
 
     def reasons(self, image: Array) -> dict[str, Any]:
         """Why this class? `saliency`: the gradient of its logit with respect to the pixels.
@@ -160,7 +154,7 @@ class Inspector:
         lost = softmax(logits)[0, answer] - p
         return {
             "answer": answer,
-            "saliency": tiles(_maps(dx)),
+            "saliency": tiles(_maps(dx[0])),
             "occlusion": tiles(lost.reshape(14, 14, 1)),
             "patch": PATCH,
         }
@@ -170,7 +164,7 @@ class Inspector:
     def _layer(self, i: int, values: Array) -> dict[str, Any]:
         """Layer i with its outputs, or the gradient with respect to them."""
         layer = {"layer": i, "name": self.names[i], "kind": self.kinds[i]}
-        return layer | tiles(_maps(values))
+        return layer | tiles(_maps(values[0]))
 
     def _weights(self, layer: int, map_: int) -> tuple[Array | None, float]:
         """The weights of a map as maps (height, width, channels) over its inputs, and its bias;
@@ -189,7 +183,7 @@ class Inspector:
                 return column.reshape(below.input_shape), bias
             if type(below).__name__ not in PER_NUMBER:
                 return column.reshape(1, 1, -1), bias
-        return column.reshape((28, 28, 1) if column.size == 784 else (1, 1, -1)), bias
+        return _maps(column), bias
 
 
 def as_sequential(network: Network) -> Sequential:
@@ -223,9 +217,7 @@ def gray_levels(pixels: Array) -> str:
 
 
 def _maps(outputs: Array) -> Array:
-    """The outputs for the first image as maps (height, width, count); 784 numbers are an image."""
-    if outputs.ndim == 4:
-        return outputs[0]
-    if outputs[0].size == 784:
-        return outputs[0].reshape(28, 28, 1)
-    return outputs[0].reshape(1, 1, -1)
+    """The outputs for one image as maps (height, width, count); 784 numbers are an image."""
+    if outputs.ndim == 3:
+        return outputs
+    return outputs.reshape((28, 28, 1) if outputs.size == 784 else (1, 1, -1))
