@@ -201,12 +201,10 @@ def _read_cache(path: Path, key: str) -> list[Array] | None:
         if (size := path.stat().st_size) > MAX_CACHE_SIZE:
             raise ValueError(f"it has {size:,} bytes, more than any data set")
         found_key, sha256, *contents = _parse_cache(path.read_bytes())
-        if found_key != key:
-            raise ValueError("it was made of something else or by another version")
+        check(found_key == key, "a cache of the same data and version", "another")
         flat = [np.frombuffer(content, np.uint8) for content in contents]
         arrays = [flat[0].reshape(-1, 28, 28), flat[1], flat[2].reshape(-1, 28, 28), flat[3]]
-        if _digest(arrays) != sha256:
-            raise ValueError("its contents are not what was written")
+        check(_digest(arrays) == sha256, "the contents that were written", "others")
         for images, labels in (arrays[:2], arrays[2:]):
             check(len(images) == len(labels), "a label for each image", len(labels))
             check(labels.max() <= 9, "labels from 0 to 9", int(labels.max()))

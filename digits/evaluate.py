@@ -92,9 +92,6 @@ def _ratio(part: Array, whole: Array) -> Array:
     return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
 
 
-# --- command line ---------------------------------------------------------------------------------
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Evaluate as the command line says; the exit status is 0 done, 1 failed, 130 after Ctrl-C."""
     parser = Parser(

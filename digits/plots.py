@@ -209,9 +209,6 @@ def _as_image(x: Array) -> Array:
     return x.reshape(side, side)
 
 
-# --- how good a network is ------------------------------------------------------------------------
-
-
 def confusion(counts: Array, title: str = "", names: Sequence[str] | None = None) -> "Figure":
     """How often the class of a row (counts (k, k)) was read as that of a column, in numbers; the
     colors leave out the diagonal, where correct predictions would outshine everything.

@@ -23,8 +23,6 @@ LOCK_FILE = ".digits.lock"
 """It is empty, and stays in the folder. Whatever else has this name is neither written nor removed:
 the lock is on the file, not in it."""
 
-LOCKED_ERRNOS = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
-
 
 class FolderInUseError(RuntimeError):
     """Another run writes into the folder; the message says what to do."""
@@ -62,16 +60,15 @@ def _lock(descriptor: int, folder: Path) -> bool:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         else:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError) as error:  # the second on Windows
+        raise FolderInUseError(
+            f"expected a folder of its own for this run; {folder} is in use by another process: "
+            "wait for its end, stop it, or choose another folder"
+        ) from error
     except OSError as error:
-        if error.errno in LOCKED_ERRNOS:
-            raise FolderInUseError(
-                f"expected a folder of its own for this run; {folder} is in use by another "
-                "process: wait for its end, stop it, or choose another folder"
-            ) from error
-        logger.warning(
-            "%s is on a file system without locks (%s): make sure that no other run writes there",
-            folder,
-            error.strerror,
+        unsure = (
+            "%s is on a file system without locks (%s): make sure that no other run writes there"
         )
+        logger.warning(unsure, folder, error.strerror)
         return False
     return True

@@ -159,8 +159,6 @@ class Inspector:
             "patch": PATCH,
         }
 
-    # --- helpers ----------------------------------------------------------------------------------
-
     def _layer(self, i: int, values: Array) -> dict[str, Any]:
         """Layer i with its outputs, or the gradient with respect to them."""
         layer = {"layer": i, "name": self.names[i], "kind": self.kinds[i]}

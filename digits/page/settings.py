@@ -185,9 +185,6 @@ def _check_size(network: Network, batch_size: int) -> None:
     require(numbers <= most_numbers, "too_many_numbers", f"{most_numbers:,}", f"{numbers:,}")
 
 
-# --- one value ------------------------------------------------------------------------------------
-
-
 def _one_of(sent: dict[str, Any], key: str, among: tuple[str, ...]) -> str:
     value = sent.get(key)
     require(value in among, "choice", key, ", ".join(among), f"{value!s:.40}")

@@ -83,9 +83,6 @@ def _data(settings: TrainingSettings) -> Data:
     return Data(x, t, x_test=x_test, t_test=t_test)
 
 
-# --- teaching -------------------------------------------------------------------------------------
-
-
 def _teach(pipe: Connection, settings: TeachingSettings) -> None:
     """Fine-tune on the visitor's digits, slightly moved in each epoch, and, with `rehearse`, on
     others; then measure on both what was gained and what was forgotten."""
@@ -115,9 +112,6 @@ def _measured(settings: TeachingSettings, x_test: Array, t_test: Array) -> dict[
         "others": float((answers == t_test).mean()),
         "each": [float((answers[t_test == digit] == digit).mean()) for digit in range(10)],
     }
-
-
-# --- what the page is told ---------------------------------------------------------------------
 
 
 class Reporter(Callback):
