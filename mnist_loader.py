@@ -146,15 +146,13 @@ def read_idx(path: str | os.PathLike[str]) -> Array:
 def _parse_idx(stream: io.BufferedIOBase, limit: int) -> Array:
     """The array in `stream`, which holds at most `limit` bytes."""
     magic = stream.read(4)
-    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in IDX_DTYPES:
-        codes = ", ".join(f"{code:02X}" for code in IDX_DTYPES)
-        raise ValueError(f"expected 00 00, a dtype of {codes}, a rank; found {magic.hex(' ')!r}")
+    known = len(magic) == 4 and magic[:2] == b"\0\0" and magic[2] in IDX_DTYPES
+    codes = ", ".join(f"{code:02X}" for code in IDX_DTYPES)
+    check(known, f"00 00, a dtype of {codes}, a rank", magic.hex(" "))
     dtype, rank = np.dtype(IDX_DTYPES[magic[2]]), magic[3]
-    if not 1 <= rank <= 64:
-        raise ValueError(f"expected 1 to 64 dimensions (NumPy's limit), found {rank}")
+    check(1 <= rank <= 64, "1 to 64 dimensions (NumPy's limit)", rank)
     dimensions = stream.read(4 * rank)
-    if len(dimensions) < 4 * rank:
-        raise ValueError(f"expected {4 * rank} bytes of dimensions, found {len(dimensions)}")
+    check(len(dimensions) == 4 * rank, f"{4 * rank} bytes of dimensions", len(dimensions))
     shape = struct.unpack(f">{rank}I", dimensions)
     expected = math.prod(shape) * dtype.itemsize
     promise = f"the header promises {shape} items of {dtype.itemsize} bytes, {expected:,} in all"

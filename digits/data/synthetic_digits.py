@@ -75,7 +75,7 @@ def generate(n: int, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArr
         style = _choose_styles(digits[chunk], rng)
         x, y = _pen_paths(style, rng)
         radius = _pen_radii(len(style), rng)
-        x, y = _fit_to_box(x, y, radius, rng)
+        x, y = _fit_to_box(np.stack([x, y]), radius, rng)
         images[chunk] = _center_by_mass(_draw(x, y, radius, rng))
     return images, digits.astype(np.uint8)
 
@@ -286,20 +286,15 @@ def _pen_radii(n: int, rng: np.random.Generator) -> Floats:
 # --- MNIST's preparation (LeCun, Bottou, Bengio, Haffner 1998, section III.A) --------------------
 
 
-def _fit_to_box(
-    x: Floats, y: Floats, radius: Floats, rng: np.random.Generator
-) -> tuple[Floats, Floats]:
-    """Scale paths so that the ink's longer side fills the box; (0, 0) is the box's middle."""
-    width, height = np.ptp(x, axis=1), np.ptp(y, axis=1)
-    pen = 2 * radius.max(axis=1)
-    scale = (BOX - pen) / np.maximum(np.maximum(width, height), 0.1)
-    x = (x - (x.min(axis=1) + width / 2)[:, None]) * scale[:, None]
-    y = (y - (y.min(axis=1) + height / 2)[:, None]) * scale[:, None]
+def _fit_to_box(paths: Floats, radius: Floats, rng: np.random.Generator) -> Floats:
+    """Scale paths (2, n, POINTS), x and y, so that the ink's longer side fills the box, whose
+    middle is (0, 0)."""
+    size, pen = np.ptp(paths, axis=2), 2 * radius.max(axis=1)  # (2, n), (n,)
+    scale = (BOX - pen) / np.maximum(size.max(axis=0), 0.1)
+    paths = (paths - (paths.min(axis=2) + size / 2)[..., None]) * scale[:, None]
     # The shorter side lies anywhere on the pixel grid.
-    margin_x, margin_y = BOX - pen - width * scale, BOX - pen - height * scale
-    x = x + (np.minimum(margin_x, 1) * _between(rng, -0.5, 0.5, len(x)))[:, None]
-    y = y + (np.minimum(margin_y, 1) * _between(rng, -0.5, 0.5, len(y)))[:, None]
-    return x, y
+    margin = BOX - pen - size * scale
+    return paths + (np.minimum(margin, 1) * _between(rng, -0.5, 0.5, *size.shape))[..., None]
 
 
 def _draw(x: Floats, y: Floats, radius: Floats, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -348,12 +343,9 @@ def _center_by_mass(boxes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Move boxes (n, 20, 20) by whole pixels so that the center of mass is mid-image."""
     weight = boxes.astype(np.int64)
     mass = weight.sum(axis=(1, 2))
-    room = SIDE - BOX
     # The center of mass, rounded by whole-number arithmetic, goes to pixel 14.
-    moment_y = (weight.sum(axis=2) * np.arange(BOX)).sum(axis=1)
-    moment_x = (weight.sum(axis=1) * np.arange(BOX)).sum(axis=1)
-    top = np.clip(SIDE // 2 - (2 * moment_y + mass) // (2 * mass), 0, room)
-    left = np.clip(SIDE // 2 - (2 * moment_x + mass) // (2 * mass), 0, room)
+    moments = np.stack([weight.sum(axis=2), weight.sum(axis=1)]) @ np.arange(BOX)  # (2, n): y, x
+    top, left = np.clip(SIDE // 2 - (2 * moments + mass) // (2 * mass), 0, SIDE - BOX)
     images = np.zeros((len(boxes), SIDE, SIDE), dtype=np.uint8)
     for image, box, y, x in zip(images, boxes, top, left, strict=True):
         image[y : y + BOX, x : x + BOX] = box
