@@ -42,7 +42,6 @@ GROUPS = {
     ),
     "use Dense": "MaxoutDense EinsumDense Highway Dot dot",
     "use LeakyReLU": "PReLU ThresholdedReLU SReLU ParametricSoftplus",
-    "use Dropout": "AlphaDropout GaussianDropout",
     "use BatchNormalization": (
         "LayerNormalization GroupNormalization UnitNormalization SpectralNormalization "
         "RMSNormalization"

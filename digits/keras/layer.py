@@ -28,7 +28,6 @@ T = TypeVar("T")
 ONLY_AT_DEFAULT = {
     "kernel_constraint": "use a kernel_regularizer",
     "bias_constraint": "use a bias_regularizer",
-    "activity_regularizer": "use a kernel_regularizer",
     "groups": "use several layers and Concatenate",
     "dilation_rate": "use strides or pooling",
     "output_padding": "use padding='same'",
@@ -120,6 +119,7 @@ class Layer(Configured):
         if shape is not None:
             self.declared_shape = sizes_of(shape)
         self.first_weights = options.pop("weights", None)
+        self.activity_regularizer = regularizers.get(options.pop("activity_regularizer", None))
         options.pop("input_length", None)
         self.dtype = dtype_name(options.pop("dtype", None))
         options.pop("batch_size", None)
@@ -176,6 +176,8 @@ class Layer(Configured):
             return
         self.input_sizes = shape
         self.cores = self.make(shape)
+        if self.activity_regularizer:
+            self.cores.append(ActivityPenalty(self.activity_regularizer))
         rng = new_generator(getattr(self, "seed", None))
         for core in self.cores:
             core.build(shape)
@@ -354,6 +356,8 @@ class Layer(Configured):
     def get_config(self) -> dict[str, Any]:
         names = [n for n in argument_names(type(self)) if n not in ("name", "trainable")]
         settings = {name: plain(getattr(self, name)) for name in names if hasattr(self, name)}
+        if self.activity_regularizer:
+            settings["activity_regularizer"] = plain(self.activity_regularizer)
         return {"name": self.name, "trainable": self.trainable, "dtype": self.dtype, **settings}
 
     @classmethod
@@ -368,6 +372,26 @@ class Layer(Configured):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+
+class ActivityPenalty(Core):
+    """The outputs as they are; they add a penalty to the loss, on average of the samples."""
+
+    def __init__(self, regularizer: Any) -> None:
+        super().__init__()
+        self.regularizer = regularizer
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        self.x = x
+        return x
+
+    def backward(self, dy: Array) -> Array:
+        return dy + self.regularizer.gradient(self.x) / len(self.x)
+
+    @property
+    def penalty(self) -> float:
+        """What the latest outputs add to the loss."""
+        return float(self.regularizer(self.x)) / len(self.x)
 
 
 def sizes_of(shape: Any) -> Shape:

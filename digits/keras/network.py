@@ -11,7 +11,7 @@ import numpy as np
 
 from digits.compute.threads import adaptive_blas, single_threaded_blas
 from digits.keras.graph import KerasTensor, in_order
-from digits.keras.layer import Layer
+from digits.keras.layer import ActivityPenalty, Layer
 from digits.nn.layer import Layer as Core
 from digits.nn.layers import Activation
 from digits.nn.losses import Loss
@@ -58,6 +58,12 @@ class Network:
         self.last: Activation | None = None  # the activation that the loss has taken in
         self.factor = 1.0  # of the loss
         self.penalties: list[tuple[Any, Any, str]] = []
+        self.activity = [
+            core
+            for step in self.steps
+            for core in step.layer.cores
+            if isinstance(core, ActivityPenalty)
+        ]
         self.trained_values: set[int] = set()  # those on which weights that train have influence
         self.latest: tuple[Array, Targets] | None = None
 
@@ -155,11 +161,15 @@ class Network:
         for regularizer, core, key in self.penalties:
             core.grads[key] += regularizer.gradient(core.weights[key])
         self.latest = (y if self.last is None else self.last.forward(y), targets)
-        return self.factor * loss + self.penalty(), self.grads
+        return self.factor * loss + self.penalty() + self.activity_penalty(), self.grads
 
     def penalty(self) -> float:
         """What regularizers add to the loss."""
         return sum(float(penalty(core.weights[key])) for penalty, core, key in self.penalties)
+
+    def activity_penalty(self) -> float:
+        """What regularizers of the latest outputs of layers add to it."""
+        return sum(core.penalty for core in self.activity)
 
     def _backward(self, dy: Array) -> None:
         gradients = {self.outputs[0]: dy}

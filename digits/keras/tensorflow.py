@@ -27,6 +27,13 @@ pi = np.pi
 
 optimizers, losses, metrics = keras.optimizers, keras.losses, keras.metrics
 initializers = keras.initializers
+random_normal_initializer, random_uniform_initializer = (
+    initializers.RandomNormal,
+    initializers.RandomUniform,
+)
+zeros_initializer, ones_initializer = initializers.Zeros, initializers.Ones
+constant_initializer = initializers.Constant
+truncated_normal_initializer = initializers.TruncatedNormal
 
 
 def Variable(initial_value: Any, *_: Any, dtype: Any = None, **__: Any) -> Tensor:

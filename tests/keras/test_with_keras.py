@@ -42,7 +42,8 @@ def network(k: Any, last: str | None) -> Any:
             k.layers.MaxPooling2D(),
             k.layers.BatchNormalization(),
             k.layers.Flatten(),
-            k.layers.Dense(8, activation="tanh", kernel_regularizer=k.regularizers.L1(1e-4)),
+            k.layers.Dense(8, "tanh", kernel_regularizer=k.regularizers.L1(1e-4)),
+            k.layers.Dense(8, activity_regularizer=k.regularizers.L1L2(1e-3, 1e-2)),
             k.layers.Dense(5, activation=last),
         ]
     )

@@ -8,7 +8,8 @@ from digits.keras.layers.basic import (
     SpatialDropout2D,
 )
 from digits.keras.layers.elementwise import (
-    ELU, Activation, GaussianNoise, LeakyReLU, Normalization, ReLU, Rescaling, Softmax,
+    ELU, Activation, AlphaDropout, GaussianDropout, GaussianNoise, LeakyReLU, Normalization, ReLU,
+    Rescaling, Softmax,
 )
 from digits.keras.layers.images import (
     AveragePooling2D, Conv2D, Conv2DTranspose, Convolution2D, GlobalAveragePooling2D,
@@ -26,13 +27,14 @@ MaxPool2D, AvgPool2D = MaxPooling2D, AveragePooling2D
 GlobalAvgPool2D, GlobalMaxPool2D = GlobalAveragePooling2D, GlobalMaxPooling2D
 
 __all__ = [
-    "ELU", "Activation", "Add", "Average", "AveragePooling2D", "AvgPool2D", "BatchNormalization",
-    "Concatenate", "Conv2D", "Conv2DTranspose", "Convolution2D", "Dense", "Dropout", "Flatten",
-    "GaussianNoise", "GlobalAveragePooling2D", "GlobalAvgPool2D", "GlobalMaxPool2D",
-    "GlobalMaxPooling2D", "Input", "InputLayer", "Lambda", "Layer", "LeakyReLU", "MaxPool2D",
-    "MaxPooling2D", "Maximum", "Minimum", "Multiply", "Normalization", "Permute", "RandomContrast",
-    "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "ReLU", "Rescaling",
-    "Reshape", "Softmax", "SpatialDropout2D", "Subtract", "UpSampling2D", "ZeroPadding2D",
-    "add", "average", "concatenate", "maximum", "merge", "minimum", "multiply", "subtract",
+    "ELU", "Activation", "Add", "AlphaDropout", "Average", "AveragePooling2D", "AvgPool2D",
+    "BatchNormalization", "Concatenate", "Conv2D", "Conv2DTranspose", "Convolution2D", "Dense",
+    "Dropout", "Flatten", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling2D",
+    "GlobalAvgPool2D", "GlobalMaxPool2D", "GlobalMaxPooling2D", "Input", "InputLayer", "Lambda",
+    "Layer", "LeakyReLU", "MaxPool2D", "MaxPooling2D", "Maximum", "Minimum", "Multiply",
+    "Normalization", "Permute", "RandomContrast", "RandomFlip", "RandomRotation",
+    "RandomTranslation", "RandomZoom", "ReLU", "Rescaling", "Reshape", "Softmax",
+    "SpatialDropout2D", "Subtract", "UpSampling2D", "ZeroPadding2D", "add", "average",
+    "concatenate", "maximum", "merge", "minimum", "multiply", "subtract",
 ]
 # fmt: on

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from digits.keras.activations import SELU_ALPHA, SELU_SCALE
 from digits.keras.layer import Layer, arguments
 from digits.keras.layers.basic import activation_core
 from digits.keras.random import new_generator
@@ -111,20 +112,58 @@ class Normalization(Layer):
         return [nn.Normalization(np.squeeze(self.mean), np.squeeze(variance))]
 
 
-@arguments(sigma="stddev")
-class GaussianNoise(Layer):
-    """In training, normally distributed numbers are added."""
+class _Noise(Layer):
+    """In training x becomes factor x + offset; `draw` gives both for each number."""
 
-    stddev: float
     seed: Any = None
 
     def __post_init__(self) -> None:
         self.rng = new_generator(self.seed)
 
     def forward(self, x: Array, training: bool) -> Array:
-        if not training:
-            return x
-        return x + (self.stddev * self.rng.standard_normal(x.shape)).astype(x.dtype)
+        self.derivative, offset = self.draw(x.shape) if training else (1.0, 0.0)
+        return (self.derivative * x + offset).astype(x.dtype)
 
     def backward(self, dy: Array) -> Array:
-        return dy
+        return (self.derivative * dy).astype(dy.dtype)
+
+    def draw(self, shape: Shape) -> Any:
+        """The factors and the offsets."""
+        raise NotImplementedError
+
+
+@arguments(sigma="stddev")
+class GaussianNoise(_Noise):
+    """In training, normally distributed numbers are added."""
+
+    stddev: float
+    seed: Any = None
+
+    def draw(self, shape: Shape) -> Any:
+        return 1.0, self.rng.normal(0, self.stddev, shape)
+
+
+@arguments(p="rate")
+class GaussianDropout(_Noise):
+    """In training, numbers are multiplied by normally distributed ones (Srivastava et al. 2014)."""
+
+    rate: float
+    seed: Any = None
+
+    def draw(self, shape: Shape) -> Any:
+        return self.rng.normal(1, np.sqrt(self.rate / (1 - self.rate)), shape), 0.0
+
+
+@arguments(p="rate")
+class AlphaDropout(_Noise):
+    """In training a random fraction becomes what SELU gives at -inf, and all are scaled so that
+    mean 0 and variance 1 remain (Klambauer et al. 2017).
+    """
+
+    rate: float
+    seed: Any = None
+
+    def draw(self, shape: Shape) -> Any:
+        lost, kept = -SELU_SCALE * SELU_ALPHA, self.rng.random(shape) >= self.rate
+        scale = 1 / np.sqrt((1 - self.rate) * (1 + self.rate * lost**2))
+        return scale * kept, scale * lost * (~kept - self.rate)
