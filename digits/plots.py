@@ -30,11 +30,7 @@ SKY, FAINT, GRAY = "#62a8dc", "#c9d9e8", "#77736b"
 SIGNED = (ORANGE, "#ffffff", BLUE)
 """Colors of numbers below zero, at zero and above; see `colors`."""
 
-LINES = {
-    "train": {"color": BLUE, "linestyle": "-"},
-    "validation": {"color": ORANGE, "linestyle": "--"},
-    "test": {"color": INK, "linestyle": ":"},
-}
+LINES = {"train": (BLUE, "-"), "validation": (ORANGE, "--"), "test": (INK, ":")}
 """A line for each part of the data, to be told apart also in print."""
 
 DIGITS = (*map(str, range(10)), "none")
@@ -106,10 +102,10 @@ def curves(history: Any, title: str = "") -> "Figure":
         width = 0.6 if len(losses) > 500 else 1.2  # many lines make a band
         left.plot(times, losses, color=FAINT, linewidth=width, label="each batch")
     for axes, figure_of in ((left, "loss"), (right, "accuracy")):
-        for name, style in LINES.items():
+        for name, (color, style) in LINES.items():
             values = [getattr(r, f"{name}_{figure_of}") for r in records]
             if values and values[0] is not None:
-                axes.plot(epochs, values, marker=".", label=name, linewidth=1.4, **style)
+                axes.plot(epochs, values, style, marker=".", label=name, linewidth=1.4, color=color)
         axes.set_xlabel("epoch")
         axes.locator_params("x", integer=True)
         axes.set_xlim(0, 1.02 * max(1.0, len(losses) / batches))

@@ -83,8 +83,7 @@ def application(network: Network, name: str = "", host: str = "127.0.0.1") -> Fl
         return render_template("index.html", max_photo=MAX_PHOTO, limits=LIMITS, **facts)
 
     _guard(app, host)
-    _add_reading(app, model)
-    _add_inspection(app, model)
+    _add_answers(app, model)
     _add_training(app, model, training)
     return app
 
@@ -92,8 +91,8 @@ def application(network: Network, name: str = "", host: str = "127.0.0.1") -> Fl
 # --- routes ---------------------------------------------------------------------------------------
 
 
-def _add_reading(app: Flask, model: Callable[[], Model]) -> None:
-    drawing_slots, photo_slots = Slots(3, 6), Slots(1, 3)
+def _add_answers(app: Flask, model: Callable[[], Model]) -> None:
+    drawing_slots, photo_slots, slots = Slots(3, 6), Slots(1, 3), Slots(2, 6)
 
     @app.post("/drawing")
     def drawing() -> dict[str, Any]:
@@ -109,10 +108,6 @@ def _add_reading(app: Flask, model: Callable[[], Model]) -> None:
         with photo_slots.one():
             picture, _ = decode_picture(request.get_data())
             return _reading(model(), lambda network: read_digits(picture, network))
-
-
-def _add_inspection(app: Flask, model: Callable[[], Model]) -> None:
-    slots = Slots(2, 6)
 
     @app.post("/<any(layers, unit, steps, reasons):question>")
     def inspect(question: str) -> dict[str, Any]:
