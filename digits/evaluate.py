@@ -77,8 +77,8 @@ def evaluate(network: Network, x: Array, t: Array, views: int = 1) -> Evaluation
     Raises ValueError if its predictions are not finite or do not go with the labels.
     """
     y = np.mean([network.predict(view) for view in tta_views(to_inputs(x), views)], axis=0)
-    advice = "its weights are too large: train it again with a lower learning rate"
-    check(np.isfinite(y).all(), "finite probabilities of a network", float(y.max()), advice)
+    advice = "the weights are too large; use another model, or train with a lower learning rate"
+    check(np.isfinite(y).all(), "finite probabilities", float(y.max()), advice)
     loss = cross_entropy_error(y, t)  # which checks the labels
     confusion = np.zeros((y.shape[1], y.shape[1]), np.int64)
     np.add.at(confusion, (to_labels(t, y.shape[1]), np.argmax(y, axis=1)), 1)

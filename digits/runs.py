@@ -89,9 +89,8 @@ class RunConfig:
         try:
             return cls(**{f.name: run[f.name] for f in fields(cls) if f.name in run})
         except (TypeError, ValueError) as error:
-            raise StorageError(
-                f"{path} does not say how its run was started ({error}); start a new run"
-            ) from error
+            told = f"{path} does not say how its run was started ({error}); start a new run"
+            raise StorageError(told) from error
 
     def changed(self, **given: Any) -> Self:
         """With those of the arguments that are not None; a new length replaces the old one."""

@@ -18,10 +18,8 @@ class WriteError(OSError):
         super().__init__(reason.errno, reason.strerror, str(path))
 
     def __str__(self) -> str:
-        return (
-            f"{self.filename} cannot be written: {self.strerror}; what was there before is "
-            "untouched: make room or choose another folder"
-        )
+        advice = "what was there before is untouched: make room or choose another folder"
+        return f"{self.filename} cannot be written: {self.strerror}; {advice}"
 
 
 @contextmanager

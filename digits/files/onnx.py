@@ -42,10 +42,9 @@ def export_onnx(network: Network, path: str | Path) -> None:
     try:
         import onnx  # noqa: PLC0415  optional
     except ImportError as error:
-        raise ImportError(
-            "expected the package onnx, which writes ONNX files; it is not installed: "
-            "pip install onnx, or this library with its extra `onnx`"
-        ) from error
+        missing = "expected the package onnx, which writes ONNX files; it is not installed"
+        advice = "pip install onnx, or this library with its extra `onnx`"
+        raise ImportError(f"{missing}: {advice}") from error
     make, real = onnx.helper, onnx.TensorProto.FLOAT
     nodes = [make.make_node(**node) for node in graph.nodes]
     name = network.metadata.get("recipe", "network")

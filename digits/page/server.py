@@ -47,9 +47,8 @@ def _serve(options: argparse.Namespace) -> int:
         from digits.page.app import application  # noqa: PLC0415
         from digits.page.connections import PageServer  # noqa: PLC0415
     except ImportError as error:
-        raise ImportError(
-            f"{error}: the page needs Flask, waitress and segno; install digits-from-scratch[web]"
-        ) from error
+        advice = "the page needs Flask, waitress and segno; install digits-from-scratch[web]"
+        raise ImportError(f"{error}: {advice}") from error
 
     network = load_model(options.model)
     name = str(network.metadata.get("recipe", options.model.name))

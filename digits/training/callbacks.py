@@ -149,10 +149,9 @@ class RequireFiniteLoss(Callback):
     def _require(self, loss: float, training: Training) -> None:
         if not math.isfinite(loss):
             at = f"epoch {training.epoch + 1}, batch {training.batch + 1} of {training.batches}"
-            raise TrainingError(
-                f"the loss became {loss} in {at}, at learning rate {self.learning_rate:g}: start "
-                "again with a lower learning rate"
-            )
+            at += f", at learning rate {self.learning_rate:g}"
+            advice = "start again with a lower learning rate"
+            raise TrainingError(f"the loss became {loss} in {at}: {advice}")
 
 
 class WarnIfUntrained(Callback):
@@ -172,11 +171,9 @@ class WarnIfUntrained(Callback):
         labels = np.argmax(self.t, axis=1) if self.t.ndim == 2 and self.t.shape[1] > 1 else self.t
         chance = float(np.unique(labels, return_counts=True)[1].max() / len(labels))
         if reached < min(1, 1.05 * chance) or last > first:
-            logger.warning(
-                "the training went wrong: accuracy %.3f, where chance is %.3f; loss %.3g, at first "
-                "%.3g: try another learning rate",
-                *(reached, chance, last, first),
-            )
+            told = "the training went wrong: accuracy %.3f, where chance is %.3f; loss %.3g, at "
+            told += "first %.3g: try another learning rate"
+            logger.warning(told, reached, chance, last, first)
 
 
 class Stopwatch(Callback):
