@@ -421,6 +421,7 @@ def kept(name: str, value: Any) -> Any:
     if name == "activation":
         return activations.name_of(value)
     if name in ("units", "filters"):
+        check(value >= 1, f"a number of {name} above 0", value)
         return int(value)
     if name in ("kernel_size", "pool_size", "strides", "size") and value is not None:
         return both(value)

@@ -80,10 +80,11 @@ class KerasMoments(callbacks.Callback):
 
     def on_train_begin(self, training: callbacks.Training) -> None:
         self.told.tell("on_train_begin", {})
-        self.last_logs = Logs()
+        self.last_logs, self.within_epoch = Logs(), False
 
     def on_epoch_begin(self, training: callbacks.Training) -> None:
         self.measures.reset()
+        self.within_epoch = True
         self.told.tell("on_epoch_begin", self._epoch(training), {})
 
     def on_batch_begin(self, training: callbacks.Training) -> None:
@@ -98,6 +99,7 @@ class KerasMoments(callbacks.Callback):
         training.stop = self.model.stop_training
 
     def on_epoch_end(self, training: callbacks.Training) -> None:
+        self.within_epoch = False
         logs, epoch = self.measures.logs(), self._epoch(training)
         if self.validate is not None and (epoch + 1) % self.every == 0:
             logs |= {f"val_{name}": value for name, value in self.validate().items()}
@@ -106,6 +108,8 @@ class KerasMoments(callbacks.Callback):
         training.stop = self.model.stop_training
 
     def on_train_end(self, training: callbacks.Training) -> None:
+        if self.within_epoch:  # stopped after a batch
+            self.on_epoch_end(training)
         if training.optimizer.use_ema and "average" in training.optimizer.slots:
             training.network.params.flat[...] = training.optimizer.slots["average"]
         self.told.tell("on_train_end", self.last_logs)

@@ -265,6 +265,10 @@ def test_callbacks_are_told_in_order(rng: np.random.Generator) -> None:
     batches = [f"batch {i} {figures}" for i in (0, 1, 0)]
     end = "end 2 ['accuracy', 'loss', 'val_accuracy', 'val_loss']"
     assert told == ["begin", "epoch 2", *batches, end, "batch 0 ['outputs']"]
+    stop = keras.callbacks.LambdaCallback(
+        on_batch_end=lambda batch, logs: setattr(model, "stop_training", True)
+    )
+    assert len(model.fit(x, t, callbacks=[stop], verbose=0).history["loss"]) == 1
 
 
 def test_early_stopping_restores_the_best_weights(rng: np.random.Generator) -> None:
@@ -275,6 +279,12 @@ def test_early_stopping_restores_the_best_weights(rng: np.random.Generator) -> N
     history = model.fit(x, t, epochs=50, validation_data=(x, t), callbacks=[stop], verbose=0)
     losses = history.history["val_loss"]
     assert stop.stopped_epoch == len(losses) - 1 < 49
+    late = keras.callbacks.EarlyStopping("loss", patience=2, baseline=-1.0)
+    late.set_model(model)
+    late.on_train_begin()
+    for epoch, loss in enumerate([5, 4, 3, 4]):  # better without reaching the baseline: it waits
+        late.on_epoch_end(epoch, {"loss": loss})
+    assert late.stopped_epoch == 3
     assert model.evaluate(x, t, verbose=0) == pytest.approx(min(losses))
 
 
@@ -346,6 +356,7 @@ def test_copies_and_pickles_train_alone(rng: np.random.Generator) -> None:
         (lambda: layers.Dense(3, kernel_constraint="max_norm"), "kernel_constraint"),
         (lambda: keras.Sequential([layers.Conv2D(3, 3, input_shape=(784,))]), "put Reshape"),
         (lambda: keras.optimizers.get("adamm"), "such as adam"),
+        (lambda: layers.Dense(-1), "units above 0"),
         (lambda: keras.losses.get("cross"), "a loss such as"),
         (lambda: keras.Sequential([keras.Input((4,))]).get_layer("x"), "received 'x'"),
         (lambda: keras.utils.to_categorical([0, 3], 3), "num_classes=4"),

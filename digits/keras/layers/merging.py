@@ -12,17 +12,33 @@ from digits.validation import check
 
 
 class Merge(Layer):
-    """What they share: a list of inputs."""
+    """What they share: a list of inputs; one with an axis of size 1 counts for all along it."""
 
     merges = True
 
     def shape_of(self, shape: list[Shape]) -> Shape:
-        check(len(set(shape)) == 1, f"inputs of one shape for {self.name}", shape)
-        return shape[0]
+        same = len(set(map(len, shape))) == 1
+        sizes = [set(each) for each in zip(*shape, strict=False)]
+        fits = same and all(len(each - {1}) <= 1 for each in sizes)
+        check(fits, f"inputs of one shape for {self.name}", shape)
+        return tuple(map(max, sizes))
+
+    def forward(self, x: list[Array], training: bool) -> Array:
+        self.shapes = [array.shape for array in x]
+        return super().forward(list(np.broadcast_arrays(*x)), training)
+
+    def backward(self, dy: Array) -> list[Array]:
+        return [_summed(d, s) for d, s in zip(super().backward(dy), self.shapes, strict=True)]
 
     @property
     def input_shape(self) -> Any:
         return [(None, *sizes) for sizes in self.input_sizes]
+
+
+def _summed(dx: Array, shape: Shape) -> Array:
+    """The gradient of an array that was repeated: summed along the axes where it was."""
+    axes = tuple(i for i, (n, size) in enumerate(zip(dx.shape, shape, strict=True)) if n != size)
+    return dx.sum(axis=axes, keepdims=True) if axes else dx
 
 
 class Add(Merge):
