@@ -206,17 +206,23 @@ def filter_outliers(
 
     Left out is what is less than 0.35 times as high as a typical digit, 0.4 times as dark (writing
     that shines through), half as thick (remains of rulings), or cut by the edge of the picture and
-    lower than the others.  "Typical" is a median weighted by ink and certainty.
+    lower than the others; and what goes on from edge to edge, and is higher than all the others.
+    "Typical" is a median weighted by ink and certainty.
     """
     if not chosen:
         return []
+    rows, columns = page.labels.shape
+    y, h = np.array([candidates[index].box for index in chosen])[:, [1, 3]].T
+    whole = (y <= 1) & (y + h >= rows - 1)  # from edge to edge
+    if not whole.all():
+        lines = whole & (h > SIGN_HEIGHT * h[~whole].max())
+        chosen = [index for index, line in zip(chosen, lines, strict=True) if not line]
     x, y, w, h = np.array([candidates[index].box for index in chosen]).T
     ink = [page.ink(candidates[index].pieces) for index in chosen]
     weight = p[chosen, :10].max(axis=1) * [float(density.sum()) for density in ink]
     darkness = np.array([candidates[index].darkness for index in chosen])
     pen = np.array([stroke_width(density > 0) for density in ink])
     typical = weighted_median(h, weight)
-    rows, columns = page.labels.shape
     at_edge = (x <= 1) | (y <= 1) | (x + w >= columns - 1) | (y + h >= rows - 1)
     fits = h > np.where(at_edge, 0.75, 0.35) * typical
     fits &= darkness > 0.4 * weighted_median(darkness, weight)

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from digits.photos.light import odd
 from digits.types import Array
 
 MAX_FRAMES = 30
@@ -21,6 +22,12 @@ MIN_SIDES = 3
 
 GRID = 600
 """Lines are sought in a picture of so many cells along its longer side."""
+
+MIN_DOTS = 8
+"""In a dotted line."""
+
+MAX_DOT = 0.03
+"""Of the picture's longer side: thicker spots are no dots."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,10 +46,10 @@ class _Line:
 
 
 def erase_lines(marked: Array, darkness: Array) -> Array:
-    """What is darker than paper, bool, without printed lines: those of the whole picture, then
-    those of the boxes and tables in it, which are components with other ink inside.
+    """What is darker than paper, bool, without printed lines: dotted ones, those of the whole
+    picture, then those of the boxes and tables in it, which are components with other ink inside.
     """
-    kept = _erase(marked, darkness, slender=20, min_lines=1)
+    kept = _erase(_erase_dotted(marked), darkness, slender=20, min_lines=1)
     _, labels, boxes, _ = cv2.connectedComponentsWithStats(kept.astype(np.uint8), connectivity=8)
     x, y, w, h = boxes[1:, :4].T
     area = 0
@@ -99,6 +106,41 @@ def _erase(marked: Array, darkness: Array, slender: float, min_lines: int) -> Ar
             joined = _joined(left, gap, steps).transpose(axes)
             kept |= erased & (_enlarged(joined, step, marked.shape) > 0)
     return kept
+
+
+def _erase_dotted(marked: Array) -> Array:
+    """What is marked without dotted lines: spots of one size, evenly spaced along a straight line
+    that goes on for a quarter of the picture where nothing is written on it."""
+    _, labels, boxes, _ = cv2.connectedComponentsWithStats(marked.astype(np.uint8), connectivity=8)
+    step = max(1, round(max(marked.shape) / GRID))
+    left, top, width, height, area = boxes.T
+    x, y = left + width / 2, top + height / 2
+    printed = np.zeros(len(boxes), bool)
+    for turned, long, thick in ((False, width, height), (True, height, width)):
+        spots = (thick < MAX_DOT * max(marked.shape)) & (2 * area > width * height)
+        spots &= (long > 0.7 * thick) & (long < 5 * thick)
+        if spots.sum() < MIN_DOTS:
+            continue
+        cells = _cells(spots[labels].astype(np.uint8), step)
+        cells = cells.T if turned else cells
+        reach = odd(3 * float(np.median(long[spots])) / step)
+        joined = cv2.morphologyEx(cells, cv2.MORPH_CLOSE, np.ones((1, reach), np.uint8))
+        for line in _straight(joined, joined, joined.shape[1] / 4, 8, turned):
+            along = step * (line.end - line.start)
+            from_start = x - step * line.start[0], y - step * line.start[1]
+            away = (from_start[0] * along[1] - from_start[1] * along[0]) / np.hypot(*along)
+            dots = spots & (np.abs(away) < np.maximum(thick, 2 * step))
+            if dots.sum() >= MIN_DOTS and _is_even((y if turned else x)[dots], area[dots]):
+                printed |= dots
+    return marked & ~printed[labels]
+
+
+def _is_even(positions: Array, areas: Array) -> bool:
+    """Whether most of some dots are one distance apart and of one size."""
+    gaps = np.diff(np.sort(positions))
+    spaced = np.abs(gaps - np.median(gaps)) < 0.3 * np.median(gaps)
+    alike = np.abs(np.log(areas / np.median(areas))) < np.log(2)
+    return bool(spaced.mean() > 0.5 and alike.mean() > 0.6)
 
 
 def _cells(picture: Array, step: int) -> Array:

@@ -186,6 +186,8 @@ HAND = [Box(100 + 50 * number, 100, 10, 60) for number in range(5)]
         *[(Box(*place, 10, 50), 200, True) for place in ((500, 0), (0, 90), (990, 90), (500, 250))],
         (Box(500, 4, 10, 40), 200, True),
         (Box(500, 256, 10, 40), 200, True),
+        (Box(500, 20, 10, 270), 200, True),
+        (Box(500, 0, 10, 300), 200, False),  # a line from edge to edge
     ],
 )
 def test_what_another_hand_wrote_is_left_out(odd: Box, darkness: int, stays: bool) -> None:

@@ -40,6 +40,10 @@ SHEETS: dict[str, tuple[Paths, Paths]] = {
     "rulings within the page": (grid(range(110, 351, 120), NONE, 40, 0, 560, 0), DIGITS),
     "rulings that begin at its edge": (grid(range(110, 351, 120), NONE, -100, 0, 360, 0), DIGITS),
     "an angle around digits": ([], [*DIGITS, np.array([(40, 60), (40, 340), (520, 340)])]),
+    "dotted": (
+        [np.array([(x, y), (x + 4, y)]) for y in range(-90, 500, 75) for x in range(-99, 700, 14)],
+        DIGITS + row(100, 225, 70, SEVEN, FOUR),
+    ),
     "squared": (grid(range(-80, 480, 40), range(-80, 700, 40), *PAGE), DIGITS),
     "a box": (boxes(range(40, 41), 40, 520, 320), DIGITS + DASH),
     "a box full of digits": (
