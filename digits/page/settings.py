@@ -9,17 +9,9 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from digits.nn import layers as nn
 from digits.nn.convolution import Conv2D
 from digits.nn.layer import Layer
-from digits.nn.layers import (
-    Activation,
-    BatchNormalization,
-    Dense,
-    Dropout,
-    Flatten,
-    Normalization,
-    Reshape,
-)
 from digits.nn.network import Network
 from digits.nn.optimizers import SGD, Adam, Optimizer, RMSprop
 from digits.nn.pooling import AveragePooling2D, MaxPooling2D
@@ -49,6 +41,8 @@ OPTIMIZERS: dict[str, Callable[[float], Optimizer]] = {
     "rmsprop": RMSprop,
     "adam": Adam,
 }
+KINDS = ("dense", "conv", "max_pool", "average_pool", "batch_norm", "dropout")
+"""Layers of the visitor's own, which have these activations."""
 ACTIVATIONS = ("relu", "sigmoid", "tanh", "elu")
 
 
@@ -100,10 +94,6 @@ class TrainingSettings:
         except ValueError as error:  # a kernel or a pooling window is larger than its image
             raise PageError("no_image_left") from error
 
-    def make_optimizer(self) -> Optimizer:
-        """A fresh optimizer."""
-        return OPTIMIZERS[self.optimizer](self.learning_rate)
-
 
 @dataclass(frozen=True)
 class TeachingSettings:
@@ -138,36 +128,30 @@ def to_image(data: bytes) -> Array:
     return np.frombuffer(data, np.uint8).astype(np.float32) / 255
 
 
-# --- layers of the visitor's own ------------------------------------------------------------------
-
-
-KINDS = ("dense", "conv", "max_pool", "average_pool", "batch_norm", "dropout")
-
-
 def _stack(layers: list[Any]) -> list[Layer]:
     """Pixels to mean 0 and variance 1, the layers {"kind", "units", "kernel", "activation",
     "rate"} as sent, and ten classes; an image or a row of numbers as each layer needs it."""
-    stack: list[Layer] = [Reshape((28, 28, 1)), Normalization(MNIST_MEAN, MNIST_DEVIATION**2)]
+    stack: list[Layer] = [nn.Reshape((28, 28, 1)), nn.Normalization(MNIST_MEAN, MNIST_DEVIATION**2)]
     is_image = True
     for sent in layers:
         require(isinstance(sent, dict), "request", "expected each layer as its kind and its size")
         kind = _one_of(sent, "kind", KINDS)
         require(is_image or kind not in ("conv", "max_pool", "average_pool"), "before_dense")
         if kind == "dense":
-            stack += [Flatten()] if is_image else []
-            stack.append(Dense(_integer(sent, "units", 1, 1024), activation=_activation(sent)))
+            stack += [nn.Flatten()] if is_image else []
+            stack.append(nn.Dense(_integer(sent, "units", 1, 1024), activation=_activation(sent)))
             is_image = False
         elif kind == "conv":
             filters, kernel = _integer(sent, "units", 1, 64), _integer(sent, "kernel", 1, 9)
             stack.append(Conv2D(filters, kernel, activation=_activation(sent)))
         elif kind == "batch_norm":
-            stack += [BatchNormalization(momentum=0.9, epsilon=1e-5), Activation("relu")]
+            stack += [nn.BatchNormalization(momentum=0.9, epsilon=1e-5), nn.Activation("relu")]
         elif kind == "dropout":
-            stack.append(Dropout(_float(sent, "rate", 0, 0.9)))
+            stack.append(nn.Dropout(_float(sent, "rate", 0, 0.9)))
         else:
             stack.append(MaxPooling2D(2) if kind == "max_pool" else AveragePooling2D(2))
-    stack += [Flatten()] if is_image else []
-    return [*stack, Dense(10, activation="softmax")]
+    stack += [nn.Flatten()] if is_image else []
+    return [*stack, nn.Dense(10, activation="softmax")]
 
 
 def _check_size(network: Network, batch_size: int) -> None:

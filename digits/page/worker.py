@@ -17,7 +17,7 @@ from digits.nn.network import Network
 from digits.nn.optimizers import Adam
 from digits.page.inspection import gray_levels, tiles
 from digits.page.messages import tell
-from digits.page.settings import LIMITS, TeachingSettings, TrainingSettings
+from digits.page.settings import LIMITS, OPTIMIZERS, TeachingSettings, TrainingSettings
 from digits.training.augmentation import Augmentation
 from digits.training.batches import Data
 from digits.training.callbacks import Callback, Training, averaged_weights
@@ -65,7 +65,7 @@ def _train(pipe: Connection, settings: TrainingSettings) -> None:
     network, seed = settings.build(), settings.seed
     name = settings.network if settings.network != "layers" else "own layers"
     network.metadata = {"recipe": name, "dataset": settings.data, "seed": seed}
-    data, optimizer = _data(settings), settings.make_optimizer()
+    data, optimizer = _data(settings), OPTIMIZERS[settings.optimizer](settings.learning_rate)
     reporter = Reporter(pipe, data)
     length: dict[str, Any] = {"epochs": settings.epochs, "batch_size": settings.batch_size}
     train(network, data, optimizer, seed=seed, callbacks=[reporter], verbose=0, **length)

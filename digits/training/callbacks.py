@@ -6,12 +6,10 @@ import logging
 import math
 import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from types import FrameType
 from typing import Any, Protocol
 
 import numpy as np
@@ -220,21 +218,20 @@ class CtrlC(Callback):
     """
 
     def __init__(self, group: ProcessGroup = SINGLE_PROCESS) -> None:
-        self.group = group
-        self.pressed = threading.Event()
+        self.group, self.pressed = group, False
         self.before: Any = None
 
     def on_train_begin(self, training: Training) -> None:
         training.history.interrupted = False
-        if threading.current_thread() is threading.main_thread():
+        with suppress(ValueError):  # outside the main thread
             self.before = signal.signal(signal.SIGINT, self._press)
 
-    def _press(self, _signal: int, _frame: FrameType | None) -> None:
-        self.pressed.set()
+    def _press(self, *_: object) -> None:
+        self.pressed = True
         self.close()
 
     def on_batch_end(self, training: Training) -> None:
-        if self.group.any(self.pressed.is_set()):
+        if self.group.any(self.pressed):
             training.stop = training.history.interrupted = True
 
     def close(self) -> None:

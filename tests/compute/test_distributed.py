@@ -204,7 +204,7 @@ def test_ctrl_c_in_one_process_stops_all_after_the_same_batch() -> None:
 
         def on_batch_begin(self, training: Training) -> None:
             if training.batch == 2 and self.ctrl_c.group.rank == 1:
-                self.ctrl_c.pressed.set()
+                self.ctrl_c.pressed = True
 
     def work(group: ProcessGroup) -> tuple[int, bool]:
         network, data = small_with_dropout(np.random.default_rng(0)), digits(20, 0, 5)
