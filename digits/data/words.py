@@ -44,7 +44,7 @@ def words(n: int, rng: np.random.Generator) -> NDArray[np.float32]:
     """Images (n, 784) of letters, signs and joined letters, prepared as candidates for digits are;
     none where DIGITS_FONTS names no fonts.
     """
-    fonts = fonts_in()
+    fonts = [path for path in fonts_in() if alphabets(path)]  # not of symbols only
     things: list[Array] = []
     while fonts and len(things) < n:
         things += _things(fonts[rng.integers(len(fonts))], rng)
@@ -115,12 +115,9 @@ def write(text: str, path: str, rng: np.random.Generator) -> list[Array]:
 def _things(path: str, rng: np.random.Generator) -> Iterator[Array]:
     """The components of a word that are no digit, and its letters of several components."""
     text = spell(path, rng)
-    if not text:
-        return
     glyphs = write(text, path, rng)
-    count, labels, boxes, _ = cv2.connectedComponentsWithStats(
-        np.any(glyphs, axis=0).astype(np.uint8), connectivity=8
-    )
+    ink = np.any(glyphs, axis=0)
+    count, labels, boxes, _ = cv2.connectedComponentsWithStats(ink.astype(np.uint8))
     areas: Array = np.array([np.bincount(labels[glyph], minlength=count) for glyph in glyphs])
     for label in range(1, count):
         _, _, width, height, area = boxes[label]
@@ -136,7 +133,7 @@ def _things(path: str, rng: np.random.Generator) -> Iterator[Array]:
             yield glyph.astype(np.float32)
     middles = [int(np.median(np.nonzero(glyph)[1])) for glyph in glyphs if glyph.any()]
     for left, right in pairwise(middles):  # what a cut through joined letters gives
-        between = np.any(glyphs, axis=0)[:, left:right]
+        between = ink[:, left:right]
         if between.any() and rng.random() < 0.25 and right - left > 0.3 * SIZE:
             yield between.astype(np.float32)
 

@@ -102,19 +102,17 @@ class Inspector:
 
     def receptive_field(self, layer: int, row: int, column: int) -> tuple[int, int, int, int]:
         """The pixels that a unit depends on: top, left, and, beyond the last, bottom and right."""
-        box = [row, column, row + 1, column + 1]
+        low, high = np.array([row, column]), np.array([row + 1, column + 1])
         for below in reversed(self.stack[: layer + 1]):
             if len(below.output_shape) == 1:
                 if type(below).__name__ in PER_NUMBER and len(below.input_shape) == 1:
                     continue
                 return (0, 0, 28, 28)
             if isinstance(below, KernelLayer | ZeroPadding2D):
-                geometry = below.geometry
-                for i, (before, _) in enumerate(geometry.padding):
-                    box[i] = box[i] * geometry.strides[i] - before
-                    last = (box[i + 2] - 1) * geometry.strides[i] - before
-                    box[i + 2] = last + geometry.kernel[i]
-        top, left, bottom, right = (min(max(side, 0), 28) for side in box)
+                kernel, strides = np.array(below.geometry.kernel), np.array(below.geometry.strides)
+                before, _ = np.transpose(below.geometry.padding)
+                low, high = low * strides - before, (high - 1) * strides - before + kernel
+        top, left, bottom, right = np.clip([*low, *high], 0, 28).tolist()
         return top, left, bottom, right
 
     def steps(self, image: Array, target: int) -> dict[str, Any]:
