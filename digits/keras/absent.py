@@ -28,6 +28,8 @@ GROUPS = {
         "lite saved_model tpu TFSMLayer"
     ),
     "feed arrays to model.fit instead": "placeholder feed_dict get_session",
+    "use a model of keras, its compile and fit": "estimator feature_column Estimator",
+    "use model.save_weights and load_weights": "Checkpoint CheckpointManager Saver",
     "use digits.sklearn.DigitsClassifier": "wrappers scikit_learn KerasClassifier KerasRegressor",
     "use regularizers": "constraints MaxNorm maxnorm max_norm NonNeg UnitNorm unit_norm",
     "use Conv2DTranspose": "Deconvolution2D",
@@ -37,8 +39,7 @@ GROUPS = {
     "use concatenate, add or multiply": "Merge",
     "use kernel_regularizer=": "activity_l1 activity_l2",
     "use Conv2D": (
-        "SeparableConv2D DepthwiseConv2D SeparableConvolution2D LocallyConnected2D "
-        "MultiHeadAttention Attention AdditiveAttention AtrousConvolution2D"
+        "LocallyConnected2D MultiHeadAttention Attention AdditiveAttention AtrousConvolution2D"
     ),
     "use Dense": "MaxoutDense EinsumDense Highway Dot dot",
     "use LeakyReLU": "PReLU ThresholdedReLU SReLU ParametricSoftplus",

@@ -36,8 +36,9 @@ ONLY_AT_DEFAULT = {
     **dict.fromkeys(
         (
             *("gamma_constraint", "beta_constraint", "depthwise_constraint", "noise_shape"),
-            *("renorm", "renorm_clipping", "synchronized", "fused", "virtual_batch_size"),
-            *("adjustment", "quantization_config", "lora_rank", "lora_alpha", "optional"),
+            *("pointwise_constraint", "renorm", "renorm_clipping", "synchronized", "fused"),
+            *("virtual_batch_size", "adjustment", "quantization_config", "lora_rank"),
+            *("lora_alpha", "optional"),
         ),
         "leave it out",
     ),
@@ -191,7 +192,7 @@ class Layer(Configured):
         self.output_sizes = shape if self.cores else self.shape_of(shape)
         self.built = True
         for variable in self.weights:
-            draw = getattr(self, f"{variable.name}_initializer", None)
+            draw = getattr(self, f"{variable.argument}_initializer", None)
             if draw is not None:
                 variable.assign(draw(variable.shape))
         if self.first_weights is not None:
@@ -278,7 +279,7 @@ class Layer(Configured):
 
     def penalties(self) -> list[tuple[Any, Core, str]]:
         """The regularizers, each with the weight that it is for."""
-        found = [(getattr(self, f"{v.name}_regularizer", None), v) for v in self.weights]
+        found = [(getattr(self, f"{v.argument}_regularizer", None), v) for v in self.weights]
         return [(regularizer, v.core, v.key) for regularizer, v in found if regularizer]
 
     # --- looking inside ---------------------------------------------------------------------------

@@ -143,7 +143,9 @@ test = SimpleNamespace(
 python = SimpleNamespace()
 version = SimpleNamespace(VERSION=__version__)
 sysconfig = SimpleNamespace(get_build_info=dict)
-data = SimpleNamespace(Dataset=Dataset, AUTOTUNE=-1, experimental=SimpleNamespace(AUTOTUNE=-1))
+data = SimpleNamespace(
+    Dataset=Dataset, AUTOTUNE=-1, experimental=SimpleNamespace(AUTOTUNE=-1, cardinality=len)
+)
 
 
 def get_logger() -> Any:

@@ -19,8 +19,9 @@ class Variable:
 
     def __init__(self, layer: Any, core: Core, key: str) -> None:
         self.layer, self.core, self.key = layer, core, key
-        self.name = KERAS_NAMES.get(key, key)
+        self.name = getattr(core, "names", KERAS_NAMES).get(key, KERAS_NAMES.get(key, key))
         self.path = f"{layer.name}/{self.name}"
+        self.argument = self.name.removesuffix("_kernel")  # as in depthwise_initializer=
 
     @property
     def trainable(self) -> bool:

@@ -119,7 +119,8 @@ class Conv2D(KernelLayer):
     def backward(self, dy: Array) -> Array | None:
         algorithm: ConvolutionAlgorithm = self.cache.algorithm
         dW, db, dx = algorithm.backward(dy, self.cache.activation, self.needs_dx)
-        self.grads["W"][...] = dW if self.connections is None else dW[:, :, self.connections]
+        dW = dW if self.connections is None else dW[:, :, self.connections]
+        self.grads["W"][...] = dW.reshape(self.grads["W"].shape)
         if self.use_bias:
             self.grads["b"][...] = db
         return dx
@@ -155,5 +156,5 @@ def full_kernel(W: Array, connections: ArrayLike | None) -> Array:
         return W
     table = np.asarray(connections, bool)
     full = np.zeros((*W.shape[:2], *table.shape), W.dtype)
-    full[:, :, table] = W
+    full[:, :, table] = W.reshape(*W.shape[:2], -1)
     return full

@@ -12,8 +12,9 @@ from digits.keras.layers.elementwise import (
     Rescaling, Softmax,
 )
 from digits.keras.layers.images import (
-    AveragePooling2D, Conv2D, Conv2DTranspose, Convolution2D, GlobalAveragePooling2D,
-    GlobalMaxPooling2D, MaxPooling2D, UpSampling2D, ZeroPadding2D,
+    AveragePooling2D, Conv2D, Conv2DTranspose, Convolution2D, DepthwiseConv2D,
+    GlobalAveragePooling2D, GlobalMaxPooling2D, MaxPooling2D, SeparableConv2D, UpSampling2D,
+    ZeroPadding2D,
 )
 from digits.keras.layers.merging import (
     Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract, add, average, concatenate,
@@ -29,12 +30,13 @@ GlobalAvgPool2D, GlobalMaxPool2D = GlobalAveragePooling2D, GlobalMaxPooling2D
 __all__ = [
     "ELU", "Activation", "Add", "AlphaDropout", "Average", "AveragePooling2D", "AvgPool2D",
     "BatchNormalization", "Concatenate", "Conv2D", "Conv2DTranspose", "Convolution2D", "Dense",
-    "Dropout", "Flatten", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling2D",
-    "GlobalAvgPool2D", "GlobalMaxPool2D", "GlobalMaxPooling2D", "Input", "InputLayer", "Lambda",
-    "Layer", "LeakyReLU", "MaxPool2D", "MaxPooling2D", "Maximum", "Minimum", "Multiply",
-    "Normalization", "Permute", "RandomContrast", "RandomFlip", "RandomRotation",
-    "RandomTranslation", "RandomZoom", "ReLU", "Rescaling", "Reshape", "Softmax",
-    "SpatialDropout2D", "Subtract", "UpSampling2D", "ZeroPadding2D", "add", "average",
-    "concatenate", "maximum", "merge", "minimum", "multiply", "subtract",
+    "DepthwiseConv2D", "Dropout", "Flatten", "GaussianDropout", "GaussianNoise",
+    "GlobalAveragePooling2D", "GlobalAvgPool2D", "GlobalMaxPool2D", "GlobalMaxPooling2D",
+    "Input", "InputLayer", "Lambda", "Layer", "LeakyReLU", "MaxPool2D", "MaxPooling2D",
+    "Maximum", "Minimum", "Multiply", "Normalization", "Permute", "RandomContrast",
+    "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "ReLU", "Rescaling",
+    "Reshape", "SeparableConv2D", "Softmax", "SpatialDropout2D", "Subtract", "UpSampling2D",
+    "ZeroPadding2D", "add", "average", "concatenate", "maximum", "merge", "minimum", "multiply",
+    "subtract",
 ]
 # fmt: on

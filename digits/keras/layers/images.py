@@ -109,6 +109,69 @@ class Conv2D(ImageLayer):
         return [convolution.Conv2D(*settings, activation=activation, use_bias=self.use_bias), *more]
 
 
+class ChannelConvolution(convolution.Conv2D):
+    """Filters of its own for each channel. W (height, width, channels, filters of a channel)."""
+
+    names = {"W": "depthwise_kernel"}  # noqa: RUF012  the same for all
+
+    def __init__(self, channels: int, multiplier: int, layer: Any, use_bias: bool) -> None:
+        table = np.repeat(np.eye(channels, dtype=int), multiplier, axis=1)
+        size = (channels * multiplier, layer.kernel_size, layer.strides, layer.padding.lower())
+        super().__init__(*size, use_bias=use_bias, connections=table)
+
+    def build(self, input_shape: Shape) -> None:
+        super().build(input_shape)
+        multiplier = self.filters // input_shape[2]
+        self.weight_shapes["W"] = (*self.kernel, input_shape[2], multiplier)
+
+
+@arguments(**KERAS_1, **IMAGE_ARGUMENTS)
+class DepthwiseConv2D(ImageLayer):
+    """Each channel is compared with filters of its own."""
+
+    kernel_size: Any
+    strides: Any = (1, 1)
+    padding: str = "valid"
+    depth_multiplier: int = 1
+    data_format: str | None = None
+    activation: Any = None
+    use_bias: bool = True
+    depthwise_initializer: Any = "glorot_uniform"
+    bias_initializer: Any = "zeros"
+    depthwise_regularizer: Any = None
+    bias_regularizer: Any = None
+
+    def image_cores(self, shape: Shape) -> list[Core]:
+        core = ChannelConvolution(shape[2], self.depth_multiplier, self, self.use_bias)
+        return [core, activation_core(self.activation)]
+
+
+@arguments(**KERAS_1, **IMAGE_ARGUMENTS)
+class SeparableConv2D(ImageLayer):
+    """A DepthwiseConv2D, then filters of one pixel that combine its channels (Chollet 2017)."""
+
+    filters: int
+    kernel_size: Any
+    strides: Any = (1, 1)
+    padding: str = "valid"
+    data_format: str | None = None
+    depth_multiplier: int = 1
+    activation: Any = None
+    use_bias: bool = True
+    depthwise_initializer: Any = "glorot_uniform"
+    pointwise_initializer: Any = "glorot_uniform"
+    bias_initializer: Any = "zeros"
+    depthwise_regularizer: Any = None
+    pointwise_regularizer: Any = None
+    bias_regularizer: Any = None
+
+    def image_cores(self, shape: Shape) -> list[Core]:
+        first = ChannelConvolution(shape[2], self.depth_multiplier, self, False)
+        second: Any = convolution.Conv2D(self.filters, 1, use_bias=self.use_bias)
+        second.names = {"W": "pointwise_kernel"}
+        return [first, second, activation_core(self.activation)]
+
+
 class TransposedConvolution(Core):
     """The way back through a convolution: what was the gradient with respect to its inputs is the
     output here, so that images grow by the strides. W (height, width, outputs, inputs).

@@ -69,9 +69,7 @@ class Optimizer(nn.Optimizer, Configured):
 
     @property
     def learning_rate(self) -> Any:
-        if callable(self._rate):
-            return self._rate
-        rate = Rate(self._rate)
+        rate = Rate(self.current_learning_rate())
         rate.optimizer = self
         return rate
 
