@@ -92,9 +92,10 @@ def train_step(network: Trainable, optimizer: Optimizer, x: Any, t: Any) -> floa
 
     A loss that is inf or nan has no gradient to follow: then no step is taken.
     """
-    loss, grads = network.loss_and_gradient(x, t)
+    scale = optimizer.gradient_scale()
+    loss, grads = network.loss_and_gradient(x, t, scale=scale)
     if math.isfinite(loss):
-        optimizer.update(network.params, grads)
+        optimizer.update(network.params, grads, scale)
     return loss
 
 

@@ -116,9 +116,11 @@ class TwoLayerNet(Network):
 
     @adaptive_blas
     @without_warnings
-    def loss_and_gradient(self, x: ArrayLike, t: ArrayLike) -> tuple[float, Parameters]:
+    def loss_and_gradient(
+        self, x: ArrayLike, t: ArrayLike, *, scale: float = 1.0
+    ) -> tuple[float, Parameters]:
         """The loss, and its gradient found by walking the forward pass backwards with the chain
-        rule.
+        rule; the gradient times `scale`, which costs least at its beginning.
 
         Write dv for the gradient of the loss with respect to v. Softmax and cross-entropy together
         give da2 = (y - t) / n. A layer a = z W + b passes on dW = z^T da, db = the sum of da over
@@ -127,6 +129,7 @@ class TwoLayerNet(Network):
         x, W2 = self._inputs(x, finite=False), self.params["W2"]
         z1, a2 = self._forward(x)
         loss, da2 = softmax_cross_entropy_with_grad(a2, t)  # da2 = (y - t) / n
+        da2 *= scale
         if not math.isfinite(loss):
             require_finite(x)  # only now that something is wrong, as it takes time
 

@@ -84,6 +84,7 @@ def build(network: str) -> Any:
 def ours(workload: Workload, x: Array, t: Array) -> Run:
     """The step of train_net.train."""
     from digits.nn.optimizers import SGD, Adam
+    from train_net import train_step
 
     network = build(workload.network)
     rate = LEARNING_RATES[workload.network]
@@ -93,8 +94,7 @@ def ours(workload: Workload, x: Array, t: Array) -> Run:
     def train(steps: int) -> None:
         for _ in range(steps):
             batch = next(following)
-            _, grads = network.loss_and_gradient(x[batch], t[batch])
-            optimizer.update(network.params, grads)
+            train_step(network, optimizer, x[batch], t[batch])
 
     def predict(steps: int) -> None:
         for _ in range(steps):

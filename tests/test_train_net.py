@@ -29,7 +29,7 @@ from two_layer_net import TwoLayerNet
 
 pytestmark = pytest.mark.usefixtures("interruptible")
 
-Step = Callable[[ArrayLike, ArrayLike], tuple[float, Parameters]]
+Step = Callable[..., tuple[float, Parameters]]
 
 
 def small_network(seed: int = 0) -> TwoLayerNet:
@@ -59,11 +59,11 @@ def before_each_step(network: Network, act: Callable[[int, Array], None]) -> Non
     step: Step = network.loss_and_gradient
     count = 0
 
-    def loss_and_gradient(x: ArrayLike, t: ArrayLike) -> tuple[float, Parameters]:
+    def loss_and_gradient(x: ArrayLike, t: ArrayLike, **s: float) -> tuple[float, Parameters]:
         nonlocal count
         count += 1
         act(count, np.asarray(x))
-        return step(x, t)
+        return step(x, t, **s)
 
     network.loss_and_gradient = loss_and_gradient  # type: ignore[method-assign]
 
@@ -199,9 +199,9 @@ class Scripted(TwoLayerNet):
         super().__init__(784, 1, 10, 0)
         self.right = [[5] * len(test), validation, test]
 
-    def loss_and_gradient(self, x: ArrayLike, t: ArrayLike) -> tuple[float, Parameters]:
+    def loss_and_gradient(self, x: Any, t: Any, *, scale: float = 1) -> tuple[float, Parameters]:
         grads = self.params.zeros_like()
-        grads.flat[...] = -1
+        grads.flat[...] = -scale
         return 1.0, grads
 
     def predict(self, x: ArrayLike) -> Array:
@@ -290,9 +290,9 @@ def test_a_loss_that_is_not_finite_stops_training(loss: float) -> None:
     network, saved, weights = small_network(), list[int](), list[bytes]()
     step: Step = network.loss_and_gradient
 
-    def loss_and_gradient(x: ArrayLike, t: ArrayLike) -> tuple[float, Parameters]:
+    def loss_and_gradient(x: ArrayLike, t: ArrayLike, **s: float) -> tuple[float, Parameters]:
         weights.append(network.params.flat.tobytes())
-        true_loss, grads = step(x, t)
+        true_loss, grads = step(x, t, **s)
         return (loss if len(weights) == 6 else true_loss), grads
 
     network.loss_and_gradient = loss_and_gradient  # type: ignore[method-assign]
@@ -311,8 +311,8 @@ def test_weights_that_the_last_step_ruins_are_an_error_and_not_saved(
     network, saved = small_network(), list[int]()
     step: Step = network.loss_and_gradient
 
-    def loss_and_gradient(x: ArrayLike, t: ArrayLike) -> tuple[float, Parameters]:
-        loss, grads = step(x, t)
+    def loss_and_gradient(x: ArrayLike, t: ArrayLike, **s: float) -> tuple[float, Parameters]:
+        loss, grads = step(x, t, **s)
         if len(x) == 10:  # type: ignore[arg-type]
             grads.flat[...] = np.inf
         return loss, grads

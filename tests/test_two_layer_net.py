@@ -62,6 +62,9 @@ def test_loss_and_gradient(network: TwoLayerNet, batch: tuple[Array, Array]) -> 
     loss, grads = network.loss_and_gradient(*batch)
     assert loss == network.loss(*batch)
     np.testing.assert_array_equal(grads.flat, network.gradient(*batch).flat)
+    scaled, quarter = network.loss_and_gradient(*batch, scale=0.25)
+    assert scaled == loss
+    np.testing.assert_allclose(quarter.flat, 0.25 * grads.flat, rtol=1e-12)
 
 
 def test_predicting_changes_nothing(network: TwoLayerNet, batch: tuple[Array, Array]) -> None:

@@ -141,10 +141,10 @@ class DataParallel:
     def __init__(self, network: Any, group: ProcessGroup) -> None:
         self.network, self.group = network, group
 
-    def loss_and_gradient(self, x: Array, t: Array) -> tuple[float, Any]:
-        """Mean loss over all shards, and its gradient."""
+    def loss_and_gradient(self, x: Array, t: Array, *, scale: float = 1.0) -> tuple[float, Any]:
+        """Mean loss over all shards, and its gradient times `scale`."""
         with self.group.sharded_batch(len(x)) as rows:
-            loss, grads = self.network.loss_and_gradient(x[rows], t[rows])
+            loss, grads = self.network.loss_and_gradient(x[rows], t[rows], scale=scale)
             all_reduce_mean(grads.flat)
             return all_reduce_mean(np.array([loss])).item(), grads
 

@@ -146,20 +146,24 @@ class Network:
             self.params[name] = core.weights[key]
             core.weights[key], core.grads[key] = self.params[name], self.grads[name]
 
-    def loss_and_gradient(self, x: list[Array], targets: Targets) -> tuple[float, Parameters]:
-        """The loss of a batch, penalties included, and its gradient, in training mode."""
+    def loss_and_gradient(
+        self, x: list[Array], targets: Targets, *, scale: float = 1.0
+    ) -> tuple[float, Parameters]:
+        """The loss of a batch, penalties included, and its gradient times `scale`, in training
+        mode."""
         if self.loss is None:
             raise ValueError("expected a prepared network; received one without a loss")
         with self._products:
             (y,) = self.forward(x, training=True, logits=True)
             loss, dy = self.loss.loss_and_grad(y, targets.t, targets.weight)
-            self._backward(dy if self.factor == 1 else self.factor * dy)
+            scaled = scale * self.factor
+            self._backward(dy if scaled == 1 else scaled * dy)
         for twin, layer in self.twins.items():
             for core, own in zip(layer.cores, twin.cores, strict=True):
                 for key, gradient in own.grads.items():
                     core.grads[key] += gradient
         for regularizer, core, key in self.penalties:
-            core.grads[key] += regularizer.gradient(core.weights[key])
+            core.grads[key] += scale * regularizer.gradient(core.weights[key])
         self.latest = (y if self.last is None else self.last.forward(y), targets)
         return self.factor * loss + self.penalty() + self.activity_penalty(), self.grads
 

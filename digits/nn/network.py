@@ -96,9 +96,11 @@ class Network(ABC):
         """Gradient of `loss` by central differences, in float64: slow, and right."""
 
     @abstractmethod
-    def loss_and_gradient(self, x: ArrayLike, t: ArrayLike) -> tuple[float, Parameters]:
+    def loss_and_gradient(
+        self, x: ArrayLike, t: ArrayLike, *, scale: float = 1.0
+    ) -> tuple[float, Parameters]:
         """One step of training needs both, from a single forward pass, in training mode (dropout
-        awake).
+        awake); the gradient times `scale`, see `Optimizer.gradient_scale`.
 
         The gradient may be a buffer that the next call overwrites.
         """

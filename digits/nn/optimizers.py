@@ -82,9 +82,19 @@ class Optimizer:
         rate = self.learning_rate
         return float(rate(self.iterations)) if callable(rate) else rate
 
+    def gradient_scale(self) -> float:
+        """What a gradient for the next update is best multiplied with while it is computed. At the
+        output of a network, where it begins, that is a few numbers; for some rules it saves going
+        over all the others.
+        """
+        return 1.0
+
     @np.errstate(over="ignore", invalid="ignore")  # the next loss tells, if weights overflow
-    def update(self, params: Parameters, grads: Parameters) -> None:
-        """Change `params` in place, one step against the gradient, which only clipping changes."""
+    def update(self, params: Parameters, grads: Parameters, scale: float = 1.0) -> None:
+        """Change `params` in place, one step against the gradient, which only clipping changes.
+
+        grads: the gradient times `scale`, where this is not 1 but `gradient_scale()`.
+        """
         self.slots = self.slots or self.empty_slots(params)
         rate = self.current_learning_rate()
         self.iterations += 1
@@ -98,15 +108,17 @@ class Optimizer:
                 block = slice(start, min(start + size, part.stop))
                 slots = {name: slot[block] for name, slot in self.slots.items()}
                 p, g = params.flat[block], grads.flat[block]
-                self._update_block(p, g, rate, slots, scratch[: p.size])
+                self._update_block(p, g, rate, scale, slots, scratch[: p.size])
 
         passes = 2 + 5 * len(self.slot_names)  # over the vectors
         parallel_for(update_part, params.flat.size, ELEMENTWISE * passes * params.flat.size)
 
-    def _update_block(self, p: Array, g: Array, rate: float, slots: Slots, scratch: Array) -> None:
+    def _update_block(
+        self, p: Array, g: Array, rate: float, scale: float, slots: Slots, scratch: Array
+    ) -> None:
         if self.weight_decay:
             p *= 1 - rate * self.weight_decay
-        self._step(p, g, rate, slots, scratch)
+        self._step(p, g, rate / scale, slots, scratch)
         if self.use_ema:
             # A young average would remember the initial, random weights: let it forget faster.
             keep = min(self.ema_momentum, (1 + self.iterations) / (10 + self.iterations))
@@ -179,8 +191,13 @@ class SGD(Optimizer):
         self.momentum, self.nesterov = momentum, nesterov
         self.slot_names = ("velocity",) if momentum else ()
 
+    def gradient_scale(self) -> float:
+        """The learning rate: then the gradient is the step. 1 where the gradient is clipped."""
+        clips = self.clipnorm is not None or self.global_clipnorm is not None
+        return 1.0 if clips else float(self.current_learning_rate() or 1)
+
     def _step(self, p: Array, g: Array, rate: float, slots: Slots, scratch: Array) -> None:
-        step = np.multiply(g, rate, out=scratch)
+        step = g if rate == 1 else np.multiply(g, rate, out=scratch)
         if not self.momentum:
             p -= step
             return

@@ -193,13 +193,15 @@ class Sequential(Network):
 
     @without_warnings
     def loss_and_gradient(
-        self, x: ArrayLike, t: ArrayLike, training: bool = True
+        self, x: ArrayLike, t: ArrayLike, training: bool = True, *, scale: float = 1.0
     ) -> tuple[float, Parameters]:
-        """Both from one forward pass; the next call overwrites the gradient."""
+        """Both from one forward pass, the gradient times `scale`; the next call overwrites it."""
         x = self._inputs(x, finite=False)
         with self._blas:
             logits = self._logits(x, training)
             loss, dy = self.output.loss_and_grad(logits, t)
+            if scale != 1:
+                dy = dy * scale
             if not math.isfinite(loss):
                 require_finite(x)  # only now that something is wrong, as it takes time
             for step in reversed(self._steps[self.first :]):

@@ -71,6 +71,8 @@ def check_gradient(model: Any, loss: str, x: Array, t: Array) -> None:
     targets = Targets(t, np.linspace(0.5, 2, len(x)))
     _, grads = network.loss_and_gradient([x], targets)
     gradient, start = grads.flat.copy(), network.params.flat.copy()
+    _, quarter = network.loss_and_gradient([x], targets, scale=0.25)
+    np.testing.assert_allclose(quarter.flat, 0.25 * gradient, rtol=1e-9, atol=1e-12)
     for _ in range(4):
         direction = rng.normal(size=start.shape)
         values = []

@@ -36,11 +36,15 @@ def vector(values: ArrayLike, dtype: Any = np.float64) -> Parameters:
     return params
 
 
-def path_of(optimizer: Optimizer, start: ArrayLike, gradients: ArrayLike) -> Array:
+def path_of(
+    optimizer: Optimizer, start: ArrayLike, gradients: ArrayLike, scaled: bool = False
+) -> Array:
     """The weights after each update with one of the `gradients`, however long the vector."""
     params, path = vector(start), []
     for gradient in np.asarray(gradients, dtype=float):
-        optimizer.update(params, vector(np.broadcast_to(gradient, params.flat.shape)))
+        scale = optimizer.gradient_scale() if scaled else 1.0
+        scaled_gradient = np.broadcast_to(scale * gradient, params.flat.shape)
+        optimizer.update(params, vector(scaled_gradient), scale)
         path.append(params.flat.copy())
     return np.array(path)
 
@@ -103,6 +107,15 @@ def test_three_steps_worked_out_by_hand(name: str) -> None:
     optimizer, expected = BY_HAND[name]
     path = path_of(copy.deepcopy(optimizer), [1.0], GRADIENTS)
     np.testing.assert_allclose(path.ravel(), expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("options", [{}, {"clipnorm": 0.5}, {"weight_decay": 0.1}])
+@pytest.mark.parametrize("name", RULES)
+def test_a_gradient_scaled_for_its_rule_gives_the_same_step(
+    name: str, options: dict[str, float], start: Array, gradients: Array
+) -> None:
+    paths = [path_of(RULES[name](**options), start, gradients, scaled) for scaled in (False, True)]
+    np.testing.assert_allclose(*paths, rtol=1e-12)
 
 
 def test_epsilon_stands_where_keras_has_it() -> None:

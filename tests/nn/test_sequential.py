@@ -76,6 +76,10 @@ def test_loss_and_gradient_are_those_of_training() -> None:
     network.rng.bit_generator.state = start
     np.testing.assert_array_equal(network.gradient(x, t, training=True).flat, grads.flat)
     kept = grads.flat.copy()
+    network.rng.bit_generator.state = start
+    scaled, quarter = network.loss_and_gradient(x, t, scale=0.25)
+    assert scaled == loss
+    np.testing.assert_allclose(quarter.flat, 0.25 * kept, rtol=1e-12, atol=1e-15)
     assert not np.array_equal(network.gradient(x, t).flat, kept), "that of inference"
 
 

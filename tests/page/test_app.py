@@ -13,7 +13,7 @@ import pytest
 from flask.testing import FlaskClient
 from numpy.typing import ArrayLike
 
-from digits import Dense, Input, Sequential, load_model, plots
+from digits import Dense, Input, Sequential, load_model
 from digits.data.synthetic_digits import strokes
 from digits.page.app import MAX_PHOTO, application
 from digits.page.messages import STATIC, TEXTS
@@ -389,11 +389,6 @@ def test_the_page_makes_no_outside_requests() -> None:
         addresses = re.findall(rb"https?://[^\s\"')]+", file.read_bytes())
         assert set(addresses) <= {b"http://www.w3.org/2000/svg"}, file.name
     assert sum(file.stat().st_size for file in STATIC.glob("*.js")) < 60_000
-
-
-def test_the_page_has_the_colors_of_all_pictures() -> None:
-    style = (STATIC / "style.css").read_text("utf-8")
-    assert f"--plus: {plots.BLUE};" in style and f"--minus: {plots.ORANGE};" in style
 
 
 def test_networks_of_something_else(rng: np.random.Generator) -> None:

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from digits.photos.light import find_sheet, flatten_light, is_light_on_dark, odd, working_copy
+from digits.photos.light import find_sheet, flatten_light, is_light_on_dark, working_copy
 from digits.types import Array
 
 
@@ -105,7 +105,3 @@ def test_a_sheet_on_a_dark_desk_is_found(corners: list[tuple[int, int]], stripe:
 )
 def test_what_is_no_sheet(corners: list[tuple[int, int]], desk: int) -> None:
     assert find_sheet(on_desk(*corners, desk=desk)[0]) is None
-
-
-def test_the_nearest_odd_number() -> None:
-    assert [odd(size) for size in (0, 3, 4.2, 5.9, 8, 9)] == [3, 3, 5, 5, 9, 9]

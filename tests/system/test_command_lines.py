@@ -456,9 +456,9 @@ def before_each_step(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -
         network = TwoLayerNet(784, 50, 10, rng=rng, dtype=dtype)
         step = network.loss_and_gradient
 
-        def loss_and_gradient(x: ArrayLike, t: ArrayLike) -> tuple[float, Parameters]:
+        def loss_and_gradient(x: ArrayLike, t: ArrayLike, **s: float) -> tuple[float, Parameters]:
             act()
-            return step(x, t)
+            return step(x, t, **s)
 
         network.loss_and_gradient = loss_and_gradient  # type: ignore[method-assign]
         return network

@@ -65,12 +65,12 @@ def play(
     path, history = folder / "checkpoint.npz", None
     if path.exists():
         history = load_checkpoint(path, network, optimizer)
-    step: Callable[[ArrayLike, ArrayLike], tuple[float, Parameters]] = network.loss_and_gradient
+    step: Callable[..., tuple[float, Parameters]] = network.loss_and_gradient
 
-    def loss_and_gradient(x: ArrayLike, t: ArrayLike) -> tuple[float, Parameters]:
+    def loss_and_gradient(x: ArrayLike, t: ArrayLike, **s: float) -> tuple[float, Parameters]:
         if optimizer.iterations + 1 == stop_after:
             signal.raise_signal(signal.SIGINT)
-        return step(x, t)
+        return step(x, t, **s)
 
     network.loss_and_gradient = loss_and_gradient  # type: ignore[method-assign, assignment]
     options: dict[str, Any] = {"batch_size": 8, "iterations": 8, "seed": 5, "augment": BEND}

@@ -90,10 +90,13 @@ class Optimizer(nn.Optimizer, Configured):
     def current_learning_rate(self) -> float:
         return float(self._rate(self.iterations) if callable(self._rate) else self._rate)
 
-    def update(self, params: Parameters, grads: Parameters) -> None:
+    def gradient_scale(self) -> float:
+        return super().gradient_scale() if self.clipvalue is None else 1.0
+
+    def update(self, params: Parameters, grads: Parameters, scale: float = 1.0) -> None:
         if self.clipvalue is not None:
             np.clip(grads.flat, -self.clipvalue, self.clipvalue, out=grads.flat)
-        super().update(params, grads)
+        super().update(params, grads, scale)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make this optimizer again, as plain values."""
