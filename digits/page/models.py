@@ -5,7 +5,6 @@ too long is refused instead of joined.
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from queue import Empty, LifoQueue
 from threading import Semaphore
 from typing import TypeVar
 
@@ -51,7 +50,7 @@ class Model:
             raise ValueError(f"expected a network for images of 784 pixels: {error}") from error
         expected = 'a network with 10 classes, or 11 of which the last is "no digit"'
         check(self.classes in (10, 11), expected, f"{self.classes} classes")
-        self._idle: LifoQueue[tuple[Inspector, ThreadPoolExecutor]] = LifoQueue()
+        self._idle: list[tuple[Inspector, ThreadPoolExecutor]] = []
 
     def ask(self, question: Callable[[Inspector], Answer]) -> Answer:
         """The answer of a copy of the network that nobody else uses meanwhile.
@@ -60,10 +59,10 @@ class Model:
         every thread that asks, and a server has many.
         """
         try:
-            inspector, thread = self._idle.get_nowait()
-        except Empty:
+            inspector, thread = self._idle.pop()  # atomic, as every method of a list
+        except IndexError:
             inspector, thread = Inspector(self.network), ThreadPoolExecutor(1)
         try:
             return thread.submit(question, inspector).result()
         finally:
-            self._idle.put((inspector, thread))
+            self._idle.append((inspector, thread))

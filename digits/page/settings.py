@@ -70,14 +70,14 @@ class TrainingSettings:
         require(len(layers) <= LIMITS["layers"], "layers", LIMITS["layers"])
         settings = cls(
             data=_one_of(sent, "data", DATA),
-            images=_integer(sent, "images", 100, LIMITS["images"]),
+            images=_number(sent, "images", 100, LIMITS["images"]),
             network=_one_of(sent, "network", NETWORKS),
             layers=layers,
             optimizer=_one_of(sent, "optimizer", tuple(OPTIMIZERS)),
-            learning_rate=_float(sent, "learning_rate", 1e-6, 10.0),
-            batch_size=_integer(sent, "batch_size", 1, LIMITS["batch_size"]),
-            epochs=_integer(sent, "epochs", 1, LIMITS["epochs"]),
-            seed=_integer(sent, "seed", 0, 2**32 - 1),
+            learning_rate=_number(sent, "learning_rate", 1e-6, 10.0),
+            batch_size=_number(sent, "batch_size", 1, LIMITS["batch_size"]),
+            epochs=_number(sent, "epochs", 1, LIMITS["epochs"]),
+            seed=_number(sent, "seed", 0, 2**32 - 1),
         )
         if settings.network == "layers":
             _check_size(settings.build(initialize=False), settings.batch_size)
@@ -117,7 +117,7 @@ class TeachingSettings:
         for example in examples or []:
             require(isinstance(example, dict), "request", "expected an image and its label")
             images.append(to_image(b64decode(str(example.get("image", "")), validate=True)))
-            labels.append(_integer(example, "label", 0, 9))
+            labels.append(_number(example, "label", 0, 9))
         return cls(network, np.array(images), np.array(labels), bool(sent.get("rehearse", True)))
 
 
@@ -139,15 +139,15 @@ def _stack(layers: list[Any]) -> list[Layer]:
         require(is_image or kind not in ("conv", "max_pool", "average_pool"), "before_dense")
         if kind == "dense":
             stack += [nn.Flatten()] if is_image else []
-            stack.append(nn.Dense(_integer(sent, "units", 1, 1024), activation=_activation(sent)))
+            stack.append(nn.Dense(_number(sent, "units", 1, 1024), activation=_activation(sent)))
             is_image = False
         elif kind == "conv":
-            filters, kernel = _integer(sent, "units", 1, 64), _integer(sent, "kernel", 1, 9)
+            filters, kernel = _number(sent, "units", 1, 64), _number(sent, "kernel", 1, 9)
             stack.append(Conv2D(filters, kernel, activation=_activation(sent)))
         elif kind == "batch_norm":
             stack += [nn.BatchNormalization(momentum=0.9, epsilon=1e-5), nn.Activation("relu")]
         elif kind == "dropout":
-            stack.append(nn.Dropout(_float(sent, "rate", 0, 0.9)))
+            stack.append(nn.Dropout(_number(sent, "rate", 0.0, 0.9)))
         else:
             stack.append(MaxPooling2D(2) if kind == "max_pool" else AveragePooling2D(2))
     stack += [nn.Flatten()] if is_image else []
@@ -179,13 +179,11 @@ def _activation(sent: dict[str, Any]) -> str:
     return _one_of(sent, "activation", ACTIVATIONS)
 
 
-def _integer(sent: dict[str, Any], key: str, least: int, most: int) -> int:
-    return int(_float(sent, key, least, most, int))
-
-
-def _float(sent: dict[str, Any], key: str, least: float, most: float, kind: type = float) -> float:
+def _number(sent: dict[str, Any], key: str, least: float, most: float) -> Any:
+    """A number within limits; an integer where these are integers."""
     value: Any = sent.get(key)
+    kind = type(least)
     is_number = isinstance(value, kind | int) and not isinstance(value, bool)
-    fits = is_number and least <= value <= most
-    require(fits, "range", key, f"{least:,}", f"{most:,}", f"{value!s:.40}")
-    return float(value)
+    limits = f"{least:,}", f"{most:,}"
+    require(is_number and least <= value <= most, "range", key, *limits, f"{value!s:.40}")
+    return kind(value)
