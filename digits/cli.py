@@ -88,8 +88,7 @@ class Nowhere(io.TextIOBase):
 def open_missing_streams() -> None:
     """Give a program that was started without stdin, stdout or stderr an empty one.
 
-    The number of a missing stream would go to the next file that is opened, and what a C library
-    prints would go into that file.
+    Else the next file that is opened would take its number, and get what a C library prints.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:

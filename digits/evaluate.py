@@ -53,9 +53,7 @@ class Evaluation:
         return _ratio(2 * self.confusion.diagonal(), read + images)
 
     def table(self, names: Sequence[str] | None = None) -> str:
-        """Precision, recall, F1 and number of images: a line for each class, one for the mean of
-        those that have images.
-        """
+        """Precision, recall, F1 and number of images by class; the mean of those with images."""
         names = names or plots.class_names("", len(self.confusion))
         images = self.confusion.sum(axis=1)
         figures = np.stack([self.precision(), self.recall(), self.f1()], axis=1)

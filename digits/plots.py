@@ -75,8 +75,7 @@ def colors(*stops: str) -> "Colormap":
 
 
 def set_title(figure: "Figure", title: str) -> None:
-    """A title as it is, or what two lines hold of it: a $ in a file name begins no formula, and
-    half a character becomes "?"."""
+    """A title, or what two lines hold of it: a $ begins no formula, half a character is a "?"."""
     shown = title.encode(errors="replace").decode()
     lines = textwrap.wrap(shown, int(10 * figure.get_figwidth()), max_lines=2, placeholder=" …")
     figure.suptitle("\n".join(lines), fontsize=11, parse_math=False)
@@ -181,9 +180,7 @@ def _grid(
     cell: tuple[float, float] = (0.95, 1.03),
     **image_options: Any,
 ) -> "Figure":
-    """Images, in a grid 9.5 inches wide, with captions under them; `cell` is the width and height
-    of one.
-    """
+    """Images in a grid 9.5 inches wide, captions under them; `cell` is the size of one."""
     columns = min(int(9.5 / cell[0]), max(1, len(x)))
     rows = max(1, math.ceil(len(x) / columns))
     figure = _figure(max(3.0, columns * cell[0]), rows * cell[1] + 0.5, title)
@@ -258,9 +255,8 @@ def feature_maps(
     names: Sequence[str] | None = None,
     most: int = 16,
 ) -> "Figure":
-    """What each layer makes of one image: a row of maps for each (layer name, (height, width,
-    channels)), blue above zero and orange below; the image itself above, and the probabilities y
-    (k,) below.
+    """What each layer makes of one image: the image, a row of maps for each (layer name, (height,
+    width, channels)), blue above zero and orange below, and the probabilities y (k,).
     """
     rows = len(maps) + 2
     figure = _figure(11, 0.95 * rows + 0.6, title)

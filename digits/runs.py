@@ -1,6 +1,4 @@
-"""A run of `train_net.py`: what it trains and how, which is enough to start it again, and what it
-leaves in its folder.
-"""
+"""A run of `train_net.py`: what it trains and how, and what it leaves in its folder."""
 
 import itertools
 import json

@@ -53,8 +53,7 @@ def shrink(x: Array, rng: np.random.Generator) -> NDArray[np.float32]:
 
 
 def _add_line(paper: Array, digit: int, rng: np.random.Generator) -> None:
-    """A line along one side of a digit, longer than that side, or a short end of one; none that
-    would make another digit of it."""
+    """A line along one side, longer than it, or a short end of one; none makes another digit."""
     height, width = (side - 2 * MARGIN for side in paper.shape)
     sides = {0: ("top", "bottom"), 1: ("bottom",), 7: ("left",)}
     side = rng.choice(sides.get(digit, ("top", "bottom", "left", "right")))

@@ -102,9 +102,7 @@ def require_writable(folder: Path) -> None:
 
 
 def _find(file: RemoteFile, folder: Path, problems: list[str]) -> Path | None:
-    """The file in `folder`, as published or unpacked (some programs that unpack it write a dot for
-    the dash before "idx").
-    """
+    """The file in `folder`, as published or unpacked (by some programs with a dot before "idx")."""
     name = file.name
     for path in (folder / f"{name}.gz", folder / name, folder / name.replace("-idx", ".idx")):
         if path.is_file():

@@ -287,8 +287,7 @@ def _pen_radii(n: int, rng: np.random.Generator) -> Floats:
 
 
 def _fit_to_box(paths: Floats, radius: Floats, rng: np.random.Generator) -> Floats:
-    """Scale paths (2, n, POINTS), x and y, so that the ink's longer side fills the box, whose
-    middle is (0, 0)."""
+    """Scale paths (2, n, POINTS) so that the ink's longer side fills the box around (0, 0)."""
     size, pen = np.ptp(paths, axis=2), 2 * radius.max(axis=1)  # (2, n), (n,)
     scale = (BOX - pen) / np.maximum(size.max(axis=0), 0.1)
     paths = (paths - (paths.min(axis=2) + size / 2)[..., None]) * scale[:, None]

@@ -43,8 +43,7 @@ def replacing(path: Path) -> Iterator[Path]:
 def write_file(path: str | Path, content: bytes) -> None:
     """Put `content` at `path` all at once.
 
-    When writing fails (disk full, folder not writable) WriteError, an OSError, is raised and the
-    old file is untouched.
+    Raises WriteError, an OSError, where that fails (a full disk, no right to); the old file stays.
     """
     path = Path(path)
     try:

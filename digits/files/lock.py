@@ -32,8 +32,7 @@ class FolderInUseError(RuntimeError):
 def folder_lock(folder: Path) -> Iterator[bool]:
     """Keep every other run out of `folder`, which is made if it is missing, until the block ends.
 
-    Yields whether there is a lock: on a file system without locks the run goes on without one, and
-    a warning says so.
+    Yields whether there is a lock: on a file system without locks a run goes on, with a warning.
 
     Raises FolderInUseError if another run is there, WriteError if nothing can be written there.
     """

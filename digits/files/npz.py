@@ -22,16 +22,13 @@ KERAS = "found a model of Keras: read it with digits.keras.models.load_model"
 
 
 class StorageError(ValueError):
-    """A file that cannot be what it should be; the message names the file, what was found and what
-    to do.
-    """
+    """A file that is not what it should be; the message says which, what it is and what to do."""
 
 
 def save_arrays(
     path: str | Path, kind: str, header: Mapping[str, Any], arrays: Mapping[str, Array]
 ) -> None:
-    """Write named arrays and a header that JSON can hold; `kind` says what the file is, "model" or
-    "checkpoint".
+    """Write named arrays and a header of plain values; `kind` is "model" or "checkpoint".
 
     The same arrays and header give the same bytes, on any day: the zip carries no time stamps.
     """
@@ -78,8 +75,7 @@ def check_arrays(
     path: str | Path, arrays: Mapping[str, Array], shapes: Mapping[str, Shape]
 ) -> None:
     """Raise StorageError unless `arrays` are exactly the ones named in `shapes`: real, finite and
-    of those shapes. It is called before a network is built, so that a header that promises a
-    billion weights costs nothing.
+    of those shapes. It is called before memory is taken for a network as large as a header says.
     """
     names, found = ", ".join(sorted(shapes)), ", ".join(sorted(arrays))
     require(names == found, f"{path}: expected arrays {names}; found {found or 'none'}")

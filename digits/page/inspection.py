@@ -70,8 +70,7 @@ class Inspector:
     # --- what the page asks for -------------------------------------------------------------------
 
     def layers(self, image: Array) -> dict[str, Any]:
-        """Every layer that changes its inputs: number, name, kind and `tiles` of its outputs for an
-        image (784,) in [0, 1]."""
+        """Each layer that changes its inputs: number, name, kind and `tiles` of its outputs."""
         outputs = self.forward(image[np.newaxis])
         return {"layers": [self._layer(i, outputs[i]) for i in self.shown]}
 
@@ -136,8 +135,7 @@ class Inspector:
 
     def reasons(self, image: Array) -> dict[str, Any]:
         """Why this class? `saliency`: the gradient of its logit with respect to the pixels.
-        `occlusion`: what its probability loses when a square of PATCH pixels around a pixel is
-        covered with paper."""
+        `occlusion`: what its probability loses when paper covers PATCH pixels around a pixel."""
         logits = self.forward(image[np.newaxis])[-1]
         answer = int(logits[0, :10].argmax())
         _, dx = self.backward(np.eye(self.classes, dtype=logits.dtype)[answer : answer + 1])

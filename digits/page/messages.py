@@ -23,8 +23,7 @@ CODES = {
 
 
 class PageError(ValueError):
-    """What a visitor asked for and cannot have: the sentence `error.CODE` with these values, and
-    the status of the answer."""
+    """A request that cannot be met: the sentence `error.CODE` with these values, and a status."""
 
     def __init__(self, code: str, *values: Any, status: int = 422) -> None:
         super().__init__(TEXTS[f"error.{code}"][0].format(*values))

@@ -38,8 +38,7 @@ class Slots:
 class Model:
     """A network to read with and to look into.
 
-    Raises ValueError for a network that does not classify images of 784 pixels as ten digits, and
-    perhaps "no digit".
+    Raises ValueError for one that does not read 784 pixels as ten digits and perhaps "no digit".
     """
 
     def __init__(self, network: Network) -> None:

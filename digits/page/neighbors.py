@@ -17,8 +17,7 @@ COUNT = 8
 
 
 def nearest(image: Array, data: str) -> dict[str, Any]:
-    """The COUNT nearest of IMAGES training images, of "synthetic" or "mnist", to an image (784,)
-    in [0, 1].
+    """The COUNT nearest of IMAGES images of "synthetic" or "mnist" to an image (784,) in [0, 1].
 
     Raises PageError for other data, DatasetError where MNIST is unavailable.
     """

@@ -2,8 +2,7 @@
 
     python -m digits.page [--model M] [--host HOST] [--port PORT]
 
-The page is served to this machine alone, unless --host says otherwise, and loads nothing from
-anywhere else.
+It is served to this machine alone, unless --host says otherwise, and loads nothing from elsewhere.
 """
 
 import argparse

@@ -63,8 +63,7 @@ class Training:
             return self._model
 
     def events(self, heartbeat: float = 1.0) -> Iterator[dict[str, Any] | None]:
-        """The state, whenever it has changed; None every `heartbeat` seconds without a change; an
-        end after `close`."""
+        """Each new state, None after `heartbeat` seconds without a change; an end after `close`."""
         seen = -1
         while not self._closed:
             with self._changed:
