@@ -163,9 +163,8 @@ def number(kind: type, expected: str, accept: Callable[[Any], bool]) -> Callable
     return read
 
 
-positive = number(
-    int, f"a whole number of at least 1 and at most {MAX_INT:,}", lambda n: 1 <= n <= MAX_INT
-)
+_whole = f"a whole number of at least 1 and at most {MAX_INT:,}"
+positive = number(int, _whole, lambda n: 1 <= n <= MAX_INT)
 count = number(int, "a whole number of at least 0", lambda n: n >= 0)
 rate = number(float, "a number above 0", lambda x: 0 < x < math.inf)
 dropout = number(float, "a number of at least 0 and below 1", lambda p: 0 <= p < 1)

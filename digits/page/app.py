@@ -188,12 +188,10 @@ def _guard(app: Flask, host: str) -> None:
 
     @app.errorhandler(HTTPException)
     def refused(error: HTTPException) -> tuple[dict[str, Any], int]:
+        if error.code == 413:
+            return tell(PageError("file_too_large", MAX_PHOTO >> 20)), 413
         sentence = error.description
         return {"error": sentence, "code": "request", "values": [sentence]}, error.code or 500
-
-    @app.errorhandler(413)
-    def too_large(error: HTTPException) -> tuple[dict[str, Any], int]:
-        return tell(PageError("file_too_large", MAX_PHOTO >> 20)), 413
 
     @app.errorhandler(DatasetError)
     @app.errorhandler(ValueError)  # PageError and PictureError, and what a network cannot answer

@@ -43,8 +43,7 @@ SLIGHTLY_MOVED = Augmentation(rotation=6, scale=0.06, shift=1)
 
 def work(pipe: Connection, settings: TrainingSettings | TeachingSettings) -> None:
     """Train, and send through the pipe the network, and dicts that update the page's state."""
-    with suppress(ValueError):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends this
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends this
     with suppress(AttributeError, OSError):
         os.nice(15)  # readings first
     set_threads(1)

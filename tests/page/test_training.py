@@ -14,7 +14,6 @@ from flask.testing import FlaskClient
 
 from digits.data.synthetic_digits import generate
 from digits.files.models import load_model
-from digits.nn.network import Network
 from digits.page.app import application
 from digits.page.messages import TEXTS, PageError
 from digits.page.models import Slots
@@ -57,11 +56,6 @@ def wait_until(app: Flask, is_reached: Callable[[dict[str, Any]], bool]) -> dict
     raise AssertionError
 
 
-def downloaded(client: FlaskClient, folder: Path) -> Network:
-    (folder / "model.npz").write_bytes(client.get("/training/model").data)
-    return load_model(folder / "model.npz")
-
-
 def test_a_training_from_start_to_end(app: Flask, client: FlaskClient, tmp_path: Path) -> None:
     assert client.post("/training", json=SETTINGS).status_code == 200
     state = wait_until(app, lambda state: state["state"] == "done")
@@ -80,7 +74,8 @@ def test_a_training_from_start_to_end(app: Flask, client: FlaskClient, tmp_path:
 
     # It reads, it can be looked into, and it is a model file.
     x, t = generate(300, np.random.default_rng(9))
-    network = downloaded(client, tmp_path)
+    (tmp_path / "model.npz").write_bytes(client.get("/training/model").data)
+    network = load_model(tmp_path / "model.npz")
     assert network.accuracy(x.reshape(-1, 784).astype(np.float32) / 255, t) > 0.7
     assert network.metadata["dataset"] == "synthetic"
     digit = x[0].tobytes()
@@ -90,7 +85,7 @@ def test_a_training_from_start_to_end(app: Flask, client: FlaskClient, tmp_path:
     # The same again gives the same.
     client.post("/training", json=SETTINGS)
     wait_until(app, lambda state: state["state"] == "done" and state["iteration"] == 120)
-    assert (downloaded(client, tmp_path).params.flat == network.params.flat).all()
+    assert (app.extensions["training"].model.network.params.flat == network.params.flat).all()
 
 
 @pytest.mark.slow
@@ -128,7 +123,7 @@ def b64(data: bytes) -> str:
 
 
 @pytest.mark.slow
-def test_teaching(app: Flask, client: FlaskClient, tmp_path: Path) -> None:
+def test_teaching(app: Flask, client: FlaskClient) -> None:
     """A pattern that no digit has, called a 3, is a 3 afterwards."""
     client.post("/training", json=SETTINGS)
     wait_until(app, lambda state: state["state"] == "done")
@@ -142,7 +137,7 @@ def test_teaching(app: Flask, client: FlaskClient, tmp_path: Path) -> None:
         state = wait_until(app, lambda state: "taught" in state)
         assert state["kind"] == "teaching"
         results.append(state["taught"])
-        network = downloaded(client, tmp_path)
+        network = app.extensions["training"].model.network
         assert network.predict(stripes.reshape(1, 784) / np.float32(255)).argmax() == 3
     rehearsed, alone = results
     assert rehearsed["before"]["own"] <= rehearsed["after"]["own"] == 1
