@@ -105,9 +105,8 @@ def curves(history: Any, title: str = "") -> "Figure":
             values = [getattr(r, f"{name}_{figure_of}") for r in records]
             if values and values[0] is not None:
                 axes.plot(epochs, values, style, marker=".", label=name, linewidth=1.4, color=color)
-        axes.set_xlabel("epoch")
+        axes.set(xlabel="epoch", xlim=(0, 1.02 * max(1.0, len(losses) / batches)))
         axes.locator_params("x", integer=True)
-        axes.set_xlim(0, 1.02 * max(1.0, len(losses) / batches))
         axes.set_title(figure_of, fontsize=10)
         axes.grid(alpha=0.25)
         if history.best is not None and len(records) > 1:

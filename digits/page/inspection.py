@@ -139,21 +139,15 @@ class Inspector:
         logits = self.forward(image[np.newaxis])[-1]
         answer = int(logits[0, :10].argmax())
         _, dx = self.backward(np.eye(self.classes, dtype=logits.dtype)[answer : answer + 1])
-        middles = [(row, column) for row in range(0, 28, 2) for column in range(0, 28, 2)]
-        covered = np.repeat(image.reshape(1, 28, 28), len(middles), axis=0)
-        half = PATCH // 2
-        for picture, (row, column) in zip(covered, middles, strict=True):
-            top, left = max(row - half, 0), max(column - half, 0)
-            picture[top : row + half + 1, left : column + half + 1] = 0
+        middles, pixels = np.arange(0, 28, 2)[:, np.newaxis], np.arange(28)
+        near = np.abs(middles - pixels) <= PATCH // 2  # (14, 28)
+        paper = near[:, np.newaxis, :, np.newaxis] & near[np.newaxis, :, np.newaxis, :]
+        covered = np.where(paper, 0, image.reshape(28, 28))  # (14, 14, 28, 28)
         parts = np.split(covered.reshape(-1, 784), 7)  # small ones take less memory
         p = softmax(np.concatenate([self.forward(part)[-1] for part in parts]))[:, answer]
         lost = softmax(logits)[0, answer] - p
-        return {
-            "answer": answer,
-            "saliency": tiles(_maps(dx[0])),
-            "occlusion": tiles(lost.reshape(14, 14, 1)),
-            "patch": PATCH,
-        }
+        shown = {"saliency": tiles(_maps(dx[0])), "occlusion": tiles(lost.reshape(14, 14, 1))}
+        return {"answer": answer, "patch": PATCH, **shown}
 
     def _layer(self, i: int, values: Array) -> dict[str, Any]:
         """Layer i with its outputs, or the gradient with respect to them."""
@@ -196,13 +190,8 @@ def tiles(maps: Array) -> dict[str, Any]:
     height, width, count = maps.shape
     largest = float(np.abs(maps).max()) or 1.0
     values = np.rint(127 / largest * maps.transpose(2, 0, 1)).astype(np.int8)
-    return {
-        "maps": count,
-        "height": height,
-        "width": width,
-        "largest": largest,
-        "values": b64encode(values.tobytes()).decode(),
-    }
+    shape = {"maps": count, "height": height, "width": width}
+    return {**shape, "largest": largest, "values": b64encode(values.tobytes()).decode()}
 
 
 def gray_levels(pixels: Array) -> str:
