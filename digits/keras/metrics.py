@@ -62,6 +62,7 @@ class Metric(Configured):
     """A running result. A subclass gives `update_state`, `result` and `reset_state`."""
 
     module = "keras.metrics"
+    by_batch = True  # whether several batches together would give another result
 
     def __init__(self, name: str | None = None, dtype: Any = None) -> None:
         self.name = name or new_name(snake_case(type(self).__name__))
@@ -104,6 +105,7 @@ class Metric(Configured):
 class Mean(Metric):
     """The mean of all values taken in, each as often as its weight says."""
 
+    by_batch = False
     total = count = 0.0
 
     def reset_state(self) -> None:
@@ -183,6 +185,8 @@ class RootMeanSquaredError(MeanSquaredError):  # type: ignore[misc, valid-type]
 
 class _Counts(Metric):
     """Counts of right and wrong outputs above and below a threshold."""
+
+    by_batch = False
 
     def __init__(
         self,
@@ -285,13 +289,17 @@ def get(identifier: Any, loss: Any = None, outputs: tuple[int, ...] = (1,)) -> M
     if isinstance(identifier, losses.Loss):
         return MeanMetricWrapper(type(identifier)(reduction="none"), identifier.name)
     found = from_table(identifier, globals(), Metric, "a metric")
-    return found if isinstance(found, Metric) else MeanMetricWrapper(found)
+    if isinstance(found, Metric):
+        return found
+    metric = MeanMetricWrapper(found)
+    metric.by_batch = True
+    return metric
 
 
 def _that_goes_with(name: str, loss: Any, outputs: tuple[int, ...]) -> Metric:
     if isinstance(loss, losses.SparseCategoricalCrossentropy):
         kinds = sparse_categorical_accuracy, losses.sparse_categorical_crossentropy
-    elif isinstance(loss, losses.BinaryCrossentropy) or outputs[-1:] == (1,):
+    elif outputs[-1:] == (1,):
         kinds = binary_accuracy, losses.binary_crossentropy
     else:
         kinds = categorical_accuracy, losses.categorical_crossentropy

@@ -45,7 +45,11 @@ class Measures:
         y = np.concatenate([y for y, _ in self.waiting])
         t = np.concatenate([np.asarray(targets.t) for _, targets in self.waiting])
         for metric in self.metrics:
-            metric.update_state(t, y)
+            if metric.by_batch:
+                for part, targets in self.waiting:
+                    metric.update_state(targets.t, part)
+            else:
+                metric.update_state(t, y)
         self.waiting = []
 
     def logs(self, prefix: str = "") -> Logs:

@@ -144,7 +144,9 @@ python = SimpleNamespace()
 version = SimpleNamespace(VERSION=__version__)
 sysconfig = SimpleNamespace(get_build_info=dict)
 data = SimpleNamespace(
-    Dataset=Dataset, AUTOTUNE=-1, experimental=SimpleNamespace(AUTOTUNE=-1, cardinality=len)
+    Dataset=Dataset,
+    AUTOTUNE=-1,
+    experimental=SimpleNamespace(AUTOTUNE=-1, cardinality=Dataset.cardinality),
 )
 
 

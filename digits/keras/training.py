@@ -139,7 +139,8 @@ class Trainer:
         given = self._batches(x, y, sample_weight, class_weight, batch_size or 32, options)
         if validation_split and not data.is_source(x):
             given, held_out = given.split(validation_split)
-            validation_data = validation_data or (held_out.x, *held_out.targets)
+            rows = None if sample_weight is None else np.asarray(sample_weight)[-held_out.n :]
+            validation_data = validation_data or (held_out.x, held_out.targets.t, rows)
         batches: Any = given
         self._prepare()
         verbose = 1 if verbose in ("auto", True) else int(verbose)
@@ -180,10 +181,10 @@ class Trainer:
         )
         return lambda: self._evaluate(batches.epoch(0), told)
 
-    @staticmethod
-    def _at_once(size: int, steps: Any, told: CallbackList) -> int:
+    def _at_once(self, size: int, steps: Any, told: CallbackList) -> int:
         """How many samples to compute at once: more save time, where nobody counts the batches."""
-        return size if steps or told.callbacks else max(size, 256)
+        own = any(not isinstance(metric, str) for metric in self.metrics_given)
+        return size if steps or told.callbacks or own else max(size, 256)
 
     def _arrays(self, x: Any, y: Any, sample_weight: Any, class_weight: Any) -> tuple[Any, Targets]:
         """Inputs and targets as arrays; the model learns the shape of its inputs, if it has to."""

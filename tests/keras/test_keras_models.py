@@ -161,9 +161,12 @@ def test_fit_measures_what_evaluate_measures(rng: np.random.Generator) -> None:
     assert history.history["val_acc"][-1] == pytest.approx(accuracy)
     assert accuracy == pytest.approx((model.predict(x, verbose=0).argmax(1) == t).mean())
     assert history.history["loss"][-1] < history.history["loss"][0]
-    history = model.fit(x, t, validation_split=0.25, verbose=0)  # the last quarter
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=[lambda t, y: len(y)])
+    settings: Any = {"validation_split": 0.25, "class_weight": {1: 9.0}, "verbose": 0}
+    history = model.fit(x, t, **settings)  # the last quarter is not weighted
     expected = model.evaluate(x[225:], t[225:], verbose=0)[0]
     assert history.history["val_loss"][0] == pytest.approx(expected)
+    assert history.history["<lambda>"][0] == pytest.approx(225 / 8)  # the mean over the batches
 
 
 def test_who_is_compiled_before_layers_freeze_trains_them(rng: np.random.Generator) -> None:
