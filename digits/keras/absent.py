@@ -34,6 +34,10 @@ GROUPS = {
     "use regularizers": "constraints MaxNorm maxnorm max_norm NonNeg UnitNorm unit_norm",
     "use Conv2DTranspose": "Deconvolution2D",
     "use model_from_json": "model_from_yaml",
+    "use to_json": "to_yaml",
+    "without automatic differentiation a layer of one's own is made of those that exist": (
+        "add_weight add_variable"
+    ),
     "put the term into the loss, or use kernel_regularizer=": "add_loss",
     "pass metrics= to compile": "add_metric",
     "use concatenate, add or multiply": "Merge",

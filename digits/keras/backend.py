@@ -57,10 +57,6 @@ def set_value(x: Any, value: Any) -> None:
     x.assign(value)
 
 
-def batch_get_value(variables: Any) -> list[Any]:
-    return [get_value(variable) for variable in variables]
-
-
 def variable(value: Any, dtype: Any = None, name: str | None = None, **_: Any) -> Tensor:
     return tensor(np.array(value), dtype)
 

@@ -222,13 +222,6 @@ class Layer(Configured):
     def build(self, input_shape: Any) -> None:
         self.set_up(sizes_of(input_shape[1:]))
 
-    def add_weight(self, *_: Any, **__: Any) -> Any:
-        """Refused: the weights of a layer of one's own have no gradient here."""
-        raise NotImplementedError(
-            f"{type(self).__name__}.add_weight is not there: without automatic differentiation a "
-            "layer of one's own can only be made of layers that exist"
-        )
-
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         other = copy.copy(self)
         other.built, other.calls = False, []

@@ -240,6 +240,8 @@ class AUC(Metric):
     a target of 0, equals counting half.
     """
 
+    by_batch = False
+
     def __init__(
         self, num_thresholds: int = 200, name: str | None = None, dtype: Any = None, **_: Any
     ) -> None:

@@ -2,6 +2,7 @@
 a smaller one.
 """
 
+from types import SimpleNamespace
 from typing import Any
 
 from digits.keras import config
@@ -14,15 +15,13 @@ def set_global_policy(policy: Any) -> None:
         note("mixed precision has no effect: models compute in float32")
 
 
-def global_policy() -> "Policy":
-    return Policy(config.floatx())
-
-
-class Policy:
+def Policy(name: str) -> SimpleNamespace:
     """A dtype by its name."""
+    return SimpleNamespace(name=name, compute_dtype=name, variable_dtype=name)
 
-    def __init__(self, name: str) -> None:
-        self.name = self.compute_dtype = self.variable_dtype = name
+
+def global_policy() -> SimpleNamespace:
+    return Policy(config.floatx())
 
 
 set_policy, experimental_policy = set_global_policy, Policy

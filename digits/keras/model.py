@@ -210,10 +210,6 @@ class Model(Trainer, Layer):
         """The architecture as text, which `model_from_json` reads."""
         return json.dumps(self.serialize() | {"registered_name": None}, **options)
 
-    def to_yaml(self, **_: Any) -> str:
-        """Refused, as Keras does."""
-        raise RuntimeError("to_yaml is not there: use to_json")
-
     def save(self, filepath: Any, overwrite: bool = True, **_: Any) -> None:
         """Write the model: .keras or .h5 as Keras does, .npz as digits.load_model reads it."""
         look_up("saving.save_model")(self, filepath, overwrite)

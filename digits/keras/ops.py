@@ -115,6 +115,10 @@ sparse_categorical_crossentropy = _crossentropy(losses.SparseCategoricalCrossent
 binary_crossentropy = _crossentropy(losses.BinaryCrossentropy)
 
 
+def rsqrt(x: Any, name: str | None = None) -> Tensor:
+    return tensor(1 / np.sqrt(x))
+
+
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:
     return tensor(np.linalg.norm(np.asarray(x), ord, axis, keepdims))
 

@@ -13,16 +13,12 @@ import numpy as np
 
 from digits.files.atomic import write_file
 from digits.files.models import LAYERS
+from digits.keras import serialization
 from digits.keras.config import snake_case
 from digits.keras.legacy import note
 from digits.keras.model import Model, Sequential
 from digits.keras.optimizers import Optimizer
-from digits.keras.serialization import (
-    custom_object_scope,
-    get_custom_objects,
-    plain,
-    register_keras_serializable,
-)
+from digits.keras.serialization import custom_object_scope, plain
 from digits.keras.structure import model_from
 from digits.nn.layer import Layer as Core
 from digits.nn.sequential import Input
@@ -30,12 +26,9 @@ from digits.nn.sequential import Sequential as Network
 from digits.types import Array
 from digits.validation import check
 
-# fmt: off
-__all__ = [
-    "custom_object_scope", "get_custom_objects", "load_model", "load_weights",
-    "register_keras_serializable", "save_model", "save_weights",
-]
-# fmt: on
+get_custom_objects = serialization.get_custom_objects
+register_keras_serializable = serialization.register_keras_serializable
+
 VERSION = "3.15.0"
 MAX_MEMBER = 2**31
 """Bytes of one member of a .keras file: more is a mistake, or a file that means harm."""

@@ -5,7 +5,7 @@ import logging as python_logging
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -27,13 +27,6 @@ pi = np.pi
 
 optimizers, losses, metrics = keras.optimizers, keras.losses, keras.metrics
 initializers = keras.initializers
-random_normal_initializer, random_uniform_initializer = (
-    initializers.RandomNormal,
-    initializers.RandomUniform,
-)
-zeros_initializer, ones_initializer = initializers.Zeros, initializers.Ones
-constant_initializer = initializers.Constant
-truncated_normal_initializer = initializers.TruncatedNormal
 
 
 def Variable(initial_value: Any, *_: Any, dtype: Any = None, **__: Any) -> Tensor:
@@ -67,7 +60,7 @@ class Quiet:
     def __call__(self, *_: Any, **__: Any) -> Any:
         return Quiet()
 
-    def __enter__(self) -> "Quiet":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -166,8 +159,16 @@ class _Strategy:
         return contextlib.nullcontext()
 
 
+def _no_tpu(*_: Any, **__: Any) -> Any:
+    """What scripts catch, to go on with what is there."""
+    raise ValueError("expected a TPU; there is none")
+
+
 distribute = SimpleNamespace(
-    MirroredStrategy=_Strategy, OneDeviceStrategy=_Strategy, get_strategy=_Strategy
+    cluster_resolver=SimpleNamespace(TPUClusterResolver=_no_tpu),
+    MirroredStrategy=_Strategy,
+    OneDeviceStrategy=_Strategy,
+    get_strategy=_Strategy,
 )
 
 
@@ -250,7 +251,7 @@ image = SimpleNamespace(
 # --- TensorFlow 1, where lines ran in a session ---------------------------------------------------
 
 
-class Session:
+class Session(Quiet):
     """A session: what it is to run has been computed already."""
 
     def __init__(self, *_: Any, **__: Any) -> None:
@@ -260,15 +261,6 @@ class Session:
         if isinstance(fetches, list | tuple):
             return type(fetches)(self.run(fetch) for fetch in fetches)
         return fetches.numpy() if hasattr(fetches, "numpy") else fetches
-
-    def __enter__(self) -> "Session":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing to close."""
-
-    def close(self) -> None:
-        """Nothing to close."""
 
 
 def get_variable(
@@ -307,4 +299,6 @@ compat.v1 = compat.v2 = sys.modules[__name__]
 
 
 def __getattr__(name: str) -> Any:
+    if name.endswith("_initializer"):
+        return getattr(initializers, name.removesuffix("_initializer"))
     return getattr(ops, name)

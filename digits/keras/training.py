@@ -130,7 +130,7 @@ class Trainer:
     ) -> History:
         """Train for `epochs` epochs; the history of their figures."""
         self._require_compiled("fit", show_accuracy)
-        if type(self).train_step is not Trainer.train_step:
+        if hasattr(type(self), "train_step"):
             raise NotImplementedError(
                 f"{type(self).__name__}.train_step is not used: there is no automatic "
                 "differentiation here; compile with a loss instead"
@@ -162,10 +162,6 @@ class Trainer:
         train_loop(self.training_network, batches, self.optimizer, iterations, [around])
         return self.history
 
-    def train_step(self, data: Any) -> Any:
-        """Not there; a subclass that has one is told so."""
-        raise NotImplementedError
-
     def _prepare(self) -> None:
         self.training_network.prepare(self.loss, self._wanted)
         self.training_network.factor = self._factor
@@ -183,7 +179,7 @@ class Trainer:
 
     def _at_once(self, size: int, steps: Any, told: CallbackList) -> int:
         """How many samples to compute at once: more save time, where nobody counts the batches."""
-        own = any(not isinstance(metric, str) for metric in self.metrics_given)
+        own = any(getattr(m, "by_batch", not isinstance(m, str)) for m in self.metrics_given)
         return size if steps or told.callbacks or own else max(size, 256)
 
     def _arrays(self, x: Any, y: Any, sample_weight: Any, class_weight: Any) -> tuple[Any, Targets]:

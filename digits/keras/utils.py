@@ -93,9 +93,8 @@ plot = plot_model  # Keras 1
 CustomObjectScope = custom_object_scope
 
 
-def disable_interactive_logging() -> None:
-    """Nothing to do: pass verbose=0 or 2."""
-
-
 def enable_interactive_logging() -> None:
-    """Nothing to do: pass verbose=1."""
+    """Nothing to do: pass verbose=."""
+
+
+disable_interactive_logging = enable_interactive_logging
