@@ -17,9 +17,13 @@ from digits.validation import check
 Batch = tuple[list[Array], Targets]
 
 
-def as_inputs(x: Any, shapes: list[Shape], dtype: str) -> list[Array]:
-    """The inputs of a model as arrays of its dtype, one for each input, (n, *shape)."""
-    x = list(x.values()) if isinstance(x, dict) else x
+def as_inputs(x: Any, sizes: dict[str, Shape], dtype: str) -> list[Array]:
+    """The inputs of a model as arrays of its dtype, one for each input, (n, *shape); those of a
+    dict by their names, or in its order if it has others.
+    """
+    shapes = list(sizes.values())
+    if isinstance(x, dict):
+        x = [x[name] for name in (sizes if sizes.keys() <= x.keys() else x)]
     several = isinstance(x, list | tuple) and (len(shapes) > 1 or _is_list_of_arrays(x, shapes))
     arrays = [np.asarray(part) for part in (x if several else [x])]
     check(len(arrays) == len(shapes), f"{len(shapes)} inputs", len(arrays))
@@ -127,7 +131,7 @@ class SourceBatches:
     def __init__(
         self,
         source: Any,
-        shapes: list[Shape],
+        shapes: dict[str, Shape],
         dtype: str,
         class_weight: Any,
         steps: int | None,

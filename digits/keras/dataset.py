@@ -10,6 +10,7 @@ import numpy as np
 
 from digits.keras.random import new_generator
 from digits.keras.tensor import tensor
+from digits.validation import check
 
 
 class Dataset:
@@ -20,6 +21,7 @@ class Dataset:
 
     @classmethod
     def from_tensor_slices(cls, tensors: Any) -> "Dataset":
+        check(not isinstance(tensors, dict), "an array, or a tuple of them", "a dict")
         arrays = [np.asarray(part) for part in _parts(tensors)]
         single = not isinstance(tensors, tuple)
         made = cls(lambda: iter(arrays[0]) if single else zip(*arrays, strict=True), len(arrays[0]))

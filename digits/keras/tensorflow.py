@@ -41,6 +41,10 @@ def print(*values: Any, output_stream: Any = None, end: str = "\n", **_: Any) ->
     )
 
 
+def TensorSpec(shape: Any = None, dtype: Any = None, name: str | None = None) -> SimpleNamespace:
+    return SimpleNamespace(shape=shape, dtype=dtype, name=name)
+
+
 def function(func: Any = None, **_: Any) -> Any:
     """A decorator that changes nothing: every function runs at once."""
     return func if func is not None else lambda wrapped: wrapped

@@ -201,8 +201,8 @@ class Trainer:
             self.set_up(shapes if len(shapes) > 1 else shapes[0])
         return data.as_inputs(x, self._shapes(), self.dtype)
 
-    def _shapes(self) -> list[Any]:
-        return [tensor.sizes for tensor in self.inputs]  # type: ignore[attr-defined]
+    def _shapes(self) -> dict[str, Any]:
+        return {tensor.layer.name: tensor.sizes for tensor in self.inputs}  # type: ignore[attr-defined]
 
     def _batches(
         self, x: Any, y: Any, weight: Any, class_weight: Any, size: int, options: dict[str, Any]
