@@ -205,8 +205,8 @@ def filter_outliers(
     """The digits that are like the others: one hand wrote them all with one pen.
 
     Left out is what is less than 0.35 times as high as a typical digit, 0.4 times as dark (writing
-    that shines through), half as thick (remains of rulings), or cut by the edge of the picture and
-    lower than the others; and what goes on from edge to edge, and is higher than all the others.
+    that shines through), 0.6 times as thick (remains of rulings), or cut by the edge of the picture
+    and lower than the others; and what goes on from edge to edge, and is higher than all others.
     "Typical" is a median weighted by ink and certainty.
     """
     if not chosen:
@@ -226,7 +226,7 @@ def filter_outliers(
     at_edge = (x <= 1) | (y <= 1) | (x + w >= columns - 1) | (y + h >= rows - 1)
     fits = h > np.where(at_edge, 0.75, 0.35) * typical
     fits &= darkness > 0.4 * weighted_median(darkness, weight)
-    fits &= pen > weighted_median(pen, weight) / 2
+    fits &= pen > 0.6 * weighted_median(pen, weight)
     return [index for index, fit in zip(chosen, fits, strict=True) if fit]
 
 
