@@ -97,7 +97,7 @@ def function(inputs: Any, outputs: Any, **_: Any) -> Any:
 
     def call(values: Any) -> Any:
         arrays = [v for v in _listed(values) if np.ndim(v) > 0][: len(tensors)]
-        results: list[Array] = model.predict(arrays, verbose=0)
+        results: list[Array] = _listed(model.predict(arrays, verbose=0))
         return results if isinstance(outputs, list | tuple) else results[0]
 
     return call

@@ -41,7 +41,6 @@ class Model(Trainer, Layer):
         self._trainable = True
         Layer.__init__(self, name or config.new_name(kind), **options)
         self._network: Network | None = None
-        self._single_output = not isinstance(outputs, list | tuple | dict)
         if outputs is not None:
             self._set_graph(_flat(inputs), _flat(outputs))
 
@@ -51,6 +50,7 @@ class Model(Trainer, Layer):
             made = isinstance(tensor, KerasTensor)
             check(made, "tensors made by Input and layers", tensor, advice)
         self.inputs, self.outputs, self._network, self._wanted = inputs, outputs, None, None
+        self._single_output = len(outputs) == 1
         self._graph_layers = layers_by_depth(inputs, outputs)
         names = [layer.name for layer in self._graph_layers]
         twice = {name for name in names if names.count(name) > 1}
@@ -98,7 +98,6 @@ class Model(Trainer, Layer):
         shapes = shape if isinstance(shape, list) else [shape]
         inputs = [Input(sizes) for sizes in shapes]
         outputs = self._trace(inputs[0] if len(inputs) == 1 else inputs)
-        self._single_output = not isinstance(outputs, list | tuple)
         self._set_graph(inputs, _flat(outputs))
 
     def _trace(self, inputs: Any) -> Any:
