@@ -206,14 +206,17 @@ def filter_outliers(
 
     Left out is what is less than 0.35 times as high as a typical digit, 0.4 times as dark (writing
     that shines through), 0.6 times as thick (remains of rulings), or cut by the edge of the picture
-    and lower than the others; and what goes on from edge to edge, and is higher than all others.
+    and lower than the others; and what goes on from edge to edge, or is a 1 that begins at one, and
+    is higher than all others.
     "Typical" is a median weighted by ink and certainty.
     """
     if not chosen:
         return []
     rows, columns = page.labels.shape
     y, h = np.array([candidates[index].box for index in chosen])[:, [1, 3]].T
-    whole = (y <= 1) & (y + h >= rows - 1)  # from edge to edge
+    from_top, to_foot = y <= 1, y + h >= rows - 1
+    is_one = p[chosen, :10].argmax(axis=1) == 1
+    whole = np.where(is_one, from_top | to_foot, from_top & to_foot)
     if not whole.all():
         lines = whole & (h > SIGN_HEIGHT * h[~whole].max())
         chosen = [index for index, line in zip(chosen, lines, strict=True) if not line]

@@ -187,6 +187,7 @@ HAND = [Box(100 + 50 * number, 100, 10, 60) for number in range(5)]
         (Box(500, 4, 10, 40), 200, True),
         (Box(500, 256, 10, 40), 200, True),
         (Box(500, 20, 10, 270), 200, True),
+        (Box(500, 30, 10, 270), 200, True),
         (Box(500, 0, 10, 300), 200, False),  # a line from edge to edge
     ],
 )
@@ -194,6 +195,9 @@ def test_what_another_hand_wrote_is_left_out(odd: Box, darkness: int, stays: boo
     page, candidates = page_of([*HAND, odd], darkness)
     p = np.tile(np.eye(11)[3], (6, 1))
     assert filter_outliers(list(range(6)), page, candidates, p) == list(range(5 + stays))
+    p[5] = np.eye(11)[1]  # from the edge of the page a high 1 is a line
+    high = odd.height > 60 and odd.bottom == 300
+    assert len(filter_outliers(list(range(6)), page, candidates, p)) == 5 + (stays and not high)
     assert filter_outliers([], page, candidates, p) == []
 
 
