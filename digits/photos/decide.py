@@ -368,7 +368,8 @@ def _may_be_digit(box: Box, p: Array, most: float) -> bool:
     """Whether something in a row of digits may be one of them: no wider than high, no 1 that is
     higher than `most`, and not ruled out by the network."""
     is_sign = p[:10].argmax() == 1 and box.height > most
-    return box.width < 1.2 * box.height and float(p[:10].max()) > 0.02 and not is_sign
+    may_be = float(p[:10].max()) > MIN_CONFIDENCE
+    return box.width < 1.2 * box.height and may_be and not is_sign
 
 
 def unread_runs(chosen: list[int], page: InkMap, candidates: Sequence[Candidate]) -> list[Box]:

@@ -266,12 +266,12 @@ def test_what_is_not_read_is_reported_from_left_to_right_but_no_dots() -> None:
 @pytest.mark.parametrize(
     ("box", "seen", "kept"),
     [
-        (Box(350, 100, 30, 60), (8, 0.1), True),  # as large as they are, so one of them
-        (Box(350, 100, 20, 60), (1, 0.1), True),
-        (Box(350, 100, 30, 60), (8, 0.01), False),
-        (Box(350, 100, 90, 60), (8, 0.1), False),  # too wide
-        (Box(350, 90, 10, 100), (1, 0.1), False),  # a slash
-        (Box(350, 200, 30, 60), (8, 0.1), False),  # in another row
+        (Box(350, 100, 30, 60), (8, 0.3), True),  # as large as they are, so one of them
+        (Box(350, 100, 20, 60), (1, 0.3), True),
+        (Box(350, 100, 30, 60), (8, 0.2), False),
+        (Box(350, 100, 90, 60), (8, 0.3), False),  # too wide
+        (Box(350, 90, 10, 100), (1, 0.3), False),  # a slash
+        (Box(350, 200, 30, 60), (8, 0.3), False),  # in another row
     ],
 )
 def test_among_digits_doubtful_ones_may_be_one(
