@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from digits.compute.threads import adaptive_blas, matmul, parallel_for, single_threaded_blas
+from digits.compute.threads import adaptive_blas, matmul
 from digits.nn.network import LayerArrays, Network
 from digits.nn.parameters import Parameters
 from digits.types import Array
@@ -79,24 +79,18 @@ class TwoLayerNet(Network):
         a2 += params["b2"]
         return z1, a2
 
-    @single_threaded_blas
-    @without_warnings
+    @adaptive_blas
     def _logits(self, x: ArrayLike) -> Array:
-        """a2 alone; threads share the samples if there are many."""
-        x = self._inputs(x)
-        logits = np.empty((len(x), self.output_size), x.dtype)
-
-        def logits_of(part: slice) -> None:
-            _, logits[part] = self._forward(x[part])
-
-        parallel_for(logits_of, len(x), len(x) * self.params.flat.size)
-        return logits
+        """a2 alone."""
+        _, a2 = self._forward(self._inputs(x))
+        return a2
 
     @without_warnings
     def predict(self, x: ArrayLike) -> Array:
         """Probabilities (n, output_size); each row sums to 1."""
         return softmax(self._logits(x))
 
+    @without_warnings
     def predict_classes(self, x: ArrayLike) -> NDArray[np.intp]:
         """The most probable class of each sample, (n,): that of the largest logit."""
         return np.argmax(self._logits(x), axis=1)
