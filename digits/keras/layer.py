@@ -374,13 +374,15 @@ class ActivityPenalty(Core):
     def __init__(self, regularizer: Any) -> None:
         super().__init__()
         self.regularizer = regularizer
+        self.scale = 1.0
+        """What the gradient of the loss is multiplied with, and so that of the penalty."""
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.x = x
         return x
 
     def backward(self, dy: Array) -> Array:
-        return dy + self.regularizer.gradient(self.x) / len(self.x)
+        return dy + self.scale / len(self.x) * self.regularizer.gradient(self.x)
 
     @property
     def penalty(self) -> float:

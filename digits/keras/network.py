@@ -156,6 +156,8 @@ class Network:
         with self._products:
             (y,) = self.forward(x, training=True, logits=True)
             loss, dy = self.loss.loss_and_grad(y, targets.t, targets.weight)
+            for penalty in self.activity:
+                penalty.scale = scale
             scaled = scale * self.factor
             self._backward(dy if scaled == 1 else scaled * dy)
         for twin, layer in self.twins.items():

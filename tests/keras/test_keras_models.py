@@ -43,6 +43,7 @@ def chain() -> Any:
         layers.Dense(4, "elu"),
         layers.Flatten(),
         layers.Dense(6, "swish", kernel_regularizer=keras.regularizers.l1_l2(0.01, 0.02)),
+        layers.Dense(5, "tanh", activity_regularizer="l2"),
         layers.Activation("mish"),
         layers.ELU(0.5),
         layers.Rescaling(2.0, 0.1),
