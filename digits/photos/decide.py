@@ -206,20 +206,18 @@ def filter_outliers(
 
     Left out is what is less than 0.35 times as high as a typical digit, 0.4 times as dark (writing
     that shines through), 0.6 times as thick (remains of rulings), or cut by the edge of the picture
-    and lower than the others; and what goes on from edge to edge, or is a 1 that begins at one, and
-    is higher than all others.
+    and lower than the others; and a 1 that begins at the edge and is higher than all others, unless
+    these are tiny.
     "Typical" is a median weighted by ink and certainty.
     """
     if not chosen:
         return []
     rows, columns = page.labels.shape
     y, h = np.array([candidates[index].box for index in chosen])[:, [1, 3]].T
-    from_top, to_foot = y <= 1, y + h >= rows - 1
-    is_one = p[chosen, :10].argmax(axis=1) == 1
-    whole = np.where(is_one, from_top | to_foot, from_top & to_foot)
-    if not whole.all():
-        lines = whole & (h > SIGN_HEIGHT * h[~whole].max())
-        chosen = [index for index, line in zip(chosen, lines, strict=True) if not line]
+    from_edge = (p[chosen, :10].argmax(axis=1) == 1) & ((y <= 1) | (y + h >= rows - 1))
+    highest = h[~from_edge].max(initial=0)
+    lines = from_edge & (SIGN_HEIGHT * highest < h) & (0.35 * h < highest)
+    chosen = [index for index, line in zip(chosen, lines, strict=True) if not line]
     x, y, w, h = np.array([candidates[index].box for index in chosen]).T
     ink = [page.ink(candidates[index].pieces) for index in chosen]
     weight = p[chosen, :10].max(axis=1) * [float(density.sum()) for density in ink]
