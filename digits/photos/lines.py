@@ -132,7 +132,7 @@ def _erase_dotted(marked: Array) -> Array:
             dots = spots & (np.abs(away) < np.maximum(thick, 2 * step))
             if dots.sum() >= MIN_DOTS and _is_even((y if turned else x)[dots], area[dots]):
                 printed |= dots
-    return marked & ~printed[labels]
+    return marked & ~printed[labels] if printed.any() else marked
 
 
 def _is_even(positions: Array, areas: Array) -> bool:
