@@ -114,7 +114,8 @@ class TwoLayerNet(Network):
         self, x: ArrayLike, t: ArrayLike, *, scale: float = 1.0
     ) -> tuple[float, Parameters]:
         """The loss, and its gradient found by walking the forward pass backwards with the chain
-        rule; the gradient times `scale`, which costs least at its beginning.
+        rule. The gradient is multiplied by `scale`: as all of it is proportional to da2, it is
+        enough to multiply that.
 
         Write dv for the gradient of the loss with respect to v. Softmax and cross-entropy together
         give da2 = (y - t) / n. A layer a = z W + b passes on dW = z^T da, db = the sum of da over

@@ -83,9 +83,8 @@ class Optimizer:
         return float(rate(self.iterations)) if callable(rate) else rate
 
     def gradient_scale(self) -> float:
-        """What a gradient for the next update is best multiplied with while it is computed. At the
-        output of a network, where it begins, that is a few numbers; for some rules it saves going
-        over all the others.
+        """By what number a network should multiply the gradient for the next update. It does so at
+        its output, where the gradient is a few numbers; here, it is one number for every weight.
         """
         return 1.0
 
@@ -192,7 +191,7 @@ class SGD(Optimizer):
         self.slot_names = ("velocity",) if momentum else ()
 
     def gradient_scale(self) -> float:
-        """The learning rate: then the gradient is the step. 1 where the gradient is clipped."""
+        """The learning rate: then the gradient is the step. 1 if it is clipped or the rate is 0."""
         clips = self.clipnorm is not None or self.global_clipnorm is not None
         return 1.0 if clips else float(self.current_learning_rate() or 1)
 

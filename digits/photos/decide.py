@@ -206,18 +206,13 @@ def filter_outliers(
 
     Left out is what is less than 0.35 times as high as a typical digit, 0.4 times as dark (writing
     that shines through), 0.6 times as thick (remains of rulings), or cut by the edge of the picture
-    and lower than the others; and a 1 that begins at the edge and is higher than all others, unless
-    these are tiny.
-    "Typical" is a median weighted by ink and certainty.
+    and lower than the others. "Typical" is a median weighted by ink and certainty. Lines that begin
+    at the edge do not count for it, and are left out, too.
     """
     if not chosen:
         return []
+    chosen = _without_lines(chosen, page, candidates, p)
     rows, columns = page.labels.shape
-    y, h = np.array([candidates[index].box for index in chosen])[:, [1, 3]].T
-    from_edge = (p[chosen, :10].argmax(axis=1) == 1) & ((y <= 1) | (y + h >= rows - 1))
-    highest = h[~from_edge].max(initial=0)
-    lines = from_edge & (SIGN_HEIGHT * highest < h) & (0.35 * h < highest)
-    chosen = [index for index, line in zip(chosen, lines, strict=True) if not line]
     x, y, w, h = np.array([candidates[index].box for index in chosen]).T
     ink = [page.ink(candidates[index].pieces) for index in chosen]
     weight = p[chosen, :10].max(axis=1) * [float(density.sum()) for density in ink]
@@ -229,6 +224,19 @@ def filter_outliers(
     fits &= darkness > 0.4 * weighted_median(darkness, weight)
     fits &= pen > 0.6 * weighted_median(pen, weight)
     return [index for index, fit in zip(chosen, fits, strict=True) if fit]
+
+
+def _without_lines(
+    chosen: list[int], page: InkMap, candidates: Sequence[Candidate], p: Array
+) -> list[int]:
+    """The digits without lines: what is read as a 1, begins at the upper or lower edge of the
+    picture, and is much higher than all others, if these are not tiny."""
+    _, y, _, h = np.array([candidates[index].box for index in chosen]).T
+    is_one = p[chosen, :10].argmax(axis=1) == 1
+    from_edge = is_one & ((y <= 1) | (y + h >= len(page.labels) - 1))
+    highest = h[~from_edge].max(initial=0)
+    lines = from_edge & (SIGN_HEIGHT * highest < h) & (0.35 * h < highest)
+    return [index for index, line in zip(chosen, lines, strict=True) if not line]
 
 
 def filter_signs(

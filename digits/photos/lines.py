@@ -27,7 +27,7 @@ MIN_DOTS = 8
 """In a dotted line."""
 
 MAX_DOT = 0.03
-"""Of the picture's longer side: thicker spots are no dots."""
+"""How thick a dot may be, as a share of the picture's longer side."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +109,8 @@ def _erase(marked: Array, darkness: Array, slender: float, min_lines: int) -> Ar
 
 
 def _erase_dotted(marked: Array) -> Array:
-    """What is marked without dotted lines: spots of one size, evenly spaced along a straight line
-    that goes on for a quarter of the picture where nothing is written on it."""
+    """What is marked without dotted lines: spots of one size, evenly spaced along a straight line.
+    At least over a quarter of the picture nothing is written on that line."""
     _, labels, boxes, _ = cv2.connectedComponentsWithStats(marked.astype(np.uint8), connectivity=8)
     step = max(1, round(max(marked.shape) / GRID))
     left, top, width, height, area = boxes.T
@@ -136,7 +136,7 @@ def _erase_dotted(marked: Array) -> Array:
 
 
 def _is_even(positions: Array, areas: Array) -> bool:
-    """Whether most of some dots are one distance apart and of one size."""
+    """Whether most of these dots have the same distance to their neighbors, and the same size."""
     gaps = np.diff(np.sort(positions))
     spaced = np.abs(gaps - np.median(gaps)) < 0.3 * np.median(gaps)
     alike = np.abs(np.log(areas / np.median(areas))) < np.log(2)

@@ -121,7 +121,10 @@ class _Noise(Layer):
         self.rng = new_generator(self.seed)
 
     def forward(self, x: Array, training: bool) -> Array:
-        self.derivative, offset = self.draw(x.shape) if training else (1.0, 0.0)
+        if not training:
+            self.derivative = 1.0
+            return x
+        self.derivative, offset = self.draw(x.shape)
         return (self.derivative * x + offset).astype(x.dtype)
 
     def backward(self, dy: Array) -> Array:
