@@ -351,8 +351,8 @@ def _fit(x: Array, y: Array, length: int, thickness: float) -> tuple[Array, Arra
 def _limits(lines: list[_Line], shape: tuple[int, ...], step: int, size: tuple[int, ...]) -> Array:
     """For every pixel the darkness up to which it may be a line, 0 where there is none."""
     limits: Array = np.zeros(shape, np.float32)
-    # one press printed them all; what is darker has a stroke on it
-    most = 1.2 * np.median([line.limit for line in lines]) if lines else 0
+    # one press printed them all; what is darker has a stroke on it; and nothing is blacker than black
+    most = min(255.0, 1.2 * float(np.median([line.limit for line in lines]))) if lines else 0
     for line in lines:
         limits[line.pixels] = np.maximum(limits[line.pixels], min(line.limit, most))
     return _enlarged(cv2.dilate(limits, np.ones((3, 3), np.uint8)), step, size)
