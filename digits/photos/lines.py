@@ -187,7 +187,11 @@ def _find_lines(
     level = _straight(*pictures[0], shape[1] / 4, slender, turned=False)
     upright = _straight(*pictures[1], shape[0] / 4, slender, turned=True)
     families = _anchored((level, upright), shape, min_ratio, together=True)
-    if len(families[0]) + len(families[1]) < min_lines:
+    parallel = max(
+        sum(line.length > min_ratio * extent for line in lines)
+        for lines, extent in zip(families, shape[::-1], strict=True)
+    )
+    if len(families[0]) + len(families[1]) < min_lines or parallel < min(2, min_lines):
         level, upright = (
             [line for line in lines if line.length > 2.5 * extent]
             for lines, extent in zip(families, shape, strict=True)
@@ -202,7 +206,7 @@ def _find_lines(
             sides = [side for side in sides if _may_be_side(side, families[one])]
             both = (families[one], sides) if other else (sides, families[one])
             sides = _anchored(both, shape, min_ratio, together=False)[other]
-            if len(families[other]) + len(sides) >= MIN_SIDES:
+            if len(sides) >= MIN_SIDES:
                 families[other].extend(sides)
     return families
 
