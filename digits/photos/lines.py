@@ -203,7 +203,8 @@ def _find_lines(
         squared = min_ratio == 0 and 2 * through > max(4, len(families[other]))
         if spacings[one] > 0 and not squared:  # shorter lines between long ones: sides of cells
             sides = _straight(*pictures[other], 0.6 * spacings[one], slender, other == 1)
-            sides = [side for side in sides if _may_be_side(side, families[one])]
+            found = shape[1 - other] / 4  # longer ones were sought above
+            sides = [side for side in sides if side.length < found and _may_be_side(side, families[one])]
             both = (families[one], sides) if other else (sides, families[one])
             sides = _anchored(both, shape, min_ratio, together=False)[other]
             if len(sides) >= MIN_SIDES:
