@@ -402,8 +402,9 @@ def rows_of(boxes: Sequence[Box]) -> list[list[int]]:
     """Boxes in reading order: the indices of every row from left to right, rows from top to bottom.
 
     The lines of writing may be tilted: the tilt is the median slope from each box to its next
-    neighbor on the right, where there are three or more. A box joins the row whose last box it
-    continues within half a height.
+    neighbor on the right, where there are three or more; or none, where that makes fewer rows, as
+    with digits up and down in their cells. A box joins the row whose last box it continues within
+    half a height.
     """
     if not boxes:
         return []
@@ -416,12 +417,18 @@ def rows_of(boxes: Sequence[Box]) -> list[list[int]]:
     nearest = distance.argmin(axis=1)
     linked = np.flatnonzero(np.isfinite(distance.min(axis=1)))
     slopes = down[linked, nearest[linked]] / across[linked, nearest[linked]]
-    tilt = float(np.median(slopes)) if len(slopes) > 2 else 0.0
-    level = center_y - tilt * center_x
+    tilts = [float(np.median(slopes)), 0.0] if len(slopes) > 2 else [0.0]
+    return min((_rows_at(tilt, center_x, center_y, h) for tilt in tilts), key=len)
+
+
+def _rows_at(tilt: float, x: Array, y: Array, height: Array) -> list[list[int]]:
+    """The rows of boxes with these centers and heights, if the lines of writing are so steep."""
+    level = y - tilt * x
+    typical = float(np.median(height))
     rows: list[list[int]] = []
-    for box in np.argsort(center_x, kind="stable"):
+    for box in np.argsort(x, kind="stable"):
         steps = [abs(level[box] - level[row[-1]]) for row in rows]
-        if steps and min(steps) < 0.5 * max(typical, h[box]):
+        if steps and min(steps) < 0.5 * max(typical, height[box]):
             rows[int(np.argmin(steps))].append(int(box))
         else:
             rows.append([int(box)])

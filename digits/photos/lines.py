@@ -3,6 +3,7 @@ straightness and told from strokes by where they end.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -203,13 +204,56 @@ def _find_lines(
         squared = min_ratio == 0 and 2 * through > max(4, len(families[other]))
         if spacings[one] > 0 and not squared:  # shorter lines between long ones: sides of cells
             sides = _straight(*pictures[other], 0.6 * spacings[one], slender, other == 1)
-            found = shape[1 - other] / 4  # longer ones were sought above
-            sides = [side for side in sides if side.length < found and _may_be_side(side, families[one])]
+            sides = [side for side in sides if _may_be_side(side, families[one])]
+            # longer ones were sought above
+            sides = [side for side in sides if side.length < shape[1 - other] / 4]
             both = (families[one], sides) if other else (sides, families[one])
             sides = _anchored(both, shape, min_ratio, together=False)[other]
             if len(sides) >= MIN_SIDES:
                 families[other].extend(sides)
+    for axis, picture in enumerate((cells, cells.T)):
+        families[axis].extend(_hidden(families[axis], picture, axis == 1))
     return families
+
+
+def _hidden(lines: list[_Line], cells: Array, turned: bool) -> list[_Line]:
+    """The lines that strokes hide: where equal cells need one, and most of its length is dark.
+
+    cells : the picture, transposed if it is `turned`.
+    """
+    ends = np.array([(line.start, line.end) for line in lines]).reshape(-1, 2, 2)  # of (x, y)
+    ends = ends[..., ::-1] if turned else ends
+    ends = ends[np.argsort(ends[..., 1].sum(axis=1), kind="stable")]
+    level = ends[..., 1].mean(axis=1)
+    thickness = float(np.median([line.thickness for line in lines] or [0]))
+    apart = level - level[:, None]
+    best: list[int] = []
+    size = 0.0
+    for gap in np.concatenate([apart.diagonal(step) for step in (1, 2, 3)]):
+        if gap > 4 * thickness:
+            off = np.abs(apart / gap - np.rint(apart / gap)) < 0.05
+            on_grid = off[off.sum(axis=1).argmax()]
+            if (on_grid.sum(), gap) > (len(best), size):
+                best, size = np.flatnonzero(on_grid).tolist(), float(gap)
+    if len(best) < max(MIN_SIDES, len(lines) / 2 + 1):
+        return []
+    limit = float(np.median([line.limit for line in lines]))
+    found = []
+    for one, other in pairwise(best):
+        count = round((level[other] - level[one]) / size)
+        for share in np.arange(1, count) / count:
+            start, end = ends[one] + share * (ends[other] - ends[one])
+            if np.abs(level - (start[1] + end[1]) / 2).min() < 0.3 * size:
+                continue
+            columns = np.arange(max(0, round(start[0])), min(cells.shape[1], round(end[0]) + 1))
+            middle = np.interp(columns, (start[0], end[0]), (start[1], end[1]))
+            across = np.arange(-thickness / 2, thickness / 2 + 1)[:, None]
+            rows = np.rint(middle + across).astype(int).clip(0, len(cells) - 1)
+            if cells[rows, columns].max(axis=0).mean() > 0.8:
+                both = (start[::-1], end[::-1]) if turned else (start, end)
+                pixels = rows.ravel(), np.broadcast_to(columns, rows.shape).ravel()
+                found.append(_Line(*both, thickness, limit, pixels))
+    return found
 
 
 def _anchored(
@@ -356,8 +400,9 @@ def _fit(x: Array, y: Array, length: int, thickness: float) -> tuple[Array, Arra
 def _limits(lines: list[_Line], shape: tuple[int, ...], step: int, size: tuple[int, ...]) -> Array:
     """For every pixel the darkness up to which it may be a line, 0 where there is none."""
     limits: Array = np.zeros(shape, np.float32)
-    # one press printed them all; what is darker has a stroke on it; and nothing is blacker than black
-    most = min(255.0, 1.2 * float(np.median([line.limit for line in lines]))) if lines else 0
+    # one press printed them all; what is darker has a stroke on it, or is one
+    usual = float(np.quantile([line.limit for line in lines], 0.25)) if lines else 0.0
+    most = min(255.0, 1.4 * usual)
     for line in lines:
         limits[line.pixels] = np.maximum(limits[line.pixels], min(line.limit, most))
     return _enlarged(cv2.dilate(limits, np.ones((3, 3), np.uint8)), step, size)
