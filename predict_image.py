@@ -46,7 +46,7 @@ SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 ENOUGH_EVIDENCE = 12.0
 """A log-likelihood ratio: with more and no unsure digit, no other way up is tried."""
 
-TURNING_EVIDENCE = 4.0
+TURNING_EVIDENCE = 2.5
 """By so much a picture must say more when it is turned."""
 
 # OpenCV loads when the first picture is read, hence the imports inside functions: who asks for help
@@ -85,12 +85,12 @@ def read_digits(
     read = _read_page(page, reader)
     rotation = 0
     if rotate and (read.evidence < ENOUGH_EVIDENCE or any(digit.unsure for digit in read.digits)):
-        turned = turning.better_way_up(page, mask, flat, reader)
-        if turned:
+        least = max(read.evidence, 0) + TURNING_EVIDENCE
+        for turned in turning.better_ways_up(page, mask, flat, reader):
             again = _read_page(turned.page, reader)
             evidence = max(again.evidence, turned.evidence)
-            if evidence > max(read.evidence, 0) + TURNING_EVIDENCE:
-                rotation = turned.angle
+            if evidence > least:
+                least, rotation = evidence, turned.angle
                 back = [turning.turn_back(d.box, turned.matrix) for d in again.digits]
                 boxed = [replace(d, box=b) for d, b in zip(again.digits, back, strict=True)]
                 read = again._replace(digits=boxed)

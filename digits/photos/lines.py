@@ -2,14 +2,13 @@
 straightness and told from strokes by where they end.
 """
 
-from dataclasses import dataclass
 from itertools import pairwise
 
 import cv2
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from digits.photos.light import odd
+from digits.photos.straight import Line, straight_lines
 from digits.types import Array
 
 MAX_FRAMES = 30
@@ -29,21 +28,6 @@ MIN_DOTS = 8
 
 MAX_DOT = 0.03
 """How thick a dot may be, as a share of the picture's longer side."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Line:
-    """A line from left to right, or in a transposed picture from top to bottom, in cells."""
-
-    start: Array  # (x, y) in the picture as it is, of one end ...
-    end: Array  # ... and of the other
-    thickness: float
-    limit: float  # up to this darkness it may be the line, above it there is a stroke
-    pixels: tuple[Array, Array]  # where it is: rows and columns, of the transposed picture if it is
-
-    @property
-    def length(self) -> float:
-        return float(np.abs(self.end - self.start).max())
 
 
 def erase_lines(marked: Array, darkness: Array) -> Array:
@@ -126,7 +110,7 @@ def _erase_dotted(marked: Array) -> Array:
         cells = cells.T if turned else cells
         reach = odd(3 * float(np.median(long[spots])) / step)
         joined = cv2.morphologyEx(cells, cv2.MORPH_CLOSE, np.ones((1, reach), np.uint8))
-        for line in _straight(joined, joined, joined.shape[1] / 4, 8, turned):
+        for line in straight_lines(joined, joined, joined.shape[1] / 4, 8, turned):
             along = step * (line.end - line.start)
             from_start = x - step * line.start[0], y - step * line.start[1]
             away = (from_start[0] * along[1] - from_start[1] * along[0]) / np.hypot(*along)
@@ -174,7 +158,7 @@ def _joined(strokes: Array, gap: Array, steps: int) -> Array:
 
 def _find_lines(
     cells: Array, shades: Array, slender: float, min_lines: int
-) -> tuple[list[_Line], list[_Line]]:
+) -> tuple[list[Line], list[Line]]:
     """The printed lines from left to right and those from top to bottom; where there are fewer than
     `min_lines`, as in a component that is no table, only those much longer than it is high.
 
@@ -185,8 +169,8 @@ def _find_lines(
     shape = cells.shape
     pictures = (cells, shades), (cells.T, shades.T)
     min_ratio = 0.6 if min_lines > 1 else 0.0  # the edge of a component is none of the picture
-    level = _straight(*pictures[0], shape[1] / 4, slender, turned=False)
-    upright = _straight(*pictures[1], shape[0] / 4, slender, turned=True)
+    level = straight_lines(*pictures[0], shape[1] / 4, slender, turned=False)
+    upright = straight_lines(*pictures[1], shape[0] / 4, slender, turned=True)
     families = _anchored((level, upright), shape, min_ratio, together=True)
     parallel = max(
         sum(line.length > min_ratio * extent for line in lines)
@@ -203,7 +187,7 @@ def _find_lines(
         through = _leaving(families[other], shape).all(axis=0).sum()
         squared = min_ratio == 0 and 2 * through > max(4, len(families[other]))
         if spacings[one] > 0 and not squared:  # shorter lines between long ones: sides of cells
-            sides = _straight(*pictures[other], 0.6 * spacings[one], slender, other == 1)
+            sides = straight_lines(*pictures[other], 0.6 * spacings[one], slender, other == 1)
             sides = [side for side in sides if _may_be_side(side, families[one])]
             # longer ones were sought above
             sides = [side for side in sides if side.length < shape[1 - other] / 4]
@@ -216,7 +200,7 @@ def _find_lines(
     return families
 
 
-def _hidden(lines: list[_Line], cells: Array, turned: bool) -> list[_Line]:
+def _hidden(lines: list[Line], cells: Array, turned: bool) -> list[Line]:
     """The lines that strokes hide: where equal cells need one, and most of its length is dark.
 
     cells : the picture, transposed if it is `turned`.
@@ -252,16 +236,16 @@ def _hidden(lines: list[_Line], cells: Array, turned: bool) -> list[_Line]:
             if cells[rows, columns].max(axis=0).mean() > 0.8:
                 both = (start[::-1], end[::-1]) if turned else (start, end)
                 pixels = rows.ravel(), np.broadcast_to(columns, rows.shape).ravel()
-                found.append(_Line(*both, thickness, limit, pixels))
+                found.append(Line(*both, thickness, limit, pixels))
     return found
 
 
 def _anchored(
-    families: tuple[list[_Line], list[_Line]],
+    families: tuple[list[Line], list[Line]],
     shape: tuple[int, ...],
     min_ratio: float,
     together: bool,
-) -> tuple[list[_Line], list[_Line]]:
+) -> tuple[list[Line], list[Line]]:
     """The lines of both directions that end where lines end.
 
     min_ratio: of its length to that of the picture, for a line to leave it.
@@ -301,7 +285,7 @@ def _anchored(
     return level, upright
 
 
-def _meeting(lines: list[_Line], others: list[_Line], shape: tuple[int, ...]) -> Array:
+def _meeting(lines: list[Line], others: list[Line], shape: tuple[int, ...]) -> Array:
     """Whether each end of a line meets one of the others, bool (2, lines, others). Lines of a
     table by hand overshoot those that they meet."""
     if not lines or not others:
@@ -317,7 +301,7 @@ def _meeting(lines: list[_Line], others: list[_Line], shape: tuple[int, ...]) ->
     return np.hypot(away[..., 0], away[..., 1]) <= reach
 
 
-def _leaving(lines: list[_Line], shape: tuple[int, ...]) -> Array:
+def _leaving(lines: list[Line], shape: tuple[int, ...]) -> Array:
     """Whether each end of a line leaves the picture, bool (2, lines)."""
     ends = np.array([(line.start, line.end) for line in lines]).reshape(-1, 2, 2)  # of (x, y)
     far = np.array(shape[::-1]) - 1 - ends
@@ -325,7 +309,7 @@ def _leaving(lines: list[_Line], shape: tuple[int, ...]) -> Array:
     return left
 
 
-def _may_be_side(line: _Line, others: list[_Line]) -> bool:
+def _may_be_side(line: Line, others: list[Line]) -> bool:
     """Whether a line is as thin as others are, and at a right angle to them: a stroke between two
     lines is slanted, or thicker."""
     along = (line.end - line.start) / max(1.0, float(np.hypot(*(line.end - line.start))))
@@ -334,7 +318,7 @@ def _may_be_side(line: _Line, others: list[_Line]) -> bool:
     return abs(float(np.median(skew))) < 0.1 and line.thickness <= 1.5 * thickness
 
 
-def _spacing(lines: list[_Line], extent: int, axis: int) -> float:
+def _spacing(lines: list[Line], extent: int, axis: int) -> float:
     """How far lines of one direction are apart, at least; one line, from the edge of the picture.
     0 without lines."""
     if not lines:
@@ -345,59 +329,7 @@ def _spacing(lines: list[_Line], extent: int, axis: int) -> float:
     return float(gaps.min()) if len(gaps) else float(max(positions[0], extent - positions[-1]))
 
 
-# --- straight lines -------------------------------------------------------------------------------
-
-
-def _straight(cells: Array, shades: Array, run: float, slender: float, turned: bool) -> list[_Line]:
-    """The thin straight lines at least `run` long that go from left to right, up to 15 degrees
-    askew.
-
-    turned: whether the picture is transposed.
-    """
-    count, labels, boxes, _ = cv2.connectedComponentsWithStats(_runs(cells, run), connectivity=8)
-    lines = []
-    for label in range(1, count):
-        left, top, length, height, area = (int(side) for side in boxes[label])
-        thickness = area / length - 2  # the lines were thickened by two
-        thin = thickness <= max(2, length / slender, max(cells.shape) / (2 * slender))
-        if not thin or 2 * length < run:
-            continue
-        rows, columns = np.nonzero(labels[top : top + height, left : left + length] == label)
-        thickness = float(np.median(np.bincount(columns, minlength=length))) - 2
-        ends, near = _fit(columns, rows, length, thickness)
-        if near.mean() < 0.75:  # several lines, which a stroke joins
-            near[:] = True
-        rows, columns = rows[near] + top, columns[near] + left
-        own = np.sort(shades[rows, columns][cells[rows, columns] > 0])
-        if not len(own):
-            continue
-        limit = 1.3 * float(own[3 * len(own) // 4])
-        start, end = np.array([left, top + ends[0]]), np.array([left + length - 1, top + ends[1]])
-        if turned:
-            start, end = start[::-1], end[::-1]
-        lines.append(_Line(start, end, max(1.0, thickness), limit, (rows, columns)))
-    return lines
-
-
-def _fit(x: Array, y: Array, length: int, thickness: float) -> tuple[Array, Array]:
-    """How high a line is at both its ends, and which of the points are on it, bool.
-
-    It bends a little, as a cubic does; a stroke that runs beside it for a while is none of it.
-    Least squares by the normal equations (A^T A) w = A^T y, where A holds the powers of x.
-    """
-    powers = np.vander(2 * x / max(1, length - 1) - 1, 4, increasing=True)
-    near = np.ones(len(x), bool)
-    for terms in (2, 3, 4, 4):
-        a = powers[near, :terms]
-        w = np.linalg.lstsq(a.T @ a, a.T @ y[near])[0]
-        off = np.abs(y - powers[:, :terms] @ w)
-        near = off <= 0.75 * thickness + 1.5
-        if near.mean() < 0.6:
-            near = off <= np.quantile(off, 0.6)
-    return np.vander([-1, 1], 4, increasing=True) @ w, near
-
-
-def _limits(lines: list[_Line], shape: tuple[int, ...], step: int, size: tuple[int, ...]) -> Array:
+def _limits(lines: list[Line], shape: tuple[int, ...], step: int, size: tuple[int, ...]) -> Array:
     """For every pixel the darkness up to which it may be a line, 0 where there is none."""
     limits: Array = np.zeros(shape, np.float32)
     # one press printed them all; what is darker has a stroke on it, or is one
@@ -406,44 +338,3 @@ def _limits(lines: list[_Line], shape: tuple[int, ...], step: int, size: tuple[i
     for line in lines:
         limits[line.pixels] = np.maximum(limits[line.pixels], min(line.limit, most))
     return _enlarged(cv2.dilate(limits, np.ones((3, 3), np.uint8)), step, size)
-
-
-def _runs(cells: Array, run: float) -> Array:
-    """Where a straight line passes that is at least `run` cells long, uint8.
-
-    The picture is sheared so that lines of one slope after the other become level; small gaps are
-    closed, and everything that is no level run is taken away (a morphological closing and opening).
-    """
-    rows, columns = cells.shape
-    margin = columns // 7 + 1  # room for what a shear moves out of the picture
-    height, length = rows + 2 * margin, max(15, int(run))
-    thickened = cv2.dilate(np.ascontiguousarray(cells), np.ones((3, 1), np.uint8))  # lines bend
-    # one column after the other, so that to shear is to read each of them from another place on
-    picture = np.pad(thickened.T, ((0, 0), (2 * margin, 2 * margin)))
-    lines = np.zeros(picture.shape, np.uint8)
-    read = sliding_window_view(picture.ravel(), height)
-    write = sliding_window_view(lines.ravel(), height, writeable=True)
-    for slope in np.linspace(-0.27, 0.27, 23):
-        shift = np.rint(slope * (np.arange(columns) - columns / 2)).astype(int)
-        start = np.arange(columns) * picture.shape[1] + margin + shift
-        level = _of_neighbors(np.bitwise_or, read[start], 7, outside=0)  # the closing
-        level = _of_neighbors(np.bitwise_and, level, 7, outside=1)
-        level = _of_neighbors(np.bitwise_and, level, length, outside=1)  # the opening
-        if level.any():
-            write[start] |= _of_neighbors(np.bitwise_or, level, length, outside=0)
-    return np.ascontiguousarray(lines[:, 2 * margin :][:, :rows].T)
-
-
-def _of_neighbors(combine: np.ufunc, picture: Array, length: int, outside: int) -> Array:
-    """The "and" or the "or" of each `length` neighbors along the first axis, in as many steps as
-    `length` has bits."""
-    before = length // 2
-    picture = cv2.copyMakeBorder(
-        picture, before, length - 1 - before, 0, 0, cv2.BORDER_CONSTANT, value=outside
-    )
-    known = 1
-    while known < length:
-        step = min(known, length - known)
-        picture = combine(picture[:-step], picture[step:])
-        known += step
-    return picture

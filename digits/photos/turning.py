@@ -36,25 +36,30 @@ class Turned(NamedTuple):
     evidence: float
 
 
-def better_way_up(page: InkMap, ink: Array, flat: Array, reader: Reader) -> Turned | None:
-    """The picture turned so that its ink is most likely digits; None where no way up is more likely
-    than the others.
+def better_ways_up(page: InkMap, ink: Array, flat: Array, reader: Reader) -> list[Turned]:
+    """The picture turned so that its ink is most likely digits, and upside down from there, if that
+    is nearly as likely: whole rows tell the two apart. Empty where no way up is more likely than
+    those across it, or where it is the present one.
 
     It is tried as it stands and with its lines level: few digits say little of a tilt.
     """
     if len(page.components) < MIN_TILTED:
-        return None
+        return []
     tilts = list(dict.fromkeys([tilt(ink), 0]))
     sheets = [turned_page(flat, angle) if angle else (page, np.eye(2, 3)) for angle in tilts]
     evidence = np.array([evidence_by_turns(sheet, reader) for sheet, _ in sheets])
-    angles = np.add.outer(tilts, [0, 90, 180, 270])
     best, turns = divmod(int(evidence.argmax()), 4)
-    angle = int(angles[best, turns])
-    others = np.abs((angles - angle + 180) % 360 - 180) > 45
-    if evidence.max() < evidence[others].max() + MIN_MARGIN or angle == 0:
-        return None
-    page, matrix = turned_page(flat, angle) if turns else sheets[best]
-    return Turned(angle % 360, page, matrix, float(evidence.max()))
+    angles = np.add.outer(tilts, [0, 90, 180, 270])
+    away = np.abs((angles - angles[best, turns] + 180) % 360 - 180)
+    if evidence.max() < evidence[(away > 45) & (away < 135)].max() + MIN_MARGIN:
+        return []
+    found = []
+    for way in (turns, (turns + 2) % 4):
+        angle, how_likely = int(angles[best, way]), float(evidence[best, way])
+        if angle and how_likely > evidence.max() - MIN_MARGIN:
+            page, matrix = turned_page(flat, angle) if way else sheets[best]
+            found.append(Turned(angle % 360, page, matrix, how_likely))
+    return found
 
 
 def turned_page(flat: Array, angle: float) -> tuple[InkMap, Array]:

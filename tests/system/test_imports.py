@@ -18,8 +18,13 @@ MODULES = sorted(
 HEAVY = {"cv2", "matplotlib", "torch", "scipy", "onnx", "keras"}
 NEEDS_OPENCV = (
     *(f"digits.photos.{name}" for name in ("decode", "light", "lines", "ink", "components")),
-    *(f"digits.photos.{name}" for name in ("candidates", "classification", "color", "turning")),
-    *("digits.photos.decide", "digits.photos.drawings", "digits.data.non_digits"),
+    *(f"digits.photos.{name}" for name in ("candidates", "classification", "color", "straight")),
+    *(
+        "digits.photos.turning",
+        "digits.photos.decide",
+        "digits.photos.drawings",
+        "digits.data.non_digits",
+    ),
     *(f"digits.page.{name}" for name in ("app", "inspection", "messages", "models", "neighbors")),
     *(f"digits.page.{name}" for name in ("settings", "training", "worker")),
     *("digits.data.damaged_digits", "digits.data.words", "digits.keras"),
