@@ -20,6 +20,9 @@ MAX_FRAME_AREA = 2
 MIN_SIDES = 3
 """So many lines between two others are the sides of cells; one or two may be strokes."""
 
+BEYOND = 0.1
+"""So much of its length a line may be too faint to be seen at an end."""
+
 GRID = 600
 """Lines are sought in a picture of so many cells along its longer side."""
 
@@ -295,7 +298,7 @@ def _meeting(lines: list[Line], others: list[Line], shape: tuple[int, ...]) -> A
     along = np.array([other.end for other in others]) - start
     # the nearest point of the other line, by its share of the way along it: (2, lines, others)
     share = ((ends - start) * along).sum(axis=-1) / np.maximum(1, np.square(along).sum(axis=-1))
-    away = start + np.clip(share, 0, 1)[..., None] * along - ends
+    away = start + np.clip(share, -BEYOND, 1 + BEYOND)[..., None] * along - ends
     overshoot = np.outer([0.08 * line.length for line in lines], ~_leaving(others, shape)[0])
     reach = 4 + np.array([other.thickness for other in others]) + overshoot
     return np.hypot(away[..., 0], away[..., 1]) <= reach
