@@ -46,8 +46,8 @@ SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 ENOUGH_EVIDENCE = 12.0
 """A log-likelihood ratio: with more and no unsure digit, no other way up is tried."""
 
-TURNING_EVIDENCE = 2.5
-"""By so much a picture must say more when it is turned."""
+TURNING_EVIDENCE = 4.0
+"""By so much a picture must say more when it is turned; by half of it, if it says nothing now."""
 
 # OpenCV loads when the first picture is read, hence the imports inside functions: who asks for help
 # does not wait for it, and where it is missing one sentence says so.
@@ -85,7 +85,7 @@ def read_digits(
     read = _read_page(page, reader)
     rotation = 0
     if rotate and (read.evidence < ENOUGH_EVIDENCE or any(digit.unsure for digit in read.digits)):
-        least = max(read.evidence, 0) + TURNING_EVIDENCE
+        least = max(read.evidence, 0) + TURNING_EVIDENCE / (1 if read.digits else 2)
         for turned in turning.better_ways_up(page, mask, flat, reader):
             again = _read_page(turned.page, reader)
             evidence = max(again.evidence, turned.evidence)

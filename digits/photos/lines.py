@@ -175,6 +175,8 @@ def _find_lines(
     level = straight_lines(*pictures[0], shape[1] / 4, slender, turned=False)
     upright = straight_lines(*pictures[1], shape[0] / 4, slender, turned=True)
     families = _anchored((level, upright), shape, min_ratio, together=True)
+    if not any(families):
+        families = _small_boxes((level, upright), pictures, slender, min_ratio)
     parallel = max(
         sum(line.length > min_ratio * extent for line in lines)
         for lines, extent in zip(families, shape[::-1], strict=True)
@@ -201,6 +203,28 @@ def _find_lines(
     for axis, picture in enumerate((cells, cells.T)):
         families[axis].extend(_hidden(families[axis], picture, axis == 1))
     return families
+
+
+def _small_boxes(
+    families: tuple[list[Line], list[Line]],
+    pictures: tuple[tuple[Array, Array], tuple[Array, Array]],
+    slender: float,
+    min_ratio: float,
+) -> tuple[list[Line], list[Line]]:
+    """The lines of boxes side by side whose sides are too short to be found without the long ones;
+    a single box may be a 0."""
+    shape = pictures[0][0].shape
+    for axis in (0, 1):
+        long = families[1 - axis]
+        gap = _spacing(long, shape[1 - axis], 1 - axis)
+        if len(long) > 1 and 0.6 * gap < shape[1 - axis] / 4:
+            sides = straight_lines(*pictures[axis], 0.6 * gap, slender, axis == 1)
+            sides = [side for side in sides if _may_be_side(side, long)]
+            both = (long, sides) if axis else (sides, long)
+            found = _anchored(both, shape, min_ratio, together=True)
+            if len(found[axis]) >= MIN_SIDES:
+                return found
+    return [], []
 
 
 def _hidden(lines: list[Line], cells: Array, turned: bool) -> list[Line]:
