@@ -20,6 +20,12 @@ MAX_FRAME_AREA = 2
 MIN_SIDES = 3
 """So many lines between two others are the sides of cells; one or two may be strokes."""
 
+MAX_SIDES = 50
+"""More lines are those of squared paper, and one more or less of them does not matter."""
+
+TOO_DARK = 1.4
+"""So many times as dark as others, at most, a line is from the same press."""
+
 BEYOND = 0.1
 """So much of its length a line may be too faint to be seen at an end."""
 
@@ -192,17 +198,36 @@ def _find_lines(
         through = _leaving(families[other], shape).all(axis=0).sum()
         squared = min_ratio == 0 and 2 * through > max(4, len(families[other]))
         if spacings[one] > 0 and not squared:  # shorter lines between long ones: sides of cells
-            sides = straight_lines(*pictures[other], 0.6 * spacings[one], slender, other == 1)
+            sides = straight_lines(*pictures[other], 0.6 * spacings[one], slender / 2, other == 1)
             sides = [side for side in sides if _may_be_side(side, families[one])]
-            # longer ones were sought above
-            sides = [side for side in sides if side.length < shape[1 - other] / 4]
+            sides = _unknown(sides, families[other], 1 - other)
             both = (families[one], sides) if other else (sides, families[one])
             sides = _anchored(both, shape, min_ratio, together=False)[other]
             if len(sides) >= MIN_SIDES:
                 families[other].extend(sides)
+    for axis in (0, 1):
+        if len(families[1 - axis]) == 2:  # one row of cells: what is darker than print is a stroke
+            darkest = TOO_DARK * max(line.limit for line in families[1 - axis])
+            families[axis][:] = [line for line in families[axis] if line.limit <= darkest]
     for axis, picture in enumerate((cells, cells.T)):
         families[axis].extend(_hidden(families[axis], picture, axis == 1))
     return families
+
+
+def _unknown(sides: list[Line], lines: list[Line], axis: int) -> list[Line]:
+    """The sides that are part of none of these lines: axis is that across them, 0 for x."""
+    start = np.array([line.start for line in lines]).reshape(-1, 2)
+    end = np.array([line.end for line in lines]).reshape(-1, 2)
+    level = (start[:, axis] + end[:, axis]) / 2
+    thickness = np.array([line.thickness for line in lines])
+    found = []
+    for side in sides:
+        middle = (side.start + side.end) / 2
+        along = (start[:, 1 - axis] <= middle[1 - axis]) & (middle[1 - axis] <= end[:, 1 - axis])
+        near = np.abs(level - middle[axis]) <= thickness + side.thickness
+        if not (along & near).any():
+            found.append(side)
+    return found
 
 
 def _small_boxes(
@@ -232,11 +257,13 @@ def _hidden(lines: list[Line], cells: Array, turned: bool) -> list[Line]:
 
     cells : the picture, transposed if it is `turned`.
     """
-    ends = np.array([(line.start, line.end) for line in lines]).reshape(-1, 2, 2)  # of (x, y)
+    if not MIN_SIDES <= len(lines) <= MAX_SIDES:
+        return []
+    ends = np.array([(line.start, line.end) for line in lines])  # (n, 2, 2): of (x, y)
     ends = ends[..., ::-1] if turned else ends
     ends = ends[np.argsort(ends[..., 1].sum(axis=1), kind="stable")]
     level = ends[..., 1].mean(axis=1)
-    thickness = float(np.median([line.thickness for line in lines] or [0]))
+    thickness = float(np.median([line.thickness for line in lines]))
     apart = level - level[:, None]
     best: list[int] = []
     size = 0.0
@@ -361,7 +388,7 @@ def _limits(lines: list[Line], shape: tuple[int, ...], step: int, size: tuple[in
     limits: Array = np.zeros(shape, np.float32)
     # one press printed them all; what is darker has a stroke on it, or is one
     usual = float(np.quantile([line.limit for line in lines], 0.25)) if lines else 0.0
-    most = min(255.0, 1.4 * usual)
+    most = min(255.0, TOO_DARK * usual)
     for line in lines:
         limits[line.pixels] = np.maximum(limits[line.pixels], min(line.limit, most))
     return _enlarged(cv2.dilate(limits, np.ones((3, 3), np.uint8)), step, size)
