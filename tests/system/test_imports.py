@@ -19,18 +19,13 @@ HEAVY = {"cv2", "matplotlib", "torch", "scipy", "onnx", "keras"}
 NEEDS_OPENCV = (
     *(f"digits.photos.{name}" for name in ("decode", "light", "lines", "ink", "components")),
     *(f"digits.photos.{name}" for name in ("candidates", "classification", "color", "straight")),
-    *(
-        "digits.photos.turning",
-        "digits.photos.decide",
-        "digits.photos.drawings",
-        "digits.data.non_digits",
-    ),
+    *(f"digits.photos.{name}" for name in ("turning", "decide", "drawings")),
+    *("digits.data.non_digits", "digits.data.damaged_digits", "digits.data.words"),
     *(f"digits.page.{name}" for name in ("app", "inspection", "messages", "models", "neighbors")),
     *(f"digits.page.{name}" for name in ("settings", "training", "worker")),
-    *("digits.data.damaged_digits", "digits.data.words", "digits.keras"),
+    "digits.keras",
 )
-"""Modules that read or draw pictures, or import one that does; OpenCV changes the
-environment when it is imported."""
+"""Modules that import OpenCV, which changes the environment, or one that does."""
 NEEDS_SCIPY = "digits.sklearn"
 
 PROBE = """
