@@ -38,8 +38,8 @@ class Turned(NamedTuple):
 
 def better_ways_up(page: InkMap, ink: Array, flat: Array, reader: Reader) -> list[Turned]:
     """The picture turned so that its ink is most likely digits, and upside down from there, if that
-    is nearly as likely: whole rows tell the two apart. Empty where no way up is more likely than
-    those across it, or where it is the present one.
+    is nearly as likely and there is little ink: whole rows tell the two apart. Empty where no way
+    up is more likely than the others, or where it is the present one.
 
     It is tried as it stands and with its lines level: few digits say little of a tilt.
     """
@@ -51,10 +51,11 @@ def better_ways_up(page: InkMap, ink: Array, flat: Array, reader: Reader) -> lis
     best, turns = divmod(int(evidence.argmax()), 4)
     angles = np.add.outer(tilts, [0, 90, 180, 270])
     away = np.abs((angles - angles[best, turns] + 180) % 360 - 180)
-    if evidence.max() < evidence[(away > 45) & (away < 135)].max() + MIN_MARGIN:
+    few = len(page.components) <= SAMPLE
+    if evidence.max() < evidence[(away > 45) & (away < (135 if few else 181))].max() + MIN_MARGIN:
         return []
     found = []
-    for way in (turns, (turns + 2) % 4):
+    for way in (turns, (turns + 2) % 4) if few else (turns,):
         angle, how_likely = int(angles[best, way]), float(evidence[best, way])
         if angle and how_likely > evidence.max() - MIN_MARGIN:
             page, matrix = turned_page(flat, angle) if way else sheets[best]
