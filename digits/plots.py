@@ -115,6 +115,9 @@ def curves(history: Any, title: str = "") -> "Figure":
         if axes.lines:  # the legend goes where the curves are not: losses fall, accuracies rise
             axes.legend(fontsize=8, loc="upper right" if axes is left else "lower right")
     _set_loss_axis(left, losses)
+    low, high = right.get_ylim()
+    spare = max(0.0, 0.01 - (high - low)) / 2  # around one record the ticks would all be alike
+    right.set_ylim(low - spare, high + spare)
     right.yaxis.set_major_formatter(lambda y, _: f"{y:.1%}" if y <= 1 else "")
     return figure
 
