@@ -169,7 +169,8 @@ def _find_lines(
     cells: Array, shades: Array, slender: float, min_lines: int
 ) -> tuple[list[Line], list[Line]]:
     """The printed lines from left to right and those from top to bottom; where there are fewer than
-    `min_lines`, as in a component that is no table, only those much longer than it is high.
+    `min_lines`, or no two long ones side by side, as in a component that is no table, only those
+    much longer than it is high.
 
     A line is `slender` times as long as thick, and each of its ends leaves the picture or meets
     another line; or it is one of three that leave the picture at one end, or that run over three
@@ -265,7 +266,7 @@ def _hidden(lines: list[Line], cells: Array, turned: bool) -> list[Line]:
     level = ends[..., 1].mean(axis=1)
     thickness = float(np.median([line.thickness for line in lines]))
     apart = level - level[:, None]
-    best: list[int] = []
+    best: list[int] = []  # the lines on the grid that holds the most, and the size of its cells
     size = 0.0
     for gap in np.concatenate([apart.diagonal(step) for step in (1, 2, 3)]):
         if gap > 4 * thickness:
