@@ -46,8 +46,9 @@ def better_ways_up(page: InkMap, ink: Array, flat: Array, reader: Reader) -> lis
     if len(page.components) < MIN_TILTED:
         return []
     tilts = list(dict.fromkeys([tilt(ink), 0]))
-    sheets = [turned_page(flat, angle) if angle else (page, np.eye(2, 3)) for angle in tilts]
-    evidence = np.array([evidence_by_turns(sheet, reader) for sheet, _ in sheets])
+    upright = _Sheet(flat, ink, page, np.eye(2, 3))
+    sheets = [_tilted(flat, angle) if angle else upright for angle in tilts]
+    evidence = np.array([evidence_by_turns(sheet.page, reader) for sheet in sheets])
     best, turns = divmod(int(evidence.argmax()), 4)
     angles = np.add.outer(tilts, [0, 90, 180, 270])
     away = np.abs((angles - angles[best, turns] + 180) % 360 - 180)
@@ -58,16 +59,36 @@ def better_ways_up(page: InkMap, ink: Array, flat: Array, reader: Reader) -> lis
     for way in (turns, (turns + 2) % 4) if few else (turns,):
         angle, how_likely = int(angles[best, way]), float(evidence[best, way])
         if angle and how_likely > evidence.max() - MIN_MARGIN:
-            page, matrix = turned_page(flat, angle) if way else sheets[best]
-            found.append(Turned(angle % 360, page, matrix, how_likely))
+            there, matrix = _quarter_turned(sheets[best], way)
+            found.append(Turned(angle % 360, there, matrix, how_likely))
     return found
 
 
-def turned_page(flat: Array, angle: float) -> tuple[InkMap, Array]:
-    """The ink of an evenly lit picture that is turned clockwise, and the matrix of the turn."""
+class _Sheet(NamedTuple):
+    """An evenly lit picture that may be turned, its ink, and the matrix of the turn."""
+
+    flat: Array
+    ink: Array
+    page: InkMap  # the same ink in components
+    matrix: Array
+
+
+def _tilted(flat: Array, angle: int) -> _Sheet:
+    """The ink of an evenly lit picture that is turned clockwise."""
     darkness, matrix = turn(255 - flat, angle)
     flat = 255 - darkness
-    return find_components(*find_ink(flat), flat), matrix
+    ink, density = find_ink(flat)
+    return _Sheet(flat, ink, find_components(ink, density, flat), matrix)
+
+
+def _quarter_turned(sheet: _Sheet, turns: int) -> tuple[InkMap, Array]:
+    """The ink of a sheet turned by so many times 90 degrees, which changes no pixel; the matrix."""
+    if turns == 0:
+        return sheet.page, sheet.matrix
+    flat, matrix = turn(sheet.flat, 90 * turns)
+    ink, density = (turn(pixels, 90 * turns)[0] for pixels in (sheet.ink, sheet.page.density))
+    together = matrix @ np.vstack([sheet.matrix, [0, 0, 1]])
+    return find_components(ink, density, flat), together
 
 
 def tilt(ink: Array) -> int:
