@@ -85,7 +85,8 @@ def read_digits(
     read = _read_page(page, reader)
     rotation = 0
     if rotate and (read.evidence < ENOUGH_EVIDENCE or any(digit.unsure for digit in read.digits)):
-        least = max(read.evidence, 0) + TURNING_EVIDENCE / (1 if read.digits else 2)
+        more = TURNING_EVIDENCE if read.digits else TURNING_EVIDENCE / 2
+        least = max(read.evidence, 0) + more
         for turned in turning.better_ways_up(page, mask, flat, reader):
             again = _read_page(turned.page, reader)
             evidence = max(again.evidence, turned.evidence)

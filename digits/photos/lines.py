@@ -23,11 +23,11 @@ MIN_SIDES = 3
 MAX_SIDES = 50
 """More lines are those of squared paper, and one more or less of them does not matter."""
 
-TOO_DARK = 1.4
-"""So many times as dark as others, at most, a line is from the same press."""
+MAX_DARKER = 1.4
+"""A printed line is at most so many times as dark as the others."""
 
-BEYOND = 0.1
-"""So much of its length a line may be too faint to be seen at an end."""
+FAINT_END = 0.1
+"""As a share of its length: at each end so much of a line may be too faint to be seen."""
 
 GRID = 600
 """Lines are sought in a picture of so many cells along its longer side."""
@@ -184,11 +184,12 @@ def _find_lines(
     families = _anchored((level, upright), shape, min_ratio, together=True)
     if not any(families):
         families = _small_boxes((level, upright), pictures, slender, min_ratio)
-    parallel = max(
+    side_by_side = max(
         sum(line.length > min_ratio * extent for line in lines)
         for lines, extent in zip(families, shape[::-1], strict=True)
     )
-    if len(families[0]) + len(families[1]) < min_lines or parallel < min(2, min_lines):
+    enough = len(families[0]) + len(families[1]) >= min_lines
+    if not enough or (min_lines > 1 and side_by_side < 2):
         level, upright = (
             [line for line in lines if line.length > 2.5 * extent]
             for lines, extent in zip(families, shape, strict=True)
@@ -199,24 +200,33 @@ def _find_lines(
         through = _leaving(families[other], shape).all(axis=0).sum()
         squared = min_ratio == 0 and 2 * through > max(4, len(families[other]))
         if spacings[one] > 0 and not squared:  # shorter lines between long ones: sides of cells
-            sides = straight_lines(*pictures[other], 0.6 * spacings[one], slender / 2, other == 1)
-            sides = [side for side in sides if _may_be_side(side, families[one])]
-            sides = _unknown(sides, families[other], 1 - other)
+            sides = _sides(pictures[other], spacings[one], slender / 2, other, families[one])
+            sides = _new_lines(sides, families[other], 1 - other)
             both = (families[one], sides) if other else (sides, families[one])
             sides = _anchored(both, shape, min_ratio, together=False)[other]
             if len(sides) >= MIN_SIDES:
                 families[other].extend(sides)
     for axis in (0, 1):
         if len(families[1 - axis]) == 2:  # one row of cells: what is darker than print is a stroke
-            darkest = TOO_DARK * max(line.limit for line in families[1 - axis])
+            darkest = MAX_DARKER * max(line.limit for line in families[1 - axis])
             families[axis][:] = [line for line in families[axis] if line.limit <= darkest]
     for axis, picture in enumerate((cells, cells.T)):
         families[axis].extend(_hidden(families[axis], picture, axis == 1))
     return families
 
 
-def _unknown(sides: list[Line], lines: list[Line], axis: int) -> list[Line]:
-    """The sides that are part of none of these lines: axis is that across them, 0 for x."""
+def _sides(
+    picture: tuple[Array, Array], gap: float, slender: float, axis: int, long: list[Line]
+) -> list[Line]:
+    """The lines that may be sides of cells between long lines which are so far apart; axis 1 for
+    sides from top to bottom."""
+    sides = straight_lines(*picture, 0.6 * gap, slender, turned=axis == 1)
+    return [side for side in sides if _may_be_side(side, long)]
+
+
+def _new_lines(sides: list[Line], lines: list[Line], axis: int) -> list[Line]:
+    """The sides that are part of none of these lines, which are told apart by their place along the
+    axis: 0 for x, 1 for y."""
     start = np.array([line.start for line in lines]).reshape(-1, 2)
     end = np.array([line.end for line in lines]).reshape(-1, 2)
     level = (start[:, axis] + end[:, axis]) / 2
@@ -244,8 +254,7 @@ def _small_boxes(
         long = families[1 - axis]
         gap = _spacing(long, shape[1 - axis], 1 - axis)
         if len(long) > 1 and 0.6 * gap < shape[1 - axis] / 4:
-            sides = straight_lines(*pictures[axis], 0.6 * gap, slender, axis == 1)
-            sides = [side for side in sides if _may_be_side(side, long)]
+            sides = _sides(pictures[axis], gap, slender, axis, long)
             both = (long, sides) if axis else (sides, long)
             found = _anchored(both, shape, min_ratio, together=True)
             if len(found[axis]) >= MIN_SIDES:
@@ -265,20 +274,12 @@ def _hidden(lines: list[Line], cells: Array, turned: bool) -> list[Line]:
     ends = ends[np.argsort(ends[..., 1].sum(axis=1), kind="stable")]
     level = ends[..., 1].mean(axis=1)
     thickness = float(np.median([line.thickness for line in lines]))
-    apart = level - level[:, None]
-    best: list[int] = []  # the lines on the grid that holds the most, and the size of its cells
-    size = 0.0
-    for gap in np.concatenate([apart.diagonal(step) for step in (1, 2, 3)]):
-        if gap > 4 * thickness:
-            off = np.abs(apart / gap - np.rint(apart / gap)) < 0.05
-            on_grid = off[off.sum(axis=1).argmax()]
-            if (on_grid.sum(), gap) > (len(best), size):
-                best, size = np.flatnonzero(on_grid).tolist(), float(gap)
-    if len(best) < max(MIN_SIDES, len(lines) / 2 + 1):
+    on_grid, size = _equal_cells(level, 4 * thickness)
+    if len(on_grid) < max(MIN_SIDES, len(lines) / 2 + 1):
         return []
     limit = float(np.median([line.limit for line in lines]))
     found = []
-    for one, other in pairwise(best):
+    for one, other in pairwise(on_grid):
         count = round((level[other] - level[one]) / size)
         for share in np.arange(1, count) / count:
             start, end = ends[one] + share * (ends[other] - ends[one])
@@ -293,6 +294,21 @@ def _hidden(lines: list[Line], cells: Array, turned: bool) -> list[Line]:
                 pixels = rows.ravel(), np.broadcast_to(columns, rows.shape).ravel()
                 found.append(Line(*both, thickness, limit, pixels))
     return found
+
+
+def _equal_cells(level: Array, narrowest: float) -> tuple[list[int], float]:
+    """Which lines are sides of cells of one size, by where they are in ascending order, and that
+    size: the one that suits the most lines, of two such the larger."""
+    apart = level - level[:, None]
+    best: list[int] = []
+    size = 0.0
+    for gap in np.concatenate([apart.diagonal(step) for step in (1, 2, 3)]):
+        if gap > narrowest:
+            fits = np.abs(apart / gap - np.rint(apart / gap)) < 0.05
+            most = fits[fits.sum(axis=1).argmax()]
+            if (most.sum(), gap) > (len(best), size):
+                best, size = np.flatnonzero(most).tolist(), float(gap)
+    return best, size
 
 
 def _anchored(
@@ -350,7 +366,7 @@ def _meeting(lines: list[Line], others: list[Line], shape: tuple[int, ...]) -> A
     along = np.array([other.end for other in others]) - start
     # the nearest point of the other line, by its share of the way along it: (2, lines, others)
     share = ((ends - start) * along).sum(axis=-1) / np.maximum(1, np.square(along).sum(axis=-1))
-    away = start + np.clip(share, -BEYOND, 1 + BEYOND)[..., None] * along - ends
+    away = start + np.clip(share, -FAINT_END, 1 + FAINT_END)[..., None] * along - ends
     overshoot = np.outer([0.08 * line.length for line in lines], ~_leaving(others, shape)[0])
     reach = 4 + np.array([other.thickness for other in others]) + overshoot
     return np.hypot(away[..., 0], away[..., 1]) <= reach
@@ -389,7 +405,7 @@ def _limits(lines: list[Line], shape: tuple[int, ...], step: int, size: tuple[in
     limits: Array = np.zeros(shape, np.float32)
     # one press printed them all; what is darker has a stroke on it, or is one
     usual = float(np.quantile([line.limit for line in lines], 0.25)) if lines else 0.0
-    most = min(255.0, TOO_DARK * usual)
+    most = min(255.0, MAX_DARKER * usual)
     for line in lines:
         limits[line.pixels] = np.maximum(limits[line.pixels], min(line.limit, most))
     return _enlarged(cv2.dilate(limits, np.ones((3, 3), np.uint8)), step, size)

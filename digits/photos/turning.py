@@ -52,11 +52,13 @@ def better_ways_up(page: InkMap, ink: Array, flat: Array, reader: Reader) -> lis
     best, turns = divmod(int(evidence.argmax()), 4)
     angles = np.add.outer(tilts, [0, 90, 180, 270])
     away = np.abs((angles - angles[best, turns] + 180) % 360 - 180)
-    few = len(page.components) <= SAMPLE
-    if evidence.max() < evidence[(away > 45) & (away < (135 if few else 181))].max() + MIN_MARGIN:
+    ways, others = [turns], away > 45
+    if len(page.components) <= SAMPLE:  # reading both is quick
+        ways, others = [turns, (turns + 2) % 4], others & (away < 135)
+    if evidence.max() < evidence[others].max() + MIN_MARGIN:
         return []
     found = []
-    for way in (turns, (turns + 2) % 4) if few else (turns,):
+    for way in ways:
         angle, how_likely = int(angles[best, way]), float(evidence[best, way])
         if angle and how_likely > evidence.max() - MIN_MARGIN:
             there, matrix = _quarter_turned(sheets[best], way)
