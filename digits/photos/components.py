@@ -60,7 +60,7 @@ class InkMap:
 def find_components(ink: Array, density: Array, flat: Array) -> InkMap:
     """The connected components of the ink, without what no pen wrote, each cut into pieces.
 
-    Left out are specks (shorter than 6 pixels or a 160th of the picture), blobs (thicker than two
+    Left out are specks (shorter than 6 pixels or a 160th of the picture), blobs (thicker than three
     fifths of their length and than the pen, such as the corner of a dark table), lines around other
     ink, and what runs along the edge of the picture for more than half of its length.
 
@@ -83,7 +83,7 @@ def find_components(ink: Array, density: Array, flat: Array) -> InkMap:
     good = longest >= max(6, max(ink.shape) / 160)
     good &= 2 * along_edge <= longest
     good[0] = False  # the paper
-    slender = good & (2 * deepest <= 0.4 * longest)
+    slender = good & (2 * deepest <= 0.6 * longest)
     pen = 2 * weighted_median(deepest[slender], longest[slender]) if slender.any() else 0.0
     good &= slender | (2 * deepest <= 1.6 * pen)  # the other strokes, and points
     good[good] = ~_surrounds(boxes[good])

@@ -353,8 +353,10 @@ def _letters(
         if group and (member < 0 or boxes[member].x > end + gap):
             inside = [digits[i] for i in group if i < len(digits)]
             letters = len(group) - len(inside)
-            evidence = log_likelihood_ratio(p[inside, :10]).sum() + ROW_WEIGHTS[2] * letters
-            if letters > 1 and evidence < 0:
+            evidence = log_likelihood_ratio(p[inside, :10]).sum()
+            if letters > 1:  # one may be a sign between digits
+                evidence += ROW_WEIGHTS[2] * letters
+            if evidence < 0 and (letters > 1 or (letters and len(inside) > 2)):
                 found |= set(inside)
             group, end = [], -np.inf
         if member >= 0:

@@ -18,6 +18,12 @@ ONE_SIDED = 0.75
 DESK_CONTRAST = 0.57
 """By so much of its brightness a sheet is brighter than a dark desk, but not than a shadow."""
 
+RECTANGLE_CONTRAST = 0.3
+"""The same of a rectangle with all of its sides in the picture, which no shadow leaves ..."""
+
+RECTANGLE_SIZE = 0.25
+"""... if it is so large a part of the picture."""
+
 
 def working_copy(picture: Array) -> tuple[Array, float]:
     """The picture in gray at the size it is analyzed in, and that size over the original one."""
@@ -89,7 +95,7 @@ def find_sheet(gray: Array) -> Array | None:
     """Where the sheet is, bool, if a dark desk is around it.
 
     A sheet is the largest bright region: convex, an eighth of the picture or more, away from
-    all but one side of the picture, and far brighter than what is around it.
+    all but one side of the picture, and far brighter than what is around it, or a rectangle.
     """
     small = cv2.GaussianBlur(_reduce(gray, 200), (0, 0), 1.5)
     _, bright = cv2.threshold(small, 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
@@ -108,7 +114,10 @@ def find_sheet(gray: Array) -> Array | None:
     if not is_sheet or edge.mean() > 0.35:
         return None
     paper, desk = np.median(small[sheet > 0]), np.median(small[sheet == 0])
-    if paper - desk < DESK_CONTRAST * paper:
+    _, (width, height), _ = cv2.minAreaRect(outline)
+    rectangle = cv2.contourArea(outline) > max(0.85 * width * height, RECTANGLE_SIZE * small.size)
+    least = RECTANGLE_CONTRAST if rectangle and not edge.any() else DESK_CONTRAST
+    if paper - desk < least * paper:
         return None
     inside = cv2.erode(np.pad(sheet, 1), np.ones((5, 5), np.uint8))[1:-1, 1:-1]
     return cv2.resize(inside, gray.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0

@@ -209,7 +209,8 @@ def _find_lines(
     for axis in (0, 1):
         if len(families[1 - axis]) == 2:  # one row of cells: what is darker than print is a stroke
             darkest = MAX_DARKER * max(line.limit for line in families[1 - axis])
-            families[axis][:] = [line for line in families[axis] if line.limit <= darkest]
+            sides = [line for line in families[axis] if line.limit <= darkest]
+            families[axis][:] = _without_strokes(sides, 1 - axis)
     for axis, picture in enumerate((cells, cells.T)):
         families[axis].extend(_hidden(families[axis], picture, axis == 1))
     return families
@@ -269,14 +270,12 @@ def _hidden(lines: list[Line], cells: Array, turned: bool) -> list[Line]:
     """
     if not MIN_SIDES <= len(lines) <= MAX_SIDES:
         return []
-    ends = np.array([(line.start, line.end) for line in lines])  # (n, 2, 2): of (x, y)
-    ends = ends[..., ::-1] if turned else ends
-    ends = ends[np.argsort(ends[..., 1].sum(axis=1), kind="stable")]
-    level = ends[..., 1].mean(axis=1)
-    thickness = float(np.median([line.thickness for line in lines]))
-    on_grid, size = _equal_cells(level, 4 * thickness)
+    lines, level, on_grid, size = _equal_cells(lines, 0 if turned else 1)
     if len(on_grid) < max(MIN_SIDES, len(lines) / 2 + 1):
         return []
+    ends = np.array([(line.start, line.end) for line in lines])  # (n, 2, 2): of (x, y)
+    ends = ends[..., ::-1] if turned else ends
+    thickness = float(np.median([line.thickness for line in lines]))
     limit = float(np.median([line.limit for line in lines]))
     found = []
     for one, other in pairwise(on_grid):
@@ -296,19 +295,35 @@ def _hidden(lines: list[Line], cells: Array, turned: bool) -> list[Line]:
     return found
 
 
-def _equal_cells(level: Array, narrowest: float) -> tuple[list[int], float]:
-    """Which lines are sides of cells of one size, by where they are in ascending order, and that
-    size: the one that suits the most lines, of two such the larger."""
+def _without_strokes(lines: list[Line], axis: int) -> list[Line]:
+    """The lines without those between the sides of equal cells, which are strokes."""
+    if not MIN_SIDES < len(lines) <= MAX_SIDES:
+        return lines
+    lines, _, on_grid, _ = _equal_cells(lines, axis)
+    if len(on_grid) <= max(MIN_SIDES, len(lines) / 2):
+        return lines
+    inside = range(on_grid[0], on_grid[-1])
+    return [line for i, line in enumerate(lines) if i in on_grid or i not in inside]
+
+
+def _equal_cells(lines: list[Line], axis: int) -> tuple[list[Line], Array, list[int], float]:
+    """Lines in ascending order along the axis (0 for x, 1 for y), where they are, which of them are
+    sides of cells of one size, and that size: the one with the most lines where it needs them, less
+    those that are missing."""
+    lines = sorted(lines, key=lambda line: float(line.start[axis] + line.end[axis]))
+    level = np.array([(line.start[axis] + line.end[axis]) / 2 for line in lines])
+    narrowest = 4 * float(np.median([line.thickness for line in lines]))
     apart = level - level[:, None]
     best: list[int] = []
-    size = 0.0
+    size, most = 0.0, -np.inf
     for gap in np.concatenate([apart.diagonal(step) for step in (1, 2, 3)]):
         if gap > narrowest:
             fits = np.abs(apart / gap - np.rint(apart / gap)) < 0.05
-            most = fits[fits.sum(axis=1).argmax()]
-            if (most.sum(), gap) > (len(best), size):
-                best, size = np.flatnonzero(most).tolist(), float(gap)
-    return best, size
+            on_grid = np.flatnonzero(fits[fits.sum(axis=1).argmax()])
+            missing = round(apart[on_grid[0], on_grid[-1]] / gap) + 1 - len(on_grid)
+            if len(on_grid) - missing > most:
+                best, size, most = on_grid.tolist(), float(gap), len(on_grid) - missing
+    return lines, level, best, size
 
 
 def _anchored(

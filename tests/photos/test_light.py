@@ -72,19 +72,19 @@ def on_desk(*corners: tuple[int, int], desk: int = 30, stripe: int = 0) -> tuple
 
 @pytest.mark.parametrize("stripe", [0, 14])
 @pytest.mark.parametrize(
-    "corners",
+    ("corners", "desk"),
     [
-        [(200, 100), (600, 100), (600, 500), (200, 500)],
-        [(300, 60), (700, 200), (520, 550), (120, 400)],
-        [(-10, 100), (500, 120), (500, 480), (-10, 500)],  # one side is out of the picture
-        [(280, 150), (530, 150), (530, 430), (280, 430)],
+        ([(200, 100), (600, 100), (600, 500), (200, 500)], 130),
+        ([(300, 60), (700, 200), (520, 550), (120, 400)], 30),
+        ([(-10, 100), (500, 120), (500, 480), (-10, 500)], 30),  # one side is out of the picture
+        ([(280, 150), (530, 150), (530, 430), (280, 430)], 30),
     ],
 )
-def test_a_sheet_on_a_dark_desk_is_found(corners: list[tuple[int, int]], stripe: int) -> None:
+def test_a_sheet_on_a_desk_is_found(corners: list[tuple[int, int]], desk: int, stripe: int) -> None:
     for size in (0.2, 1, 3):
         picture, sheet = (
             cv2.resize(array.astype(np.uint8), None, fx=size, fy=size)
-            for array in on_desk(*corners, stripe=stripe)
+            for array in on_desk(*corners, desk=desk, stripe=stripe)
         )
         found = find_sheet(picture)
         assert found is not None
@@ -96,7 +96,7 @@ def test_a_sheet_on_a_dark_desk_is_found(corners: list[tuple[int, int]], stripe:
 @pytest.mark.parametrize(
     ("corners", "desk"),
     [
-        ([(200, 100), (600, 100), (600, 500), (200, 500)], 120),  # a shadow, no desk
+        ([(-10, 100), (500, 100), (500, 500), (-10, 500)], 120),  # a shadow, no desk
         ([(350, 250), (450, 250), (450, 350), (350, 350)], 30),  # too small
         ([(100, 50), (700, 50), (700, 150), (200, 150), (200, 550), (100, 550)], 30),  # an L
         ([(-9, -9), (810, -9), (810, 400), (-9, 400)], 30),  # out of the picture on three sides
