@@ -248,11 +248,14 @@ def filter_signs(
     for members in rows_of([candidates[index].box for index in chosen]):
         row = [chosen[member] for member in members]
         ones = [index for index in row if p[index, :10].argmax() == 1]
-        others = [candidates[index].box.height for index in row if index not in ones]
+        others = [candidates[index].box for index in row if index not in ones]
         if len(others) > 1:
-            typical = float(np.median(others))
             for index in ones:
-                height = candidates[index].box.height / typical
+                box = candidates[index].box
+                before = [other.height for other in others if other.x < box.x]
+                after = [other.height for other in others if other.x >= box.x]
+                sides = [side for side in (before[-3:], after[:3]) if len(side) > 1]
+                height = box.height / max(np.median(side) for side in (*sides, before + after))
                 if height >= BENT_SIGN_HEIGHT or (
                     height >= SIGN_HEIGHT and _is_straight(page.ink(candidates[index].pieces))
                 ):
@@ -346,22 +349,22 @@ def _letters(
         return set()
     boxes = [candidates[index].box for index in digits] + others
     gap = GROUP_GAP * float(np.median([box.height for box in boxes]))
-    found: set[int] = set()
-    group: list[int] = []
+    groups: list[list[int]] = []
     end = -np.inf
-    for member in [*sorted(range(len(boxes)), key=lambda member: boxes[member].x), -1]:
-        if group and (member < 0 or boxes[member].x > end + gap):
-            inside = [digits[i] for i in group if i < len(digits)]
-            letters = len(group) - len(inside)
-            evidence = log_likelihood_ratio(p[inside, :10]).sum()
-            if letters > 1:  # one may be a sign between digits
-                evidence += ROW_WEIGHTS[2] * letters
-            if evidence < 0 and (letters > 1 or (letters and len(inside) > 2)):
-                found |= set(inside)
-            group, end = [], -np.inf
-        if member >= 0:
-            group.append(member)
-            end = max(end, boxes[member].right)
+    for member in sorted(range(len(boxes)), key=lambda member: boxes[member].x):
+        if boxes[member].x > end + gap:
+            groups.append([])
+        groups[-1].append(member)
+        end = max(end, boxes[member].right)
+    found: set[int] = set()
+    for group in groups if len(groups) > 1 else []:
+        inside = [digits[member] for member in group if member < len(digits)]
+        letters = len(group) - len(inside)
+        evidence = log_likelihood_ratio(p[inside, :10]).sum()
+        if letters > 1:  # one may be a sign between digits
+            evidence += ROW_WEIGHTS[2] * letters
+        if evidence < 0 and (letters > 1 or (letters and len(inside) > 2)):
+            found.update(inside)
     return found
 
 
@@ -414,12 +417,12 @@ def rows_of(boxes: Sequence[Box]) -> list[list[int]]:
     center_x, center_y, typical = x + w / 2, y + h / 2, float(np.median(h))
     across = center_x - center_x[:, None]  # [i, j]: from i to j
     down = center_y - center_y[:, None]
-    beside = (across > 0) & (np.abs(down) < 0.7 * typical) & (across < 6 * typical)
-    distance = np.where(beside, across, np.inf)
+    beside = (across > 0) & (np.abs(down) < 0.7 * np.maximum(typical, across))
+    distance = np.where(beside & (across < 6 * typical), np.hypot(across, down), np.inf)
     nearest = distance.argmin(axis=1)
     linked = np.flatnonzero(np.isfinite(distance.min(axis=1)))
     slopes = down[linked, nearest[linked]] / across[linked, nearest[linked]]
-    tilts = [float(np.median(slopes)), 0.0] if len(slopes) > 2 else [0.0]
+    tilts = [float(np.median(slopes)), 0.0] if len(slopes) > 1 else [0.0]
     return min((_rows_at(tilt, center_x, center_y, h) for tilt in tilts), key=len)
 
 
