@@ -351,13 +351,17 @@ def _anchored(
             for some in (length > 0.6 * longest, leaving[index].any(0) & (length > 0.25 * longest)):
                 if some.sum() >= 3:
                     accepted[index] |= some
+    twins = [_twins(lines, index) for index, lines in enumerate(families)]
     good = [np.ones(len(lines), bool) for lines in families]
     changed = True
     while changed:
         changed = False
         for index in (0, 1):
             met = meeting[index][:, :, good[1 - index]].any(axis=2)
-            fewer = good[index] & (accepted[index] | (leaving[index] | met).all(axis=0))
+            touched = meeting[1 - index][:, good[1 - index]].any(axis=0).astype(int)
+            ladders = twins[index] & good[index] & (touched.T @ touched >= MIN_SIDES)
+            fine = accepted[index] | (leaving[index] | met).all(axis=0) | ladders.any(axis=1)
+            fewer = good[index] & fine
             changed |= bool(fewer.sum() < good[index].sum())
             good[index] = fewer
     for index in (0, 1):  # a stroke, too, may go from one ruling to the next
@@ -385,6 +389,16 @@ def _meeting(lines: list[Line], others: list[Line], shape: tuple[int, ...]) -> A
     overshoot = np.outer([0.08 * line.length for line in lines], ~_leaving(others, shape)[0])
     reach = 4 + np.array([other.thickness for other in others]) + overshoot
     return np.hypot(away[..., 0], away[..., 1]) <= reach
+
+
+def _twins(lines: list[Line], axis: int) -> Array:
+    """Which lines begin and end beside each other, bool (lines, lines), as the long sides of a row
+    of cells do. axis: 0 for level lines, 1 for upright ones."""
+    ends = np.array([(line.start[axis], line.end[axis]) for line in lines]).reshape(-1, 2)
+    reach = 4 + np.array([line.thickness for line in lines])
+    twins: Array = (np.abs(ends[:, None] - ends) <= reach[:, None, None]).all(axis=2)
+    np.fill_diagonal(twins, False)
+    return twins
 
 
 def _leaving(lines: list[Line], shape: tuple[int, ...]) -> Array:
