@@ -1,0 +1,300 @@
+"""Which straight lines of a picture are printed: rulings, and the sides of boxes and tables, told
+from strokes by where they end and by the size of their cells.
+"""
+
+import numpy as np
+
+from digits.photos.straight import Line, straight_lines
+from digits.types import Array
+
+MIN_SIDES = 3
+"""So many lines between two others are the sides of cells; one or two may be strokes."""
+
+MAX_SIDES = 50
+"""More lines are those of squared paper, and one more or less of them does not matter."""
+
+MAX_DARKER = 1.4
+"""A printed line is at most so many times as dark as the others."""
+
+FAINT_END = 0.1
+"""As a share of its length: at each end so much of a line may be too faint to be seen."""
+
+
+def find_lines(
+    cells: Array, shades: Array, slender: float, min_lines: int
+) -> tuple[list[Line], list[Line]]:
+    """The printed lines from left to right and those from top to bottom; where there are fewer than
+    `min_lines`, or no two long ones side by side, as in a component that is no table, only those
+    much longer than it is high.
+
+    A line is `slender` times as long as thick, and each of its ends leaves the picture or meets
+    another line; or it is one of three that leave the picture at one end, or that run over three
+    fifths of it.
+    """
+    shape = cells.shape
+    pictures = (cells, shades), (cells.T, shades.T)
+    min_ratio = 0.6 if min_lines > 1 else 0.0  # the edge of a component is none of the picture
+    level = straight_lines(*pictures[0], shape[1] / 4, slender, turned=False)
+    upright = straight_lines(*pictures[1], shape[0] / 4, slender, turned=True)
+    families = _anchored((level, upright), shape, min_ratio, together=True)
+    if not any(families):
+        families = _small_boxes((level, upright), pictures, slender, min_ratio)
+    side_by_side = max(
+        sum(line.length > min_ratio * extent for line in lines)
+        for lines, extent in zip(families, shape[::-1], strict=True)
+    )
+    enough = len(families[0]) + len(families[1]) >= min_lines
+    if not enough or (min_lines > 1 and side_by_side < 2):
+        level, upright = (
+            [line for line in lines if line.length > 2.5 * extent]
+            for lines, extent in zip(families, shape, strict=True)
+        )
+        families = level, upright
+    _add_sides(families, pictures, slender, min_ratio)
+    for axis in (0, 1):
+        if len(families[1 - axis]) == 2:  # one row of cells: what is darker than print is a stroke
+            darkest = MAX_DARKER * max(line.limit for line in families[1 - axis])
+            sides = [line for line in families[axis] if line.limit <= darkest]
+            families[axis][:] = _without_strokes(sides, 1 - axis)
+    for axis, (picture, _) in enumerate(pictures):
+        families[axis].extend(_hidden(families[axis], families[1 - axis], picture, axis == 1))
+    return families
+
+
+def _add_sides(
+    families: tuple[list[Line], list[Line]],
+    pictures: tuple[tuple[Array, Array], tuple[Array, Array]],
+    slender: float,
+    min_ratio: float,
+) -> None:
+    """Add the shorter lines between long ones, sides of cells, unless the paper is squared."""
+    shape = pictures[0][0].shape
+    spacings = [_spacing(lines, shape[axis], axis) for axis, lines in enumerate(families)]
+    for one, other in ((0, 1), (1, 0)):
+        through = _leaving(families[other], shape).all(axis=0).sum()
+        squared = min_ratio == 0 and 2 * through > max(4, len(families[other]))
+        if spacings[one] > 0 and not squared:
+            sides = _sides(pictures[other], spacings[one], slender / 2, other, families[one])
+            sides = _new_lines(sides, families[other], 1 - other)
+            both = (families[one], sides) if other else (sides, families[one])
+            sides = _anchored(both, shape, min_ratio, together=False)[other]
+            if len(sides) >= MIN_SIDES:
+                families[other].extend(sides)
+
+
+def _sides(
+    picture: tuple[Array, Array], gap: float, slender: float, axis: int, long: list[Line]
+) -> list[Line]:
+    """The lines that may be sides of cells between long lines which are so far apart; axis 1 for
+    sides from top to bottom."""
+    sides = straight_lines(*picture, 0.6 * gap, slender, turned=axis == 1)
+    return [side for side in sides if _may_be_side(side, long)]
+
+
+def _new_lines(sides: list[Line], lines: list[Line], axis: int) -> list[Line]:
+    """The sides that are part of none of these lines, which are told apart by their place along the
+    axis: 0 for x, 1 for y."""
+    start = np.array([line.start for line in lines]).reshape(-1, 2)
+    end = np.array([line.end for line in lines]).reshape(-1, 2)
+    level = (start[:, axis] + end[:, axis]) / 2
+    thickness = np.array([line.thickness for line in lines])
+    found = []
+    for side in sides:
+        middle = (side.start + side.end) / 2
+        along = (start[:, 1 - axis] <= middle[1 - axis]) & (middle[1 - axis] <= end[:, 1 - axis])
+        near = np.abs(level - middle[axis]) <= thickness + side.thickness
+        if not (along & near).any():
+            found.append(side)
+    return found
+
+
+def _small_boxes(
+    families: tuple[list[Line], list[Line]],
+    pictures: tuple[tuple[Array, Array], tuple[Array, Array]],
+    slender: float,
+    min_ratio: float,
+) -> tuple[list[Line], list[Line]]:
+    """The lines of boxes side by side whose sides are too short to be found without the long ones;
+    a single box may be a 0."""
+    shape = pictures[0][0].shape
+    for axis in (0, 1):
+        long = families[1 - axis]
+        gap = _spacing(long, shape[1 - axis], 1 - axis)
+        if len(long) > 1 and 0.6 * gap < shape[1 - axis] / 4:
+            sides = _sides(pictures[axis], gap, slender, axis, long)
+            both = (long, sides) if axis else (sides, long)
+            found = _anchored(both, shape, min_ratio, together=True)
+            if len(found[axis]) >= MIN_SIDES:
+                return found
+    return [], []
+
+
+def _hidden(lines: list[Line], long: list[Line], cells: Array, turned: bool) -> list[Line]:
+    """The lines that strokes hide: where equal cells need one, as far as the long sides reach, and
+    most of its length is dark.
+
+    cells : the picture, transposed if it is `turned`.
+    """
+    if not MIN_SIDES <= len(lines) <= MAX_SIDES:
+        return []
+    axis = 0 if turned else 1
+    lines, level, on_grid, size = _equal_cells(lines, axis)
+    if len(on_grid) < max(MIN_SIDES, len(lines) / 2 + 1):
+        return []
+    ends = np.array([(line.start, line.end) for line in lines])  # (n, 2, 2): of (x, y)
+    ends = ends[..., ::-1] if turned else ends
+    thickness = float(np.median([line.thickness for line in lines]))
+    limit = float(np.median([line.limit for line in lines]))
+    origin = level[on_grid[0]]
+    number = np.rint((level[on_grid] - origin) / size)
+    step, first = np.polyfit(number, ends[on_grid].reshape(-1, 4), 1)
+    reach = np.array([(line.start[axis], line.end[axis]) for line in long] or [(origin, origin)])
+    low, high = np.rint((reach.min() - origin) / size), np.rint((reach.max() - origin) / size)
+    found = []
+    for place in range(int(low), int(max(high, number[-1])) + 1):
+        start, end = (first + place * step).reshape(2, 2)
+        if np.abs(level - (start[1] + end[1]) / 2).min() < 0.3 * size:
+            continue
+        columns = np.arange(max(0, round(start[0])), min(cells.shape[1], round(end[0]) + 1))
+        middle = np.interp(columns, (start[0], end[0]), (start[1], end[1]))
+        across = np.arange(-thickness / 2, thickness / 2 + 1)[:, None]
+        rows = np.rint(middle + across).astype(int).clip(0, len(cells) - 1)
+        if len(columns) and cells[rows, columns].max(axis=0).mean() > 0.8:
+            both = (start[::-1], end[::-1]) if turned else (start, end)
+            pixels = rows.ravel(), np.broadcast_to(columns, rows.shape).ravel()
+            found.append(Line(*both, thickness, limit, pixels))
+    return found
+
+
+def _without_strokes(lines: list[Line], axis: int) -> list[Line]:
+    """The lines without those between the sides of equal cells, which are strokes."""
+    if not MIN_SIDES < len(lines) <= MAX_SIDES:
+        return lines
+    lines, _, on_grid, _ = _equal_cells(lines, axis)
+    if len(on_grid) <= max(MIN_SIDES, len(lines) / 2):
+        return lines
+    inside = range(on_grid[0], on_grid[-1])
+    return [line for i, line in enumerate(lines) if i in on_grid or i not in inside]
+
+
+def _equal_cells(lines: list[Line], axis: int) -> tuple[list[Line], Array, list[int], float]:
+    """Lines in ascending order along the axis (0 for x, 1 for y), where they are, which of them are
+    sides of cells of one size, and that size: the one with the most lines where it needs them, less
+    those that are missing."""
+    lines = sorted(lines, key=lambda line: float(line.start[axis] + line.end[axis]))
+    level = np.array([(line.start[axis] + line.end[axis]) / 2 for line in lines])
+    narrowest = 4 * float(np.median([line.thickness for line in lines]))
+    apart = level - level[:, None]
+    best: list[int] = []
+    size, most = 0.0, -np.inf
+    for gap in np.concatenate([apart.diagonal(step) for step in (1, 2, 3)]):
+        if gap > narrowest:
+            fits = np.abs(apart / gap - np.rint(apart / gap)) < 0.05
+            on_grid = np.flatnonzero(fits[fits.sum(axis=1).argmax()])
+            missing = round(apart[on_grid[0], on_grid[-1]] / gap) + 1 - len(on_grid)
+            if len(on_grid) - missing > most:
+                best, size, most = on_grid.tolist(), float(gap), len(on_grid) - missing
+    return lines, level, best, size
+
+
+def _anchored(
+    families: tuple[list[Line], list[Line]],
+    shape: tuple[int, ...],
+    min_ratio: float,
+    together: bool,
+) -> tuple[list[Line], list[Line]]:
+    """The lines of both directions that end where lines end.
+
+    min_ratio: of its length to that of the picture, for a line to leave it.
+    together: whether three long lines of one direction, or three that leave the picture at one end,
+        are accepted as they are.
+    """
+    longest = max(shape)
+    lengths = [np.array([line.length for line in lines]) for lines in families]
+    leaving = [
+        _leaving(lines, shape) & (length > min_ratio * longest)
+        for lines, length in zip(families, lengths, strict=True)
+    ]
+    meeting = [_meeting(*families, shape), _meeting(*families[::-1], shape)]
+    accepted = [np.zeros(len(lines), bool) for lines in families]
+    if together:
+        for index, length in enumerate(lengths):
+            for some in (length > 0.6 * longest, leaving[index].any(0) & (length > 0.25 * longest)):
+                if some.sum() >= 3:
+                    accepted[index] |= some
+    twins = [_twins(lines, index) for index, lines in enumerate(families)]
+    good = [np.ones(len(lines), bool) for lines in families]
+    changed = True
+    while changed:
+        changed = False
+        for index in (0, 1):
+            met = meeting[index][:, :, good[1 - index]].any(axis=2)
+            touched = meeting[1 - index][:, good[1 - index]].any(axis=0).astype(int)
+            ladders = twins[index] & good[index] & (touched.T @ touched >= MIN_SIDES)
+            fine = accepted[index] | (leaving[index] | met).all(axis=0) | ladders.any(axis=1)
+            fewer = good[index] & fine
+            changed |= bool(fewer.sum() < good[index].sum())
+            good[index] = fewer
+    for index in (0, 1):  # a stroke, too, may go from one ruling to the next
+        between = good[index] & ~accepted[index] & ~leaving[index].any(axis=0)
+        if between.sum() < MIN_SIDES and leaving[1 - index][:, good[1 - index]].all():
+            good[index] &= ~between
+    level, upright = (
+        [line for line, is_good in zip(lines, mask, strict=True) if is_good]
+        for lines, mask in zip(families, good, strict=True)
+    )
+    return level, upright
+
+
+def _meeting(lines: list[Line], others: list[Line], shape: tuple[int, ...]) -> Array:
+    """Whether each end of a line meets one of the others, bool (2, lines, others). Lines of a
+    table by hand overshoot those that they meet."""
+    if not lines or not others:
+        return np.zeros((2, len(lines), len(others)), bool)
+    ends = np.array([[line.start for line in lines], [line.end for line in lines]])[:, :, None]
+    start = np.array([other.start for other in others])
+    along = np.array([other.end for other in others]) - start
+    # the nearest point of the other line, by its share of the way along it: (2, lines, others)
+    share = ((ends - start) * along).sum(axis=-1) / np.maximum(1, np.square(along).sum(axis=-1))
+    away = start + np.clip(share, -FAINT_END, 1 + FAINT_END)[..., None] * along - ends
+    overshoot = np.outer([0.08 * line.length for line in lines], ~_leaving(others, shape)[0])
+    reach = 4 + np.array([other.thickness for other in others]) + overshoot
+    return np.hypot(away[..., 0], away[..., 1]) <= reach
+
+
+def _twins(lines: list[Line], axis: int) -> Array:
+    """Which lines begin and end beside each other, bool (lines, lines), as the long sides of a row
+    of cells do. axis: 0 for level lines, 1 for upright ones."""
+    ends = np.array([(line.start[axis], line.end[axis]) for line in lines]).reshape(-1, 2)
+    reach = 4 + np.array([line.thickness for line in lines])
+    twins: Array = (np.abs(ends[:, None] - ends) <= reach[:, None, None]).all(axis=2)
+    np.fill_diagonal(twins, False)
+    return twins
+
+
+def _leaving(lines: list[Line], shape: tuple[int, ...]) -> Array:
+    """Whether each end of a line leaves the picture, bool (2, lines)."""
+    ends = np.array([(line.start, line.end) for line in lines]).reshape(-1, 2, 2)  # of (x, y)
+    far = np.array(shape[::-1]) - 1 - ends
+    left: Array = (np.minimum(ends, far).min(axis=2) <= 2).T
+    return left
+
+
+def _may_be_side(line: Line, others: list[Line]) -> bool:
+    """Whether a line is as thin as others are, and at a right angle to them: a stroke between two
+    lines is slanted, or thicker."""
+    along = (line.end - line.start) / max(1.0, float(np.hypot(*(line.end - line.start))))
+    skew = [along @ (other.end - other.start) / max(1.0, other.length) for other in others]
+    thickness = max(other.thickness for other in others)
+    return abs(float(np.median(skew))) < 0.1 and line.thickness <= 1.5 * thickness
+
+
+def _spacing(lines: list[Line], extent: int, axis: int) -> float:
+    """How far lines of one direction are apart, at least; one line, from the edge of the picture.
+    0 without lines."""
+    if not lines:
+        return 0.0
+    positions = np.sort([(line.start[1 - axis] + line.end[1 - axis]) / 2 for line in lines])
+    gaps = np.diff(positions)
+    gaps = gaps[gaps > 4 * max(line.thickness for line in lines)]
+    return float(gaps.min()) if len(gaps) else float(max(positions[0], extent - positions[-1]))
