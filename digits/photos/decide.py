@@ -43,6 +43,9 @@ widths of the pen."""
 GROUP_GAP = 0.8
 """Of the height of a digit: wider gaps part the words and numbers of a row."""
 
+MAX_OVERALL = 0.2
+"""A single row of digits up and down in their cells is at most so steep."""
+
 MAX_STATES = 256
 """Accounts of a group of pieces that are followed at once; the most probable ones."""
 
@@ -422,7 +425,10 @@ def rows_of(boxes: Sequence[Box]) -> list[list[int]]:
     nearest = distance.argmin(axis=1)
     linked = np.flatnonzero(np.isfinite(distance.min(axis=1)))
     slopes = down[linked, nearest[linked]] / across[linked, nearest[linked]]
-    tilts = [float(np.median(slopes)), 0.0] if len(slopes) > 1 else [0.0]
+    tilts = [0.0]
+    if len(slopes) > 1:
+        overall = float(np.polyfit(center_x, center_y, 1)[0])  # through all of them
+        tilts = [float(np.median(slopes)), 0.0, *([overall] if abs(overall) < MAX_OVERALL else [])]
     return min((_rows_at(tilt, center_x, center_y, h) for tilt in tilts), key=len)
 
 
