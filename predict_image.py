@@ -147,7 +147,7 @@ def _read_page(page: InkMap, reader: Reader, drawn: bool = False) -> _Page:
     proposals = candidates.propose(page)
     seen, p = classify(reader, page, proposals)
     p[decide.percent_signs(page, proposals, p), :10] = 0
-    chosen = decide.filter_unsure(decide.best_cover(page, proposals, p), p)
+    chosen = decide.filter_unsure(decide.best_cover(page, proposals, p), proposals, p)
     evidence = 0.0
     writing = dict.fromkeys(chosen, 1.0)  # how probable it is that these are digits at all
     if not drawn:

@@ -122,7 +122,7 @@ def measured(
     inked = components.find_components(*ink.find_ink(flat), flat)
     proposals = candidates.propose(inked)
     _, p = classify(reader, inked, proposals)
-    chosen = decide.filter_unsure(decide.best_cover(inked, proposals, p), p)
+    chosen = decide.filter_unsure(decide.best_cover(inked, proposals, p), proposals, p)
     chosen = decide.filter_outliers(chosen, inked, proposals, p)
     measures, labels, counts = [], [], np.zeros(11)
     for row in decide.measure_rows(chosen, inked, proposals, p):

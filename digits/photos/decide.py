@@ -15,6 +15,7 @@ from digits.types import Array, Box
 
 MIN_CONFIDENCE = 0.25
 MIN_CONFIDENCE_ALONE = 0.5  # of a digit that is the only one of its row, and not of the picture
+MIN_PIXELS = 8  # in the height of a digit: what is smaller has no shape
 MIN_PROBABILITY = 1e-4  # no probability counts as less
 LOG_PRIOR_LIGATURE = float(np.log(0.1))  # that a piece between two cuts is part of no digit
 LOG_PRIOR_WIDE_NONE = float(np.log(0.05))  # that a component of several pieces holds no digit
@@ -197,9 +198,10 @@ def _keep_better(
 # --- what belongs to the writing ------------------------------------------------------------------
 
 
-def filter_unsure(chosen: list[int], p: Array) -> list[int]:
-    """The digits of which the network is not too unsure to say anything."""
-    return [index for index in chosen if p[index, :10].max() > MIN_CONFIDENCE]
+def filter_unsure(chosen: list[int], candidates: Sequence[Candidate], p: Array) -> list[int]:
+    """The digits that are no specks, and of which the network is not too unsure to say anything."""
+    high = [index for index in chosen if candidates[index].box.height >= MIN_PIXELS]
+    return [index for index in high if p[index, :10].max() > MIN_CONFIDENCE]
 
 
 def filter_outliers(

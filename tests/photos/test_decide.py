@@ -248,7 +248,13 @@ def test_a_slash_between_rings_is_percent(lower_ring: Box, read_as: int, is_sign
 
 def test_a_digit_of_which_nothing_is_known_is_none() -> None:
     p = np.array([[0.2] * 5 + [0] * 6, [0.9] + [0.1] + [0] * 9, [0] * 9 + [0.4, 0.6]])
-    assert (filter_unsure([0, 1, 2], p), filter_unsure([2, 0], p)) == ([1, 2], [2])
+    of = [
+        Candidate((i,), Box(50 * i, 0, 9, height), 0.0, 99) for i, height in enumerate((30, 30, 8))
+    ]
+    assert filter_unsure([0, 1, 2], of, p) == [1, 2]
+    assert filter_unsure([2, 1], [*of[:2], of[2]._replace(box=Box(0, 0, 9, 7))], p) == [
+        1
+    ]  # a speck
 
 
 def test_what_is_not_read_is_reported_from_left_to_right_but_no_dots() -> None:
