@@ -18,6 +18,9 @@ ONE_SIDED = 0.75
 DESK_CONTRAST = 0.57
 """By so much of its brightness a sheet is brighter than a dark desk, but not than a shadow."""
 
+MAX_CORNERS = 6
+"""Of a sheet, in a picture that cuts two of them off; a light 0 or 8 on a dark screen is round."""
+
 RECTANGLE_CONTRAST = 0.3
 """The same of a rectangle with all of its sides in the picture, which no shadow leaves ..."""
 
@@ -94,8 +97,9 @@ def _skewness(gray: Array, share: float) -> float:
 def find_sheet(gray: Array) -> Array | None:
     """Where the sheet is, bool, if a dark desk is around it.
 
-    A sheet is the largest bright region: convex, an eighth of the picture or more, away from
-    all but one side of the picture, and far brighter than what is around it, or a rectangle.
+    A sheet is the largest bright region: convex, of few corners, an eighth of the picture or more,
+    away from all but one side of the picture, and far brighter than what is around it, or a
+    rectangle.
     """
     small = cv2.GaussianBlur(_reduce(gray, 200), (0, 0), 1.5)
     _, bright = cv2.threshold(small, 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
@@ -110,7 +114,9 @@ def find_sheet(gray: Array) -> Array | None:
     hull = cv2.convexHull(outline)
     sheet = cv2.fillConvexPoly(np.zeros_like(small), hull, 1)
     edge = np.concatenate([sheet[0], sheet[-1], sheet[:, 0], sheet[:, -1]])
+    corners = cv2.approxPolyDP(hull, 0.015 * cv2.arcLength(hull, closed=True), closed=True)
     is_sheet = cv2.contourArea(outline) > 0.8 * cv2.contourArea(hull) > 0.1 * small.size
+    is_sheet &= len(corners) <= MAX_CORNERS
     if not is_sheet or edge.mean() > 0.35:
         return None
     paper, desk = np.median(small[sheet > 0]), np.median(small[sheet == 0])

@@ -101,6 +101,7 @@ def test_a_sheet_on_a_desk_is_found(corners: list[tuple[int, int]], desk: int, s
         ([(100, 50), (700, 50), (700, 150), (200, 150), (200, 550), (100, 550)], 30),  # an L
         ([(-9, -9), (810, -9), (810, 400), (-9, 400)], 30),  # out of the picture on three sides
         ([(-9, -9), (810, -9), (810, 610), (-9, 610)], 30),
+        (cv2.ellipse2Poly((400, 300), (170, 230), 0, 0, 360, 5).tolist(), 0),  # a light 0
     ],
 )
 def test_what_is_no_sheet(corners: list[tuple[int, int]], desk: int) -> None:
