@@ -141,34 +141,35 @@ def _read_page(page: InkMap, reader: Reader, drawn: bool = False) -> _Page:
 
     drawn: whether all of it was drawn to be read; on a photograph there is other ink, too.
     """
-    from digits.photos import candidates, decide, signs  # noqa: PLC0415
+    from digits.photos import candidates, decide, signs, writing  # noqa: PLC0415
     from digits.photos.classification import classify  # noqa: PLC0415
 
     proposals = candidates.propose(page)
     seen, p = classify(reader, page, proposals)
     p[decide.percent_signs(page, proposals, p), :10] = 0
-    chosen = decide.filter_unsure(decide.best_cover(page, proposals, p), proposals, p)
+    chosen = writing.filter_unsure(decide.best_cover(page, proposals, p), proposals, p)
     evidence = 0.0
-    writing = dict.fromkeys(chosen, 1.0)  # how probable it is that these are digits at all
+    certainty = dict.fromkeys(chosen, 1.0)  # how probable it is that these are digits at all
     if not drawn:
-        chosen = decide.filter_outliers(chosen, page, proposals, p)
-        chosen = decide.filter_signs(chosen, page, proposals, p)
-        writing, evidence = decide.filter_rows(chosen, page, proposals, p)
-        chosen = list(writing)
+        chosen = writing.filter_rings(chosen, proposals, p)
+        chosen = writing.filter_outliers(chosen, page, proposals, p)
+        chosen = writing.filter_signs(chosen, page, proposals, p)
+        certainty, evidence = writing.filter_rows(chosen, page, proposals, p)
+        chosen = list(certainty)
     digits = []
-    lines = decide.rows_of([proposals[index].box for index in chosen])
+    lines = writing.rows_of([proposals[index].box for index in chosen])
     for row, line in enumerate(lines):
         for index in (chosen[member] for member in line):
-            q, box = writing[index] * p[index, :10], proposals[index].box
+            q, box = certainty[index] * p[index, :10], proposals[index].box
             image = seen[index].reshape(28, 28)
             second, first = (int(digit) for digit in np.argsort(q, kind="stable")[-2:])
             confidence, other = float(q[first]), float(q[second])
             digits.append(Digit(first, confidence, box, row, second, other, image, q))
     in_rows = [[(str(d.digit), d.box) for d in digits if d.row == row] for row in range(len(lines))]
     rows = ["".join(digit for digit, _ in row) for row in in_rows]
-    others = decide.unread_runs(chosen, page, proposals)
+    others = writing.unread_signs(chosen, page, proposals)
     rows_text = [signs.text_of(row, others) for row in in_rows]
-    unread = decide.unread_boxes(chosen, page, proposals)
+    unread = writing.unread_boxes(chosen, page, proposals)
     return _Page(rows, rows_text, digits, evidence, unread)
 
 

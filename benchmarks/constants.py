@@ -26,10 +26,13 @@ RULES = (
     "color",
     "ink",
     "lines",
+    "printed",
+    "straight",
     "components",
     "candidates",
     "classification",
     "decide",
+    "writing",
     "turning",
 )
 FACTORS = (0.8, 1.2)

@@ -1,4 +1,4 @@
-"""Fits what tells rows of digits from rows of words in `digits/photos/decide.py`: `IN_WORDS` and
+"""Fits what tells rows of digits from rows of words in `digits/photos/writing.py`: `IN_WORDS` and
 `ROW_WEIGHTS`, by logistic regression on pages rendered with handwriting fonts.
 
     DIGITS_FONTS=fonts python benchmarks/evidence.py [--model M] [--pages N] [--test FONTS]
@@ -17,7 +17,7 @@ import numpy as np
 
 from digits.data import words
 from digits.data.synthetic_digits import generate
-from digits.photos import candidates, components, decide, ink, light
+from digits.photos import candidates, components, decide, ink, light, writing
 from digits.photos.classification import Reader, classify
 from digits.types import Array
 from mnist_loader import load_mnist
@@ -122,10 +122,10 @@ def measured(
     inked = components.find_components(*ink.find_ink(flat), flat)
     proposals = candidates.propose(inked)
     _, p = classify(reader, inked, proposals)
-    chosen = decide.filter_unsure(decide.best_cover(inked, proposals, p), proposals, p)
-    chosen = decide.filter_outliers(chosen, inked, proposals, p)
+    chosen = writing.filter_unsure(decide.best_cover(inked, proposals, p), proposals, p)
+    chosen = writing.filter_outliers(chosen, inked, proposals, p)
     measures, labels, counts = [], [], np.zeros(11)
-    for row in decide.measure_rows(chosen, inked, proposals, p):
+    for row in writing.measure_rows(chosen, inked, proposals, p):
         boxes = [proposals[index].box for index in row.digits] + row.others
         middle = np.mean([box.y + box.height / 2 for box in boxes]) / scale
         of_line = [is_ for top, bottom, is_ in lines if top - 10 <= middle <= bottom + 10]
@@ -163,7 +163,7 @@ def main() -> int:
     options = parser.parse_args()
     reader = load_reader(options.model)
     (mnist, _), _ = load_mnist(normalize=True)
-    both = {"as they are": np.append(decide.ROW_WEIGHTS, decide.LOG_PRIOR_DIGITS)}
+    both = {"as they are": np.append(writing.ROW_WEIGHTS, writing.LOG_PRIOR_DIGITS)}
     for seed, folder in enumerate([os.environ.get("DIGITS_FONTS", ""), options.test]):
         fonts = words.fonts_in(folder)
         if not fonts:

@@ -9,8 +9,8 @@ import numpy as np
 
 from digits.photos.classification import Reader
 from digits.photos.components import InkMap, find_components, normalize_digit, weighted_median
-from digits.photos.decide import log_likelihood_ratio
 from digits.photos.ink import find_ink
+from digits.photos.writing import log_likelihood_ratio
 from digits.types import Array, Box
 
 SAMPLE = 40

@@ -9,15 +9,16 @@ import pytest
 from digits.photos.candidates import Candidate
 from digits.photos.classification import TEMPERATURE, classify, soften
 from digits.photos.components import Component, InkMap
-from digits.photos.decide import (
-    best_cover,
+from digits.photos.decide import best_cover, percent_signs
+from digits.photos.writing import (
     filter_outliers,
+    filter_rings,
     filter_rows,
     filter_signs,
     filter_unsure,
-    percent_signs,
     rows_of,
     unread_boxes,
+    unread_signs,
 )
 from digits.types import Array, Box
 from functions import softmax
@@ -27,7 +28,8 @@ def some_ink(pieces: int, rng: np.random.Generator) -> tuple[InkMap, list[Candid
     """Pieces in a row, candidates of one to three neighbors, and random probabilities."""
     boxes = {piece: Box(10 * piece, 0, 8, 20) for piece in range(pieces)}
     components = [Component(boxes[piece], (piece,), 200.0) for piece in range(pieces)]
-    page = InkMap(np.zeros((20, 10 * pieces), np.int32), np.zeros((1, 1)), components, [], boxes)
+    ink = np.zeros((20, 10 * pieces))
+    page = InkMap(ink.astype(np.int32), ink, components, [], boxes)
     groups: list[tuple[int, ...]] = [(piece,) for piece in range(pieces)]
     groups += [pair for pair in combinations(range(pieces), 2) if pair[1] - pair[0] < 3]
     groups += [(piece, piece + 1, piece + 2) for piece in range(pieces - 2)]
@@ -248,13 +250,29 @@ def test_a_slash_between_rings_is_percent(lower_ring: Box, read_as: int, is_sign
 
 def test_a_digit_of_which_nothing_is_known_is_none() -> None:
     p = np.array([[0.2] * 5 + [0] * 6, [0.9] + [0.1] + [0] * 9, [0] * 9 + [0.4, 0.6]])
-    of = [
-        Candidate((i,), Box(50 * i, 0, 9, height), 0.0, 99) for i, height in enumerate((30, 30, 8))
-    ]
-    assert filter_unsure([0, 1, 2], of, p) == [1, 2]
-    assert filter_unsure([2, 1], [*of[:2], of[2]._replace(box=Box(0, 0, 9, 7))], p) == [
-        1
-    ]  # a speck
+    _, candidates = page_of([Box(50, 100, 9, 30), Box(90, 100, 9, 30), Box(130, 100, 9, 8)])
+    assert filter_unsure([0, 1, 2], candidates, p) == [1, 2]
+    candidates[2] = candidates[2]._replace(box=Box(130, 100, 9, 7))  # a speck
+    assert filter_unsure([2, 1], candidates, p) == [1]
+
+
+@pytest.mark.parametrize(
+    ("inside", "read_as", "is_ring"),
+    [
+        (Box(150, 130, 30, 50), 7, True),
+        (Box(150, 148, 10, 14), 8, False),  # a dot
+        (Box(145, 110, 40, 90), 1, False),  # a slash
+        (Box(190, 130, 30, 50), 7, False),  # not in the middle
+        (Box(150, 130, 30, 50), 6, True),
+    ],
+)
+def test_a_ring_around_a_digit_is_no_zero(inside: Box, read_as: int, is_ring: bool) -> None:
+    page, candidates = page_of([Box(100, 100, 130, 110), inside])
+    p = np.eye(11)[[0, read_as]]
+    kept = filter_rings([0, 1], candidates, p)
+    assert kept == ([1] if is_ring else [0, 1])
+    assert unread_signs(kept, page, candidates) == []  # nor is it a letter
+    assert len(unread_signs([], page, candidates)) == 2
 
 
 def test_what_is_not_read_is_reported_from_left_to_right_but_no_dots() -> None:
@@ -312,11 +330,13 @@ def test_a_word_beside_a_number_is_none(gap: int, first: int) -> None:
     [
         [Box(415, 95, 25, 70), Box(470, 95, 25, 70)],  # brackets
         [Box(480, 130, 300, 8)],  # a dash
+        [Box(90, 150, 400, 30)],  # a comb, of which most is empty
         [Box(500, 130, 8, 8), Box(530, 130, 8, 8)],  # dots
     ],
 )
 def test_signs_beside_digits_are_no_letters(signs: list[Box]) -> None:
     page, candidates = page_of([*HAND, Box(446, 100, 10, 60), *signs])
+    page.labels[150:176, 95:485] = 0
     p = np.eye(11)[[3, 4, 5, 8, 2, 1] + [10] * len(signs)] * 0.98 + 0.0002
     kept, evidence = filter_rows(list(range(6)), page, candidates, p)
     assert sorted(kept) == list(range(6))

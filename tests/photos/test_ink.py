@@ -78,10 +78,8 @@ def test_ink_is_a_stroke_and_as_dense_as_it_is_dark(dark: int, size: int) -> Non
     core = cv2.erode(true.astype(np.uint8), np.ones((size // 100,) * 2, np.uint8)) > 0
     assert density.dtype == np.float32 and density[core].min() > 0.7
     assert np.quantile(density[core], 0.9) > 0.95
-    assert (
-        density[~cv2.dilate(true.astype(np.uint8), np.ones((size // 24,) * 2)).astype(bool)].max()
-        < 0.1
-    )
+    far = cv2.dilate(true.astype(np.uint8), np.ones((size // 24,) * 2)) == 0
+    assert density[far].max() < 0.1
     assert 0 <= density.min() <= density.max() == 1
     assert ((density > 0.2) & (density < 0.7)).any()  # at the edges
 
@@ -97,9 +95,8 @@ def test_what_shines_through_is_no_ink(faint: int, found: int) -> None:
 @pytest.mark.parametrize(("grain", "dark"), [(3, 80), (8, 24), (8, 80), (14, 40), (22, 80)])
 def test_grain_is_no_ink_and_a_pencil_is(grain: int, dark: int, rng: np.random.Generator) -> None:
     flat, places = bars(dark, dark, dark)
-    mask, _ = ink.find_ink(
-        np.clip(flat + rng.normal(-grain, grain, flat.shape), 0, 255).astype(np.uint8)
-    )
+    grainy = np.clip(flat + rng.normal(-grain, grain, flat.shape), 0, 255)
+    mask, _ = ink.find_ink(grainy.astype(np.uint8))
     true = np.any(places, axis=0)
     assert overlap(mask, true) > 0.6
     assert (mask & ~cv2.dilate(true.astype(np.uint8), np.ones((9, 9))).astype(bool)).mean() < 1e-4
@@ -143,17 +140,3 @@ def test_a_digit_with_specks_around_it_is_no_frame() -> None:
     for x, y in ((130, 150), (150, 230), (250, 350)):
         cv2.circle(picture, (x, y), 5, 60, -1)
     assert overlap(found_in(picture), true) > 0.7
-
-
-@pytest.mark.parametrize("slope", [-0.1, 0.0, 0.08])
-def test_a_stroke_as_dark_as_the_rulings_goes_on_behind_them(slope: float) -> None:
-    picture = np.full((600, 800), 225, np.uint8)
-    for y in range(-100, 700, 60):
-        cv2.line(picture, (0, y), (799, round(y + slope * 800)), 60, 4, cv2.LINE_AA)
-    true = stroke(picture, [[300, 150], [430, 280], [310, 370], [400, 480]], 60, 6)
-    flat = light.flatten_light(picture)
-    mask, density = ink.find_ink(flat)
-    components = find_components(mask, density, flat).components
-    (digit,) = (component for component in components if component.box.longest > 60)
-    assert np.abs(np.array(digit.box) - (297, 147, 137, 336)).max() < 12
-    assert overlap(mask, true) > 0.6

@@ -61,6 +61,9 @@ def test_light_ink_becomes_dark() -> None:
     assert np.delete(flat, np.s_[199:401], axis=0).min() > 240
 
 
+Corners = list[tuple[int, int]]
+
+
 def on_desk(*corners: tuple[int, int], desk: int = 30, stripe: int = 0) -> tuple[Array, Array]:
     """A sheet on a dark desk, with a pen's line across all of it; and where the sheet is."""
     picture, sheet = np.full((600, 800), desk, np.uint8), np.zeros((600, 800), np.uint8)
@@ -101,8 +104,8 @@ def test_a_sheet_on_a_desk_is_found(corners: list[tuple[int, int]], desk: int, s
         ([(100, 50), (700, 50), (700, 150), (200, 150), (200, 550), (100, 550)], 30),  # an L
         ([(-9, -9), (810, -9), (810, 400), (-9, 400)], 30),  # out of the picture on three sides
         ([(-9, -9), (810, -9), (810, 610), (-9, 610)], 30),
-        (cv2.ellipse2Poly((400, 300), (170, 230), 0, 0, 360, 5).tolist(), 0),  # a light 0
+        (np.array(cv2.ellipse2Poly((400, 300), (170, 230), 0, 0, 360, 5)).tolist(), 0),  # a light 0
     ],
 )
-def test_what_is_no_sheet(corners: list[tuple[int, int]], desk: int) -> None:
+def test_what_is_no_sheet(corners: Corners, desk: int) -> None:
     assert find_sheet(on_desk(*corners, desk=desk)[0]) is None

@@ -58,6 +58,10 @@ SHEETS: dict[str, tuple[Paths, Paths]] = {
         grid(range(140, 241, 100), range(50, 600, 70), 50, 140, 540, 240),
         row(70, 165, 70, SEVEN, ONE, SEVEN, ONE),
     ),
+    "cells open at both ends": (
+        grid(range(140, 241, 100), range(120, 480, 70), 50, 140, 540, 240),
+        row(70, 165, 70, SEVEN, FOUR, SEVEN, FOUR),
+    ),
     "a comb with ink beside its sides": (
         grid(range(140, 241, 100), range(50, 600, 70), 50, 140, 540, 240),
         row(58, 165, 70, BAR) + row(184, 165, 140, *[[(0, -40), (20, 90)]] * 2),
@@ -99,3 +103,14 @@ def test_lines_go_and_ink_stays(
     assert kept[strokes].mean() > 0.98
     assert not lines.any() or kept[lines & ~strokes].mean() < 0.04
     assert not kept[~lines & ~strokes].any()
+
+
+def test_strokes_between_the_sides_of_equal_cells_stay() -> None:
+    """Though they are as thick as the lines and go from one to the other."""
+    darkness = np.zeros((400, 600), np.uint8)
+    for path in grid(range(140, 241, 100), range(50, 600, 80), 50, 140, 530, 240):
+        cv2.polylines(darkness, [path], False, 90, 5)
+    strokes = cv2.line(np.zeros_like(darkness), (85, 150), (85, 230), 90, 5)
+    kept = erase_lines(np.maximum(darkness, strokes) > 60, np.maximum(darkness, strokes))
+    assert kept[strokes > 0].mean() > 0.9
+    assert kept[strokes == 0].mean() < 0.01

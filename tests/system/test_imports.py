@@ -19,7 +19,7 @@ HEAVY = {"cv2", "matplotlib", "torch", "scipy", "onnx", "keras"}
 NEEDS_OPENCV = (
     *(f"digits.photos.{name}" for name in ("decode", "light", "lines", "ink", "components")),
     *(f"digits.photos.{name}" for name in ("candidates", "classification", "color", "straight")),
-    *(f"digits.photos.{name}" for name in ("turning", "decide", "drawings", "printed")),
+    *(f"digits.photos.{name}" for name in ("turning", "decide", "writing", "drawings", "printed")),
     *("digits.data.non_digits", "digits.data.damaged_digits", "digits.data.words"),
     *(f"digits.page.{name}" for name in ("app", "inspection", "messages", "models", "neighbors")),
     *(f"digits.page.{name}" for name in ("settings", "training", "worker")),

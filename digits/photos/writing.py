@@ -1,0 +1,334 @@
+"""Which of the digits found belong to the writing: none that another pen wrote, no signs, no
+letters of words; and the rows that they stand in.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+import numpy as np
+
+from digits.photos.candidates import Candidate
+from digits.photos.components import InkMap, weighted_median
+from digits.photos.decide import MIN_PROBABILITY
+from digits.photos.ink import stroke_width
+from digits.types import Array, Box
+
+MIN_CONFIDENCE = 0.25
+MIN_CONFIDENCE_ALONE = 0.5  # of a digit that is the only one of its row, and not of the picture
+MIN_PIXELS = 8  # in the height of a digit: what is smaller has no shape
+
+IN_WORDS = np.array([0.03, 0.115, 0.016, 0.006, 0.013, 0.029, 0.015, 0.022, 0.011, 0.013])
+"""How often the network takes a component of handwritten words for each digit."""
+
+LOG_RATIO_DIGIT = np.log(0.1 / IN_WORDS)
+
+ROW_WEIGHTS = np.array([0.62, 2.53, -0.93, 1.53])
+"""Of the measures of a row: for the log-likelihood ratio of digits and words, by which it is kept;
+fitted, with `IN_WORDS`, by benchmarks/evidence.py to pages of open handwriting fonts."""
+
+LOG_PRIOR_DIGITS = 0.49
+
+SIGN_HEIGHT = 1.3
+"""So many times as high as the other digits of its row, a straight 1 is a slash instead."""
+
+BENT_SIGN_HEIGHT = 1.55
+"""The same for a 1 that is not straight, which is a bracket instead: a flag makes a 1 higher."""
+
+STRAIGHT = 0.6
+"""A stroke is straight if the standard deviation of its pixels across its axis is less than so many
+widths of the pen."""
+
+GROUP_GAP = 0.8
+"""Of the height of a digit: wider gaps part the words and numbers of a row."""
+
+MAX_OVERALL = 0.2
+"""A single row of digits up and down in their cells is at most so steep."""
+
+
+def filter_unsure(chosen: list[int], candidates: Sequence[Candidate], p: Array) -> list[int]:
+    """The digits that are no specks, and of which the network is not too unsure to say anything."""
+    high = [index for index in chosen if candidates[index].box.height >= MIN_PIXELS]
+    return [index for index in high if p[index, :10].max() > MIN_CONFIDENCE]
+
+
+def filter_rings(chosen: list[int], candidates: Sequence[Candidate], p: Array) -> list[int]:
+    """The digits without rings around others, which are read as a 0."""
+    boxes = [candidates[index].box for index in chosen]
+    rings = {
+        index
+        for index in chosen
+        if p[index, :10].argmax() == 0 and _is_ring(candidates[index].box, boxes)
+    }
+    return [index for index in chosen if index not in rings]
+
+
+def _is_ring(box: Box, digits: list[Box]) -> bool:
+    """Whether there is a digit in the middle of a box, neither as small as a dot nor as high as a
+    slash would be."""
+    for digit in digits:
+        across = digit.x + digit.width / 2 - (box.x + box.width / 2)
+        down = digit.y + digit.height / 2 - (box.y + box.height / 2)
+        in_the_middle = 6 * abs(across) < box.width and 6 * abs(down) < box.height
+        if in_the_middle and 0.3 * box.height < digit.height < 0.7 * box.height:
+            return True
+    return False
+
+
+def filter_outliers(
+    chosen: list[int], page: InkMap, candidates: Sequence[Candidate], p: Array
+) -> list[int]:
+    """The digits that are like the others: one hand wrote them all with one pen.
+
+    Left out is what is less than 0.35 times as high as a typical digit, 0.4 times as dark (writing
+    that shines through), 0.6 times as thick (remains of rulings), or cut by the edge of the picture
+    and lower than the others. "Typical" is a median weighted by ink and certainty. Lines that begin
+    at the edge do not count for it, and are left out, too.
+    """
+    if not chosen:
+        return []
+    chosen = _without_lines(chosen, page, candidates, p)
+    rows, columns = page.labels.shape
+    x, y, w, h = np.array([candidates[index].box for index in chosen]).T
+    ink = [page.ink(candidates[index].pieces) for index in chosen]
+    weight = p[chosen, :10].max(axis=1) * [float(density.sum()) for density in ink]
+    darkness = np.array([candidates[index].darkness for index in chosen])
+    pen = np.array([stroke_width(density > 0) for density in ink])
+    typical = weighted_median(h, weight)
+    at_edge = (x <= 1) | (y <= 1) | (x + w >= columns - 1) | (y + h >= rows - 1)
+    fits = h > np.where(at_edge, 0.75, 0.35) * typical
+    fits &= darkness > 0.4 * weighted_median(darkness, weight)
+    fits &= pen > 0.6 * weighted_median(pen, weight)
+    return [index for index, fit in zip(chosen, fits, strict=True) if fit]
+
+
+def _without_lines(
+    chosen: list[int], page: InkMap, candidates: Sequence[Candidate], p: Array
+) -> list[int]:
+    """The digits without lines: what is read as a 1, begins at the upper or lower edge of the
+    picture, and is much higher than all others, if these are not tiny."""
+    _, y, _, h = np.array([candidates[index].box for index in chosen]).T
+    is_one = p[chosen, :10].argmax(axis=1) == 1
+    from_edge = is_one & ((y <= 1) | (y + h >= len(page.labels) - 1))
+    highest = h[~from_edge].max(initial=0)
+    lines = from_edge & (SIGN_HEIGHT * highest < h) & (0.35 * h < highest)
+    return [index for index, line in zip(chosen, lines, strict=True) if not line]
+
+
+def filter_signs(
+    chosen: list[int], page: InkMap, candidates: Sequence[Candidate], p: Array
+) -> list[int]:
+    """The digits without the slashes and brackets between them: what is read as a 1 and is much
+    higher than the other digits of its row. A 1 with a flag may be higher than a straight one."""
+    signs: set[int] = set()
+    for members in rows_of([candidates[index].box for index in chosen]):
+        row = [chosen[member] for member in members]
+        ones = [index for index in row if p[index, :10].argmax() == 1]
+        others = [candidates[index].box for index in row if index not in ones]
+        if len(others) > 1:
+            for index in ones:
+                box = candidates[index].box
+                before = [other.height for other in others if other.x < box.x]
+                after = [other.height for other in others if other.x >= box.x]
+                sides = [side for side in (before[-3:], after[:3]) if len(side) > 1]
+                height = box.height / max(np.median(side) for side in (*sides, before + after))
+                if height >= BENT_SIGN_HEIGHT or (
+                    height >= SIGN_HEIGHT and _is_straight(page.ink(candidates[index].pieces))
+                ):
+                    signs.add(index)
+    return [index for index in chosen if index not in signs]
+
+
+def _is_straight(ink: Array) -> bool:
+    """Whether ink is one straight stroke. The variance of its pixels across its axis is the smaller
+    eigenvalue of their covariance matrix."""
+    across, _ = np.linalg.eigvalsh(np.cov(np.argwhere(ink > 0).T))
+    return bool(across < (STRAIGHT * stroke_width(ink > 0)) ** 2)
+
+
+class Row(NamedTuple):
+    """The digits of a row, boxes around the other ink in it, and what they say of it: see
+    `measure_rows`."""
+
+    digits: list[int]
+    others: list[Box]
+    measures: Array
+
+
+def measure_rows(
+    chosen: list[int], page: InkMap, candidates: Sequence[Candidate], p: Array
+) -> list[Row]:
+    """The rows of a page, each with four measures: how much rarer its digits are
+    among what the network sees in words than among digits, and how sure it is of them, in
+    logarithms; how many letters are beside them; and how many digits and letters the page has, in a
+    logarithm of their ratio."""
+    typical = float(np.median([candidates[index].box.height for index in chosen] or [0]))
+    others = [
+        box
+        for box in unread_signs(chosen, page, candidates)
+        if 0.4 * typical < box.height < 2.5 * typical and box.width > 0.3 * typical
+    ]
+    boxes = [candidates[index].box for index in chosen] + others
+    letters = [max(1.0, box.width / typical) for box in others]
+    balance = np.log((len(chosen) + 1) / (sum(letters) + 1))
+    found = []
+    for row in rows_of(boxes):
+        digits = [chosen[member] for member in row if member < len(chosen)]
+        rest = [member - len(chosen) for member in row if member >= len(chosen)]
+        q = p[digits, :10]
+        rare = LOG_RATIO_DIGIT[q.argmax(axis=1)].sum()
+        beside = sum(letters[other] for other in rest)
+        measures = np.array([rare, np.log(q.max(axis=1)).sum(), beside, balance])
+        found.append(Row(digits, [others[other] for other in rest], measures))
+    return found
+
+
+def filter_rows(
+    chosen: list[int], page: InkMap, candidates: Sequence[Candidate], p: Array
+) -> tuple[dict[int, float], float]:
+    """The digits in rows of digits, each with the probability that its row is one, and the evidence
+    for a page of digits: a row is writing of one kind.
+
+    Evidence for digits is the log-likelihood ratio of what the network sees in a row if it is one
+    of digits and if it is one of words, in which some letters look like digits. In a row of
+    digits, what else has their size is one too, unless the network rules it out.
+    """
+    whole = {candidate.box: index for index, candidate in reversed(list(enumerate(candidates)))}
+    heights = [candidates[index].box.height for index in chosen]
+    most = SIGN_HEIGHT * float(np.median(heights or [0]))
+    kept: dict[int, float] = {}
+    total = 0.0
+    for digits, others, measures in measure_rows(chosen, page, candidates, p):
+        evidence = ROW_WEIGHTS * measures
+        total += float(evidence[:3].sum())  # the rest of the page speaks for itself
+        log_odds = float(evidence.sum()) + LOG_PRIOR_DIGITS
+        if log_odds > 0:
+            if 3 * len(others) < 2 * len(digits):
+                alike = [whole[box] for box in others if box in whole]
+                digits += [i for i in alike if _may_be_digit(candidates[i].box, p[i], most)]
+            in_words = _letters(digits, others, candidates, p)
+            of_numbers = [index for index in digits if index not in in_words]
+            sure = float(1 / (1 + np.exp(-log_odds)))
+            lone = len(of_numbers) == 1 < len(chosen)
+            if not lone or sure * p[of_numbers[0], :10].max() > MIN_CONFIDENCE_ALONE:
+                kept |= dict.fromkeys(of_numbers, sure)
+    return kept, total
+
+
+def _letters(
+    digits: list[int], others: list[Box], candidates: Sequence[Candidate], p: Array
+) -> set[int]:
+    """What in a row of digits is a word beside them: a group that is set off by gaps, has letters
+    in it, which are wider than brackets, and is more likely letters than digits."""
+    others = [box for box in others if box.width > 0.5 * box.height]
+    if not others:
+        return set()
+    boxes = [candidates[index].box for index in digits] + others
+    gap = GROUP_GAP * float(np.median([box.height for box in boxes]))
+    groups: list[list[int]] = []
+    end = -np.inf
+    for member in sorted(range(len(boxes)), key=lambda member: boxes[member].x):
+        if boxes[member].x > end + gap:
+            groups.append([])
+        groups[-1].append(member)
+        end = max(end, boxes[member].right)
+    found: set[int] = set()
+    for group in groups if len(groups) > 1 else []:
+        inside = [digits[member] for member in group if member < len(digits)]
+        letters = len(group) - len(inside)
+        evidence = log_likelihood_ratio(p[inside, :10]).sum()
+        if letters > 1:  # one may be a sign between digits
+            evidence += ROW_WEIGHTS[2] * letters
+        if evidence < 0 and (letters > 1 or (letters and len(inside) > 2)):
+            found.update(inside)
+    return found
+
+
+def log_likelihood_ratio(p: Array) -> Array:
+    """Of pieces of ink, each to be a digit or a letter, by the probabilities (n, 10) of digits."""
+    best = np.log(np.maximum(p.max(axis=1), MIN_PROBABILITY))
+    ratio = ROW_WEIGHTS[0] * LOG_RATIO_DIGIT[p.argmax(axis=1)] + ROW_WEIGHTS[1] * best
+    return np.maximum(ratio, ROW_WEIGHTS[2])
+
+
+def _may_be_digit(box: Box, p: Array, most: float) -> bool:
+    """Whether something in a row of digits may be one of them: no wider than high, no 1 that is
+    higher than `most`, and not ruled out by the network."""
+    is_sign = p[:10].argmax() == 1 and box.height > most
+    may_be = float(p[:10].max()) > MIN_CONFIDENCE
+    return box.width < 1.2 * box.height and may_be and not is_sign
+
+
+def _unread_runs(
+    chosen: list[int], page: InkMap, candidates: Sequence[Candidate]
+) -> list[tuple[int, ...]]:
+    """The ink that is part of no digit: of each component the pieces side by side."""
+    used = {piece for index in chosen for piece in candidates[index].pieces}
+    return [
+        tuple(run)
+        for component in page.components
+        for free, run in groupby(component.pieces, key=lambda piece: piece not in used)
+        if free
+    ]
+
+
+def unread_signs(chosen: list[int], page: InkMap, candidates: Sequence[Candidate]) -> list[Box]:
+    """Boxes around letters and signs: ink that is part of no digit, without rings around digits,
+    underlines and combs, which are wide and have less ink than letters."""
+    digits = [candidates[index].box for index in chosen]
+    found = []
+    for run in _unread_runs(chosen, page, candidates):
+        box, ink = page.box(run), page.ink(run) > 0
+        is_line = box.width > 4 * box.height and ink.sum() < 1.7 * stroke_width(ink) * box.width
+        if not is_line and not _is_ring(box, digits):
+            found.append(box)
+    return found
+
+
+def unread_boxes(chosen: list[int], page: InkMap, candidates: Sequence[Candidate]) -> list[Box]:
+    """Boxes around ink that is part of no digit, from left to right, without dots and the ends of
+    lines: what is a third as large as a typical digit or component."""
+    runs = [page.box(run) for run in _unread_runs(chosen, page, candidates)] + page.skipped
+    lengths = [candidates[index].box.longest for index in chosen] or [run.longest for run in runs]
+    least = 0.35 * float(np.median(lengths)) if lengths else 0.0
+    return sorted(run for run in runs if run.longest > least)
+
+
+def rows_of(boxes: Sequence[Box]) -> list[list[int]]:
+    """Boxes in reading order: the indices of every row from left to right, rows from top to bottom.
+
+    The lines of writing may be tilted: the tilt is the median slope from each box to its next
+    neighbor on the right, where there are three or more; or none, where that makes fewer rows, as
+    with digits up and down in their cells. A box joins the row whose last box it continues within
+    half a height.
+    """
+    if not boxes:
+        return []
+    x, y, w, h = np.array(boxes, float).T
+    center_x, center_y, typical = x + w / 2, y + h / 2, float(np.median(h))
+    across = center_x - center_x[:, None]  # [i, j]: from i to j
+    down = center_y - center_y[:, None]
+    beside = (across > 0) & (np.abs(down) < 0.7 * np.maximum(typical, across))
+    distance = np.where(beside & (across < 6 * typical), np.hypot(across, down), np.inf)
+    nearest = distance.argmin(axis=1)
+    linked = np.flatnonzero(np.isfinite(distance.min(axis=1)))
+    slopes = down[linked, nearest[linked]] / across[linked, nearest[linked]]
+    tilts = [0.0]
+    if len(slopes) > 1:
+        overall = float(np.polyfit(center_x, center_y, 1)[0])  # through all of them
+        tilts = [float(np.median(slopes)), 0.0, *([overall] if abs(overall) < MAX_OVERALL else [])]
+    return min((_rows_at(tilt, center_x, center_y, h) for tilt in tilts), key=len)
+
+
+def _rows_at(tilt: float, x: Array, y: Array, height: Array) -> list[list[int]]:
+    """The rows of boxes with these centers and heights, if the lines of writing are so steep."""
+    level = y - tilt * x
+    typical = float(np.median(height))
+    rows: list[list[int]] = []
+    for box in np.argsort(x, kind="stable"):
+        steps = [abs(level[box] - level[row[-1]]) for row in rows]
+        if steps and min(steps) < 0.5 * max(typical, height[box]):
+            rows[int(np.argmin(steps))].append(int(box))
+        else:
+            rows.append([int(box)])
+    return sorted(rows, key=lambda row: float(np.mean(level[row])))
