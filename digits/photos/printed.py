@@ -16,6 +16,9 @@ MAX_SIDES = 50
 MAX_DARKER = 1.4
 """A printed line is at most so many times as dark as the others."""
 
+REACH = 4
+"""In cells: an end that is so near to another line meets it."""
+
 FAINT_END = 0.1
 """As a share of its length: at each end so much of a line may be too faint to be seen."""
 
@@ -115,12 +118,13 @@ def _small_boxes(
     min_ratio: float,
 ) -> tuple[list[Line], list[Line]]:
     """The lines of boxes side by side whose sides are too short to be found without the long ones;
-    a single box may be a 0."""
+    a single box may be a 0, and smaller ones the curves of an 8."""
     shape = pictures[0][0].shape
     for axis in (0, 1):
         long = families[1 - axis]
         gap = _spacing(long, shape[1 - axis], 1 - axis)
-        if len(long) > 1 and 0.6 * gap < shape[1 - axis] / 4:
+        near = 3 * (REACH + max([line.thickness for line in long], default=0.0))
+        if len(long) > 1 and gap > near and 0.6 * gap < shape[1 - axis] / 4:
             sides = _sides(pictures[axis], gap, slender, axis, long)
             both = (long, sides) if axis else (sides, long)
             found = _anchored(both, shape, min_ratio, together=True)
@@ -258,7 +262,7 @@ def _meeting(lines: list[Line], others: list[Line], shape: tuple[int, ...]) -> A
     share = ((ends - start) * along).sum(axis=-1) / np.maximum(1, np.square(along).sum(axis=-1))
     away = start + np.clip(share, -FAINT_END, 1 + FAINT_END)[..., None] * along - ends
     overshoot = np.outer([0.08 * line.length for line in lines], ~_leaving(others, shape)[0])
-    reach = 4 + np.array([other.thickness for other in others]) + overshoot
+    reach = REACH + np.array([other.thickness for other in others]) + overshoot
     return np.hypot(away[..., 0], away[..., 1]) <= reach
 
 
@@ -266,7 +270,7 @@ def _twins(lines: list[Line], axis: int) -> Array:
     """Which lines begin and end beside each other, bool (lines, lines), as the long sides of a row
     of cells do. axis: 0 for level lines, 1 for upright ones."""
     ends = np.array([(line.start[axis], line.end[axis]) for line in lines]).reshape(-1, 2)
-    reach = 4 + np.array([line.thickness for line in lines])
+    reach = REACH + np.array([line.thickness for line in lines])
     twins: Array = (np.abs(ends[:, None] - ends) <= reach[:, None, None]).all(axis=2)
     np.fill_diagonal(twins, False)
     return twins
