@@ -24,6 +24,9 @@ MAX_CORNERS = 6
 RECTANGLE_CONTRAST = 0.3
 """The same of a rectangle with all of its sides in the picture, which no shadow leaves ..."""
 
+MIN_WRITING, MAX_WRITING = 0.005, 0.4
+"""So much of a dark board is light."""
+
 RECTANGLE_SIZE = 0.25
 """... if it is so large a part of the picture."""
 
@@ -47,8 +50,11 @@ def flatten_light(gray: Array) -> Array:
 
 
 def sheet_and_polarity(gray: Array) -> tuple[Array | None, bool]:
-    """Where the sheet is, if a desk is around it, and whether the writing is lighter than it."""
+    """Where the sheet is, if a desk is around it, or a dark board, if a wall is; and whether the
+    writing is lighter than it."""
     sheet = find_sheet(gray)
+    if sheet is None:
+        sheet = find_board(gray)
     on_paper = gray if sheet is None else np.where(sheet, gray, np.uint8(np.median(gray[sheet])))
     return sheet, is_light_on_dark(on_paper)
 
@@ -127,6 +133,19 @@ def find_sheet(gray: Array) -> Array | None:
         return None
     inside = cv2.erode(np.pad(sheet, 1), np.ones((5, 5), np.uint8))[1:-1, 1:-1]
     return cv2.resize(inside, gray.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+
+
+def find_board(gray: Array) -> Array | None:
+    """Where a dark board or screen is, bool, if a light wall is around it: a sheet of the inverted
+    picture, with more light on it than along its sides, as no shadow and no dark thing has."""
+    board = find_sheet(255 - gray)
+    if board is None:
+        return None
+    margin = odd(max(gray.shape) / 20)
+    middle = cv2.erode(board.astype(np.uint8), np.ones((margin, margin), np.uint8)) > 0
+    light = gray > (float(np.median(gray[board])) + float(np.median(gray[~board]))) / 2
+    written = float(light[middle].mean()) if middle.any() else 0.0
+    return board if max(MIN_WRITING, light[board].mean()) < written < MAX_WRITING else None
 
 
 def _reduce(gray: Array, longest: int) -> Array:

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from digits.photos.light import find_sheet, flatten_light, is_light_on_dark, working_copy
+from digits.photos.light import find_board, find_sheet, flatten_light, is_light_on_dark, working_copy
 from digits.types import Array
 
 
@@ -94,6 +94,8 @@ def test_a_sheet_on_a_desk_is_found(corners: list[tuple[int, int]], desk: int, s
         assert not (found & (sheet == 0)).sum() > 0.02 * sheet.sum()  # nothing of the desk
         assert (found & (sheet > 0)).sum() > 0.85 * sheet.sum()
         assert (flatten_light(picture)[~found] == 255).all()
+        board = find_board(255 - picture)  # is one only with something written on it
+        assert (board is None) if stripe == 0 else np.array_equal(board, found)
 
 
 @pytest.mark.parametrize(
