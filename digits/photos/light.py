@@ -101,35 +101,38 @@ def _skewness(gray: Array, share: float) -> float:
 
 
 def find_sheet(gray: Array) -> Array | None:
-    """Where the sheet is, bool, if a dark desk is around it.
+    """Where the sheet is, bool, if a dark desk is around it, or where several of one size are.
 
-    A sheet is the largest bright region: convex, of few corners, an eighth of the picture or more,
+    A sheet is the largest bright region: convex, of few corners, a tenth of the picture or more,
     away from all but one side of the picture, and far brighter than what is around it, or a
     rectangle.
     """
     small = cv2.GaussianBlur(_reduce(gray, 200), (0, 0), 1.5)
     _, bright = cv2.threshold(small, 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    margin = odd(max(small.shape) / 20)
+    margin = odd(max(small.shape) / 40)
     bright = cv2.morphologyEx(
         np.pad(bright, margin), cv2.MORPH_CLOSE, np.ones((margin, margin), np.uint8)
     )[margin:-margin, margin:-margin]
     contours, _ = cv2.findContours(bright, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    if not contours:
-        return None
-    outline = max(contours, key=cv2.contourArea)
-    hull = cv2.convexHull(outline)
-    sheet = cv2.fillConvexPoly(np.zeros_like(small), hull, 1)
+    largest = max(map(cv2.contourArea, contours), default=0.0)
+    sheet, rectangles = np.zeros_like(small), True
+    for outline in contours:
+        if (area := cv2.contourArea(outline)) >= largest / 2:
+            hull = cv2.convexHull(outline)
+            corners = cv2.approxPolyDP(hull, 0.015 * cv2.arcLength(hull, closed=True), closed=True)
+            if not area > 0.8 * cv2.contourArea(hull) > 0.1 * small.size:
+                return None
+            if len(corners) > MAX_CORNERS:
+                return None
+            cv2.fillConvexPoly(sheet, hull, 1)
+            _, (width, height), _ = cv2.minAreaRect(outline)
+            rectangles &= area > 0.85 * width * height
     edge = np.concatenate([sheet[0], sheet[-1], sheet[:, 0], sheet[:, -1]])
-    corners = cv2.approxPolyDP(hull, 0.015 * cv2.arcLength(hull, closed=True), closed=True)
-    is_sheet = cv2.contourArea(outline) > 0.8 * cv2.contourArea(hull) > 0.1 * small.size
-    is_sheet &= len(corners) <= MAX_CORNERS
-    if not is_sheet or edge.mean() > 0.35:
+    if not sheet.any() or edge.mean() > 0.35:
         return None
     paper, desk = np.median(small[sheet > 0]), np.median(small[sheet == 0])
-    _, (width, height), _ = cv2.minAreaRect(outline)
-    rectangle = cv2.contourArea(outline) > max(0.85 * width * height, RECTANGLE_SIZE * small.size)
-    least = RECTANGLE_CONTRAST if rectangle and not edge.any() else DESK_CONTRAST
-    if paper - desk < least * paper:
+    whole = rectangles and not edge.any() and sheet.mean() > RECTANGLE_SIZE
+    if paper - desk < (RECTANGLE_CONTRAST if whole else DESK_CONTRAST) * paper:
         return None
     inside = cv2.erode(np.pad(sheet, 1), np.ones((5, 5), np.uint8))[1:-1, 1:-1]
     return cv2.resize(inside, gray.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0

@@ -102,12 +102,6 @@ def test_a_row_is_judged_as_a_whole(row: str, letters: int, belief: tuple[float,
     assert all(least <= kept.get(index, 0.0) <= most for index in range(len(row)))
 
 
-def test_one_stroke_alone_is_less_certain_than_an_eight() -> None:
-    page, candidates, _ = some_ink(1, np.random.default_rng(0))
-    kept = [filter_rows([0], page, candidates, np.eye(11)[[digit]])[0][0] for digit in (1, 8)]
-    assert 0.5 < kept[0] < kept[1] < 1
-
-
 @pytest.mark.parametrize(
     ("whole", "parts", "believed"),
     [(0.9, 0.3, [0]), (0.3, 0.9, [0]), (0.05, 0.5, []), (0.05, 0.9, [1, 2]), (0.2, 0.05, [0])],
@@ -263,7 +257,6 @@ def test_a_digit_of_which_nothing_is_known_is_none() -> None:
         (Box(150, 148, 10, 14), 8, False),  # a dot
         (Box(145, 110, 40, 90), 1, False),  # a slash
         (Box(190, 130, 30, 50), 7, False),  # not in the middle
-        (Box(150, 130, 30, 50), 6, True),
     ],
 )
 def test_a_ring_around_a_digit_is_no_zero(inside: Box, read_as: int, is_ring: bool) -> None:
@@ -305,8 +298,7 @@ def test_among_digits_doubtful_ones_may_be_one(
     page, candidates = page_of([*HAND, box])
     p = np.eye(11)[[3, 4, 5, 8, 2, 10]] * 0.98 + 0.0002
     p[5, seen[0]] = seen[1]
-    found, _ = filter_rows(list(range(5)), page, candidates, p)
-    assert sorted(found) == list(range(5 + kept))
+    assert sorted(filter_rows(list(range(5)), page, candidates, p)[0]) == list(range(5 + kept))
 
 
 @pytest.mark.parametrize("first", [4, 0])
