@@ -18,6 +18,9 @@ ONE_SIDED = 0.75
 DESK_CONTRAST = 0.57
 """By so much of its brightness a sheet is brighter than a dark desk, but not than a shadow."""
 
+MIN_SHEET, MIN_SHEETS = 0.05, 0.125
+"""So large is one sheet at least, and so large are all together, as parts of the picture."""
+
 MAX_CORNERS = 6
 """Of a sheet, in a picture that cuts two of them off; a light 0 or 8 on a dark screen is round."""
 
@@ -103,9 +106,9 @@ def _skewness(gray: Array, share: float) -> float:
 def find_sheet(gray: Array) -> Array | None:
     """Where the sheet is, bool, if a dark desk is around it, or where several of one size are.
 
-    A sheet is the largest bright region: convex, of few corners, a tenth of the picture or more,
-    away from all but one side of the picture, and far brighter than what is around it, or a
-    rectangle.
+    Sheets are the largest bright regions: convex, of few corners, together an eighth of the picture
+    or more, away from all but one side of the picture, and far brighter than what is around them,
+    or rectangles.
     """
     small = cv2.GaussianBlur(_reduce(gray, 200), (0, 0), 1.5)
     _, bright = cv2.threshold(small, 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
@@ -120,15 +123,13 @@ def find_sheet(gray: Array) -> Array | None:
         if (area := cv2.contourArea(outline)) >= largest / 2:
             hull = cv2.convexHull(outline)
             corners = cv2.approxPolyDP(hull, 0.015 * cv2.arcLength(hull, closed=True), closed=True)
-            if not area > 0.8 * cv2.contourArea(hull) > 0.1 * small.size:
-                return None
-            if len(corners) > MAX_CORNERS:
+            if area < 0.8 * cv2.contourArea(hull) or len(corners) > MAX_CORNERS:
                 return None
             cv2.fillConvexPoly(sheet, hull, 1)
             _, (width, height), _ = cv2.minAreaRect(outline)
             rectangles &= area > 0.85 * width * height
     edge = np.concatenate([sheet[0], sheet[-1], sheet[:, 0], sheet[:, -1]])
-    if not sheet.any() or edge.mean() > 0.35:
+    if sheet.mean() < MIN_SHEETS or largest < MIN_SHEET * small.size or edge.mean() > 0.35:
         return None
     paper, desk = np.median(small[sheet > 0]), np.median(small[sheet == 0])
     whole = rectangles and not edge.any() and sheet.mean() > RECTANGLE_SIZE
