@@ -18,20 +18,20 @@ ONE_SIDED = 0.75
 DESK_CONTRAST = 0.57
 """By so much of its brightness a sheet is brighter than a dark desk, but not than a shadow."""
 
+RECTANGLE_CONTRAST = 0.3
+"""The same of a rectangle with all of its sides in the picture, which no shadow leaves ..."""
+
+RECTANGLE_SIZE = 0.25
+"""... if it is so large a part of the picture."""
+
 MIN_SHEET, MIN_SHEETS = 0.05, 0.125
 """So large is one sheet at least, and so large are all together, as parts of the picture."""
 
 MAX_CORNERS = 6
 """Of a sheet, in a picture that cuts two of them off; a light 0 or 8 on a dark screen is round."""
 
-RECTANGLE_CONTRAST = 0.3
-"""The same of a rectangle with all of its sides in the picture, which no shadow leaves ..."""
-
 MIN_WRITING, MAX_WRITING = 0.005, 0.4
 """So much of a dark board is light."""
-
-RECTANGLE_SIZE = 0.25
-"""... if it is so large a part of the picture."""
 
 
 def working_copy(picture: Array) -> tuple[Array, float]:

@@ -32,7 +32,7 @@ def find_lines(
 
     A line is `slender` times as long as thick, and each of its ends leaves the picture or meets
     another line; or it is one of three that leave the picture at one end, or that run over three
-    fifths of it.
+    fifths of it, or of two that begin and end together, with the sides of cells between them.
     """
     shape = cells.shape
     pictures = (cells, shades), (cells.T, shades.T)

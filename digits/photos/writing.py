@@ -119,7 +119,8 @@ def filter_signs(
     chosen: list[int], page: InkMap, candidates: Sequence[Candidate], p: Array
 ) -> list[int]:
     """The digits without the slashes and brackets between them: what is read as a 1 and is much
-    higher than the other digits of its row. A 1 with a flag may be higher than a straight one."""
+    higher than the other digits of its row, and than the next ones on either side, as words have
+    lower letters. A 1 with a flag may be higher than a straight one."""
     signs: set[int] = set()
     for members in rows_of([candidates[index].box for index in chosen]):
         row = [chosen[member] for member in members]
@@ -158,10 +159,10 @@ class Row(NamedTuple):
 def measure_rows(
     chosen: list[int], page: InkMap, candidates: Sequence[Candidate], p: Array
 ) -> list[Row]:
-    """The rows of a page, each with four measures: how much rarer its digits are
-    among what the network sees in words than among digits, and how sure it is of them, in
-    logarithms; how many letters are beside them; and how many digits and letters the page has, in a
-    logarithm of their ratio."""
+    """The rows of a page, each with four measures: how much rarer its digits are among what the
+    network sees in words than among digits, and how sure it is of them, in logarithms; how many
+    letters are beside them; and how many digits and letters the page has, in a logarithm of their
+    ratio."""
     typical = float(np.median([candidates[index].box.height for index in chosen] or [0]))
     others = [
         box
@@ -278,11 +279,16 @@ def unread_signs(chosen: list[int], page: InkMap, candidates: Sequence[Candidate
     digits = [candidates[index].box for index in chosen]
     found = []
     for run in _unread_runs(chosen, page, candidates):
-        box, ink = page.box(run), page.ink(run) > 0
-        is_line = box.width > 4 * box.height and ink.sum() < 1.7 * stroke_width(ink) * box.width
+        box = page.box(run)
+        is_line = box.width > 4 * box.height and _length(page.ink(run) > 0) < 1.7 * box.width
         if not is_line and not _is_ring(box, digits):
             found.append(box)
     return found
+
+
+def _length(ink: Array) -> float:
+    """How long the strokes are, all together."""
+    return float(ink.sum()) / max(1.0, stroke_width(ink))
 
 
 def unread_boxes(chosen: list[int], page: InkMap, candidates: Sequence[Candidate]) -> list[Box]:
@@ -297,10 +303,10 @@ def unread_boxes(chosen: list[int], page: InkMap, candidates: Sequence[Candidate
 def rows_of(boxes: Sequence[Box]) -> list[list[int]]:
     """Boxes in reading order: the indices of every row from left to right, rows from top to bottom.
 
-    The lines of writing may be tilted: the tilt is the median slope from each box to its next
-    neighbor on the right, where there are three or more; or none, where that makes fewer rows, as
-    with digits up and down in their cells. A box joins the row whose last box it continues within
-    half a height.
+    The lines of writing may be tilted: the tilt is the median slope from each box to the nearest
+    one on its right, where there are two or more; or none, or the slope of all boxes, where that
+    makes fewer rows, as with digits up and down in their cells. A box joins the row whose last box
+    it continues within half a height.
     """
     if not boxes:
         return []
@@ -315,8 +321,9 @@ def rows_of(boxes: Sequence[Box]) -> list[list[int]]:
     slopes = down[linked, nearest[linked]] / across[linked, nearest[linked]]
     tilts = [0.0]
     if len(slopes) > 1:
-        overall = float(np.polyfit(center_x, center_y, 1)[0])  # through all of them
-        tilts = [float(np.median(slopes)), 0.0, *([overall] if abs(overall) < MAX_OVERALL else [])]
+        overall = float(np.polyfit(center_x, center_y, 1)[0])
+        tilts = [float(np.median(slopes)), 0.0, overall]
+        tilts = tilts[: 3 if abs(overall) < MAX_OVERALL else 2]
     return min((_rows_at(tilt, center_x, center_y, h) for tilt in tilts), key=len)
 
 
