@@ -136,6 +136,8 @@ def find_sheet(gray: Array) -> Array | None:
     if paper - desk < (RECTANGLE_CONTRAST if whole else DESK_CONTRAST) * paper:
         return None
     inside = cv2.erode(np.pad(sheet, 1), np.ones((5, 5), np.uint8))[1:-1, 1:-1]
+    if not inside.any():
+        return None
     return cv2.resize(inside, gray.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
 
 
