@@ -7,6 +7,12 @@ import numpy as np
 from digits.photos.straight import Line, straight_lines
 from digits.types import Array
 
+Families = tuple[list[Line], list[Line]]
+"""The lines from left to right, and those from top to bottom."""
+
+Pictures = tuple[tuple[Array, Array], tuple[Array, Array]]
+"""Which cells are marked and how dark they are; and both transposed."""
+
 MIN_SIDES = 3
 """So many lines between two others are the sides of cells; one or two may be strokes."""
 
@@ -23,9 +29,7 @@ FAINT_END = 0.1
 """As a share of its length: at each end so much of a line may be too faint to be seen."""
 
 
-def find_lines(
-    cells: Array, shades: Array, slender: float, min_lines: int
-) -> tuple[list[Line], list[Line]]:
+def find_lines(cells: Array, shades: Array, slender: float, min_lines: int) -> Families:
     """The printed lines from left to right and those from top to bottom; where there are fewer than
     `min_lines`, or no two long ones side by side, as in a component that is no table, only those
     much longer than it is high.
@@ -64,12 +68,7 @@ def find_lines(
     return families
 
 
-def _add_sides(
-    families: tuple[list[Line], list[Line]],
-    pictures: tuple[tuple[Array, Array], tuple[Array, Array]],
-    slender: float,
-    min_ratio: float,
-) -> None:
+def _add_sides(families: Families, pictures: Pictures, slender: float, min_ratio: float) -> None:
     """Add the shorter lines between long ones, sides of cells, unless the paper is squared."""
     shape = pictures[0][0].shape
     spacings = [_spacing(lines, shape[axis], axis) for axis, lines in enumerate(families)]
@@ -112,11 +111,8 @@ def _new_lines(sides: list[Line], lines: list[Line], axis: int) -> list[Line]:
 
 
 def _small_boxes(
-    families: tuple[list[Line], list[Line]],
-    pictures: tuple[tuple[Array, Array], tuple[Array, Array]],
-    slender: float,
-    min_ratio: float,
-) -> tuple[list[Line], list[Line]]:
+    families: Families, pictures: Pictures, slender: float, min_ratio: float
+) -> Families:
     """The lines of boxes side by side whose sides are too short to be found without the long ones;
     a single box may be a 0, and smaller ones the curves of an 8."""
     shape = pictures[0][0].shape
@@ -177,8 +173,8 @@ def _without_strokes(lines: list[Line], axis: int) -> list[Line]:
     lines, _, on_grid, _ = _equal_cells(lines, axis)
     if len(on_grid) <= max(MIN_SIDES, len(lines) / 2):
         return lines
-    inside = range(on_grid[0], on_grid[-1])
-    return [line for i, line in enumerate(lines) if i in on_grid or i not in inside]
+    between = set(range(on_grid[0], on_grid[-1])) - set(on_grid)
+    return [line for number, line in enumerate(lines) if number not in between]
 
 
 def _equal_cells(lines: list[Line], axis: int) -> tuple[list[Line], Array, list[int], float]:
@@ -202,11 +198,8 @@ def _equal_cells(lines: list[Line], axis: int) -> tuple[list[Line], Array, list[
 
 
 def _anchored(
-    families: tuple[list[Line], list[Line]],
-    shape: tuple[int, ...],
-    min_ratio: float,
-    together: bool,
-) -> tuple[list[Line], list[Line]]:
+    families: Families, shape: tuple[int, ...], min_ratio: float, together: bool
+) -> Families:
     """The lines of both directions that end where lines end.
 
     min_ratio: of its length to that of the picture, for a line to leave it.

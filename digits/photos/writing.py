@@ -42,7 +42,7 @@ widths of the pen."""
 GROUP_GAP = 0.8
 """Of the height of a digit: wider gaps part the words and numbers of a row."""
 
-MAX_OVERALL = 0.2
+MAX_ROW_TILT = 0.2
 """A single row of digits up and down in their cells is at most so steep."""
 
 
@@ -55,12 +55,8 @@ def filter_unsure(chosen: list[int], candidates: Sequence[Candidate], p: Array) 
 def filter_rings(chosen: list[int], candidates: Sequence[Candidate], p: Array) -> list[int]:
     """The digits without rings around others, which are read as a 0."""
     boxes = [candidates[index].box for index in chosen]
-    rings = {
-        index
-        for index in chosen
-        if p[index, :10].argmax() == 0 and _is_ring(candidates[index].box, boxes)
-    }
-    return [index for index in chosen if index not in rings]
+    zeros = {index for index in chosen if p[index, :10].argmax() == 0}
+    return [i for i in chosen if i not in zeros or not _is_ring(candidates[i].box, boxes)]
 
 
 def _is_ring(box: Box, digits: list[Box]) -> bool:
@@ -233,8 +229,10 @@ def _letters(
             groups.append([])
         groups[-1].append(member)
         end = max(end, boxes[member].right)
+    if len(groups) == 1:  # the row has been judged as a whole
+        return set()
     found: set[int] = set()
-    for group in groups if len(groups) > 1 else []:
+    for group in groups:
         inside = [digits[member] for member in group if member < len(digits)]
         letters = len(group) - len(inside)
         evidence = log_likelihood_ratio(p[inside, :10]).sum()
@@ -321,9 +319,10 @@ def rows_of(boxes: Sequence[Box]) -> list[list[int]]:
     slopes = down[linked, nearest[linked]] / across[linked, nearest[linked]]
     tilts = [0.0]
     if len(slopes) > 1:
-        overall = float(np.polyfit(center_x, center_y, 1)[0])
-        tilts = [float(np.median(slopes)), 0.0, overall]
-        tilts = tilts[: 3 if abs(overall) < MAX_OVERALL else 2]
+        tilts = [float(np.median(slopes)), 0.0]
+        through_all = float(np.polyfit(center_x, center_y, 1)[0])
+        if abs(through_all) < MAX_ROW_TILT:
+            tilts.append(through_all)
     return min((_rows_at(tilt, center_x, center_y, h) for tilt in tilts), key=len)
 
 
