@@ -252,6 +252,8 @@ def tiles(digits: Hand, rng: np.random.Generator, count: int, gap: int = 0) -> t
 
 # --- scenes ---------------------------------------------------------------------------------------
 
+CHALK = {"paper": (60, 75, 55), "pen": (210, 215, 215)}
+
 PAGES: dict[str, dict[str, Any]] = {  # arguments of `page`
     "plain": {},
     "one digit": {"count": 1, "margin": 3},
@@ -262,6 +264,19 @@ PAGES: dict[str, dict[str, Any]] = {  # arguments of `page`
     "touching": {"gap": (-0.1, 0.02), "count": 4},
     "column": {"count": 1, "rows": 5},
     "page": {"rows": 8, "count": 6},
+    "ring": {"count": 1, "margin": 3},
+    "word": {"margin": 3},
+    "sideways": {"rows": 2, "count": 6},
+    "upside down": {"rows": 2, "count": 6},
+}
+
+MARKS: dict[str, Callable[[Page, np.random.Generator], None]] = {  # on the page
+    "ring": ringed,
+    "word": labeled,
+    "ruled": ruled,
+    "squared": partial(ruled, apart=28, squared=True),
+    "underlined": underlined,
+    "comb": partial(underlined, comb=True),
 }
 
 CAMERAS: dict[str, dict[str, Any]] = {  # arguments of `photograph`
@@ -271,20 +286,14 @@ CAMERAS: dict[str, dict[str, Any]] = {  # arguments of `photograph`
     "faint": {"strength": 0.16},
     "grainy": {"grain": 22},
     "dark": {"light": 0.25},
-    "chalk": {"paper": (60, 75, 55), "pen": (210, 215, 215)},
-}
-
-MARKS: dict[str, Callable[[Page, np.random.Generator], None]] = {  # on the page
-    "ruled": ruled,
-    "squared": partial(ruled, apart=28, squared=True),
-    "underlined": underlined,
-    "comb": partial(underlined, comb=True),
-    "word": labeled,
+    "chalk": CHALK,
+    "board": CHALK,
 }
 
 EFFECTS: dict[str, Callable[[Array, np.random.Generator], Array]] = {  # on the picture
-    "shadow": shadowed,
+    "board": partial(on_table, wall=True),
     "desk": on_table,
+    "shadow": shadowed,
     "blurred": blurred,
     "moved": partial(blurred, along=9),
     "compressed": lambda picture, rng: compressed(picture, 12),
@@ -300,51 +309,47 @@ CELLS: dict[str, dict[str, Any]] = {  # arguments of `in_cells`
     "sudoku": {"rows": 9, "columns": 9, "share": 0.4},
 }
 
-OTHERS = ("ring", "board", "image", "images", "figure")
+TILES: dict[str, dict[str, Any]] = {  # arguments of `tiles`
+    "image": {"count": 1},
+    "images": {"count": 4},
+    "figure": {"count": 4, "gap": 6},
+}
+
+SCENES = list(dict.fromkeys([*PAGES, *MARKS, *CAMERAS, *EFFECTS, *CELLS, *TILES]))
 
 
 def scene(name: str, digits: Hand, rng: np.random.Generator) -> tuple[Array, list[str]]:
     """A picture, and the rows written on it."""
+    if name in TILES:
+        picture, text = tiles(digits, rng, **TILES[name])
+        return picture, [text]
     if name in CELLS:
         sheet = in_cells(digits, rng, **CELLS[name])
-        return photograph(sheet.ink, rng), sheet.rows
-    if name in ("image", "images", "figure"):
-        count = 1 if name == "image" else 4
-        picture, text = tiles(digits, rng, count, gap=6 if name == "figure" else 0)
-        return picture, [text]
-    options: dict[str, Any] = {"margin": 3} if name in ("word", "ring") else {}
-    if name == "ring":
-        options["count"] = 1
-    if name in ("sideways", "upside down"):
-        options |= {"rows": 2, "count": 6}
-    sheet = page(digits, rng, **(PAGES.get(name) or options))
-    mark = ringed if name == "ring" else MARKS.get(name)
-    if mark:
-        mark(sheet, rng)
-    camera = CAMERAS["chalk"] if name == "board" else CAMERAS.get(name, {})
-    picture = photograph(sheet.ink, rng, **camera)
-    effect = partial(on_table, wall=True) if name == "board" else EFFECTS.get(name)
-    return effect(picture, rng) if effect else picture, sheet.rows
+    else:
+        sheet = page(digits, rng, **PAGES.get(name, {}))
+    if name in MARKS:
+        MARKS[name](sheet, rng)
+    picture = photograph(sheet.ink, rng, **CAMERAS.get(name, {}))
+    return EFFECTS[name](picture, rng) if name in EFFECTS else picture, sheet.rows
 
 
 def main() -> None:
     """Print a line for each scene."""
-    names = [*PAGES, *CAMERAS, *MARKS, *EFFECTS, *CELLS, *OTHERS]
     parser = argparse.ArgumentParser(prog="scenes", description="Read rows of digits in scenes.")
-    parser.add_argument("scenes", nargs="*", metavar="SCENE", help=", ".join(names))
+    parser.add_argument("scenes", nargs="*", metavar="SCENE", help=", ".join(SCENES))
     parser.add_argument("--each", type=int, default=20, help="pictures of a scene (20)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--dataset-dir", metavar="D")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="also write the pictures there")
     options = parser.parse_args()
-    if unknown := set(options.scenes) - set(names):
-        parser.error(f"expected scenes among {', '.join(names)}; received {', '.join(unknown)}")
+    if unknown := set(options.scenes) - set(SCENES):
+        parser.error(f"expected scenes among {', '.join(SCENES)}; received {', '.join(unknown)}")
     digits = hand(options.dataset_dir)
     total = 0
-    for name in options.scenes or names:
+    for name in options.scenes or SCENES:
         right = 0
         for number in range(options.each):
-            rng = np.random.default_rng([options.seed, names.index(name), number])
+            rng = np.random.default_rng([options.seed, SCENES.index(name), number])
             picture, rows = scene(name, digits, rng)
             right += read_digits(picture).rows == rows
             if options.out:
@@ -352,7 +357,7 @@ def main() -> None:
                 cv2.imwrite(str(options.out / f"{name} {number} {'-'.join(rows)}.png"), picture)
         total += right
         print(f"{name:12} {right:3} of {options.each}", flush=True)
-    print(f"{'all':12} {total:3} of {options.each * len(options.scenes or names)}")
+    print(f"{'all':12} {total:3} of {options.each * len(options.scenes or SCENES)}")
 
 
 if __name__ == "__main__":
