@@ -30,13 +30,14 @@ CLEAR_GAP = 0.3
 
 
 class Candidate(NamedTuple):
-    """Pieces of ink that may be one digit, the box around them, and how likely that is by their
-    positions alone."""
+    """Pieces of ink that may be one digit, the box around them, how likely that is by their
+    positions alone, and at how many of its sides it was cut from other ink."""
 
     pieces: tuple[int, ...]
     box: Box
     log_prior: float
     darkness: float
+    cuts: int = 0
 
 
 def propose(page: InkMap) -> list[Candidate]:
@@ -55,7 +56,8 @@ def propose(page: InkMap) -> list[Candidate]:
                 box = page.box(run) if cuts else component.box
                 if cuts and box.width > 1.5 * component.box.height:
                     continue  # wider than any digit
-                candidates.append(Candidate(run, box, cuts * LOG_PRIOR_SPLIT, component.darkness))
+                prior = cuts * LOG_PRIOR_SPLIT
+                candidates.append(Candidate(run, box, prior, component.darkness, cuts))
     boxes = [component.box for component in page.components]
     typical_gap = _typical_gap(boxes)
     for group in _neighbors(boxes):

@@ -218,7 +218,7 @@ def _letters(
     """What in a row of digits is a word beside them: a group that is set off by gaps, has letters
     in it, which are wider than brackets, and is more likely letters than digits."""
     others = [box for box in others if box.width > 0.5 * box.height]
-    if not others:
+    if not others and not any(candidates[index].cuts for index in digits):
         return set()
     boxes = [candidates[index].box for index in digits] + others
     gap = GROUP_GAP * float(np.median([box.height for box in boxes]))
@@ -234,7 +234,8 @@ def _letters(
     found: set[int] = set()
     for group in groups:
         inside = [digits[member] for member in group if member < len(digits)]
-        letters = len(group) - len(inside)
+        cuts = sum(candidates[index].cuts for index in inside) // 2  # a cut has two sides
+        letters = len(group) - len(inside) + cuts
         evidence = log_likelihood_ratio(p[inside, :10]).sum()
         if letters > 1:  # one may be a sign between digits
             evidence += ROW_WEIGHTS[2] * letters
