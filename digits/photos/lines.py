@@ -36,7 +36,8 @@ def erase_lines(marked: Array, darkness: Array) -> Array:
     area = 0
     for label in 1 + np.argsort(-w * h, kind="stable")[:MAX_FRAMES]:
         left, top, width, height = (int(side) for side in boxes[label, :4])
-        inside = (x > left) & (x + w < left + width) & (y > top) & (y + h < top + height)
+        inside = (x > left) & (x + w < left + width)
+        inside &= (y + h / 2 > top) & (y + h / 2 < top + height)
         if (h[inside] > 0.05 * height).any():
             area += width * height
             if area > MAX_FRAME_AREA * marked.size:
