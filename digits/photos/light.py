@@ -150,8 +150,8 @@ def find_board(gray: Array) -> Array | None:
     margin = odd(max(gray.shape) / 20)
     middle = cv2.erode(board.astype(np.uint8), np.ones((margin, margin), np.uint8)) > 0
     light = gray > (float(np.median(gray[board])) + float(np.median(gray[~board]))) / 2
-    written = float(light[middle].mean()) if middle.any() else 0.0
-    return board if max(MIN_WRITING, light[board].mean()) < written < MAX_WRITING else None
+    everywhere, inside = light[board].mean(), light[middle].mean() if middle.any() else 0.0
+    return board if max(MIN_WRITING, everywhere) < inside and everywhere < MAX_WRITING else None
 
 
 def _reduce(gray: Array, longest: int) -> Array:
