@@ -146,12 +146,13 @@ def _read_page(page: InkMap, reader: Reader, drawn: bool = False) -> _Page:
 
     proposals = candidates.propose(page)
     seen, p = classify(reader, page, proposals)
-    p[decide.percent_signs(page, proposals, p), :10] = 0
+    is_sign = decide.percent_signs(page, proposals, p) | decide.plus_signs(page, proposals, p)
+    p[is_sign, :10] = 0
     chosen = writing.filter_unsure(decide.best_cover(page, proposals, p), proposals, p)
     evidence = 0.0
     certainty = dict.fromkeys(chosen, 1.0)  # how probable it is that these are digits at all
     if not drawn:
-        chosen = writing.filter_rings(chosen, proposals, p)
+        chosen = writing.filter_rings(chosen, page, proposals, p)
         chosen = writing.filter_outliers(chosen, page, proposals, p)
         chosen = writing.filter_signs(chosen, page, proposals, p)
         certainty, evidence = writing.filter_rows(chosen, page, proposals, p)

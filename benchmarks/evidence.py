@@ -122,9 +122,10 @@ def measured(
     inked = components.find_components(*ink.find_ink(flat), flat)
     proposals = candidates.propose(inked)
     _, p = classify(reader, inked, proposals)
-    p[decide.percent_signs(inked, proposals, p), :10] = 0
+    is_sign = decide.percent_signs(inked, proposals, p) | decide.plus_signs(inked, proposals, p)
+    p[is_sign, :10] = 0
     chosen = writing.filter_unsure(decide.best_cover(inked, proposals, p), proposals, p)
-    chosen = writing.filter_rings(chosen, proposals, p)
+    chosen = writing.filter_rings(chosen, inked, proposals, p)
     chosen = writing.filter_outliers(chosen, inked, proposals, p)
     chosen = writing.filter_signs(chosen, inked, proposals, p)
     measures, labels, counts = [], [], np.zeros(11)

@@ -1,5 +1,6 @@
 """From components to candidates: every way in which the pieces of ink may form one digit."""
 
+from itertools import permutations
 from typing import NamedTuple
 
 import numpy as np
@@ -62,6 +63,8 @@ def propose(page: InkMap) -> list[Candidate]:
     typical_gap = _typical_gap(boxes)
     for group in _neighbors(boxes):
         members = [page.components[index] for index in group]
+        if any(encircles(a.box, b.box) for a, b in permutations(members, 2)):
+            continue
         pieces = tuple(sorted(piece for member in members for piece in member.pieces))
         box = members[0].box.union(*(member.box for member in members[1:]))
         darkness = max(member.darkness for member in members)
@@ -73,6 +76,15 @@ def propose(page: InkMap) -> list[Candidate]:
     few = int(np.searchsorted(areas, MAX_AREA * page.labels.size, side="right"))
     megapixels = max(MIN_MEGAPIXELS, page.labels.size / 1e6)
     return candidates[: min(few, MAX_CANDIDATES, int(MAX_DENSITY * megapixels))]
+
+
+def encircles(ring: Box, box: Box) -> bool:
+    """Whether a box is in the middle of what may be a ring around it, neither as small as a dot in
+    a 0 nor as high as a slash through it."""
+    across = box.x + box.width / 2 - (ring.x + ring.width / 2)
+    down = box.y + box.height / 2 - (ring.y + ring.height / 2)
+    in_the_middle = 6 * abs(across) < ring.width and 6 * abs(down) < ring.height
+    return in_the_middle and 0.3 * ring.height < box.height < 0.7 * ring.height
 
 
 def _typical_gap(boxes: list[Box]) -> float:

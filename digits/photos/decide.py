@@ -17,6 +17,26 @@ MAX_STATES = 256
 """Accounts of a group of pieces that are followed at once; the most probable ones."""
 
 
+CORNER = 0.28
+"""Of the sides of a plus sign's box: there is no ink in its corners."""
+
+
+def plus_signs(page: InkMap, candidates: Sequence[Candidate], p: Array) -> Array:
+    """Which candidates are a plus sign or part of one, bool (n,): what is read as a 1, as one on a
+    ruling would be, but is about as wide as high, and without ink in the corners of its box."""
+    inside: set[int] = set()
+    for candidate, digit in zip(candidates, p[:, :10].argmax(axis=1), strict=True):
+        is_wide = 2 * min(candidate.box[2:]) > candidate.box.longest
+        if digit == 1 and not candidate.cuts and is_wide:
+            ink = page.ink(candidate.pieces) > 0
+            y, x = (round(CORNER * side) for side in ink.shape)
+            upper, lower = ink[:y], ink[-y:]
+            corners = upper[:, :x], upper[:, -x:], lower[:, :x], lower[:, -x:]
+            if not any(corner.any() for corner in corners):
+                inside.update(candidate.pieces)
+    return np.array([inside.issuperset(candidate.pieces) for candidate in candidates], bool)
+
+
 def percent_signs(page: InkMap, candidates: Sequence[Candidate], p: Array) -> Array:
     """Which candidates are a percent sign or part of one, bool (n,): a slash with a ring or a dot
     at its upper left and another at its lower right, neither of them another digit than 0."""

@@ -10,6 +10,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from digits.types import Array
 
+MAX_BEND = 0.08
+"""How far the middle of a line may be from its chord, in lengths: the side of a ring is further."""
+
 
 @dataclass(frozen=True, eq=False)
 class Line:
@@ -44,7 +47,9 @@ def straight_lines(
             continue
         rows, columns = np.nonzero(labels[top : top + height, left : left + length] == label)
         thickness = float(np.median(np.bincount(columns, minlength=length))) - 2
-        ends, near = _fit(columns, rows, length, thickness)
+        (first, middle, last), near = _fit(columns, rows, length, thickness)
+        if abs(middle - (first + last) / 2) > MAX_BEND * length:
+            continue
         if near.mean() < 0.75:  # several lines, which a stroke joins
             near[:] = True
         rows, columns = rows[near] + top, columns[near] + left
@@ -52,7 +57,7 @@ def straight_lines(
         if not len(own):
             continue
         limit = 1.3 * float(own[3 * len(own) // 4])
-        start, end = np.array([left, top + ends[0]]), np.array([left + length - 1, top + ends[1]])
+        start, end = np.array([left, top + first]), np.array([left + length - 1, top + last])
         if turned:
             start, end = start[::-1], end[::-1]
         lines.append(Line(start, end, max(1.0, thickness), limit, (rows, columns)))
@@ -60,7 +65,8 @@ def straight_lines(
 
 
 def _fit(x: Array, y: Array, length: int, thickness: float) -> tuple[Array, Array]:
-    """How high a line is at both its ends, and which of the points are on it, bool.
+    """How high a line is at its first end, in the middle and at its last end, and which of the
+    points are on it, bool.
 
     It bends a little, as a cubic does; a stroke that runs beside it for a while is none of it.
     Least squares by the normal equations (A^T A) w = A^T y, where A holds the powers of x.
@@ -74,7 +80,7 @@ def _fit(x: Array, y: Array, length: int, thickness: float) -> tuple[Array, Arra
         near = off <= 0.75 * thickness + 1.5
         if near.mean() < 0.6:
             near = off <= np.quantile(off, 0.6)
-    return np.vander([-1, 1], 4, increasing=True) @ w, near
+    return np.vander([-1, 0, 1], 4, increasing=True) @ w, near
 
 
 def _runs(cells: Array, run: float) -> Array:

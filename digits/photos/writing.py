@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from digits.photos.candidates import Candidate
+from digits.photos.candidates import Candidate, encircles
 from digits.photos.components import InkMap, weighted_median
 from digits.photos.decide import MIN_PROBABILITY
 from digits.photos.ink import stroke_width
@@ -52,23 +52,18 @@ def filter_unsure(chosen: list[int], candidates: Sequence[Candidate], p: Array) 
     return [index for index in high if p[index, :10].max() > MIN_CONFIDENCE]
 
 
-def filter_rings(chosen: list[int], candidates: Sequence[Candidate], p: Array) -> list[int]:
-    """The digits without rings around others, which are read as a 0."""
-    boxes = [candidates[index].box for index in chosen]
+def filter_rings(
+    chosen: list[int], page: InkMap, candidates: Sequence[Candidate], p: Array
+) -> list[int]:
+    """The digits without rings around other ink, which are read as a 0."""
+
+    def is_ring(candidate: Candidate) -> bool:
+        own = set(candidate.pieces)
+        others = [other.box for other in page.components if own.isdisjoint(other.pieces)]
+        return any(encircles(candidate.box, box) for box in others)
+
     zeros = {index for index in chosen if p[index, :10].argmax() == 0}
-    return [i for i in chosen if i not in zeros or not _is_ring(candidates[i].box, boxes)]
-
-
-def _is_ring(box: Box, digits: list[Box]) -> bool:
-    """Whether there is a digit in the middle of a box, neither as small as a dot nor as high as a
-    slash would be."""
-    for digit in digits:
-        across = digit.x + digit.width / 2 - (box.x + box.width / 2)
-        down = digit.y + digit.height / 2 - (box.y + box.height / 2)
-        in_the_middle = 6 * abs(across) < box.width and 6 * abs(down) < box.height
-        if in_the_middle and 0.3 * box.height < digit.height < 0.7 * box.height:
-            return True
-    return False
+    return [index for index in chosen if index not in zeros or not is_ring(candidates[index])]
 
 
 def filter_outliers(
@@ -159,14 +154,18 @@ def measure_rows(
     network sees in words than among digits, and how sure it is of them, in logarithms; how many
     letters are beside them; and how many digits and letters the page has, in a logarithm of their
     ratio."""
-    typical = float(np.median([candidates[index].box.height for index in chosen] or [0]))
-    others = [
-        box
-        for box in unread_signs(chosen, page, candidates)
-        if 0.4 * typical < box.height < 2.5 * typical and box.width > 0.3 * typical
-    ]
-    boxes = [candidates[index].box for index in chosen] + others
-    letters = [max(1.0, box.width / typical) for box in others]
+    if not chosen:
+        return []
+    digit_boxes = [candidates[index].box for index in chosen]
+    typical = float(np.median([box.height for box in digit_boxes]))
+    signs = unread_signs(chosen, page, candidates)
+    others, letters = [], []
+    for box, height in zip(signs, _nearest_heights(signs, digit_boxes), strict=True):
+        least = min(height, typical)
+        if 0.4 * least < box.height < 2.5 * typical and box.width > 0.3 * least:
+            others.append(box)
+            letters.append(max(1.0, box.width / typical))
+    boxes = digit_boxes + others
     balance = np.log((len(chosen) + 1) / (sum(letters) + 1))
     found = []
     for row in rows_of(boxes):
@@ -177,6 +176,17 @@ def measure_rows(
         beside = sum(letters[other] for other in rest)
         measures = np.array([rare, np.log(q.max(axis=1)).sum(), beside, balance])
         found.append(Row(digits, [others[other] for other in rest], measures))
+    return found
+
+
+def _nearest_heights(boxes: list[Box], digits: list[Box]) -> list[float]:
+    """For each box how high the nearest digit is."""
+    x, y, w, h = np.array(boxes, float).reshape(-1, 1, 4).T
+    left, top, width, height = np.array(digits, float).reshape(-1, 4, 1).swapaxes(0, 1)
+    across = np.maximum(x, left) - np.minimum(x + w, left + width)  # (digits, boxes): gaps
+    down = np.maximum(y, top) - np.minimum(y + h, top + height)
+    nearest = np.hypot(np.maximum(0, across), np.maximum(0, down)).argmin(axis=0)
+    found: list[float] = height[nearest, 0].tolist()
     return found
 
 
@@ -280,7 +290,7 @@ def unread_signs(chosen: list[int], page: InkMap, candidates: Sequence[Candidate
     for run in _unread_runs(chosen, page, candidates):
         box = page.box(run)
         is_line = box.width > 4 * box.height and _length(page.ink(run) > 0) < 1.7 * box.width
-        if not is_line and not _is_ring(box, digits):
+        if not is_line and not any(encircles(box, digit) for digit in digits):
             found.append(box)
     return found
 

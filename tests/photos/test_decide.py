@@ -262,7 +262,7 @@ def test_a_digit_of_which_nothing_is_known_is_none() -> None:
 def test_a_ring_around_a_digit_is_no_zero(inside: Box, read_as: int, is_ring: bool) -> None:
     page, candidates = page_of([Box(100, 100, 130, 110), inside])
     p = np.eye(11)[[0, read_as]]
-    kept = filter_rings([0, 1], candidates, p)
+    kept = filter_rings([0, 1], page, candidates, p)
     assert kept == ([1] if is_ring else [0, 1])
     assert unread_signs(kept, page, candidates) == []  # nor is it a letter
     assert len(unread_signs([], page, candidates)) == 2
