@@ -4,7 +4,7 @@ from strokes by where they end and by the size of their cells.
 
 import numpy as np
 
-from digits.photos.straight import Line, straight_lines
+from digits.photos.straight import MAX_SLOPE, Line, straight_lines
 from digits.types import Array
 
 Families = tuple[list[Line], list[Line]]
@@ -21,6 +21,9 @@ MAX_SIDES = 50
 
 MAX_DARKER = 1.4
 """A printed line is at most so many times as dark as the others."""
+
+MAX_SKEW = 0.1
+"""The cosine of the angle at which the sides of cells meet: it is nearly a right one."""
 
 REACH = 4
 """In cells: an end that is so near to another line meets it."""
@@ -89,7 +92,10 @@ def _sides(
 ) -> list[Line]:
     """The lines that may be sides of cells between long lines which are so far apart; axis 1 for
     sides from top to bottom."""
-    sides = straight_lines(*picture, 0.6 * gap, slender, turned=axis == 1)
+    along = np.array([line.end - line.start for line in long])
+    slope = -float(np.median(along[:, axis] / along[:, 1 - axis]))  # at a right angle to them
+    low, high = np.clip([slope - MAX_SKEW, slope + MAX_SKEW], -MAX_SLOPE, MAX_SLOPE).tolist()
+    sides = straight_lines(*picture, 0.6 * gap, slender, axis == 1, (low, high))
     return [side for side in sides if _may_be_side(side, long)]
 
 
@@ -283,7 +289,7 @@ def _may_be_side(line: Line, others: list[Line]) -> bool:
     along = (line.end - line.start) / max(1.0, float(np.hypot(*(line.end - line.start))))
     skew = [along @ (other.end - other.start) / max(1.0, other.length) for other in others]
     thickness = max(other.thickness for other in others)
-    return abs(float(np.median(skew))) < 0.1 and line.thickness <= 1.5 * thickness
+    return abs(float(np.median(skew))) < MAX_SKEW and line.thickness <= 1.5 * thickness
 
 
 def _spacing(lines: list[Line], extent: int, axis: int) -> float:

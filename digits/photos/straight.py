@@ -14,6 +14,13 @@ MAX_BEND = 0.08
 """How far the middle of a line may be from its chord, in lengths: the side of a ring is further."""
 
 
+MAX_SLOPE = 0.27
+"""Of a line to the edge of the picture: 15 degrees."""
+
+SLOPE_STEP = 0.0245
+"""Between the slopes that are tried."""
+
+
 @dataclass(frozen=True, eq=False)
 class Line:
     """A line from left to right, or in a transposed picture from top to bottom, in cells."""
@@ -30,14 +37,19 @@ class Line:
 
 
 def straight_lines(
-    cells: Array, shades: Array, run: float, slender: float, turned: bool
+    cells: Array,
+    shades: Array,
+    run: float,
+    slender: float,
+    turned: bool,
+    slopes: tuple[float, float] = (-MAX_SLOPE, MAX_SLOPE),
 ) -> list[Line]:
-    """The thin straight lines at least `run` long that go from left to right, up to 15 degrees
-    askew.
+    """The thin straight lines at least `run` long that go from left to right with such slopes.
 
     turned: whether the picture is transposed.
     """
-    count, labels, boxes, _ = cv2.connectedComponentsWithStats(_runs(cells, run), connectivity=8)
+    runs = _runs(cells, run, slopes)
+    count, labels, boxes, _ = cv2.connectedComponentsWithStats(runs, connectivity=8)
     lines = []
     for label in range(1, count):
         left, top, length, height, area = (int(side) for side in boxes[label])
@@ -46,7 +58,8 @@ def straight_lines(
         if not thin or 2 * length < run:
             continue
         rows, columns = np.nonzero(labels[top : top + height, left : left + length] == label)
-        thickness = float(np.median(np.bincount(columns, minlength=length))) - 2
+        marked = cells[top : top + height, left : left + length][rows, columns] > 0
+        thickness = float(np.median(np.bincount(columns, marked, minlength=length)))
         (first, middle, last), near = _fit(columns, rows, length, thickness)
         if abs(middle - (first + last) / 2) > MAX_BEND * length:
             continue
@@ -83,7 +96,7 @@ def _fit(x: Array, y: Array, length: int, thickness: float) -> tuple[Array, Arra
     return np.vander([-1, 0, 1], 4, increasing=True) @ w, near
 
 
-def _runs(cells: Array, run: float) -> Array:
+def _runs(cells: Array, run: float, slopes: tuple[float, float]) -> Array:
     """Where a straight line passes that is at least `run` cells long, uint8.
 
     The picture is sheared so that lines of one slope after the other become level; small gaps are
@@ -98,7 +111,7 @@ def _runs(cells: Array, run: float) -> Array:
     lines = np.zeros(picture.shape, np.uint8)
     read = sliding_window_view(picture.ravel(), height)
     write = sliding_window_view(lines.ravel(), height, writeable=True)
-    for slope in np.linspace(-0.27, 0.27, 23):
+    for slope in np.linspace(*slopes, 1 + round((slopes[1] - slopes[0]) / SLOPE_STEP)):
         shift = np.rint(slope * (np.arange(columns) - columns / 2)).astype(int)
         start = np.arange(columns) * picture.shape[1] + margin + shift
         level = _of_neighbors(np.bitwise_or, read[start], 7, outside=0)  # the closing
