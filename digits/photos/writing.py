@@ -205,7 +205,8 @@ def filter_rows(
     most = SIGN_HEIGHT * float(np.median(heights or [0]))
     kept: dict[int, float] = {}
     total = 0.0
-    for digits, others, measures in measure_rows(chosen, page, candidates, p):
+    rows = measure_rows(chosen, page, candidates, p)
+    for digits, others, measures in rows:
         evidence = ROW_WEIGHTS * measures
         total += float(evidence[:3].sum())  # the rest of the page speaks for itself
         log_odds = float(evidence.sum()) + LOG_PRIOR_DIGITS
@@ -213,7 +214,7 @@ def filter_rows(
             if 3 * len(others) < 2 * len(digits):
                 alike = [whole[box] for box in others if box in whole]
                 digits += [i for i in alike if _may_be_digit(candidates[i].box, p[i], most)]
-            in_words = _letters(digits, others, candidates, p)
+            in_words = _letters(digits, others, candidates, p, alone=len(rows) == 1)
             of_numbers = [index for index in digits if index not in in_words]
             sure = float(1 / (1 + np.exp(-log_odds)))
             lone = len(of_numbers) == 1 < len(chosen)
@@ -223,7 +224,7 @@ def filter_rows(
 
 
 def _letters(
-    digits: list[int], others: list[Box], candidates: Sequence[Candidate], p: Array
+    digits: list[int], others: list[Box], candidates: Sequence[Candidate], p: Array, alone: bool
 ) -> set[int]:
     """What in a row of digits is a word beside them: a group that is set off by gaps, has letters
     in it, which are wider than brackets, and is more likely letters than digits."""
@@ -239,7 +240,7 @@ def _letters(
             groups.append([])
         groups[-1].append(member)
         end = max(end, boxes[member].right)
-    if len(groups) == 1:  # the row has been judged as a whole
+    if alone and len(groups) == 1:  # the row has been judged as a whole
         return set()
     found: set[int] = set()
     for group in groups:
