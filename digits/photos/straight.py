@@ -58,8 +58,7 @@ def straight_lines(
         if not thin or 2 * length < run:
             continue
         rows, columns = np.nonzero(labels[top : top + height, left : left + length] == label)
-        marked = cells[top : top + height, left : left + length][rows, columns] > 0
-        thickness = float(np.median(np.bincount(columns, marked, minlength=length)))
+        thickness = float(np.median(np.bincount(columns, minlength=length))) - 2
         (first, middle, last), near = _fit(columns, rows, length, thickness)
         if abs(middle - (first + last) / 2) > MAX_BEND * length:
             continue
