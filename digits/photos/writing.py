@@ -42,6 +42,9 @@ widths of the pen."""
 GROUP_GAP = 0.8
 """Of the height of a digit: wider gaps part the words and numbers of a row."""
 
+NEIGHBORS = 0.3
+"""So much the evidence of the others in its row counts for such a word or number."""
+
 MAX_ROW_TILT = 0.2
 """A single row of digits up and down in their cells is at most so steep."""
 
@@ -194,7 +197,7 @@ def filter_rows(
     chosen: list[int], page: InkMap, candidates: Sequence[Candidate], p: Array
 ) -> tuple[dict[int, float], float]:
     """The digits in rows of digits, each with the probability that its row is one, and the evidence
-    for a page of digits: a row is writing of one kind.
+    for a page of digits: a row is writing of one kind, as is each group in it that gaps set off.
 
     Evidence for digits is the log-likelihood ratio of what the network sees in a row if it is one
     of digits and if it is one of words, in which some letters look like digits. In a row of
@@ -208,31 +211,70 @@ def filter_rows(
     rows = measure_rows(chosen, page, candidates, p)
     for digits, others, measures in rows:
         evidence = ROW_WEIGHTS * measures
-        total += float(evidence[:3].sum())  # the rest of the page speaks for itself
-        log_odds = float(evidence.sum()) + LOG_PRIOR_DIGITS
+        of_row, prior = float(evidence[:3].sum()), float(evidence[3]) + LOG_PRIOR_DIGITS
+        total += of_row  # the rest of the page speaks for itself
+        log_odds = of_row + prior
         if log_odds > 0:
             if 3 * len(others) < 2 * len(digits):
                 alike = [whole[box] for box in others if box in whole]
                 digits += [i for i in alike if _may_be_digit(candidates[i].box, p[i], most)]
             in_words = _letters(digits, others, candidates, p, alone=len(rows) == 1)
-            of_numbers = [index for index in digits if index not in in_words]
-            sure = float(1 / (1 + np.exp(-log_odds)))
-            lone = len(of_numbers) == 1 < len(chosen)
-            if not lone or sure * p[of_numbers[0], :10].max() > MIN_CONFIDENCE_ALONE:
-                kept |= dict.fromkeys(of_numbers, sure)
+            numbers = dict.fromkeys((i for i in digits if i not in in_words), log_odds)
+        else:
+            numbers = _numbers(digits, others, candidates, p, prior, of_row)
+        sure = {index: float(1 / (1 + np.exp(-odds))) for index, odds in numbers.items()}
+        lone = len(sure) == 1 < len(chosen)
+        if not lone or all(q * p[i, :10].max() > MIN_CONFIDENCE_ALONE for i, q in sure.items()):
+            kept |= sure
     return kept, total
+
+
+def _numbers(
+    digits: list[int],
+    others: list[Box],
+    candidates: Sequence[Candidate],
+    p: Array,
+    prior: float,
+    evidence: float,
+) -> dict[int, float]:
+    """What in a row of words, which has such evidence, is a number beside them, with its log-odds:
+    a group that is set off by gaps, has no letters in it, and is digits in spite of the others."""
+    groups = _groups(digits, others, candidates)
+    found: dict[int, float] = {}
+    for inside, letters in groups if len(groups) > 1 else []:
+        own = float(log_likelihood_ratio(p[inside, :10]).sum())
+        log_odds = prior + own + NEIGHBORS * (evidence - own)
+        if not letters and log_odds > 0:
+            found |= dict.fromkeys(inside, log_odds)
+    return found
 
 
 def _letters(
     digits: list[int], others: list[Box], candidates: Sequence[Candidate], p: Array, alone: bool
 ) -> set[int]:
     """What in a row of digits is a word beside them: a group that is set off by gaps, has letters
-    in it, which are wider than brackets, and is more likely letters than digits."""
-    others = [box for box in others if box.width > 0.5 * box.height]
-    if not others and not any(candidates[index].cuts for index in digits):
+    in it, and is more likely letters than digits."""
+    groups = _groups(digits, others, candidates)
+    if alone and len(groups) == 1:  # the row has been judged as a whole
         return set()
+    found: set[int] = set()
+    for inside, letters in groups:
+        evidence = log_likelihood_ratio(p[inside, :10]).sum()
+        if letters > 1:  # one may be a sign between digits
+            evidence += ROW_WEIGHTS[2] * letters
+        if evidence < 0 and (letters > 1 or (letters and len(inside) > 2)):
+            found.update(inside)
+    return found
+
+
+def _groups(
+    digits: list[int], others: list[Box], candidates: Sequence[Candidate]
+) -> list[tuple[list[int], int]]:
+    """The words and numbers of a row, which gaps part: the digits of each, and how many letters it
+    has, which are wider than brackets; a cut through ink counts as one."""
+    others = [box for box in others if box.width > 0.5 * box.height]
     boxes = [candidates[index].box for index in digits] + others
-    gap = GROUP_GAP * float(np.median([box.height for box in boxes]))
+    gap = GROUP_GAP * float(np.median([box.height for box in boxes] or [0]))
     groups: list[list[int]] = []
     end = -np.inf
     for member in sorted(range(len(boxes)), key=lambda member: boxes[member].x):
@@ -240,18 +282,11 @@ def _letters(
             groups.append([])
         groups[-1].append(member)
         end = max(end, boxes[member].right)
-    if alone and len(groups) == 1:  # the row has been judged as a whole
-        return set()
-    found: set[int] = set()
+    found = []
     for group in groups:
         inside = [digits[member] for member in group if member < len(digits)]
         cuts = sum(candidates[index].cuts for index in inside) // 2  # a cut has two sides
-        letters = len(group) - len(inside) + cuts
-        evidence = log_likelihood_ratio(p[inside, :10]).sum()
-        if letters > 1:  # one may be a sign between digits
-            evidence += ROW_WEIGHTS[2] * letters
-        if evidence < 0 and (letters > 1 or (letters and len(inside) > 2)):
-            found.update(inside)
+        found.append((inside, len(group) - len(inside) + cuts))
     return found
 
 
