@@ -1,11 +1,6 @@
-"""Photographs of handwriting that were never taken, on which what is written is known.
+"""Photographs of handwriting that were never taken, on which what is written is known."""
 
-python tests/rendered_photos.py FOLDER     50 of each kind, for benchmarks/photos.py to score
-"""
-
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -307,23 +302,3 @@ def figure_seven(height: int = 120, width: int = 90, paper: int = 220, ink: int 
     corners = np.array([[20, 20], [70, 20], [40, 100]], np.int32)
     cv2.polylines(picture, [corners], False, ink, 7, cv2.LINE_AA)
     return picture
-
-
-def main(folder: Path, each: int = 50) -> None:
-    """Write so many photographs of each kind, and of each habit, and `labels.tsv`."""
-    table = ["kind\tfile\tlabel"]
-    for kind in (*KINDS, "habits"):
-        (folder / kind).mkdir(parents=True, exist_ok=True)
-        names = list(HABITS) if kind == "habits" else [kind]
-        for name in names:
-            for seed in range(each):
-                rng = np.random.default_rng([30, seed])
-                photo = render_habit(name, rng) if kind == "habits" else render_kind(kind, rng)
-                file = f"{name.replace(' ', '-').replace(',', '')}-{seed}.png"
-                cv2.imwrite(str(folder / kind / file), photo.picture)
-                table.append(f"{kind}\t{file}\t{'-'.join(photo.rows) or 'none'}")
-    (folder / "labels.tsv").write_text("\n".join(table) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

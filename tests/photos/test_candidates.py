@@ -31,6 +31,12 @@ def priors(page: InkMap) -> dict[tuple[int, ...], float]:
     return {candidate.pieces: candidate.log_prior for candidate in candidates}
 
 
+def test_a_ring_and_the_digit_in_it_are_two() -> None:
+    """But a dot or a slash in it may be part of a 0."""
+    for box, together in ((Box(45, 35, 20, 50), False), (Box(47, 50, 16, 20), True)):
+        assert ((0, 1) in priors(page_of([Box(0, 0, 110, 120)], [box]))) is together
+
+
 def test_runs_of_pieces_of_a_component() -> None:
     one_cut, two_cuts = LOG_PRIOR_SPLIT, 2 * LOG_PRIOR_SPLIT
     touching = [Box(100, 100, 45, 60), Box(145, 100, 45, 60), Box(190, 100, 45, 60)]

@@ -9,7 +9,7 @@ import pytest
 from digits.photos.candidates import Candidate
 from digits.photos.classification import TEMPERATURE, classify, soften
 from digits.photos.components import Component, InkMap
-from digits.photos.decide import best_cover, percent_signs
+from digits.photos.decide import best_cover, percent_signs, plus_signs
 from digits.photos.writing import (
     filter_outliers,
     filter_rings,
@@ -242,6 +242,14 @@ def test_a_slash_between_rings_is_percent(lower_ring: Box, read_as: int, is_sign
     assert percent_signs(page, candidates, p).tolist() == [False, *[is_sign] * 4]
 
 
+def test_a_plus_is_no_one_on_a_ruling() -> None:
+    page, candidates = page_of([Box(20, 45, 40, 70), Box(100, 60, 50, 50), Box(200, 60, 50, 50)])
+    page.labels[[*range(60, 82), *range(88, 110)], 100:122] = 0
+    page.labels[[*range(60, 82), *range(88, 110)], 128:150] = 0
+    assert plus_signs(page, candidates, np.eye(11)[[1, 1, 1]]).tolist() == [False, True, False]
+    assert not plus_signs(page, candidates, np.eye(11)[[4, 4, 4]]).any()
+
+
 def test_a_digit_of_which_nothing_is_known_is_none() -> None:
     p = np.array([[0.2] * 5 + [0] * 6, [0.9] + [0.1] + [0] * 9, [0] * 9 + [0.4, 0.6]])
     _, candidates = page_of([Box(50, 100, 9, 30), Box(90, 100, 9, 30), Box(130, 100, 9, 8)])
@@ -315,6 +323,18 @@ def test_a_word_beside_a_number_is_none(gap: int, first: int) -> None:
     p[list(likely), list(likely.values())] = 0.98
     kept = filter_rows(list(likely), page, candidates, p)[0]
     assert sorted(order[at] for at in kept) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(("letters", "numbers"), [(4, [0, 1]), (6, [0, 1]), (40, [])])
+def test_a_number_after_a_word_is_read(letters: int, numbers: list[int]) -> None:
+    """Though the word is longer; but no two letters that look like digits, in a text."""
+    word = [Box(300 + 50 * (n % 12), 100 + 70 * (n // 12 % 3), 35, 50) for n in range(letters)]
+    page, candidates = page_of([Box(100, 95, 30, 60), Box(150, 95, 30, 60), *word])
+    p = np.eye(11)[[4, 2] + [10] * letters] * 0.98 + 0.0002
+    assert sorted(filter_rows([0, 1], page, candidates, p)[0]) == numbers
+    p[2:], cut = np.eye(11)[1], [c._replace(cuts=2) for c in candidates[2:]]  # m is read as 111
+    kept = filter_rows(list(range(2 + letters)), page, [*candidates[:2], *cut], p)[0]
+    assert sorted(kept) == [0, 1]
 
 
 @pytest.mark.parametrize(

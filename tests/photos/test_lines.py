@@ -44,6 +44,11 @@ SHEETS: dict[str, tuple[Paths, Paths]] = {
         [np.array([(x, y), (x + 4, y)]) for y in range(-90, 500, 75) for x in range(-99, 700, 14)],
         DIGITS + row(100, 225, 70, SEVEN, FOUR),
     ),
+    "circles": (
+        [],
+        row(70, 165, 110, SEVEN, ONE, FOUR, SEVEN, FOUR)
+        + [cv2.ellipse2Poly((85 + 110 * n, 190), (46, 46), 0, 0, 360, 5) for n in range(5)],
+    ),
     "squared": (grid(range(-80, 480, 40), range(-80, 700, 40), *PAGE), DIGITS),
     "a box": (boxes(range(40, 41), 40, 520, 320), DIGITS + DASH),
     "a box full of digits": (
@@ -103,6 +108,15 @@ def test_lines_go_and_ink_stays(
     assert kept[strokes].mean() > 0.98
     assert not lines.any() or kept[lines & ~strokes].mean() < 0.04
     assert not kept[~lines & ~strokes].any()
+
+
+def test_an_underline_that_some_digits_stand_on_goes() -> None:
+    strokes = np.zeros((400, 600), np.uint8)
+    for n, path in enumerate(DIGITS):
+        cv2.polylines(strokes, [path - (0, 10 * (n % 2))], False, 180, 6)
+    line = cv2.line(np.zeros_like(strokes), (60, 217), (430, 217), 180, 3) > 0
+    kept = erase_lines((strokes > 0) | line, np.where(line, np.uint8(180), strokes))
+    assert kept[strokes > 0].mean() > 0.98 and kept[line & (strokes == 0)].mean() < 0.02
 
 
 def test_strokes_between_the_sides_of_equal_cells_stay() -> None:

@@ -21,7 +21,6 @@ PROGRAMS = ("python ", "digits ", "mpiexec ")
 EXCEPTED = {
     "pytest": "tests that run anyway",
     "benchmarks/": "measures for minutes or hours",
-    "tests/rendered_photos.py": "draws hundreds of photographs; its own tests draw some",
     "examples/": "test_examples runs each of them",
     "docs/figures.py": "trains for two minutes; the figures are kept",
     "docs/chinese.py": "writes into this checkout",
