@@ -1,7 +1,7 @@
 """Draws photographs of handwriting, 50 of each kind and of each habit of writing, with the
 `labels.tsv` by which `benchmarks/photos.py` scores them.
 
-    PYTHONPATH=. python benchmarks/rendered.py FOLDER
+    PYTHONPATH=tests python benchmarks/rendered.py FOLDER
 """
 
 import sys
@@ -9,8 +9,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-
-from tests.rendered_photos import HABITS, KINDS, render_habit, render_kind
+from rendered_photos import HABITS, KINDS, render_habit, render_kind
 
 
 def main(folder: Path, each: int = 50) -> None:

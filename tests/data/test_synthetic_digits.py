@@ -1,6 +1,5 @@
 """Synthetic digits are reproducible, prepared as MNIST's are, and readable."""
 
-import gzip
 import hashlib
 import tracemalloc
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from digits.data import synthetic_digits
 from digits.data.synthetic_digits import BOX, SIDE, generate, strokes
 from digits.types import Array
+from mnist_loader import read_idx
 
 # What generate(1000, default_rng(0)) returns, images and then labels.
 GOLDEN = "73223a3f967663745e8982f61c50838ce994685515a2e62fbaa0d1a54f1e1dcb"
@@ -99,24 +99,13 @@ def test_strokes_must_be_of_a_digit() -> None:
         strokes(10, RNG)
 
 
-def nearest_neighbor(images: Array, labels: Array, unknown: Array) -> Array:
-    known = images.reshape(len(images), -1).astype(np.float32) / 255
-    query = unknown.reshape(len(unknown), -1).astype(np.float32) / 255
-    distance = (known**2).sum(axis=1) - 2 * query @ known.T
-    return labels[distance.argmin(axis=1)]
-
-
-def real_digits(folder: Path, n: int) -> Digits:
-    with gzip.open(folder / "mnist" / "train-images-idx3-ubyte.gz") as file:
-        images = np.frombuffer(file.read(16 + n * 784), np.uint8, offset=16).reshape(n, 28, 28)
-    with gzip.open(folder / "mnist" / "train-labels-idx1-ubyte.gz") as file:
-        return images, np.frombuffer(file.read(8 + n), np.uint8, offset=8)
-
-
 def test_real_digits_are_like_synthetic_ones(digits: Digits, real_data: Path) -> None:
-    unknown, classes = real_digits(real_data, 3000)
-    known = generate(10_000, np.random.default_rng(0))
-    assert (nearest_neighbor(*known, unknown[:1000]) == classes[:1000]).mean() > 0.88
+    files = (f"train-{name}-ubyte.gz" for name in ("images-idx3", "labels-idx1"))
+    unknown, classes = (read_idx(real_data / "mnist" / name)[:3000] for name in files)
+    images, labels = generate(10_000, np.random.default_rng(0))
+    known, query = (x.reshape(len(x), 784) / np.float32(255) for x in (images, unknown[:1000]))
+    nearest = ((known**2).sum(axis=1) - 2 * query @ known.T).argmin(axis=1)
+    assert (labels[nearest] == classes[:1000]).mean() > 0.88
     edges = [0, 1, 64, 128, 192, 256]  # of gray levels
-    ratios = [np.histogram(images, edges)[0] / images.size for images in (unknown, digits[0])]
+    ratios = [np.histogram(some, edges)[0] / some.size for some in (unknown, digits[0])]
     assert ratios[0] == pytest.approx(ratios[1], abs=0.02)

@@ -47,7 +47,10 @@ SHEETS: dict[str, tuple[Paths, Paths]] = {
     "circles": (
         [],
         row(70, 165, 110, SEVEN, ONE, FOUR, SEVEN, FOUR)
-        + [cv2.ellipse2Poly((85 + 110 * n, 190), (46, 46), 0, 0, 360, 5) for n in range(5)],
+        + [
+            np.array(cv2.ellipse2Poly((85 + 110 * n, 190), (46, 46), 0, 0, 360, 5))
+            for n in range(5)
+        ],
     ),
     "squared": (grid(range(-80, 480, 40), range(-80, 700, 40), *PAGE), DIGITS),
     "a box": (boxes(range(40, 41), 40, 520, 320), DIGITS + DASH),
