@@ -32,7 +32,8 @@ def batch(n: int, dtype: DTypeLike = np.float32) -> tuple[Array, NDArray[np.intp
 @every_recipe
 def test_gradient(name: str) -> None:
     network = built(name, np.float64)
-    network.params.flat[...] += 0.02 * np.random.default_rng(5).standard_normal(network.params.size)
+    weights = network.params.flat
+    weights += 0.02 * np.random.default_rng(5).standard_normal(weights.shape)
     assert gradient_check(network, *batch(3, np.float64)) < 1e-6
 
 

@@ -14,11 +14,10 @@ from digits.data.synthetic_digits import BOX, SIDE, generate, strokes
 from digits.types import Array
 from mnist_loader import read_idx
 
+Digits = tuple[Array, Array]
+
 # What generate(1000, default_rng(0)) returns, images and then labels.
 GOLDEN = "73223a3f967663745e8982f61c50838ce994685515a2e62fbaa0d1a54f1e1dcb"
-
-
-Digits = tuple[Array, Array]
 
 
 @pytest.fixture(scope="module")
