@@ -68,9 +68,7 @@ def render_kind(kind: str, rng: np.random.Generator) -> Photo:
     size = float(np.exp(rng.uniform(np.log(40), np.log(120))))
     count = {"single": 1, "turned": 8, "words": 0, "empty": 0}.get(kind, int(rng.integers(3, 9)))
     text = "".join(str(digit) for digit in rng.integers(0, 10, count))
-    rows = [text] if count else []
-    if kind == "turned":
-        rows = [text[:4], text[4:]]
+    rows = [text[:4], text[4:]] if kind == "turned" else [text] if count else []
     if kind == "boxes":
         paths, box, lines = _write_in_boxes(rng, text, size)
         return _photograph(rng, rows, paths, box, size, lines=lines, paper=False)
