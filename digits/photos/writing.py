@@ -42,7 +42,7 @@ widths of the pen."""
 GROUP_GAP = 0.8
 """Of the height of a digit: wider gaps part the words and numbers of a row."""
 
-NEIGHBORS = 0.2
+NEIGHBORS = 0.35
 """So much the evidence of the others in its row counts for such a word or number."""
 
 MAX_ROW_TILT = 0.2
