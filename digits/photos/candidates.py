@@ -83,7 +83,7 @@ def encircles(ring: Box, box: Box) -> bool:
     a 0 nor as high as a slash through it."""
     across = box.x + box.width / 2 - (ring.x + ring.width / 2)
     down = box.y + box.height / 2 - (ring.y + ring.height / 2)
-    in_the_middle = 6 * abs(across) < ring.width and 6 * abs(down) < ring.height
+    in_the_middle = 4 * abs(across) < ring.width and 4 * abs(down) < ring.height
     return in_the_middle and 0.3 * ring.height < box.height < 0.7 * ring.height
 
 
