@@ -146,8 +146,7 @@ def _read_page(page: InkMap, reader: Reader, drawn: bool = False) -> _Page:
 
     proposals = candidates.propose(page)
     seen, p = classify(reader, page, proposals)
-    is_sign = decide.percent_signs(page, proposals, p) | decide.plus_signs(page, proposals, p)
-    p[is_sign, :10] = 0
+    p[decide.find_signs(page, proposals, p), :10] = 0
     chosen = writing.filter_unsure(decide.best_cover(page, proposals, p), proposals, p)
     evidence = 0.0
     certainty = dict.fromkeys(chosen, 1.0)  # how probable it is that these are digits at all

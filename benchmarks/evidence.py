@@ -122,8 +122,7 @@ def measured(
     inked = components.find_components(*ink.find_ink(flat), flat)
     proposals = candidates.propose(inked)
     _, p = classify(reader, inked, proposals)
-    is_sign = decide.percent_signs(inked, proposals, p) | decide.plus_signs(inked, proposals, p)
-    p[is_sign, :10] = 0
+    p[decide.find_signs(inked, proposals, p), :10] = 0
     chosen = writing.filter_unsure(decide.best_cover(inked, proposals, p), proposals, p)
     chosen = writing.filter_rings(chosen, inked, proposals, p)
     chosen = writing.filter_outliers(chosen, inked, proposals, p)

@@ -16,9 +16,13 @@ LOG_PRIOR_WIDE_NONE = float(np.log(0.05))  # that a component of several pieces 
 MAX_STATES = 256
 """Accounts of a group of pieces that are followed at once; the most probable ones."""
 
-
 CORNER = 0.28
 """Of the sides of a plus sign's box: there is no ink in its corners."""
+
+
+def find_signs(page: InkMap, candidates: Sequence[Candidate], p: Array) -> Array:
+    """Which candidates are a percent or a plus sign or part of one, bool (n,)."""
+    return percent_signs(page, candidates, p) | plus_signs(page, candidates, p)
 
 
 def plus_signs(page: InkMap, candidates: Sequence[Candidate], p: Array) -> Array:
