@@ -61,13 +61,13 @@ def find_lines(cells: Array, shades: Array, slender: float, min_lines: int) -> F
         )
         families = level, upright
     _add_sides(families, pictures, slender, min_ratio)
-    for axis in (0, 1):
-        if len(families[1 - axis]) == 2:  # one row of cells: what is darker than print is a stroke
-            darkest = MAX_DARKER * max(line.limit for line in families[1 - axis])
-            sides = [line for line in families[axis] if line.limit <= darkest]
-            families[axis][:] = _without_strokes(sides, 1 - axis)
-    for axis, (picture, _) in enumerate(pictures):
-        families[axis].extend(_hidden(families[axis], families[1 - axis], picture, axis == 1))
+    for axis, lines in enumerate(families):
+        lines[:] = _without_dark_strokes(lines, families[1 - axis], axis == 1)
+    for axis, lines in enumerate(families):
+        for row in _rows_of_cells(lines, axis == 1):
+            lines.extend(_hidden(row, families[1 - axis], pictures[axis][0], axis == 1))
+    for axis, lines in enumerate(families):
+        lines[:] = _without_strokes(lines, families[1 - axis], axis == 1)
     return families
 
 
@@ -144,7 +144,7 @@ def _hidden(lines: list[Line], long: list[Line], cells: Array, turned: bool) -> 
     if not MIN_SIDES <= len(lines) <= MAX_SIDES:
         return []
     axis = 0 if turned else 1
-    lines, level, on_grid, size = _equal_cells(lines, axis)
+    level, on_grid, size = _equal_cells(lines, axis)
     if len(on_grid) < max(MIN_SIDES, len(lines) / 2 + 1):
         return []
     ends = np.array([(line.start, line.end) for line in lines])  # (n, 2, 2): of (x, y)
@@ -154,7 +154,9 @@ def _hidden(lines: list[Line], long: list[Line], cells: Array, turned: bool) -> 
     origin = level[on_grid[0]]
     number = np.rint((level[on_grid] - origin) / size)
     step, first = np.polyfit(number, ends[on_grid].reshape(-1, 4), 1)
-    reach = np.array([(line.start[axis], line.end[axis]) for line in long] or [(origin, origin)])
+    near = np.abs(_crossings(lines[0], long, axis) - 0.5) < 0.75
+    ends_of_long = [(line.start[axis], line.end[axis]) for line in long]
+    reach = np.array(ends_of_long).reshape(-1, 2)[near] if near.any() else level[on_grid]
     low, high = np.rint((reach.min() - origin) / size), np.rint((reach.max() - origin) / size)
     found = []
     for place in range(int(low), int(max(high, number[-1])) + 1):
@@ -172,22 +174,65 @@ def _hidden(lines: list[Line], long: list[Line], cells: Array, turned: bool) -> 
     return found
 
 
-def _without_strokes(lines: list[Line], axis: int) -> list[Line]:
-    """The lines without those between the sides of equal cells, which are strokes."""
-    if not MIN_SIDES < len(lines) <= MAX_SIDES:
-        return lines
-    lines, _, on_grid, _ = _equal_cells(lines, axis)
-    if len(on_grid) <= max(MIN_SIDES, len(lines) / 2):
-        return lines
-    between = set(range(on_grid[0], on_grid[-1])) - set(on_grid)
-    return [line for number, line in enumerate(lines) if number not in between]
+def _crossings(side: Line, long: list[Line], axis: int) -> Array:
+    """Where along the side of a cell each long line crosses it: 0 at its start, 1 at its end. axis:
+    along which sides stand side by side, 0 for x, 1 for y."""
+    start = np.array([line.start for line in long]).reshape(-1, 2)
+    along = np.array([line.end for line in long]).reshape(-1, 2) - start
+    from_start = (side.start[axis] + side.end[axis]) / 2 - start[:, axis]
+    level = start[:, 1 - axis] + from_start * along[:, 1 - axis] / along[:, axis]
+    share: Array = (level - side.start[1 - axis]) / side.length
+    return share
 
 
-def _equal_cells(lines: list[Line], axis: int) -> tuple[list[Line], Array, list[int], float]:
-    """Lines in ascending order along the axis (0 for x, 1 for y), where they are, which of them are
-    sides of cells of one size, and that size: the one with the most lines where it needs them, less
-    those that are missing."""
-    lines = sorted(lines, key=lambda line: float(line.start[axis] + line.end[axis]))
+def _is_in_a_cell(line: Line, long: list[Line], axis: int) -> bool:
+    """Whether a line is no longer than a cell is: no long line crosses its middle."""
+    return len(long) > 1 and bool((np.abs(_crossings(line, long, axis) - 0.5) > 0.25).all())
+
+
+def _without_dark_strokes(lines: list[Line], long: list[Line], turned: bool) -> list[Line]:
+    """The lines without those in a cell that are darker than the long lines."""
+    axis = 0 if turned else 1
+    darkest = MAX_DARKER * max([line.limit for line in long], default=0.0)
+    return [line for line in lines if line.limit <= darkest or not _is_in_a_cell(line, long, axis)]
+
+
+def _without_strokes(lines: list[Line], long: list[Line], turned: bool) -> list[Line]:
+    """The lines without those between the sides of equal cells."""
+    axis = 0 if turned else 1
+    found: list[Line] = []
+    sides: list[Line] = []
+    for line in lines:
+        (sides if _is_in_a_cell(line, long, axis) else found).append(line)
+    for row in _rows_of_cells(sides, turned):
+        between: set[int] = set()
+        if MIN_SIDES < len(row) <= MAX_SIDES:
+            _, on_grid, _ = _equal_cells(row, axis)
+            if len(on_grid) > max(MIN_SIDES, len(row) / 2):
+                between = set(range(on_grid[0], on_grid[-1])) - set(on_grid)
+        found += [line for number, line in enumerate(row) if number not in between]
+    return found
+
+
+def _rows_of_cells(sides: list[Line], turned: bool) -> list[list[Line]]:
+    """The sides of cells by the rows of cells that they are in, each row in order; `turned` for
+    sides from top to bottom."""
+    axis = 0 if turned else 1
+    middles = np.array([(side.start + side.end) / 2 for side in sides]).reshape(-1, 2)
+    rows: list[list[int]] = []
+    last = -np.inf
+    for number in middles[:, 1 - axis].argsort():
+        if middles[number, 1 - axis] > last + sides[number].length / 2:
+            rows.append([])
+        rows[-1].append(int(number))
+        last = middles[number, 1 - axis]
+    return [[sides[n] for n in sorted(row, key=lambda n: middles[n, axis])] for row in rows]
+
+
+def _equal_cells(lines: list[Line], axis: int) -> tuple[Array, list[int], float]:
+    """Where lines are along the axis, which is the order that they are in; which of them are sides
+    of cells of one size; and that size: the one with the most lines where it needs them, less those
+    that are missing."""
     level = np.array([(line.start[axis] + line.end[axis]) / 2 for line in lines])
     narrowest = 4 * float(np.median([line.thickness for line in lines]))
     apart = level - level[:, None]
@@ -200,7 +245,7 @@ def _equal_cells(lines: list[Line], axis: int) -> tuple[list[Line], Array, list[
             missing = round(apart[on_grid[0], on_grid[-1]] / gap) + 1 - len(on_grid)
             if len(on_grid) - missing > most:
                 best, size, most = on_grid.tolist(), float(gap), len(on_grid) - missing
-    return lines, level, best, size
+    return level, best, size
 
 
 def _anchored(

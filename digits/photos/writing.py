@@ -45,6 +45,9 @@ GROUP_GAP = 0.8
 NEIGHBORS = 0.35
 """So much the evidence of the others in its row counts for such a word or number."""
 
+ALIKE = 0.5
+"""So high, for a typical digit of 1, is at least what may be one more digit of a row."""
+
 MAX_ROW_TILT = 0.2
 """A single row of digits up and down in their cells is at most so steep."""
 
@@ -205,7 +208,7 @@ def filter_rows(
     """
     whole = {candidate.box: index for index, candidate in reversed(list(enumerate(candidates)))}
     heights = [candidates[index].box.height for index in chosen]
-    most = SIGN_HEIGHT * float(np.median(heights or [0]))
+    typical = float(np.median(heights or [0]))
     kept: dict[int, float] = {}
     total = 0.0
     rows = measure_rows(chosen, page, candidates, p)
@@ -217,7 +220,7 @@ def filter_rows(
         if log_odds > 0:
             if 3 * len(others) < 2 * len(digits):
                 alike = [whole[box] for box in others if box in whole]
-                digits += [i for i in alike if _may_be_digit(candidates[i].box, p[i], most)]
+                digits += [i for i in alike if _may_be_digit(candidates[i].box, p[i], typical)]
             in_words = _letters(digits, others, candidates, p, alone=len(rows) == 1)
             numbers = dict.fromkeys((i for i in digits if i not in in_words), log_odds)
         else:
@@ -238,13 +241,14 @@ def _numbers(
     evidence: float,
 ) -> dict[int, float]:
     """What in a row of words, which has such evidence, is a number beside them, with its log-odds:
-    a group that is set off by gaps, has no letters in it, and is digits in spite of the others."""
-    groups = _groups(digits, others, candidates)
+    what stands side by side without letters, and is digits in spite of the others."""
     found: dict[int, float] = {}
-    for inside, letters in groups if len(groups) > 1 else []:
+    groups = _groups(digits, others, candidates)
+    for has_letters, run in groupby(groups, key=lambda group: group[1] > 0):
+        inside = [index for members, _ in run for index in members]
         own = float(log_likelihood_ratio(p[inside, :10]).sum())
         log_odds = prior + own + NEIGHBORS * (evidence - own)
-        if not letters and log_odds > 0:
+        if not has_letters and log_odds > 0 and len(inside) < len(digits) + len(others):
             found |= dict.fromkeys(inside, log_odds)
     return found
 
@@ -297,12 +301,12 @@ def log_likelihood_ratio(p: Array) -> Array:
     return np.maximum(ratio, ROW_WEIGHTS[2])
 
 
-def _may_be_digit(box: Box, p: Array, most: float) -> bool:
-    """Whether something in a row of digits may be one of them: no wider than high, no 1 that is
-    higher than `most`, and not ruled out by the network."""
-    is_sign = p[:10].argmax() == 1 and box.height > most
-    may_be = float(p[:10].max()) > MIN_CONFIDENCE
-    return box.width < 1.2 * box.height and may_be and not is_sign
+def _may_be_digit(box: Box, p: Array, typical: float) -> bool:
+    """Whether something in a row of digits, which are typically so high, may be one of them: no
+    wider than high, not much lower, no 1 that is much higher, and not ruled out by the network."""
+    is_sign = p[:10].argmax() == 1 and box.height > SIGN_HEIGHT * typical
+    fits = ALIKE * typical < box.height and box.width < 1.2 * box.height
+    return fits and not is_sign and float(p[:10].max()) > MIN_CONFIDENCE
 
 
 def _unread_runs(

@@ -295,6 +295,7 @@ def test_what_is_not_read_is_reported_from_left_to_right_but_no_dots() -> None:
         (Box(350, 100, 20, 60), (1, 0.3), True),
         (Box(350, 100, 30, 60), (8, 0.2), False),
         (Box(350, 100, 90, 60), (8, 0.3), False),  # too wide
+        (Box(350, 130, 28, 29), (8, 0.3), False),  # a small letter
         (Box(350, 90, 10, 100), (1, 0.3), False),  # a slash
         (Box(350, 200, 30, 60), (8, 0.3), False),  # in another row
     ],
@@ -325,10 +326,11 @@ def test_a_word_beside_a_number_is_none(gap: int, first: int) -> None:
 
 
 @pytest.mark.parametrize(("letters", "numbers"), [(4, [0, 1]), (5, [0, 1]), (40, [])])
-def test_a_number_after_a_word_is_read(letters: int, numbers: list[int]) -> None:
+@pytest.mark.parametrize("gap", [20, 60])
+def test_a_number_after_a_word_is_read(gap: int, letters: int, numbers: list[int]) -> None:
     """Though the word is longer; but no two letters that look like digits, in a text."""
     word = [Box(300 + 50 * (n % 12), 100 + 70 * (n // 12 % 3), 35, 50) for n in range(letters)]
-    page, candidates = page_of([Box(100, 95, 30, 60), Box(150, 95, 30, 60), *word])
+    page, candidates = page_of([Box(130 - gap, 95, 30, 60), Box(160, 95, 30, 60), *word])
     p = np.eye(11)[[4, 2] + [10] * letters] * 0.98 + 0.0002
     assert sorted(filter_rows([0, 1], page, candidates, p)[0]) == numbers
     p[2:], cut = np.eye(11)[1], [c._replace(cuts=2) for c in candidates[2:]]  # m is read as 111

@@ -122,12 +122,14 @@ def test_an_underline_that_some_digits_stand_on_goes() -> None:
     assert kept[strokes > 0].mean() > 0.98 and kept[line & (strokes == 0)].mean() < 0.02
 
 
-def test_strokes_between_the_sides_of_equal_cells_stay() -> None:
+@pytest.mark.parametrize("tops", [[140], [30, 180]])
+def test_strokes_between_the_sides_of_equal_cells_stay(tops: list[int]) -> None:
     """Though they are as thick as the lines and go from one to the other."""
-    darkness = np.zeros((400, 600), np.uint8)
-    for path in grid(range(140, 241, 100), range(50, 600, 80), 50, 140, 530, 240):
-        cv2.polylines(darkness, [path], False, 90, 5)
-    strokes = cv2.line(np.zeros_like(darkness), (85, 150), (85, 230), 90, 5)
+    darkness, strokes = np.zeros((2, 400, 600), np.uint8)
+    for n, y in enumerate(tops):
+        for path in grid(range(y, y + 101, 100), range(50, 600, 80), 50, y, 530, y + 100):
+            cv2.polylines(darkness, [np.add(path, (20 * n, 0))], False, 90, 5)
+        cv2.line(strokes, (85, y + 10), (85, y + 90), 90, 5)
     kept = erase_lines(np.maximum(darkness, strokes) > 60, np.maximum(darkness, strokes))
     assert kept[strokes > 0].mean() > 0.9
     assert kept[strokes == 0].mean() < 0.01
