@@ -50,6 +50,10 @@ class Box(NamedTuple):
             min(self.bottom, other.bottom) - max(self.y, other.y),
         )
 
+    def level_of(self, other: "Box") -> float:
+        """How far down this box the middle of another is: 0 at its top, 1 at its foot."""
+        return (other.y + other.height / 2 - self.y) / self.height
+
     def union(self, *others: "Box") -> "Box":
         """The smallest box that holds them all."""
         boxes = (self, *others)

@@ -63,7 +63,8 @@ def propose(page: InkMap) -> list[Candidate]:
     typical_gap = _typical_gap(boxes)
     for group in _neighbors(boxes):
         members = [page.components[index] for index in group]
-        if any(encircles(a.box, b.box) for a, b in permutations(members, 2)):
+        pairs = [(a.box, b.box) for a, b in permutations(members, 2)]
+        if any(encircles(a, b) or is_beside(a, b) for a, b in pairs):
             continue
         pieces = tuple(sorted(piece for member in members for piece in member.pieces))
         box = members[0].box.union(*(member.box for member in members[1:]))
@@ -85,6 +86,14 @@ def encircles(ring: Box, box: Box) -> bool:
     down = box.y + box.height / 2 - (ring.y + ring.height / 2)
     in_the_middle = 4 * abs(across) < ring.width and 4 * abs(down) < ring.height
     return in_the_middle and 0.3 * ring.height < box.height < 0.7 * ring.height
+
+
+def is_beside(digit: Box, box: Box) -> bool:
+    """Whether a box may be a point, a comma or half a colon beside a digit: small, not flat as the
+    bar of a 5 is, nor as high as that."""
+    across, _ = digit.overlap(box)
+    small = 2 * box.height < digit.height and box.width < 1.5 * box.height
+    return small and digit.level_of(box) > 0.2 and 2 * across < box.width
 
 
 def _typical_gap(boxes: list[Box]) -> float:

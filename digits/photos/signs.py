@@ -1,5 +1,5 @@
-"""What stands between the digits of a row: gaps, points, commas and minus signs by their shape
-and position; everything else is marked as unknown.
+"""What stands between the digits of a row: gaps, points, commas, colons, minus and equals signs by
+their shape and position; everything else is marked as unknown.
 """
 
 from collections.abc import Sequence
@@ -23,11 +23,15 @@ def text_of(row: Sequence[tuple[str, Box]], others: Sequence[Box]) -> str:
     """
     high = float(np.median([box.height for _, box in row]))
     items = list(row)
-    for box in others:
+    halves = {box: _upper_half(box, others, high) for box in others}
+    for box in (box for box in others if box not in halves.values()):
         nearest = max((digit for _, digit in row), key=lambda digit: digit.overlap(box)[0])
         across, down = nearest.overlap(box)
         if -across < 1.5 * high and -down < 0.3 * high and across < 0.5 * box.width:
+            upper = halves[box]
             sign = _sign(box, nearest, high)
+            if upper:
+                sign = "=" if _is_flat(box) and _is_flat(upper) else ":"
             items += [(sign, box)] if sign else []
     items.sort(key=lambda item: item[1].x + item[1].width / 2)
     kept = items[:0]
@@ -44,17 +48,33 @@ def text_of(row: Sequence[tuple[str, Box]], others: Sequence[Box]) -> str:
     return text
 
 
+def _is_flat(box: Box) -> bool:
+    return box.width > 2 * box.height
+
+
+def _upper_half(box: Box, others: Sequence[Box], high: float) -> Box | None:
+    """What is as large as this ink and above it, if both are a colon or an equals sign; digits are
+    so high."""
+    for other in others:
+        across, down = box.overlap(other)
+        large, small = max(box.longest, other.longest), min(box.longest, other.longest)
+        alike = 0.06 * high < small and large < min(0.8 * high, 1.7 * small)
+        if alike and other.y < box.y and -high < down < 0 < across:
+            return other
+    return None
+
+
 def _sign(box: Box, digit: Box, high: float) -> str:
     """What a piece of ink beside a digit is; nothing where it is a speck or a line below the row.
 
     high: as high as a digit is.
     """
-    middle = (box.y + box.height / 2 - digit.y) / digit.height  # 0 at the top of the digit
-    flat = box.width > 2 * box.height
+    middle = digit.level_of(box)
+    flat = _is_flat(box)
     if box.longest < 0.06 * high or (flat and box.width > 1.5 * high):
         return ""
     if flat and middle < 0.8:
         return "-" if middle > 0.2 else ""
-    if box.longest < 0.4 * high and middle > 0.7:
+    if box.longest < 0.5 * high and middle > 0.7 and not flat:
         return "," if box.height > 1.4 * box.width or middle > 1.05 else "."
     return "" if box.longest < 0.2 * high else UNKNOWN

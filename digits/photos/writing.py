@@ -134,7 +134,18 @@ def filter_signs(
                     height >= SIGN_HEIGHT and _is_straight(page.ink(candidates[index].pieces))
                 ):
                     signs.add(index)
+        boxes = [candidates[index].box for index in row]
+        signs.update(
+            i for i, b in zip(row, boxes, strict=True) if any(is_comma(o, b) for o in boxes)
+        )
     return [index for index in chosen if index not in signs]
+
+
+def is_comma(digit: Box, box: Box) -> bool:
+    """Whether what is read as a digit beside another is a comma: low, and at its foot."""
+    across, _ = digit.overlap(box)
+    low = 2 * box.height < digit.height and digit.level_of(box) > 0.8
+    return low and -2 * across < digit.height
 
 
 def _is_straight(ink: Array) -> bool:
@@ -226,8 +237,8 @@ def filter_rows(
         else:
             numbers = _numbers(digits, others, candidates, p, prior, of_row)
         sure = {index: float(1 / (1 + np.exp(-odds))) for index, odds in numbers.items()}
-        lone = len(sure) == 1 < len(chosen)
-        if not lone or all(q * p[i, :10].max() > MIN_CONFIDENCE_ALONE for i, q in sure.items()):
+        best = max((q * p[i, :10].max() for i, q in sure.items()), default=0.0)
+        if len(chosen) == 1 or best > MIN_CONFIDENCE_ALONE:
             kept |= sure
     return kept, total
 
@@ -326,10 +337,14 @@ def unread_signs(chosen: list[int], page: InkMap, candidates: Sequence[Candidate
     """Boxes around letters and signs: ink that is part of no digit, without rings around digits,
     underlines and combs, which are wide and have less ink than letters."""
     digits = [candidates[index].box for index in chosen]
+    typical = float(np.median([box.height for box in digits] or [0]))
     found = []
     for run in _unread_runs(chosen, page, candidates):
         box = page.box(run)
-        is_line = box.width > 4 * box.height and _length(page.ink(run) > 0) < 1.7 * box.width
+        is_line = (
+            box.width > max(4 * box.height, 1.5 * typical)
+            and _length(page.ink(run) > 0) < 1.7 * box.width
+        )
         if not is_line and not any(encircles(box, digit) for digit in digits):
             found.append(box)
     return found

@@ -14,6 +14,7 @@ MINUS, LETTER = Box(0, 50, 40, 6), Box(0, 20, 60, 80)
     ("written", "text"),
     [
         *((text, text) for text in ("12", "3", "3.14", "1,5", "2-4", "-27", "12 34", "3.14 -27")),
+        *((text, text) for text in ("12:34", "3-1=2")),
         ("12xx", "12?"),
         (",,3..14", "3.14"),  # a point follows a digit
         (". 314", "314"),
@@ -21,11 +22,13 @@ MINUS, LETTER = Box(0, 50, 40, 6), Box(0, 20, 60, 80)
 )
 def test_what_stands_between_digits(written: str, text: str, scale: float) -> None:
     digits, others, x = [], [], 0
-    signs = {".": POINT, ",": COMMA, "-": MINUS, "x": LETTER}
+    signs = {".": [POINT], ",": [COMMA], "-": [MINUS], "x": [LETTER]}
+    signs |= {":": [POINT, POINT._replace(y=45)], "=": [MINUS, MINUS._replace(y=70)]}
     for character in written:
         if character in signs:
-            box = signs[character]._replace(x=x)
-            others.append(box.scaled(scale))
+            boxes = [box._replace(x=x) for box in signs[character]]
+            others += [box.scaled(scale) for box in boxes]
+            box = boxes[0]
         elif character != " ":
             box = Box(x, 0, 60, 100)
             digits.append((character, box.scaled(scale)))
@@ -53,8 +56,8 @@ def test_what_stands_between_digits(written: str, text: str, scale: float) -> No
         (Box(75, 50, 41, 20), "3-1"),
         (Box(85, 20, 19, 19), "31"),
         (Box(85, 20, 20, 20), "3?1"),
-        (Box(85, 62, 39, 39), "3.1"),
-        (Box(85, 62, 40, 40), "3?1"),
+        (Box(85, 52, 49, 49), "3.1"),
+        (Box(85, 52, 50, 50), "3?1"),
         (Box(348, 92, 8, 8), "31."),
         (Box(351, 92, 8, 8), "31"),  # too far away
         (Box(50, 50, 40, 6), "3-1"),
