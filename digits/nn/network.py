@@ -18,6 +18,7 @@ from digits.cli import say
 from digits.nn.parameters import Parameters
 from digits.types import Array, Shape
 from digits.validation import check
+from functions import numerical_gradient
 
 
 class LayerArrays(NamedTuple):
@@ -92,10 +93,6 @@ class Network(ABC):
         """Gradient of `loss` by backpropagation, under the names of `params`."""
 
     @abstractmethod
-    def numerical_gradient(self, x: ArrayLike, t: ArrayLike) -> Parameters:
-        """Gradient of `loss` by central differences, in float64: slow, and right."""
-
-    @abstractmethod
     def loss_and_gradient(
         self, x: ArrayLike, t: ArrayLike, *, scale: float = 1.0
     ) -> tuple[float, Parameters]:
@@ -106,10 +103,6 @@ class Network(ABC):
         """
 
     @abstractmethod
-    def astype(self, dtype: DTypeLike) -> Self:
-        """A copy in another dtype: float32 trains, float64 checks."""
-
-    @abstractmethod
     def get_config(self) -> dict[str, Any]:
         """The architecture in plain values, the name of the class as "class"."""
 
@@ -117,9 +110,29 @@ class Network(ABC):
     def layer_arrays(self) -> list[LayerArrays]:
         """The layers in order, each with its configuration and its arrays."""
 
+    # --- copies and checks ------------------------------------------------------------------------
+
     def __copy__(self) -> Self:
         """A copy shares nothing with the network: copy.copy and copy.deepcopy are the same."""
         return copy.deepcopy(self)
+
+    def astype(self, dtype: DTypeLike) -> Self:
+        """A copy with weights and arithmetic in another dtype: float32 trains, float64 checks."""
+        network = copy.deepcopy(self)
+        network.params, network.buffers = self.params.astype(dtype), self.buffers.astype(dtype)
+        return network
+
+    def numerical_gradient(self, x: ArrayLike, t: ArrayLike) -> Parameters:
+        """Gradient of `loss` by central differences, in float64: the loss is evaluated twice for
+        every weight.
+
+        That takes minutes for 784-50-10 and a batch of 100: it shows what a gradient is and checks
+        the fast way.
+        """
+        network = self.astype(np.float64)
+        grads = network.params.zeros_like()
+        grads.flat[...] = numerical_gradient(lambda _: network.loss(x, t), network.params.flat)
+        return grads
 
     # --- training -----------------------------------------------------------------------------
 

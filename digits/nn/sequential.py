@@ -7,7 +7,6 @@ back the same way. It keeps the contract of `digits.nn.network.Network`, as `Two
 266610
 """
 
-import copy
 import math
 import threading
 from collections.abc import Iterator, Sequence
@@ -30,7 +29,7 @@ from digits.nn.output import Output, loss_config, make_output
 from digits.nn.parameters import Parameters
 from digits.types import Array, Shape
 from digits.validation import check, positive_int
-from functions import numerical_gradient, require_finite, to_inputs, unmasked, without_warnings
+from functions import require_finite, to_inputs, unmasked, without_warnings
 
 PREDICT_BATCH_SIZE = 250
 """Images that `predict` takes at a time, so that the memory it needs does not grow with their
@@ -210,14 +209,6 @@ class Sequential(Network):
                     dy = dx
         return loss, self.grads
 
-    def numerical_gradient(self, x: ArrayLike, t: ArrayLike) -> Parameters:
-        """The same gradient by central differences, in float64: two forward passes a weight."""
-        network = self.astype(np.float64)
-        grads = network.params.zeros_like()
-        for name, array in network.params.items():
-            grads[name] = numerical_gradient(lambda _: network.loss(x, t), array)
-        return grads
-
     def _inputs(self, x: ArrayLike, finite: bool = True) -> Array:
         """Inputs in the shape that the first layer takes; rows of as many numbers will do, and
         images with or without an axis for their only channel.
@@ -294,9 +285,7 @@ class Sequential(Network):
 
     def astype(self, dtype: DTypeLike) -> Self:
         """A copy with weights and arithmetic in another dtype: float32 trains, float64 checks."""
-        network = copy.deepcopy(self)
-        network.params = self.params.astype(dtype)
-        network.buffers = self.buffers.astype(dtype)
+        network = super().astype(dtype)
         network._bind()
         return network
 
