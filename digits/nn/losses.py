@@ -76,10 +76,6 @@ def _weights(sample_weight: ArrayLike | None, losses: Array) -> Array:
     return weights.reshape(n)
 
 
-def _check_smoothing(label_smoothing: float) -> None:
-    check(0 <= label_smoothing < 1, "a label_smoothing in [0, 1)", label_smoothing)
-
-
 # --- classes --------------------------------------------------------------------------------------
 
 
@@ -94,7 +90,7 @@ class CategoricalCrossentropy(Loss):
     activation = "softmax"
 
     def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0) -> None:
-        _check_smoothing(label_smoothing)
+        check(0 <= label_smoothing < 1, "a label_smoothing in [0, 1)", label_smoothing)
         self.from_logits, self.label_smoothing = from_logits, label_smoothing
 
     def loss_and_grad(
@@ -126,8 +122,7 @@ class CategoricalCrossentropy(Loss):
             loss = -(target * np.log(clipped)).sum(axis=-1)
             g = -target / clipped * inside
             dy = (g - (g * p).sum(axis=-1, keepdims=True)) / total
-        positions = math.prod(loss.shape[1:])  # 1, unless every sample has several
-        return loss.reshape(len(y), -1).mean(axis=1), dy / positions
+        return _over_positions(loss, dy)
 
     def _target(self, y: Array, t: Array) -> Array:
         """Targets as probabilities of the shape of y."""
@@ -173,8 +168,7 @@ class Elementwise(Loss):
 
     @without_warnings
     def per_sample(self, y: Array, t: ArrayLike) -> tuple[Array, Array]:
-        losses, dy = self.elements(y, _targets_like(t, y))
-        return losses.reshape(len(y), -1).mean(axis=1), dy / math.prod(y.shape[1:])
+        return _over_positions(*self.elements(y, _targets_like(t, y)))
 
     def elements(self, y: Array, t: Array) -> tuple[Array, Array]:
         """The loss of each output and its derivative, both of the shape of y."""
@@ -190,7 +184,7 @@ class BinaryCrossentropy(Elementwise):
     activation = "sigmoid"
 
     def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0) -> None:
-        _check_smoothing(label_smoothing)
+        check(0 <= label_smoothing < 1, "a label_smoothing in [0, 1)", label_smoothing)
         self.from_logits, self.label_smoothing = from_logits, label_smoothing
 
     def elements(self, y: Array, t: Array) -> tuple[Array, Array]:
@@ -381,11 +375,3 @@ LOSSES: dict[str, type[Loss]] = {
     "cosine_similarity": CosineSimilarity,
 }
 """Losses by the names that Keras gives them."""
-
-
-def get_loss(loss: str | Loss) -> Loss:
-    """A loss by its name, or the Loss itself. Raises ValueError for an unknown name."""
-    if isinstance(loss, Loss):
-        return loss
-    check(loss in LOSSES, f"a Loss, or one of {', '.join(LOSSES)}", loss)
-    return LOSSES[loss]()

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from digits.nn.activations import LINEAR, SIGMOID, SOFTMAX, ActivationFunction, softmax_backward
 from digits.nn.layer import ActivatedLayer, Layer
-from digits.nn.losses import LOSSES, BinaryCrossentropy, Loss, get_loss
+from digits.nn.losses import LOSSES, BinaryCrossentropy, Loss
 from digits.types import Array
 from digits.validation import check
 from functions import (
@@ -143,7 +143,7 @@ def make_output(loss: str | Loss, label_smoothing: float, layers: Sequence[Layer
         return (SquaredErrorOutput if loss == "squared_error" else Output)(label_smoothing)
     known = f"a loss among cross_entropy, squared_error, {', '.join(LOSSES)}, or a Loss"
     check(isinstance(loss, Loss) or loss in LOSSES, known, loss)
-    loss = get_loss(loss)
+    loss = loss if isinstance(loss, Loss) else LOSSES[loss]()
     check(label_smoothing == 0, "label_smoothing as an argument of the Loss", label_smoothing)
     if isinstance(last, ActivatedLayer) and loss.activation == activation and not loss.from_logits:
         last.gives_logits = True

@@ -141,12 +141,6 @@ def test_a_weight_for_each_sample_is_wanted() -> None:
         losses.MeanSquaredError()(np.zeros((3, 2)), np.zeros((3, 2)), [1, 2])
 
 
-def test_losses_have_the_names_of_keras() -> None:
-    assert isinstance(losses.get_loss("huber"), losses.Huber)
-    with pytest.raises(ValueError, match="mean_squared_error"):
-        losses.get_loss("no_such_loss")
-
-
 def test_a_loss_shows_what_makes_it_again() -> None:
     assert repr(losses.Huber(2.0)) == "Huber(delta=2.0)"
     again = losses.CategoricalCrossentropy(**losses.CategoricalCrossentropy(True, 0.1).get_config())
