@@ -3,7 +3,6 @@ views are what the formulas read (`params["W1"]`), the vector is what optimizers
 gradient checks work on (`params.flat`): the same memory, so there is nothing to keep in step.
 """
 
-import itertools
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -61,14 +60,12 @@ class Parameters(Mapping[str, Array]):
         return self.copy()
 
     def _make_views(self, shapes: dict[str, Shape], flat: Array) -> None:
-        starts = itertools.accumulate(map(math.prod, shapes.values()), initial=0)
-        self._parts = [
-            (name, slice(start, stop), shape)
-            for (start, stop), (name, shape) in zip(
-                itertools.pairwise(starts), shapes.items(), strict=True
-            )
-        ]
-        self.shapes = shapes
+        self.shapes, start = shapes, 0
+        self._parts: list[tuple[str, slice, Shape]] = []
+        for name, shape in shapes.items():
+            part = slice(start, start + math.prod(shape))
+            self._parts.append((name, part, shape))
+            start = part.stop
         self._set_flat(flat)
 
     def _set_flat(self, flat: Array) -> None:
