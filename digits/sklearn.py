@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -109,10 +110,7 @@ class DigitsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_classification_targets(y)
         self.classes_ = np.unique(y if classes is None else classes)
         check(len(self.classes_) > 1, "at least 2 classes", f"{len(self.classes_)} class")
-        state = self.random_state
-        if not hasattr(state, "randint"):
-            state = np.random.RandomState(state)
-        self._seed = int(state.randint(2**31 - 1))
+        self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self.network_, self._optimizer = self._build(np.random.default_rng(self._seed))
         self.loss_curve_: list[float] = []
         self.n_iter_ = 0
