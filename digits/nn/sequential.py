@@ -215,17 +215,15 @@ class Sequential(Network):
         """
         self._require_finished()
         x, shape, size = unmasked(x), self.input_shape, math.prod(self.input_shape)
-        given = x.shape[1:]
-        if given != (size,):
-            same = given == shape or (len(given) > 1 and _squeezed(given) == _squeezed(shape))
-            images = len(shape) == 1 and len(_squeezed(given)) == 2 and math.prod(given) == size
-            if same or images:
+        if x.ndim > 2:
+            given = _squeezed(x.shape[1:])
+            images_as_rows = len(shape) == 1 and len(given) == 2 and math.prod(given) == size
+            if given == _squeezed(shape) or images_as_rows:
                 x = x.reshape(len(x), size)
-            elif len(shape) > 1 and x.shape != (size,):
-                raise ValueError(
-                    f"expected inputs of shape {('n', *shape)} or (n, {size}); "
-                    f"received shape {x.shape}"
-                )
+        if len(shape) > 1 and (size,) not in (x.shape, x.shape[1:]):
+            raise ValueError(
+                f"expected inputs of shape {('n', *shape)} or (n, {size}); received shape {x.shape}"
+            )
         x = to_inputs(x, size, self.params.dtype, finite=finite)
         return x if len(shape) == 1 else x.reshape(len(x), *shape)
 
