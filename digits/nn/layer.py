@@ -41,6 +41,7 @@ class Layer:
         self.gives_logits = False
         """True for a last layer whose activation the network computes together with the loss."""
         self.bound = False
+        """Whether it has its arrays, as a part of a network."""
         self.weights: dict[str, Array] = {}
         self.grads: dict[str, Array] = {}
         self.buffers: dict[str, Array] = {}
@@ -66,13 +67,6 @@ class Layer:
         """Receive the arrays, views of the network's own, and its random generator."""
         self.weights, self.grads, self.buffers = weights, grads, buffers
         self.rng, self.dtype, self.bound = rng, np.dtype(dtype), True
-
-    def check_unbound(self) -> None:
-        """Raise ValueError if the layer has its arrays already, from another network."""
-        if self.bound:
-            raise ValueError(
-                f"this {type(self).__name__} is part of another network: make a new one"
-            )
 
     def unbound(self) -> Self:
         """The same layer without arrays, for a copy of its network."""

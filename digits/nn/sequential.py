@@ -15,12 +15,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from digits.compute.threads import (
-    WORTH_SHARING,
-    adaptive_blas,
-    parallel_for,
-    single_threaded_blas,
-)
+from digits.compute.threads import WORTH_SHARING, adaptive_blas, parallel_for, single_threaded_blas
 from digits.nn.fusion import fused
 from digits.nn.layer import Layer
 from digits.nn.losses import Loss
@@ -333,7 +328,9 @@ def _built(entries: Sequence[Layer | Input]) -> tuple[Shape, list[Layer]]:
     input_shape = shape
     _check_rank("inputs", shape)
     for layer in layers:
-        layer.check_unbound()
+        if layer.bound:
+            kind = type(layer).__name__
+            raise ValueError(f"this {kind} is part of another network: make a new one")
     for layer in layers:
         layer.build(shape)
         shape = layer.output_shape

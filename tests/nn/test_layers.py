@@ -504,8 +504,6 @@ def test_images_have_to_be_flattened_first(layer: Layer) -> None:
 
 
 def test_a_layer_belongs_to_one_network() -> None:
-    layer = Dense(2)
-    layer.check_unbound()
     message = "this Dense is part of another network: make a new one"
     with pytest.raises(ValueError, match=message):
-        ready(layer, (3,)).check_unbound()
+        Sequential([ready(Dense(2), (3,))])
