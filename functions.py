@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from digits.types import Array
+from digits.validation import check
 
 without_warnings = np.errstate(over="ignore", invalid="ignore")
 """Decorator: silence NumPy's warnings of overflow; callers see inf or nan instead."""
@@ -384,10 +385,7 @@ def directional_error(
     entries are 1 / size on average.
     """
     _require_float64(x)
-    if gradient.shape != x.shape:
-        raise ValueError(
-            f"expected a gradient of the shape of x, {x.shape}; received {gradient.shape}"
-        )
+    check(gradient.shape == x.shape, f"a gradient of the shape of x, {x.shape}", gradient.shape)
     rng = np.random.default_rng(0) if rng is None else rng
     start, typical = x.copy(), float(np.linalg.norm(gradient)) / max(1.0, np.sqrt(x.size))
     worst = 0.0

@@ -224,13 +224,10 @@ class Adagrad(Optimizer):
         **options: Any,
     ) -> None:
         super().__init__(learning_rate, **options)
-        check(
-            0 <= initial_accumulator_value < math.inf,
-            "a value of 0 or more to start with",
-            initial_accumulator_value,
-        )
+        first = initial_accumulator_value
+        check(0 <= first < math.inf, "a value of 0 or more to start with", first)
         check(0 <= epsilon < math.inf, "an epsilon of 0 or more", epsilon)
-        self.initial_accumulator_value, self.epsilon = initial_accumulator_value, epsilon
+        self.initial_accumulator_value, self.epsilon = first, epsilon
         self.slot_names = ("accumulator",)
 
     def _initial_slot(self, p: Array) -> Array:
@@ -322,9 +319,6 @@ class AdamW(Adam):
     """Adam with weight decay that bypasses its averages (Loshchilov and Hutter 2019)."""
 
     def __init__(
-        self,
-        learning_rate: float | Schedule = 0.001,
-        weight_decay: float = 0.004,
-        **options: Any,
+        self, learning_rate: float | Schedule = 0.001, weight_decay: float = 0.004, **options: Any
     ) -> None:
         super().__init__(learning_rate, weight_decay=weight_decay, **options)

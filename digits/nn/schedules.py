@@ -24,11 +24,8 @@ class PiecewiseConstantDecay:
     values: Sequence[float]
 
     def __post_init__(self) -> None:
-        check(
-            len(self.values) == len(self.boundaries) + 1,
-            f"{len(self.boundaries) + 1} values for {len(self.boundaries)} boundaries",
-            len(self.values),
-        )
+        expected, received = len(self.boundaries) + 1, len(self.values)
+        check(received == expected, f"{expected} values for {expected - 1} boundaries", received)
         check_rate(*self.values)
 
     def __call__(self, step: int) -> float:
