@@ -85,12 +85,12 @@ def blocked_matmul(a: Array, b: Array, out: Array, min_width: int) -> None:
     np.matmul(a[..., np.newaxis, :, :], _cut(b, blocks), out=_cut(out, blocks))
 
 
-def inner_blocks(a: Array, b: Array, min_length: int = 100) -> tuple[Array, Array]:
+def inner_blocks(a: Array, b: Array) -> tuple[Array, Array]:
     """For products (..., rows, inner) @ (..., inner, columns) that are summed in the end: the same
     matrices with the inner axis cut into blocks, as further members of the stack. Views.
     """
     (rows, inner), columns = a.shape[-2:], b.shape[-1]
-    blocks = _blocks(inner, rows * columns, min_length)
+    blocks = _blocks(inner, rows * columns, 100)
     return _cut(a, blocks), _cut(b.swapaxes(-1, -2), blocks).swapaxes(-1, -2)
 
 

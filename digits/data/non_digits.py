@@ -217,12 +217,12 @@ def _turned(points: Path, angle: float) -> Path:
     return points @ np.array([_direction(angle), _direction(angle + np.pi / 2)])
 
 
-def _rounded(points: Path, times: int = 4) -> Path:
+def _rounded(points: Path) -> Path:
     """A smooth curve from the first point to the last, drawn toward those between.
 
-    Every corner is cut off at a quarter of its sides, again and again (Chaikin 1974).
+    Every corner is cut off at a quarter of its sides, four times over (Chaikin 1974).
     """
-    for _ in range(times):
+    for _ in range(4):
         a, b = points[:-1], points[1:]
         cut = np.stack([0.75 * a + 0.25 * b, 0.25 * a + 0.75 * b], axis=1).reshape(-1, 2)
         points = np.concatenate([points[:1], cut, points[-1:]])

@@ -62,13 +62,13 @@ class Training:
             self._model = self._model or Model(self._network)
             return self._model
 
-    def events(self, heartbeat: float = 1.0) -> Iterator[dict[str, Any] | None]:
-        """Each new state, None after `heartbeat` seconds without a change; an end after `close`."""
+    def events(self) -> Iterator[dict[str, Any] | None]:
+        """Each new state, None after a second without a change; an end after `close`."""
         seen = -1
         while not self._closed:
             with self._changed:
                 if self._version == seen:
-                    self._changed.wait(heartbeat)
+                    self._changed.wait(1.0)
                 state = self.state if self._version != seen else None
                 seen = self._version
             yield state
