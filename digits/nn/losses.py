@@ -297,12 +297,10 @@ class CategoricalHinge(Loss):
     def per_sample(self, y: Array, t: ArrayLike) -> tuple[Array, Array]:
         target = _targets_like(t, y)
         others = (1 - target) * y
-        highest = np.argmax(others, axis=-1)[..., np.newaxis]
-        loss = 1 + np.take_along_axis(others, highest, -1) - (target * y).sum(-1, keepdims=True)
-        dy = -target
-        value = np.take_along_axis(dy, highest, -1) + np.take_along_axis(1 - target, highest, -1)
-        np.put_along_axis(dy, highest, value, -1)
-        return _over_positions(np.maximum(loss, 0)[..., 0], dy * (loss > 0))
+        is_highest = np.arange(y.shape[-1]) == np.argmax(others, axis=-1)[..., np.newaxis]
+        loss = 1 + others.max(axis=-1) - (target * y).sum(axis=-1)
+        dy = is_highest * (1 - target) - target
+        return _over_positions(np.maximum(loss, 0), dy * (loss > 0)[..., np.newaxis])
 
 
 class KLDivergence(Loss):
