@@ -265,16 +265,16 @@ class Progress(Callback):
 
     def on_epoch_end(self, training: Training) -> None:
         record, epochs = training.history.epochs[-1], -(-training.iterations // training.batches)
-        accuracies = (record.train_accuracy, record.validation_accuracy, record.test_accuracy)
-        train, *others = (
-            "" if value is None else f", {part}accuracy {value:.4f}"
-            for part, value in zip(("", "validation ", "test "), accuracies, strict=True)
-        )
-        self.accuracy = "".join(others)
-        told = f"epoch {record.epoch:{len(str(epochs))}}/{epochs}: loss {record.train_loss:.4f}"
+
+        def told(what: str, value: float | None) -> str:
+            return "" if value is None else f", {what} {value:.4f}"
+
+        self.accuracy = told("validation accuracy", record.validation_accuracy)
+        self.accuracy += told("test accuracy", record.test_accuracy)
         if self.bar is None:
+            loss = f"epoch {record.epoch:{len(str(epochs))}}/{epochs}: loss {record.train_loss:.4f}"
             with suppress(OSError):  # a full disk under a log does not stop the training
-                say(f"{told}{train}{self.accuracy}")
+                say(loss + told("accuracy", record.train_accuracy) + self.accuracy)
 
     def close(self) -> None:
         if self.bar is not None:
