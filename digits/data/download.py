@@ -228,9 +228,8 @@ def _reason(error: Exception) -> str:
     """What went wrong with a download, in words."""
     if (response := getattr(error, "response", None)) is not None:
         return f"HTTP {response.status_code} {response.reason}"
-    cause = error  # requests and urllib3 wrap it in up to four others, each with more to read
-    while isinstance(
-        inner := getattr(cause, "reason", None) or (cause.args or (None,))[-1], Exception
-    ):
-        cause = inner
-    return str(cause).rpartition("): ")[2] or type(cause).__name__
+    # requests and urllib3 wrap the cause in up to four others, each with more to read
+    inner = getattr(error, "reason", None) or (error.args[-1] if error.args else None)
+    if isinstance(inner, Exception):
+        return _reason(inner)
+    return str(error).rpartition("): ")[2] or type(error).__name__
