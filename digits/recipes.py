@@ -229,12 +229,8 @@ def fast(rng: Rng, dtype: DTypeLike = np.float32) -> Sequential:
     layers = [
         Reshape((28, 28, 1)),
         Normalization(MNIST_MEAN, MNIST_DEVIATION**2),
-        Conv2D(16, 5, use_bias=False),
-        MaxPooling2D(2),
-        *_normalized_relu(),
-        Conv2D(32, 5, use_bias=False),
-        MaxPooling2D(2),
-        *_normalized_relu(),
+        *_convolution(16, 5, pooled=True),
+        *_convolution(32, 5, pooled=True),
         Flatten(),
         Dense(128, use_bias=False),
         *_normalized_relu(),
@@ -270,21 +266,23 @@ def _stem_and_pairs(width: int, classes: int) -> list[Layer]:
     return [
         Reshape((28, 28, 1)),
         Normalization(MNIST_MEAN, MNIST_DEVIATION**2),
-        Conv2D(width, 5, use_bias=False),
-        MaxPooling2D(2),
-        *_normalized_relu(),
-        Conv2D(2 * width, 3, padding="same", use_bias=False),
-        *_normalized_relu(),
-        Conv2D(2 * width, 3, padding="same", use_bias=False),
-        MaxPooling2D(2),
-        *_normalized_relu(),
-        Conv2D(4 * width, 3, padding="same", use_bias=False),
-        *_normalized_relu(),
-        Conv2D(4 * width, 3, use_bias=False),
-        *_normalized_relu(),
+        *_convolution(width, 5, pooled=True),
+        *_convolution(2 * width, 3, padding="same"),
+        *_convolution(2 * width, 3, padding="same", pooled=True),
+        *_convolution(4 * width, 3, padding="same"),
+        *_convolution(4 * width, 3),
         Flatten(),
         Dense(classes, activation="softmax"),
     ]
+
+
+def _convolution(
+    filters: int, kernel: int, padding: str = "valid", pooled: bool = False
+) -> list[Layer]:
+    """A convolution, its maxima in windows of 2x2 if `pooled`, and what `_normalized_relu` adds."""
+    pooling = [MaxPooling2D(2)] if pooled else []
+    layer = Conv2D(filters, kernel, padding=padding, use_bias=False)
+    return [layer, *pooling, *_normalized_relu()]
 
 
 def _normalized_relu() -> list[Layer]:
