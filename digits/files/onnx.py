@@ -16,6 +16,7 @@ from digits.nn.convolution import full_kernel
 from digits.nn.network import LayerArrays, Network
 from digits.types import Array
 from digits.validation import check
+from functions import LEAKY_SLOPE, TANH_AMPLITUDE, TANH_STEEPNESS
 
 OPSET, IR_VERSION = 17, 8
 """Versions of the operators and of the file, of 2022: runtimes since then read them."""
@@ -181,11 +182,11 @@ def _add_activation(graph: Graph, name: str) -> None:
         case "sigmoid" | "tanh" | "relu":
             graph.add(name.capitalize())
         case "scaled_tanh":
-            graph.add("Mul", {"inner": np.array(2 / 3)})
+            graph.add("Mul", {"inner": np.array(TANH_STEEPNESS)})
             graph.add("Tanh")
-            graph.add("Mul", {"outer": np.array(1.7159)})
+            graph.add("Mul", {"outer": np.array(TANH_AMPLITUDE)})
         case "leaky_relu":
-            graph.add("LeakyRelu", alpha=0.2)
+            graph.add("LeakyRelu", alpha=LEAKY_SLOPE)
         case "elu":
             graph.add("Elu", alpha=1.0)
         case "softmax":
