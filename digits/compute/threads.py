@@ -261,14 +261,14 @@ class _Contention:
     """
 
     def __init__(self) -> None:
-        self.measured_at, self.quiet = -1.0, self.QUIET
+        self.measured_at, self.quiet = -math.inf, self.QUIET
         self.wait = self.INTERVAL
         self.measuring = threading.Lock()
         self.alone = math.inf
         """Seconds that a product takes with one thread, at best."""
 
     def found(self) -> bool:
-        due = time.monotonic() - self.measured_at > self.wait or self.measured_at < 0
+        due = time.monotonic() - self.measured_at > self.wait
         if due and _pool.size > 1 and self.measuring.acquire(blocking=False):
             try:
                 if self._measure():

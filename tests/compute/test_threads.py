@@ -249,7 +249,7 @@ def test_blas_uses_one_thread_on_a_busy_machine(monkeypatch: pytest.MonkeyPatch)
     used = []
     for busy in (False, True, False, False, False, False):
         monkeypatch.setattr(contention, "_measure", lambda busy=busy: busy)
-        contention.measured_at = -1.0
+        contention.measured_at = -np.inf
         with parallel.adaptive_blas, parallel.adaptive_blas:
             used.append(in_use())
     assert used[:3] == [{2}, {1}, {1}]  # one good measurement may be luck
