@@ -78,31 +78,18 @@ class Geometry:
                 yield padded[:, i : i + rows * down : down, j : j + columns * right : right]
 
 
-def kernel_geometry(
-    image: Shape, kernel: Pair, strides: Pair, padding: str, owner: str
-) -> Geometry:
-    """padding="valid": the kernel stays inside, (size - kernel) // stride + 1 positions.
-    padding="same": ceil(size / stride) positions; the padding that this takes is split evenly
-    between both sides, and an odd pixel goes to the right or bottom, as in Keras.
+def positions_along(size: int, kernel: int, stride: int, padding: str) -> tuple[int, Pair]:
+    """How many positions a kernel has along one side of an image, and the padding at both ends.
 
-    Raises ValueError, in the name of the owner, if the kernel does not fit into the image.
+    padding="valid": the kernel stays inside, (size - kernel) // stride + 1 positions.
+    padding="same": ceil(size / stride) positions; the padding that this takes is split evenly
+    between both ends, and an odd pixel goes to the right or bottom, as in Keras.
     """
-    output, around = [], []
-    for size, length, stride in zip(image[:2], kernel, strides, strict=True):
-        positions = (size - length) // stride + 1
-        before = after = 0
-        if padding == "same":
-            positions = -(-size // stride)  # rounded up
-            missing = max((positions - 1) * stride + length - size, 0)
-            before, after = missing // 2, missing - missing // 2
-        if positions < 1:
-            raise ValueError(
-                f"{owner} expected images of at least {kernel}; "
-                f"received {image[:2]}: use padding='same', or fewer layers before it"
-            )
-        output.append(positions)
-        around.append((before, after))
-    return Geometry(image, kernel, strides, (around[0], around[1]), (output[0], output[1]))
+    if padding == "valid":
+        return (size - kernel) // stride + 1, (0, 0)
+    positions = -(-size // stride)  # rounded up
+    missing = max((positions - 1) * stride + kernel - size, 0)
+    return positions, (missing // 2, missing - missing // 2)
 
 
 def pair(value: Any, meaning: str) -> Pair:
@@ -128,10 +115,16 @@ class KernelLayer(ActivatedLayer):
     def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         self.expect_images()
-        self.geometry = kernel_geometry(
-            input_shape, self.kernel, self.strides, self.padding, type(self).__name__
-        )
-        self.output_shape = (*self.geometry.output, input_shape[2])
+        sides = zip(input_shape[:2], self.kernel, self.strides, strict=True)
+        (rows, above), (columns, beside) = (positions_along(*side, self.padding) for side in sides)
+        if min(rows, columns) < 1:
+            raise ValueError(
+                f"{type(self).__name__} expected images of at least {self.kernel}; "
+                f"received {input_shape[:2]}: use padding='same', or fewer layers before it"
+            )
+        padding, output = (above, beside), (rows, columns)
+        self.geometry = Geometry(input_shape, self.kernel, self.strides, padding, output)
+        self.output_shape = (rows, columns, input_shape[2])
 
     def _geometry_config(self) -> dict[str, Any]:
         return {"strides": list(self.strides), "padding": self.padding}
