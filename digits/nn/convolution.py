@@ -26,17 +26,14 @@ class ConvolutionAlgorithm(Protocol):
 
     def multiplications(self, n: int) -> int:
         """How many a `forward` of n images takes."""
-        ...
 
     def forward(self, x: Array, W: Array, b: Array | None, activation: ActivationFunction) -> Array:
         """y = activation(x * W + b)."""
-        ...
 
     def backward(
         self, dy: Array, activation: ActivationFunction, needs_dx: bool
     ) -> tuple[Array, Array, Array | None]:
         """dW, db, and dx unless it is not needed, for the latest `forward`."""
-        ...
 
 
 class Conv2D(KernelLayer):
