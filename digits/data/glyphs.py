@@ -26,17 +26,15 @@ class DigitStyle(NamedTuple):
     digit: int
     frequency: float
     """Relative to the other styles of the same digit."""
-    name: str
     strokes: list[Stroke]
 
 
-@cache
 def digit_styles() -> list[DigitStyle]:
     """All styles, in the order of the digits."""
     styles = []
     for head, strokes in _read("digits.txt"):
-        digit, frequency, name = head.split(maxsplit=2)
-        styles.append(DigitStyle(int(digit), float(frequency), name, strokes))
+        digit, frequency, _ = head.split(maxsplit=2)
+        styles.append(DigitStyle(int(digit), float(frequency), strokes))
     return styles
 
 
