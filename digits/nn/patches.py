@@ -143,54 +143,54 @@ class PatchConvolution:
         a[p] = kernel patches[p] + b is a Dense layer with its factors in the other order. So dW, as
         the transpose of dkernel, is the sum of patches[p] da[p]^T over all rows of positions p, and
         db that of da[p].
-
-        A row of pixels r was under the row i of the kernel at the row of positions r - i (strides
-        of one pixel), so with W[i] as a matrix of all (j c) by all f, its copies have the gradient
-
-            dcopies[r] = sum over i of W[i] da[r - i],    da being 0 where there are no positions
-
-        Again `high` rows are used together, r - high + 1 to r of da, of which the first meets W's
-        last. So it is one product of the flipped kernel and the `overlapping_rows` of `dilated`,
-        which is da with high - 1 rows of zeros above, zeros below, and zeros for the rows that
-        strides leave out. A pixel was copied for several columns j, and its gradient is the sum of
-        theirs.
         """
-        cache, filters = self.cache, self.filters
+        cache = self.cache
         if cache.da is None or (needs_dx and cache.dx is None):
             self._reserve_gradients(len(dy), needs_dx)
-        (rows, columns), (high, wide) = self.geometry.output, self.geometry.kernel
-        (_, right), (height, _, channels) = self.geometry.strides, self.geometry.padded
         W, y, da_of_images, db, ones = cache.W, cache.y, cache.da_of_images, cache.db, cache.ones
         da_is_dy = activation is LINEAR and not needs_dx
         da = self._maps_of(dy) if da_is_dy else cache.da
         # For each row ((i j c), (columns n)) @ ((columns n), filters). Products are added up at the
         # end, as threads must not add to the same: so they may be of some positions each.
-        factors = cache.patches, da.swapaxes(1, 2)
+        patches, da_T = cache.patches, da.swapaxes(1, 2)
         if self.channels_innermost:
-            factors = inner_blocks(*factors)
-        dW = cache.array("dW", (*factors[0].shape[:-1], filters), self.dtype)
+            patches, da_T = inner_blocks(patches, da_T)
+        dW = cache.array("dW", (*patches.shape[:-1], self.filters), self.dtype)
 
         def weight_gradients_of_rows(part: slice) -> None:
             if not da_is_dy:
                 activation.apply_backward(dy[:, part], y[:, part], out=da_of_images[:, part])
-            blocked_matmul(factors[0][part], factors[1][part], dW[part], min_width=4)
+            blocked_matmul(patches[part], da_T[part], dW[part], min_width=4)
             np.matmul(da[part], ones, out=db[part])
 
-        parallel_for(weight_gradients_of_rows, rows, cache.work)
-        total_dW, total_db = np.add.reduce(dW.reshape(-1, *W.shape)), np.add.reduce(db)
-        if not needs_dx:
-            return total_dW, total_db, None
+        parallel_for(weight_gradients_of_rows, len(da), cache.work)
+        dx = self._pixel_gradients() if needs_dx else None
+        return np.add.reduce(dW.reshape(-1, *W.shape)), np.add.reduce(db), dx
 
+    def _pixel_gradients(self) -> Array:
+        """dx from da. A row of pixels r was under the row i of the kernel at the row of positions
+        r - i (strides of one pixel), so with W[i] as a matrix of all (j c) by all f, its copies
+        have the gradient
+
+            dcopies[r] = sum over i of W[i] da[r - i],    da being 0 where there are no positions
+
+        As in `forward`, `high` rows are used together, r - high + 1 to r of da, of which the first
+        meets W's last: one product of the flipped kernel and the `overlapping_rows` of `dilated`,
+        which is da with high - 1 rows of zeros above, zeros below, and zeros for the rows that
+        strides leave out. A pixel was copied for several columns j: its gradient is their sum.
+        """
+        cache, (high, wide) = self.cache, self.geometry.kernel
+        (_, columns), (_, right) = self.geometry.output, self.geometry.strides
         dx, dcopies, da_rows = cache.dx, cache.dcopies, cache.da_rows
         # From (i, j, c, f) to ((j c), (i f)), with i in the order of `da_rows`, last first:
-        flipped = W[::-1].transpose(1, 2, 0, 3).reshape(wide * channels, high * filters)
+        flipped = cache.W[::-1].transpose(1, 2, 0, 3).reshape(-1, high * self.filters)
 
-        def pixel_gradients_of_rows(part: slice) -> None:
-            copies = dcopies.reshape(height, wide * channels, -1)[part]
+        def gradients_of_rows(part: slice) -> None:
+            copies = dcopies.reshape(len(dcopies), len(flipped), -1)[part]
             blocked_matmul(flipped, da_rows[part], copies, min_width=100)
             dx[part] = 0
             for j in range(wide):
                 dx[part, :, j : j + columns * right : right] += dcopies[part, j]
 
-        parallel_for(pixel_gradients_of_rows, height, cache.work)
-        return total_dW, total_db, cache.dx_of_images
+        parallel_for(gradients_of_rows, len(dx), cache.work)
+        return cache.dx_of_images
