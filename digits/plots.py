@@ -168,10 +168,11 @@ def mistakes(
     captions = [
         f"{names[t[i]]}, read as {names[predicted[i]]}\n{confidence[i]:.0%}" for i in wrong[:most]
     ]
-    title = f"{title}: " * bool(title) + f"{len(wrong):,} of {len(t):,} wrong"
+    found = f"{len(wrong):,} of {len(t):,} wrong"
     if len(wrong) > most:
-        title += f", the {most} most confident"
+        found += f", the {most} most confident"
     width = 1.58 if any(len(caption) > 24 for caption in captions) else 0.95
+    title = f"{title}: {found}" if title else found
     return _grid(x[wrong[:most]], captions, title, cell=(width, 1.17))
 
 

@@ -192,11 +192,10 @@ class Network(ABC):
         )
 
     def __repr__(self) -> str:
-        layers = [dict(layer.config) for layer in self.layer_arrays()]
-        lines = [
-            f"    {config.pop('class')}({', '.join(f'{k}={v!r}' for k, v in config.items())}),"
-            for config in layers
-        ]
+        lines = []
+        for layer in self.layer_arrays():
+            arguments = ", ".join(f"{k}={v!r}" for k, v in layer.config.items() if k != "class")
+            lines.append(f"    {layer.config['class']}({arguments}),")
         return "\n".join([f"{type(self).__name__}([", *lines, "])"])
 
     def _summary_rows(self) -> list[tuple[str, str, str]]:

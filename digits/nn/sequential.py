@@ -106,8 +106,8 @@ class Sequential(Network):
             return
         shape = self.layers[-1].output_shape if self.layers else self.input_shape
         _built([Input(shape), layer])
-        for last in self.layers[-1:]:
-            last.gives_logits = False  # from now on it is one of those before the last
+        if self.layers:
+            self.layers[-1].gives_logits = False  # it is the last no more
         self.layers.append(layer)
         try:
             self._set_output()
