@@ -11,10 +11,13 @@ import numpy as np
 
 from digits.keras.legacy import note
 from digits.keras.network import Targets
+from digits.keras.objectives import for_outputs
 from digits.types import Array, Shape
 from digits.validation import check
 
-Batch = tuple[list[Array], Targets]
+Batch = tuple[list[Array], list[Targets]]
+
+SAMPLE_WEIGHT = "use sample_weight={name of the output: weights}"
 
 
 def as_inputs(x: Any, sizes: dict[str, Shape], dtype: str) -> list[Array]:
@@ -67,6 +70,30 @@ def class_weights(class_weight: Any, t: Any) -> Array:
     return weights
 
 
+def targets_of(y: Any, weight: Any, class_weight: Any, names: list[str]) -> list[Targets]:
+    """The targets, and weights, of each output by these names; none for outputs without targets."""
+    if len(names) == 1:
+        (y,) = for_outputs(y, names, "targets") if isinstance(y, dict) else (y,)
+        given = [(y[0] if isinstance(y, list) and len(y) == 1 else y, weight)]
+    else:
+        fits = y is None or isinstance(y, list | tuple | dict)
+        check(fits, f"a list of targets for {len(names)} outputs", type(y).__name__)
+        check(class_weight is None, "no class_weight for several outputs", "one", SAMPLE_WEIGHT)
+        parts = isinstance(weight, dict)
+        parts = parts or (isinstance(weight, list | tuple) and np.ndim(weight[0]) > 0)
+        weights = for_outputs(weight, names, "sample_weight") if parts else [weight] * len(names)
+        given = list(zip(for_outputs(y, names, "targets"), weights, strict=True))
+    return [_targets(t, weight, class_weight) for t, weight in given if t is not None]
+
+
+def _targets(t: Any, weight: Any, class_weight: Any) -> Targets:
+    weight = None if weight is None else np.asarray(weight)
+    if class_weight is not None:
+        by_class = class_weights(class_weight, t)
+        weight = by_class if weight is None else weight * by_class
+    return Targets(np.asarray(t), weight)
+
+
 def parts_of(batch: Any) -> tuple[Any, Any, Any]:
     """Inputs, targets and weights of what a generator gives."""
     if not isinstance(batch, tuple | list) or len(batch) > 3:
@@ -81,7 +108,7 @@ class ArrayBatches:
     def __init__(
         self,
         x: list[Array],
-        targets: Targets,
+        targets: list[Targets],
         batch_size: int,
         shuffle: bool,
         rng: np.random.Generator,
@@ -91,9 +118,10 @@ class ArrayBatches:
         self.rng, self.n = rng, len(x[0])
         check(batch_size >= 1, "a batch_size of at least 1", batch_size)
         check(self.n > 0, "at least 1 sample", self.n)
-        for name, part in (("targets", targets.t), ("weights", targets.weight)):
-            count = self.n if part is None else len(part)
-            check(count == self.n, f"{name} for each of {self.n:,} samples", count)
+        for t, weight in targets:
+            for name, part in (("targets", t), ("weights", weight)):
+                count = self.n if part is None else len(part)
+                check(count == self.n, f"{name} for each of {self.n:,} samples", count)
         self.steps = steps or math.ceil(self.n / batch_size)
 
     def __len__(self) -> int:
@@ -110,8 +138,9 @@ class ArrayBatches:
         return ArrayBatches(*self._take(rows), self.batch_size, self.shuffle, self.rng)
 
     def _take(self, rows: Any) -> Batch:
-        weight = self.targets.weight
-        targets = Targets(self.targets.t[rows], None if weight is None else weight[rows])
+        targets = [
+            Targets(t[rows], None if weight is None else weight[rows]) for t, weight in self.targets
+        ]
         return [array[rows] for array in self.x], targets
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
@@ -132,13 +161,14 @@ class SourceBatches:
         self,
         source: Any,
         shapes: dict[str, Shape],
+        names: list[str],
         dtype: str,
         class_weight: Any,
         steps: int | None,
         shuffle: bool,
         rng: np.random.Generator,
     ) -> None:
-        self.source, self.shapes, self.dtype = source, shapes, dtype
+        self.source, self.shapes, self.names, self.dtype = source, shapes, names, dtype
         self.class_weight, self.steps, self.shuffle, self.rng = class_weight, steps, shuffle, rng
         if self.steps is None:
             self.steps = number_of_batches(source)
@@ -172,10 +202,8 @@ class SourceBatches:
 
     def _batch(self, batch: Any) -> Batch:
         x, y, weight = parts_of(batch)
-        if self.class_weight is not None:
-            weight = class_weights(self.class_weight, y)
-        t, weight = (None if part is None else np.asarray(part) for part in (y, weight))
-        return as_inputs(x, self.shapes, self.dtype), Targets(t, weight)
+        targets = targets_of(y, weight, self.class_weight, self.names)
+        return as_inputs(x, self.shapes, self.dtype), targets
 
 
 def number_of_batches(source: Any) -> int:

@@ -156,20 +156,25 @@ kl_divergence = kullback_leibler_divergence = kld = KLD = _per_sample(KLDivergen
 cosine_similarity = cosine_proximity = _per_sample(CosineSimilarity)
 
 
-def get(identifier: Any) -> Any:
-    """A loss object by name, function, class or configuration."""
-    if identifier is None:
-        return None
+def deserialize(identifier: Any) -> Any:
+    """A loss by name, function, class or configuration, as it was given to `compile`."""
+    if identifier is None or (isinstance(identifier, dict) and "class_name" not in identifier):
+        return identifier
     if isinstance(identifier, str) and hasattr(globals().get(identifier), "loss"):
         identifier = globals()[identifier]
     if isinstance(identifier, dict) and identifier.get("class_name") == "function":
         identifier = globals()[identifier["config"]]
     if hasattr(identifier, "loss") and isinstance(identifier.loss, type):
         return identifier.loss()
-    found = from_table(identifier, globals(), Loss, "a loss")
+    return from_table(identifier, globals(), Loss, "a loss")
+
+
+def get(identifier: Any) -> Any:
+    """A loss object that has a gradient."""
+    found = deserialize(identifier)
     if hasattr(found, "call"):
         return FunctionLoss(found.call, found.name)
-    return found if isinstance(found, Loss) else FunctionLoss(found)
+    return found if found is None or isinstance(found, Loss) else FunctionLoss(found)
 
 
-serialize, deserialize = plain, get
+serialize = plain

@@ -146,6 +146,15 @@ class Model(Trainer, Layer):
         self._require_graph("output")
         return self.outputs[0] if len(self.outputs) == 1 else self.outputs
 
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the layers that make the outputs, or numbers where there are none."""
+        self._require_graph("output")
+        names = [tensor.layer.name for tensor in self.outputs]
+        if type(self).call is Model.call and len(set(names)) == len(names):
+            return names
+        return [f"output_{number}" for number in range(1, len(names) + 1)]
+
     def _require_graph(self, what: str) -> None:
         if not hasattr(self, "outputs"):
             raise AttributeError(

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from digits.keras import metrics
 from digits.keras.callbacks import Callback, CallbackList
 from digits.keras.legacy import Logs
-from digits.keras.network import Targets
+from digits.keras.network import Latest, Targets
+from digits.keras.objectives import Objective
 from digits.training import callbacks
 from digits.types import Array
 
@@ -21,42 +21,46 @@ class Measures:
 
     MAX_WAITING = 2_000_000
 
-    def __init__(self, found: list[metrics.Metric]) -> None:
-        self.metrics = found
+    def __init__(self, found: list[Objective]) -> None:
+        self.objectives = found
+        self.metrics = [metric for objective in found for metric in objective.metrics]
         self.reset()
 
     def reset(self) -> None:
         self.loss_sum = self.count = 0.0
-        self.waiting: list[tuple[Array, Targets]] = []
+        self.loss_sums = [0.0] * len(self.objectives)
+        self.waiting: list[tuple[list[Array], list[Targets]]] = []
         for metric in self.metrics:
             metric.reset_state()
 
-    def add(self, loss: float, y: Array, targets: Targets) -> None:
-        self.loss_sum += loss * len(y)
-        self.count += len(y)
+    def add(self, loss: float, latest: Latest) -> None:
+        n = len(latest.outputs[0])
+        self.loss_sum += loss * n
+        self.loss_sums = [s + n * x for s, x in zip(self.loss_sums, latest.losses, strict=True)]
+        self.count += n
         if self.metrics:
-            self.waiting.append((y.copy(), targets))
-            if y.size * len(self.waiting) > self.MAX_WAITING:
+            self.waiting.append(([y.copy() for y in latest.outputs], latest.targets))
+            if sum(y.size for y in latest.outputs) * len(self.waiting) > self.MAX_WAITING:
                 self._measure()
 
     def _measure(self) -> None:
-        if not self.waiting:
-            return
-        y = np.concatenate([y for y, _ in self.waiting])
-        t = np.concatenate([np.asarray(targets.t) for _, targets in self.waiting])
-        for metric in self.metrics:
-            if metric.by_batch:
-                for part, targets in self.waiting:
-                    metric.update_state(targets.t, part)
-            else:
-                metric.update_state(t, y)
-        self.waiting = []
+        waiting, self.waiting = self.waiting, []
+        for i, objective in enumerate(self.objectives if waiting else []):
+            parts = [(np.asarray(targets[i].t), outputs[i]) for outputs, targets in waiting]
+            whole = [tuple(map(np.concatenate, zip(*parts, strict=True)))]
+            for metric in objective.metrics:
+                for t, y in parts if metric.by_batch else whole:
+                    metric.update_state(t, y)
 
     def logs(self, prefix: str = "") -> Logs:
         """The figures, by name, in alphabetical order as Keras 3 has them."""
         self._measure()
         figures = {"loss": self.loss_sum / max(self.count, 1)}
-        figures |= {metric.name: float(np.asarray(metric.result())) for metric in self.metrics}
+        for objective, loss_sum in zip(self.objectives, self.loss_sums, strict=True):
+            if objective.name:
+                figures[objective.figure("loss")] = loss_sum / max(self.count, 1)
+            for metric in objective.metrics:
+                figures[objective.figure(metric.name)] = float(np.asarray(metric.result()))
         return Logs({f"{prefix}{name}": figures[name] for name in sorted(figures)})
 
 
@@ -68,7 +72,7 @@ class KerasMoments(callbacks.Callback):
     ) -> None:
         self.model, self.told, self.bar = model, told, bar
         self.validate, self.every, self.first_epoch = validate, every, first
-        self.measures = Measures(model.metrics)
+        self.measures = Measures(model.objectives)
         begins = ("on_batch_begin", "on_train_batch_begin")
         ends = ("on_batch_end", "on_train_batch_end")
         self.tells_begin, self.tells_end = self._anybody_hears(begins), self._anybody_hears(ends)
@@ -96,8 +100,7 @@ class KerasMoments(callbacks.Callback):
             self.told.tell("on_train_batch_begin", training.batch, {})
 
     def on_batch_end(self, training: callbacks.Training) -> None:
-        y, targets = training.network.latest
-        self.measures.add(training.history.losses[-1], y, targets)
+        self.measures.add(training.history.losses[-1], training.network.latest)
         if self.tells_end or (self.bar is not None and self.bar.is_due()):
             self.told.tell("on_train_batch_end", training.batch, self.measures.logs())
         training.stop = self.model.stop_training

@@ -12,6 +12,7 @@ import numpy as np
 from digits.compute.threads import adaptive_blas, single_threaded_blas
 from digits.keras.graph import KerasTensor, in_order
 from digits.keras.layer import ActivityPenalty, Layer
+from digits.keras.objectives import Objective
 from digits.nn.layer import Layer as Core
 from digits.nn.layers import Activation
 from digits.nn.losses import Loss
@@ -35,10 +36,29 @@ class Step(NamedTuple):
     result: int
 
 
+class Head(NamedTuple):
+    """An output in training: the number of its value, its loss, how much that counts, and the
+    activation that the loss has taken in.
+    """
+
+    result: int
+    loss: Loss
+    factor: float
+    last: Activation | None
+
+
+class Latest(NamedTuple):
+    """What the latest step has computed, for each output that has a loss."""
+
+    outputs: list[Array]
+    targets: list[Targets]
+    losses: list[float]
+
+
 class Network:
     """The graph from `inputs` to `outputs`, models inside it opened.
 
-    `latest` holds the outputs and targets of the latest `loss_and_gradient`, for the metrics.
+    `latest` holds what the latest `loss_and_gradient` has computed, for the metrics.
     """
 
     def __init__(self, inputs: list[KerasTensor], outputs: list[KerasTensor], dtype: str) -> None:
@@ -54,9 +74,7 @@ class Network:
         self.layers = [step.layer for step in self.steps if step.layer not in self.twins]
         shared = any(core.shares_work for layer in self.layers for core in layer.cores)
         self._products: Any = single_threaded_blas if shared else adaptive_blas
-        self.loss: Loss | None = None
-        self.last: Activation | None = None  # the activation that the loss has taken in
-        self.factor = 1.0  # of the loss
+        self.heads: list[Head] = []
         self.penalties: list[tuple[Any, Any, str]] = []
         self.activity = [
             core
@@ -65,7 +83,7 @@ class Network:
             if isinstance(core, ActivityPenalty)
         ]
         self.trained_values: set[int] = set()  # those on which weights that train have influence
-        self.latest: tuple[Array, Targets] | None = None
+        self.latest = Latest([], [], [])
 
     def _open(
         self, inputs: list[KerasTensor], outputs: list[KerasTensor], where: dict[int, int]
@@ -99,20 +117,15 @@ class Network:
 
     # --- training ---------------------------------------------------------------------------------
 
-    def prepare(self, loss: Loss, wanted: set[tuple[Core, str]] | None = None) -> None:
-        """Gather what is trained (None: all that may be), and take the last activation into the
-        loss where it can be.
+    def prepare(
+        self, objectives: list[Objective], wanted: set[tuple[Core, str]] | None = None
+    ) -> None:
+        """Gather what is trained (None: all that may be), and take the last activation of an output
+        into its loss where it can be.
         """
         self.wanted = wanted
-        advice = "train a model that ends in one of them"
-        check(len(self.outputs) == 1, "a model of one output to train", len(self.outputs), advice)
         self._gather()
-        self.loss, self.last = loss, None
-        for layer, _, result in self.steps:
-            core = layer.cores[-1] if layer.cores and result == self.outputs[0] else None
-            fits = isinstance(core, Activation) and core.activation == loss.activation
-            if isinstance(core, Activation) and fits and not loss.from_logits:
-                self.loss, self.last = loss.with_logits(), core
+        self.heads = [self._head(objective) for objective in objectives]
         self.penalties = [p for layer in self.layers for p in layer.penalties()]
         trained: set[int] = set()
         for layer, sources, result in self.steps:
@@ -121,6 +134,17 @@ class Network:
             if needed or self._trained(self.twins.get(layer, layer)):
                 trained.add(result)
         self.trained_values = trained
+
+    def _head(self, objective: Objective) -> Head:
+        result, loss = self.outputs[objective.output], objective.loss
+        alone = self.outputs.count(result) == 1
+        alone = alone and not any(result in step.sources for step in self.steps)
+        for layer in (step.layer for step in self.steps if step.result == result and alone):
+            core = layer.cores[-1] if layer.cores else None
+            fits = isinstance(core, Activation) and core.activation == loss.activation
+            if isinstance(core, Activation) and fits and not loss.from_logits:
+                return Head(result, loss.with_logits(), objective.factor, core)
+        return Head(result, loss, objective.factor, None)
 
     def _trained(self, layer: Layer) -> list[tuple[Core, str]]:
         if self.wanted is None:
@@ -147,27 +171,34 @@ class Network:
             core.weights[key], core.grads[key] = self.params[name], self.grads[name]
 
     def loss_and_gradient(
-        self, x: list[Array], targets: Targets, *, scale: float = 1.0
+        self, x: list[Array], targets: list[Targets], *, scale: float = 1.0
     ) -> tuple[float, Parameters]:
         """The loss of a batch, penalties included, and its gradient times `scale`, in training
         mode."""
-        if self.loss is None:
-            raise ValueError("expected a prepared network; received one without a loss")
+        check(self.heads, "a prepared network", "one without a loss")
         with self._products:
-            (y,) = self.forward(x, training=True, logits=True)
-            loss, dy = self.loss.loss_and_grad(y, targets.t, targets.weight)
+            values = dict(zip(self.outputs, self.forward(x, True, logits=True), strict=True))
+            outputs, losses, gradients = [], [], dict[int, Array]()
+            for head, (t, weight) in zip(self.heads, targets, strict=True):
+                y = values[head.result]
+                loss, dy = head.loss.loss_and_grad(y, t, weight)
+                dy = dy if scale * head.factor == 1 else scale * head.factor * dy
+                before = gradients.get(head.result)
+                gradients[head.result] = dy if before is None else before + dy
+                outputs.append(y if head.last is None else head.last.forward(y))
+                losses.append(loss)
             for penalty in self.activity:
                 penalty.scale = scale
-            scaled = scale * self.factor
-            self._backward(dy if scaled == 1 else scaled * dy)
+            self._backward(gradients)
         for twin, layer in self.twins.items():
             for core, own in zip(layer.cores, twin.cores, strict=True):
                 for key, gradient in own.grads.items():
                     core.grads[key] += gradient
         for regularizer, core, key in self.penalties:
             core.grads[key] += scale * regularizer.gradient(core.weights[key])
-        self.latest = (y if self.last is None else self.last.forward(y), targets)
-        return self.factor * loss + self.penalty() + self.activity_penalty(), self.grads
+        self.latest = Latest(outputs, targets, losses)
+        total = sum(head.factor * loss for head, loss in zip(self.heads, losses, strict=True))
+        return total + self.penalty() + self.activity_penalty(), self.grads
 
     def penalty(self) -> float:
         """What regularizers add to the loss."""
@@ -177,13 +208,13 @@ class Network:
         """What regularizers of the latest outputs of layers add to it."""
         return sum(core.penalty for core in self.activity)
 
-    def _backward(self, dy: Array) -> None:
-        gradients = {self.outputs[0]: dy}
+    def _backward(self, gradients: dict[int, Array]) -> None:
+        taken_in = self._taken_in()
         for layer, sources, result in reversed(self.steps):
             if result not in self.trained_values or result not in gradients:
                 continue
             dy = gradients.pop(result)
-            if self.last is not None and result == self.outputs[0]:
+            if result in taken_in:
                 dx: Any = self._backward_without_last(layer, dy)
             else:
                 dx = layer.backward(dy)
@@ -192,6 +223,10 @@ class Network:
             for source, part in zip(sources, dx if layer.merges else [dx], strict=True):
                 earlier = gradients.get(source)
                 gradients[source] = part if earlier is None else earlier + part
+
+    def _taken_in(self) -> set[int]:
+        """The outputs whose last activation their loss has taken in."""
+        return {head.result for head in self.heads if head.last is not None}
 
     @staticmethod
     def _backward_without_last(layer: Layer, dy: Array) -> Array | None:
@@ -205,12 +240,13 @@ class Network:
 
     def forward(self, x: list[Array], training: bool = False, logits: bool = False) -> list[Array]:
         """The outputs; with `logits` those before the activation that the loss has taken in."""
+        taken_in = self._taken_in() if logits else set()
         values = dict(zip(self.inputs, x, strict=True))
         for layer, sources, result in self.steps:
             given: Any = [values[source] for source in sources]
             given = given if layer.merges else given[0]
             trains = training if layer.training_mode is None else bool(layer.training_mode)
-            if logits and self.last is not None and result == self.outputs[0]:
+            if result in taken_in:
                 for core in layer.cores[:-1]:
                     given = core.forward(given, trains)
                 values[result] = given

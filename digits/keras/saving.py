@@ -13,7 +13,7 @@ import numpy as np
 
 from digits.files.atomic import write_file
 from digits.files.models import LAYERS
-from digits.keras import serialization
+from digits.keras import losses, serialization
 from digits.keras.config import snake_case
 from digits.keras.legacy import note
 from digits.keras.model import Model, Sequential
@@ -126,8 +126,8 @@ def _compile_config(model: Model) -> dict[str, Any]:
     known = isinstance(model.optimizer, Optimizer)
     return {
         "optimizer": plain(model.optimizer) if known else "sgd",
-        "loss": plain(model.loss_given),
-        "loss_weights": None,
+        "loss": plain(model.loss),
+        "loss_weights": plain(model.loss_weights),
         "metrics": plain(model.metrics_given),
         "weighted_metrics": None,
     }
@@ -136,8 +136,10 @@ def _compile_config(model: Model) -> dict[str, Any]:
 def _compile(model: Model, config: dict[str, Any]) -> None:
     """Compile as the file says; a model that this library cannot train is loaded all the same."""
     try:
-        optimizer, loss = config.get("optimizer"), config.get("loss")
-        model.compile(optimizer, loss, metrics=config.get("metrics"))
+        loss = config.get("loss")
+        loss = losses.deserialize(loss) if isinstance(loss, dict) else loss
+        given = {key: config.get(key) for key in ("optimizer", "metrics", "loss_weights")}
+        model.compile(loss=loss, **given)
         model.metrics  # noqa: B018  looks them up while custom_objects hold
     except (KeyError, TypeError, ValueError) as error:
         note(f"the model is loaded, but not compiled: {error}")

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from digits.keras import data, losses, metrics, optimizers
+from digits.keras import data, optimizers
 from digits.keras.callbacks import CallbackList, History, ProgbarLogger
 from digits.keras.legacy import Logs, note, renamed
 from digits.keras.moments import KerasMoments, Measures
-from digits.keras.network import Targets
+from digits.keras.network import Latest, Targets
+from digits.keras.objectives import Objective, listed, loss_objects, objectives
 from digits.keras.progress import Progbar
 from digits.keras.random import new_generator
 from digits.types import Array
@@ -51,6 +52,7 @@ class Trainer:
     trained: Any
     set_up: Any
     outputs: list[Any]
+    output_names: Any
     name: str
     dtype: str
 
@@ -72,11 +74,11 @@ class Trainer:
             self.optimizer = copy.copy(self.optimizer)
             self.optimizer.slots, self.optimizer.iterations = {}, 0
         self.optimizer.owner = self
-        self.loss_given = loss
-        self.metrics_given = _listed(metrics) + _listed(weighted_metrics)
-        self.loss = losses.get(_only(loss, "loss"))
-        self._factor = 1.0 if loss_weights is None else float(_only(loss_weights, "loss_weights"))
-        self._metrics: list[Any] | None = None
+        self.loss, self._losses, self.loss_weights = loss, loss_objects(loss), loss_weights
+        self.metrics_given = metrics
+        if weighted_metrics is not None:
+            self.metrics_given = listed(metrics) + listed(weighted_metrics)
+        self._objectives: list[Objective] | None = None
         # What is frozen after this stays trainable for this model, until it is compiled again.
         self._wanted = set(self.trained()) if hasattr(self, "outputs") else None
 
@@ -85,15 +87,26 @@ class Trainer:
         return self.optimizer is not None
 
     @property
+    def objectives(self) -> list[Objective]:
+        """What the outputs are trained and measured by."""
+        if self._objectives is None:
+            self._objectives = objectives(
+                self.output_names,
+                self.outputs,
+                self._losses,
+                self.loss_weights,
+                self.metrics_given,
+            )
+        return self._objectives
+
+    @property
     def metrics(self) -> list[Any]:
-        if self._metrics is None:
-            shape = self.outputs[0].sizes
-            self._metrics = [metrics.get(m, self.loss, shape) for m in self.metrics_given]
-        return self._metrics
+        return [metric for objective in self.objectives for metric in objective.metrics]
 
     @property
     def metrics_names(self) -> list[str]:
-        return ["loss", *(metric.name for metric in self.metrics)]
+        several = [o.figure("loss") for o in self.objectives if o.name]
+        return ["loss", *several, *(o.figure(m.name) for o in self.objectives for m in o.metrics)]
 
     def _require_compiled(self, verb: str, show_accuracy: bool = False) -> None:
         if not self.compiled or self.loss is None:
@@ -103,7 +116,7 @@ class Trainer:
             )
         if show_accuracy and not self.metrics_given:
             note('show_accuracy=True is called compile(..., metrics=["accuracy"]) today')
-            self.metrics_given, self._metrics = ["accuracy"], None
+            self.metrics_given, self._objectives = ["accuracy"], None
 
     # --- fit --------------------------------------------------------------------------------------
 
@@ -140,15 +153,17 @@ class Trainer:
         if validation_split and not data.is_source(x):
             given, held_out = given.split(validation_split)
             rows = None if sample_weight is None else np.asarray(sample_weight)[-held_out.n :]
-            validation_data = validation_data or (held_out.x, held_out.targets.t, rows)
+            names = [self.output_names[objective.output] for objective in self.objectives]
+            t = dict(zip(names, (part.t for part in held_out.targets), strict=True))
+            validation_data = validation_data or (held_out.x, t, rows)
         batches: Any = given
         self._prepare()
         verbose = 1 if verbose in ("auto", True) else int(verbose)
         self.history = History()
-        bar = next((c for c in _listed(callbacks) if isinstance(c, ProgbarLogger)), None)
+        bar = next((c for c in listed(callbacks) if isinstance(c, ProgbarLogger)), None)
         bar = bar or (ProgbarLogger() if verbose else None)
         # The user's come first: some add figures, which the history and the bar show.
-        own = dict.fromkeys(callback for callback in _listed(callbacks) if callback is not bar)
+        own = dict.fromkeys(callback for callback in listed(callbacks) if callback is not bar)
         params = {"verbose": verbose, "epochs": epochs, "steps": len(batches)}
         told = CallbackList([*own, self.history, *([bar] if bar else [])], self, params)
         self.stop_training = False
@@ -163,8 +178,7 @@ class Trainer:
         return self.history
 
     def _prepare(self) -> None:
-        self.training_network.prepare(self.loss, self._wanted)
-        self.training_network.factor = self._factor
+        self.training_network.prepare(self.objectives, self._wanted)
 
     def _validation(self, given: Any, steps: int | None, size: int, told: CallbackList) -> Any:
         if data.is_source(given):
@@ -179,21 +193,21 @@ class Trainer:
 
     def _at_once(self, size: int, steps: Any, told: CallbackList) -> int:
         """How many samples to compute at once: more save time, where nobody counts the batches."""
-        own = any(getattr(m, "by_batch", not isinstance(m, str)) for m in self.metrics_given)
+        given = listed(self.metrics_given)
+        own = any(getattr(m, "by_batch", not isinstance(m, str)) for m in given)
         return size if steps or told.callbacks or own else max(size, 256)
 
-    def _arrays(self, x: Any, y: Any, sample_weight: Any, class_weight: Any) -> tuple[Any, Targets]:
+    def _arrays(
+        self, x: Any, y: Any, sample_weight: Any, class_weight: Any
+    ) -> tuple[Any, list[Targets]]:
         """Inputs and targets as arrays; the model learns the shape of its inputs, if it has to."""
         inputs = self._as_inputs(x)
         check(y is not None, "targets y", None)
-        y = _only(y, "array of targets") if isinstance(y, dict) else y
-        t = np.asarray(y[0] if isinstance(y, list) and len(y) == 1 else y)
-        weight = None if sample_weight is None else np.asarray(sample_weight)
-        if class_weight is not None:
-            by_class = data.class_weights(class_weight, t)
-            weight = by_class if weight is None else weight * by_class
-        check(len(t) == len(inputs[0]), f"a target for each of {len(inputs[0]):,} inputs", len(t))
-        return inputs, Targets(t, weight)
+        targets = data.targets_of(y, sample_weight, class_weight, self.output_names)
+        n = len(inputs[0])
+        for t, _ in targets:
+            check(t.shape[:1] == (n,), f"a target for each of {n:,} inputs", t.shape)
+        return inputs, targets
 
     def _as_inputs(self, x: Any) -> list[Array]:
         if not hasattr(self, "outputs"):
@@ -216,7 +230,8 @@ class Trainer:
         if not hasattr(self, "outputs"):
             batch, x = data.first_batch(x)
             self._as_inputs(data.parts_of(batch)[0])
-        return data.SourceBatches(x, self._shapes(), self.dtype, class_weight, steps, shuffle, rng)
+        shapes, names = self._shapes(), self.output_names
+        return data.SourceBatches(x, shapes, names, self.dtype, class_weight, steps, shuffle, rng)
 
     # --- evaluate, predict ------------------------------------------------------------------------
 
@@ -237,7 +252,7 @@ class Trainer:
         self._require_compiled("evaluate", show_accuracy)
         bar, size = Progbar(None, verbose=2 if verbose == 2 else 1), batch_size or 32
         params = {"verbose": verbose, "epochs": 1, "steps": steps}
-        told = CallbackList(_listed(callbacks), self, params)
+        told = CallbackList(listed(callbacks), self, params)
         at_once = self._at_once(size, steps, told)
         batches = self._batches(x, y, sample_weight, None, at_once, {"steps": steps})
         count = params["steps"] = len(batches) if data.is_source(x) else -(-batches.n // size)
@@ -249,18 +264,21 @@ class Trainer:
 
     def _figures(self, logs: Logs) -> Any:
         """The loss and the metrics after it; the loss itself if there are none."""
-        values = [logs["loss"], *(logs[metric.name] for metric in self.metrics)]
+        values = [logs[name] for name in self.metrics_names]
         return values if len(values) > 1 else values[0]
 
     def _evaluate(self, batches: Any, told: CallbackList) -> Logs:
         told.tell("on_test_begin", {})
-        measures = Measures(self.metrics)
+        measures = Measures(self.objectives)
         for number, (x, targets) in enumerate(batches):
             told.tell("on_test_batch_begin", number, {})
-            (y,) = self.training_network.predict(x)
-            loss, _ = self.loss.loss_and_grad(y, targets.t, targets.weight)
-            loss = loss * self._factor + self.training_network.activity_penalty()
-            measures.add(loss, y, targets)
+            values = self.training_network.predict(x)
+            latest = Latest([values[o.output] for o in self.objectives], targets, [])
+            loss = self.training_network.activity_penalty()
+            for (_, _, kind, factor, _), y, t in zip(self.objectives, *latest[:2], strict=True):
+                latest.losses.append(kind.loss_and_grad(y, t.t, t.weight)[0])
+                loss += factor * latest.losses[-1]
+            measures.add(loss, latest)
             told.tell("on_test_batch_end", number, measures.logs() if told.callbacks else {})
         logs = measures.logs()
         logs["loss"] += self.training_network.penalty()
@@ -276,7 +294,7 @@ class Trainer:
         steps: int | None = None,
         callbacks: Any = None,
     ) -> Any:
-        told, size = CallbackList(_listed(callbacks), self, {"verbose": verbose}), batch_size or 32
+        told, size = CallbackList(listed(callbacks), self, {"verbose": verbose}), batch_size or 32
         bar = Progbar(None, verbose=2 if verbose == 2 else 1)
         if data.is_source(x):
             source = self._batches(x, None, None, None, 0, {"steps": steps})
@@ -319,8 +337,8 @@ class Trainer:
         self._prepare()
         with np.errstate(over="ignore", invalid="ignore"):
             loss = train_step(self.training_network, self.optimizer, inputs, targets)
-        measures = Measures(self.metrics)
-        measures.add(loss, *self.training_network.latest)
+        measures = Measures(self.objectives)
+        measures.add(loss, self.training_network.latest)
         logs = measures.logs()
         return logs if return_dict else self._figures(logs)
 
@@ -337,7 +355,7 @@ class Trainer:
             metric.reset_state()
 
     def get_metrics_result(self) -> dict[str, Any]:
-        return {metric.name: metric.result() for metric in self.metrics}
+        return {o.figure(m.name): m.result() for o in self.objectives for m in o.metrics}
 
     # --- as it was called before ------------------------------------------------------------------
 
@@ -360,23 +378,3 @@ class Trainer:
     def predict_generator(self, generator: Any, steps: Any = None, *_: Any, **kwargs: Any) -> Any:
         note("predict_generator is called predict today")
         return self.predict(generator, steps=steps, **kwargs)
-
-
-def _listed(value: Any) -> list[Any]:
-    """One thing, several, or several by name, as a list."""
-    if isinstance(value, dict) and "class_name" not in value:
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        return [item for part in value for item in _listed(part)]
-    return [] if value is None else [value]
-
-
-def _only(value: Any, argument: str) -> Any:
-    """The one entry of a list or a dict of one."""
-    values = (
-        list(value.values()) if isinstance(value, dict) and "class_name" not in value else value
-    )
-    if not isinstance(values, list | tuple):
-        return value
-    check(len(values) == 1, f"one {argument}", len(values), "models of one output can be trained")
-    return values[0]

@@ -68,8 +68,8 @@ def check_gradient(model: Any, loss: str, x: Array, t: Array) -> None:
     """Compare the gradient with central differences along random directions."""
     model.compile("sgd", loss)
     network, rng = model.training_network, np.random.default_rng(0)
-    network.prepare(model.loss)
-    targets = Targets(t, np.linspace(0.5, 2, len(x)))
+    network.prepare(model.objectives)
+    targets = [Targets(t, np.linspace(0.5, 2, len(x)))]
     _, grads = network.loss_and_gradient([x], targets)
     gradient, start = grads.flat.copy(), network.params.flat.copy()
     _, quarter = network.loss_and_gradient([x], targets, scale=0.25)
