@@ -26,6 +26,7 @@ from digits.keras import (
     backend,
     callbacks,
     config,
+    constraints,
     datasets,
     initializers,
     layers,
@@ -58,7 +59,7 @@ from digits.keras.variable import Variable
 __all__ = [
     "Initializer", "Input", "KerasTensor", "Layer", "Loss", "Metric", "Model", "Optimizer",
     "Regularizer", "Sequential", "Variable", "__version__", "activations", "backend", "callbacks",
-    "config", "datasets", "initializers", "install", "layers", "losses", "metrics",
+    "config", "constraints", "datasets", "initializers", "install", "layers", "losses", "metrics",
     "mixed_precision", "models", "ops", "optimizers", "preprocessing", "random", "regularizers",
     "saving", "uninstall", "utils",
 ]

@@ -31,7 +31,6 @@ GROUPS = {
     "use a model of keras, its compile and fit": "estimator feature_column Estimator",
     "use model.save_weights and load_weights": "Checkpoint CheckpointManager Saver",
     "use digits.sklearn.DigitsClassifier": "wrappers scikit_learn KerasClassifier KerasRegressor",
-    "use regularizers": "constraints MaxNorm maxnorm max_norm NonNeg UnitNorm unit_norm",
     "use Conv2DTranspose": "Deconvolution2D",
     "use model_from_json": "model_from_yaml",
     "use to_json": "to_yaml",

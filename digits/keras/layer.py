@@ -11,7 +11,7 @@ from typing import Any, TypeVar, dataclass_transform
 
 import numpy as np
 
-from digits.keras import activations, config, initializers, regularizers
+from digits.keras import activations, config, constraints, initializers, regularizers
 from digits.keras.absent import INSTEAD
 from digits.keras.graph import KerasTensor
 from digits.keras.legacy import ask_for, renamed
@@ -26,8 +26,6 @@ from digits.validation import check
 T = TypeVar("T")
 
 ONLY_AT_DEFAULT = {
-    "kernel_constraint": "use a kernel_regularizer",
-    "bias_constraint": "use a bias_regularizer",
     "groups": "use several layers and Concatenate",
     "dilation_rate": "use strides or pooling",
     "output_padding": "use padding='same'",
@@ -35,8 +33,7 @@ ONLY_AT_DEFAULT = {
     "ragged": "give arrays of one shape",
     **dict.fromkeys(
         (
-            *("gamma_constraint", "beta_constraint", "depthwise_constraint", "noise_shape"),
-            *("pointwise_constraint", "renorm", "renorm_clipping", "synchronized", "fused"),
+            *("noise_shape", "renorm", "renorm_clipping", "synchronized", "fused"),
             *("virtual_batch_size", "adjustment", "quantization_config", "lora_rank"),
             *("lora_alpha", "optional"),
         ),
@@ -121,6 +118,8 @@ class Layer(Configured):
             self.declared_shape = sizes_of(shape)
         self.first_weights = options.pop("weights", None)
         self.activity_regularizer = regularizers.get(options.pop("activity_regularizer", None))
+        given = {name: options.pop(name) for name in [*options] if name.endswith("_constraint")}
+        self.constraints = {name: constraints.get(value) for name, value in given.items()}
         options.pop("input_length", None)
         self.dtype = dtype_name(options.pop("dtype", None))
         options.pop("batch_size", None)
@@ -275,6 +274,11 @@ class Layer(Configured):
         found = [(getattr(self, f"{v.argument}_regularizer", None), v) for v in self.weights]
         return [(regularizer, v.core, v.key) for regularizer, v in found if regularizer]
 
+    def constrained(self) -> list[tuple[Any, Core, str]]:
+        """The constraints, each with the weight that it is for."""
+        found = [(self.constraints.get(f"{v.argument}_constraint"), v) for v in self.weights]
+        return [(constraint, v.core, v.key) for constraint, v in found if constraint]
+
     # --- looking inside ---------------------------------------------------------------------------
 
     @property
@@ -350,6 +354,7 @@ class Layer(Configured):
     def get_config(self) -> dict[str, Any]:
         names = [n for n in argument_names(type(self)) if n not in ("name", "trainable")]
         settings = {name: plain(getattr(self, name)) for name in names if hasattr(self, name)}
+        settings |= {name: plain(value) for name, value in self.constraints.items()}
         if self.activity_regularizer:
             settings["activity_regularizer"] = plain(self.activity_regularizer)
         return {"name": self.name, "trainable": self.trainable, "dtype": self.dtype, **settings}

@@ -100,6 +100,7 @@ class KerasMoments(callbacks.Callback):
             self.told.tell("on_train_batch_begin", training.batch, {})
 
     def on_batch_end(self, training: callbacks.Training) -> None:
+        training.network.constrain()
         self.measures.add(training.history.losses[-1], training.network.latest)
         if self.tells_end or (self.bar is not None and self.bar.is_due()):
             self.told.tell("on_train_batch_end", training.batch, self.measures.logs())

@@ -13,6 +13,7 @@ from digits.compute.threads import adaptive_blas, single_threaded_blas
 from digits.keras.graph import KerasTensor, in_order
 from digits.keras.layer import ActivityPenalty, Layer
 from digits.keras.objectives import Objective
+from digits.keras.tensor import Tensor
 from digits.nn.layer import Layer as Core
 from digits.nn.layers import Activation
 from digits.nn.losses import Loss
@@ -76,6 +77,7 @@ class Network:
         self._products: Any = single_threaded_blas if shared else adaptive_blas
         self.heads: list[Head] = []
         self.penalties: list[tuple[Any, Any, str]] = []
+        self.constrained: list[tuple[Any, Any, str]] = []
         self.activity = [
             core
             for step in self.steps
@@ -127,6 +129,12 @@ class Network:
         self._gather()
         self.heads = [self._head(objective) for objective in objectives]
         self.penalties = [p for layer in self.layers for p in layer.penalties()]
+        self.constrained = [
+            (constraint, core, key)
+            for layer in self.layers
+            for constraint, core, key in layer.constrained()
+            if (core, key) in self._trained(layer)
+        ]
         trained: set[int] = set()
         for layer, sources, result in self.steps:
             needed = any(source in trained for source in sources)
@@ -199,6 +207,11 @@ class Network:
         self.latest = Latest(outputs, targets, losses)
         total = sum(head.factor * loss for head, loss in zip(self.heads, losses, strict=True))
         return total + self.penalty() + self.activity_penalty(), self.grads
+
+    def constrain(self) -> None:
+        """Bring the weights that have constraints, after a step, to what is allowed."""
+        for constraint, core, key in self.constrained:
+            core.weights[key][...] = np.asarray(constraint(core.weights[key].view(Tensor)))
 
     def penalty(self) -> float:
         """What regularizers add to the loss."""

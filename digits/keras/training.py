@@ -337,6 +337,7 @@ class Trainer:
         self._prepare()
         with np.errstate(over="ignore", invalid="ignore"):
             loss = train_step(self.training_network, self.optimizer, inputs, targets)
+        self.training_network.constrain()
         measures = Measures(self.objectives)
         measures.add(loss, self.training_network.latest)
         logs = measures.logs()

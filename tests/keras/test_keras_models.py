@@ -359,7 +359,7 @@ def test_copies_and_pickles_train_alone(rng: np.random.Generator) -> None:
         (lambda: layers.Dense(3, units_=4), "no argument units_"),
         (lambda: layers.Dense(3, "no_such"), "no_such"),
         (lambda: layers.Conv2D(3, 3, dilation_rate=2), "dilation_rate"),
-        (lambda: layers.Dense(3, kernel_constraint="max_norm"), "kernel_constraint"),
+        (lambda: layers.Dense(3, kernel_constraint="max"), "constraint such as"),
         (lambda: keras.Sequential([layers.Conv2D(3, 3, input_shape=(784,))]), "put Reshape"),
         (lambda: keras.optimizers.get("adamm"), "such as adam"),
         (lambda: layers.Dense(-1), "units above 0"),
