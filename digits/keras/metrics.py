@@ -11,6 +11,7 @@ from digits.keras.config import new_name, snake_case
 from digits.keras.serialization import Configured, from_table
 from digits.keras.tensor import Tensor, tensor
 from digits.types import Array
+from digits.validation import check
 
 # --- one number for each sample -------------------------------------------------------------------
 
@@ -235,17 +236,94 @@ class Recall(_Counts):
         return _ratio(self.true_positives, self.true_positives + self.false_negatives)
 
 
+class TruePositives(_Counts):
+    """How many targets of 1 have an output above the threshold."""
+
+    counted = "true_positives"
+
+    def result(self) -> Tensor:
+        return tensor(getattr(self, self.counted))
+
+
+class FalsePositives(TruePositives):
+    """How many targets of 0 have an output above the threshold."""
+
+    counted = "false_positives"
+
+
+class TrueNegatives(TruePositives):
+    """How many targets of 0 have no output above the threshold."""
+
+    counted = "true_negatives"
+
+
+class FalseNegatives(TruePositives):
+    """How many targets of 1 have no output above the threshold."""
+
+    counted = "false_negatives"
+
+
+class F1Score(Metric):
+    """The harmonic mean of precision and recall of each class, for one-hot targets; the class of an
+    output is its largest, or each that is above the threshold.
+    """
+
+    by_batch = False
+    counts: Array | float = 0.0
+
+    def __init__(
+        self,
+        average: str | None = None,
+        threshold: float | None = None,
+        name: str | None = "f1_score",
+        dtype: Any = None,
+    ) -> None:
+        known = (None, "micro", "macro", "weighted")
+        check(average in known, f"an average among {', '.join(map(str, known))}", average)
+        self.average, self.threshold = average, threshold
+        super().__init__(name, dtype)
+
+    def reset_state(self) -> None:
+        self.counts = 0.0
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        y, t = np.asarray(y_pred, np.float64), np.asarray(y_true, np.float64)
+        least = y.max(axis=1, keepdims=True) if self.threshold is None else self.threshold
+        said = y >= least if self.threshold is None else y > least
+        weight = 1.0 if sample_weight is None else np.asarray(sample_weight).reshape(-1, 1)
+        self.counts = self.counts + np.stack(
+            [(weight * part).sum(axis=0) for part in (said * t, said, t)]
+        )
+
+    def result(self) -> Tensor:
+        counts = np.zeros((3, 1)) if np.ndim(self.counts) == 0 else np.asarray(self.counts)
+        if self.average == "micro":
+            counts = counts.sum(axis=1, keepdims=True)
+        right, said, there = counts
+        scores = 2 * right / np.maximum(said + there, 1e-7)
+        if self.average is None:
+            return tensor(scores)
+        weights = there if self.average == "weighted" else np.ones_like(there)
+        return _ratio(float((scores * weights).sum()), float(weights.sum()))
+
+
 class AUC(Metric):
     """The area under the ROC curve: how probably an output for a target of 1 is larger than one for
-    a target of 0, equals counting half.
+    a target of 0, equals counting half. For curve="PR" the area under precision over recall.
     """
 
     by_batch = False
 
     def __init__(
-        self, num_thresholds: int = 200, name: str | None = None, dtype: Any = None, **_: Any
+        self,
+        num_thresholds: int = 200,
+        curve: str = "ROC",
+        name: str | None = None,
+        dtype: Any = None,
+        **_: Any,
     ) -> None:
-        self.num_thresholds = num_thresholds
+        check(curve in ("ROC", "PR"), "the curve 'ROC' or 'PR'", curve)
+        self.num_thresholds, self.curve = num_thresholds, curve
         super().__init__(name, dtype)
         self.reset_state()
 
@@ -260,6 +338,10 @@ class AUC(Metric):
     def result(self) -> Tensor:
         y, t = np.concatenate(self.outputs), np.concatenate(self.targets)
         _, rank, count = np.unique(y, return_inverse=True, return_counts=True)
+        if self.curve == "PR":
+            said = count[::-1].cumsum()
+            right = np.bincount(rank, weights=t)[::-1].cumsum()
+            return _ratio(float((np.diff(right, prepend=0) * right / said).sum()), float(t.sum()))
         ranks = (np.cumsum(count) - (count - 1) / 2)[rank]  # mean rank of equals
         ones, zeros = int(t.sum()), int((~t).sum())
         return _ratio(float(ranks[t].sum()) - ones * (ones + 1) / 2, ones * zeros)

@@ -60,7 +60,7 @@ class Measures:
             if objective.name:
                 figures[objective.figure("loss")] = loss_sum / max(self.count, 1)
             for metric in objective.metrics:
-                figures[objective.figure(metric.name)] = float(np.asarray(metric.result()))
+                figures[objective.figure(metric.name)] = float(np.mean(metric.result()))
         return Logs({f"{prefix}{name}": figures[name] for name in sorted(figures)})
 
 
