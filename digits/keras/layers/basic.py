@@ -8,10 +8,12 @@ from digits.keras import activations, config
 from digits.keras.graph import KerasTensor
 from digits.keras.layer import Layer, arguments, sizes_of
 from digits.keras.legacy import note
+from digits.keras.serialization import get_custom_objects
 from digits.keras.tensor import tensor
 from digits.nn import layers as nn
 from digits.nn.layer import Layer as Core
 from digits.types import Array, Shape
+from digits.validation import check
 
 KERAS_1 = {
     "output_dim": "units",
@@ -241,6 +243,8 @@ class Lambda(Layer):
     Its derivative is taken by central differences in float64: all at once, if the function acts on
     every number for itself; else two calls for each number of an input, of which there may be
     MAX_INPUTS. With more, or if the function draws at random, no layer before it is trained.
+
+    A file holds the name of the function alone; who reads it passes custom_objects={"name": f}.
     """
 
     function: Any
@@ -298,4 +302,14 @@ class Lambda(Layer):
         return dx.reshape(x[i].shape)
 
     def get_config(self) -> dict[str, Any]:
-        raise ValueError("a Lambda cannot be written to a file: use layers that have names")
+        name, advice = getattr(self.function, "__name__", "<lambda>"), "define it with def"
+        check(name.isidentifier(), "a Lambda of a function with a name, for a file", name, advice)
+        return super().get_config()
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], **_: Any) -> Any:
+        name = config["function"]
+        function = get_custom_objects().get(name) if isinstance(name, str) else None
+        advice = "pass custom_objects={'name of the function': function}"
+        check(function is not None, "the function of a Lambda", name, advice)
+        return cls(**config | {"function": function})
