@@ -63,6 +63,9 @@ GROUPS = {
     "it is no part of TensorFlow any more either": "contrib",
     "use keras.datasets.mnist.load_data()": "examples",
     "use a model of layers": "ActivityRegularization InputSpec",
+    "use the model itself: there is one processor": "multi_gpu_model",
+    "open the file with h5py, and give arrays": "HDF5Matrix",
+    "read arguments with argparse, and call main()": "app flags",
 }
 INSTEAD = {name: advice for advice, names in GROUPS.items() for name in names.split()}
 """Names that scripts ask for, and the advice."""

@@ -37,8 +37,9 @@ UTILS_FILES = (
 MOVED = (
     (rf"keras\.layers\.({LAYER_FILES})(\.[a-z_0-9]+)*", "keras.layers"),
     (r"keras\.legacy\.layers", "keras.layers"),
-    (r"keras\.engine(\.(topology|base_layer|input_layer|node|base_layer_v1))?", "keras.layers"),
-    (r"keras\.engine\.(training|sequential|functional)", "keras.models"),
+    (r"keras\.engine\.(topology|base_layer|input_layer|node|base_layer_v1)", "keras.layers"),
+    (r"keras\.engine\.(training|sequential|functional|network|saving)", "keras.models"),
+    (r"keras\.engine", "keras"),
     (r"keras\.models\.(sequential|functional|model)", "keras.models"),
     (r"keras\.utils\.image_utils", "keras.preprocessing.image"),
     (r"keras\.preprocessing\.image_dataset", "keras.preprocessing.image"),

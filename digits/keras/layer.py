@@ -422,8 +422,10 @@ def kept(name: str, value: Any) -> Any:
     if name == "activation":
         return activations.name_of(value)
     if name in ("units", "filters"):
-        check(value >= 1, f"a number of {name} above 0", value)
-        return int(value)
+        number = int(value) if isinstance(value, str) and value.isdigit() else value
+        good = not isinstance(number, str) and number >= 1
+        check(good, f"a number of {name} above 0", value)
+        return int(number)
     if name in ("kernel_size", "pool_size", "strides", "size") and value is not None:
         return both(value)
     return value

@@ -2,6 +2,7 @@
 those of digits.nn.losses, which do the work, are called with (outputs, targets).
 """
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,12 @@ class FunctionLoss(Loss):
             )
             values = np.array([float(np.asarray(part)) for part in parts])
         return values.reshape(len(y), -1).mean(axis=1)
+
+
+Reduction = SimpleNamespace(
+    AUTO="auto", NONE="none", SUM="sum", SUM_OVER_BATCH_SIZE="sum_over_batch_size"
+)
+"""Names of reductions (Keras 2)."""
 
 
 def nn_name(kind: type) -> str:

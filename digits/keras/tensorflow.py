@@ -1,6 +1,7 @@
 """The names of TensorFlow, besides tf.keras, that scripts for MNIST use, on NumPy's arrays."""
 
 import contextlib
+import io as io_
 import logging as python_logging
 import sys
 from pathlib import Path
@@ -85,6 +86,15 @@ def executing_eagerly() -> Any:
     return True
 
 
+def numpy_function(func: Any, inp: Any, Tout: Any = None, **_: Any) -> Any:
+    """func(*inp): here every function is one of arrays."""
+    found = func(*inp)
+    return tuple(map(tensor, found)) if isinstance(found, tuple | list) else tensor(found)
+
+
+py_function = numpy_function
+
+
 # --- namespaces -----------------------------------------------------------------------------------
 
 
@@ -137,7 +147,14 @@ test = SimpleNamespace(
     is_built_with_cuda=lambda: False,
     gpu_device_name=lambda: "",
 )
-python = SimpleNamespace()
+python = SimpleNamespace(
+    client=SimpleNamespace(device_lib=SimpleNamespace(list_local_devices=_no_devices)),
+    framework=SimpleNamespace(
+        ops=SimpleNamespace(
+            reset_default_graph=keras.backend.clear_session, disable_eager_execution=Quiet()
+        )
+    ),
+)
 version = SimpleNamespace(VERSION=__version__)
 sysconfig = SimpleNamespace(get_build_info=dict)
 data = SimpleNamespace(
@@ -181,6 +198,17 @@ def _convert_image_dtype(image: Any, dtype: Any = float32, saturate: Any = False
     x = np.asarray(image)
     scale = np.iinfo(x.dtype).max if x.dtype.kind in "ui" and np.dtype(dtype).kind == "f" else 1
     return tensor((x / scale).astype(dtype))
+
+
+def _read_file(filename: Any, name: str | None = None) -> bytes:
+    return Path(str(np.asarray(filename))).read_bytes()
+
+
+def _decode(contents: bytes, channels: int = 0, dtype: Any = uint8, *_: Any, **__: Any) -> Tensor:
+    """The picture in a file as an array (height, width, channels)."""
+    modes = {0: None, 1: "grayscale", 3: "rgb", 4: "rgba"}
+    picture = _images.load_img(io_.BytesIO(contents), color_mode=modes[int(channels or 0)])
+    return tensor(_images.img_to_array(picture, "channels_last", "uint8"), dtype)
 
 
 def _resize(images: Any, size: Any, *_: Any, **__: Any) -> Tensor:
@@ -236,7 +264,10 @@ def _per_image_standardization(image: Any) -> Tensor:
     return tensor((x - x.mean(axis=axes, keepdims=True)) / deviation)
 
 
+_decoders = dict.fromkeys(("decode_image", "decode_jpeg", "decode_png", "decode_bmp"), _decode)
+io = SimpleNamespace(read_file=_read_file, **_decoders)
 image = SimpleNamespace(
+    **_decoders,
     convert_image_dtype=_convert_image_dtype,
     resize=_resize,
     rgb_to_grayscale=_rgb_to_grayscale,

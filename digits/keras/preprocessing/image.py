@@ -330,17 +330,21 @@ class NumpyArrayIterator:
 def load_img(
     path: Any,
     grayscale: bool = False,
-    color_mode: str = "rgb",
+    color_mode: str | None = "rgb",
     target_size: Any = None,
     interpolation: str = "nearest",
     **_: Any,
 ) -> Any:
-    """A picture from a file, as a PIL image; target_size is (height, width)."""
+    """A picture from a file, as a PIL image; target_size is (height, width), color_mode None the
+    picture's own.
+    """
     from PIL import Image  # noqa: PLC0415  comes with matplotlib; few scripts open pictures
 
-    mode = "L" if grayscale or color_mode == "grayscale" else color_mode.upper()
     data = path.read() if hasattr(path, "read") else Path(path).read_bytes()
-    image = Image.open(io.BytesIO(data)).convert(mode)
+    image: Any = Image.open(io.BytesIO(data))
+    mode = color_mode or (image.mode if image.mode in ("L", "RGBA") else "RGB")
+    mode = "L" if grayscale or mode == "grayscale" else mode.upper()
+    image = image.convert(mode)
     if target_size is None:
         return image
     height, width = target_size
