@@ -2,6 +2,7 @@
 it and the tensors which that layer will be given.
 """
 
+import operator
 from typing import Any
 
 from digits.keras import config
@@ -53,11 +54,30 @@ class KerasTensor:
     def __rsub__(self, other: Any) -> "KerasTensor":
         return self * -1 + other
 
+    def __neg__(self) -> "KerasTensor":
+        return self * -1
+
+    def __rtruediv__(self, other: Any) -> "KerasTensor":
+        return _between(operator.truediv, other, self)
+
+    def __pow__(self, other: Any) -> "KerasTensor":
+        return _between(operator.pow, self, other)
+
+    def __getitem__(self, key: Any) -> "KerasTensor":
+        def part(x: Any) -> Any:
+            return x[key]
+
+        return _between(part, self)
+
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         raise TypeError(
             f"expected numbers; received {self!r}, which has none yet: within a model use layers, "
             "or functions of keras.activations"
         )
+
+
+def _between(function: Any, *args: Any) -> KerasTensor:
+    return look_up("ops.between")(function, args)
 
 
 def combine(

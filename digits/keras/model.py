@@ -155,6 +155,20 @@ class Model(Trainer, Layer):
             return names
         return [f"output_{number}" for number in range(1, len(names) + 1)]
 
+    @property
+    def input_names(self) -> list[str]:
+        self._require_graph("input")
+        return [tensor.layer.name for tensor in self.inputs]
+
+    @property
+    def losses(self) -> list[Any]:
+        """What each regularizer of weights adds to the loss."""
+        return [
+            float(penalty(core.weights[key]))
+            for layer in self.layers
+            for penalty, core, key in layer.penalties()
+        ]
+
     def _require_graph(self, what: str) -> None:
         if not hasattr(self, "outputs"):
             raise AttributeError(

@@ -3,13 +3,15 @@ is NumPy's, and arrays can be asked for `.numpy()`.
 """
 
 import functools
+import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from digits.keras import activations, losses
 from digits.keras.graph import KerasTensor
+from digits.keras.lookup import look_up
 from digits.keras.tensor import Tensor, tensor
 
 OTHER_NAMES = {
@@ -33,6 +35,78 @@ ARGUMENTS = {
 """Names of arguments in TensorFlow, and NumPy's."""
 
 
+def _parts(args: Any) -> list[Any]:
+    """The arguments, and what lists among them hold."""
+    return [part for a in args for part in (a if isinstance(a, list | tuple) else [a])]
+
+
+def between(function: Any, args: Any, kwargs: dict[str, Any] | None = None) -> Any:
+    """What a function of arrays makes of the tensors of a model among its arguments: a Lambda."""
+    tensors = [part for part in _parts(args) if isinstance(part, KerasTensor)]
+
+    def on_arrays(given: Any) -> Any:
+        arrays = iter(given if len(tensors) > 1 else [given])
+
+        def filled(value: Any) -> Any:
+            if isinstance(value, list | tuple):
+                return type(value)(map(filled, value))
+            return next(arrays) if isinstance(value, KerasTensor) else value
+
+        return function(*map(filled, args), **kwargs or {})
+
+    zeros = [np.zeros((2, *part.sizes), np.float32) for part in tensors]
+    with np.errstate(all="ignore"):
+        shape = np.shape(on_arrays(zeros if len(zeros) > 1 else zeros[0]))
+    on_arrays.__name__ = function.__name__
+    if shape[:1] != (2,):
+        raise TypeError(
+            f"expected a result for each sample of {tensors[0]!r}; {on_arrays.__name__} mixes "
+            "samples: give it an axis above 0, or put it into the loss"
+        )
+    return look_up("layers.Lambda")(on_arrays)(tensors if len(tensors) > 1 else tensors[0])
+
+
+def _reshaped(x: KerasTensor, sizes: Any) -> Any:
+    return look_up("layers.Reshape")(tuple(int(size) for size in sizes))(x)
+
+
+def _reshape(x: KerasTensor, shape: Any = None, newshape: Any = None) -> Any:
+    sizes = tuple(newshape if shape is None else shape)
+    return _reshaped(x, sizes[1:]) if isinstance(sizes[0], int) and sizes[0] == -1 else None
+
+
+def _expand_dims(x: KerasTensor, axis: int = -1) -> Any:
+    return _reshaped(x, np.expand_dims(np.empty((0, *x.sizes)), axis).shape[1:])
+
+
+def _squeeze(x: KerasTensor, axis: Any = None) -> Any:
+    return _reshaped(x, np.squeeze(np.empty((0, *x.sizes)), axis).shape[1:])
+
+
+def _concatenate(values: Any, axis: int = -1) -> Any:
+    if not all(isinstance(value, KerasTensor) for value in values):
+        return None
+    return look_up("layers.Concatenate")(axis)(list(values))
+
+
+def _transpose(x: KerasTensor, axes: Any = None) -> Any:
+    return look_up("layers.Permute")(tuple(axes[1:]))(x) if axes and axes[0] == 0 else None
+
+
+def _batch_flatten(x: KerasTensor) -> Any:
+    return look_up("layers.Flatten")()(x)
+
+
+BY_LAYERS: dict[str, Callable[..., Any]] = {
+    **{"add": operator.add, "multiply": operator.mul, "subtract": operator.sub},
+    **{"reshape": _reshape, "expand_dims": _expand_dims, "squeeze": _squeeze},
+    **{"concat": _concatenate, "concatenate": _concatenate},
+    **{"transpose": _transpose, "permute_dimensions": _transpose},
+    "batch_flatten": _batch_flatten,
+}
+"""Functions that layers have exact derivatives of; None where the arguments are of another kind."""
+
+
 def _on_arrays(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function, assigned=("__name__", "__doc__"))
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -45,8 +119,9 @@ def _on_arrays(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
                 args = (kwargs.pop(unnamed),)
         if "a" in kwargs and not args:
             args = (kwargs.pop("a"),)
-        if any(isinstance(argument, KerasTensor) for argument in args):
-            raise TypeError(f"{name} is not there for tensors of a model: use layers")
+        if any(isinstance(part, KerasTensor) for part in _parts(args)):
+            made = BY_LAYERS[name](*args, **kwargs) if name in BY_LAYERS else None
+            return made if made is not None else between(call, args, kwargs)
         result = function(*args, **kwargs)
         return tensor(result) if isinstance(result, np.ndarray | np.generic) else result
 
@@ -113,6 +188,66 @@ def _crossentropy(kind: Any) -> Any:
 categorical_crossentropy = _crossentropy(losses.CategoricalCrossentropy)
 sparse_categorical_crossentropy = _crossentropy(losses.SparseCategoricalCrossentropy)
 binary_crossentropy = _crossentropy(losses.BinaryCrossentropy)
+
+
+def _method(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of arrays of this module, for tensors of a model, too."""
+    return _on_arrays(function.__name__, function)
+
+
+@_method
+def identity(x: Any) -> Any:
+    return np.asarray(x)
+
+
+@_method
+def matmul(a: Any, b: Any, transpose_a: bool = False, transpose_b: bool = False) -> Any:
+    x = np.swapaxes(a, -1, -2) if transpose_a else a
+    return np.matmul(x, np.swapaxes(b, -1, -2) if transpose_b else b)
+
+
+@_method
+def l2_normalize(x: Any, axis: Any = None, epsilon: float = 1e-12) -> Any:
+    length = np.square(np.asarray(x)).sum(axis=axis, keepdims=True)
+    return np.asarray(x) / np.sqrt(np.maximum(length, epsilon))
+
+
+@_method
+def squared_difference(x: Any, y: Any) -> Any:
+    return np.square(np.subtract(x, y))
+
+
+@_method
+def reverse(tensor: Any, axis: Any) -> Any:
+    return np.flip(tensor, tuple(axis) if isinstance(axis, list) else axis)
+
+
+def argsort(values: Any, axis: int = -1, direction: str = "ASCENDING", **_: Any) -> Tensor:
+    down = direction == "DESCENDING"
+    x = np.asarray(values)
+    return tensor(np.argsort(-x if down else x, axis, kind="stable"), np.int32)
+
+
+def sort(values: Any, axis: int = -1, direction: str = "ASCENDING", **_: Any) -> Tensor:
+    return tensor(np.take_along_axis(np.asarray(values), argsort(values, axis, direction), axis))
+
+
+class TopK(NamedTuple):
+    """The largest numbers of each row, and where they are."""
+
+    values: Tensor
+    indices: Tensor
+
+
+def top_k(input: Any, k: int = 1, sorted: bool = True, name: Any = None) -> TopK:
+    x = tensor(input)
+    indices = argsort(x, direction="DESCENDING")[..., :k]
+    return TopK(tensor(np.take_along_axis(np.asarray(x), indices, -1)), indices)
+
+
+def is_tensor(x: Any) -> bool:
+    """Whether x is a tensor of TensorFlow, with numbers or without."""
+    return isinstance(x, Tensor | KerasTensor)
 
 
 def rsqrt(x: Any, name: str | None = None) -> Tensor:

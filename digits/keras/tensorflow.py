@@ -86,6 +86,18 @@ def executing_eagerly() -> Any:
     return True
 
 
+def split(value: Any, num_or_size_splits: Any, axis: int = 0, *_: Any, **__: Any) -> list[Tensor]:
+    """So many equal parts, or parts of these sizes."""
+    sizes = num_or_size_splits
+    parts = sizes if np.ndim(sizes) == 0 else np.cumsum(sizes)[:-1]
+    return [tensor(part) for part in np.split(np.asarray(value), parts, axis)]
+
+
+def range(start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, **_: Any) -> Tensor:
+    first, end = (0, start) if limit is None else (start, limit)
+    return tensor(np.arange(first, end, delta), dtype)
+
+
 def numpy_function(func: Any, inp: Any, Tout: Any = None, **_: Any) -> Any:
     """func(*inp): here every function is one of arrays."""
     found = func(*inp)
@@ -118,6 +130,8 @@ _ACTIVATIONS = {
 
 nn = SimpleNamespace(
     **_ACTIVATIONS,
+    top_k=ops.top_k,
+    l2_normalize=ops.l2_normalize,
     softmax_cross_entropy_with_logits=_softmax_cross_entropy,
     softmax_cross_entropy_with_logits_v2=_softmax_cross_entropy,
     sparse_softmax_cross_entropy_with_logits=_sparse_softmax_cross_entropy,
@@ -231,7 +245,7 @@ def _crop_or_pad(image: Any, target_height: int, target_width: int) -> Tensor:
         border = [(0, 0)] * x.ndim
         border[axis] = (max(more, 0) // 2, max(more, 0) - max(more, 0) // 2)
         begin = max(-more, 0) // 2
-        x = np.pad(x, border).take(range(begin, begin + size), axis)
+        x = np.pad(x, border).take(np.arange(begin, begin + size), axis)
     return tensor(x)
 
 

@@ -259,7 +259,8 @@ class Lambda(Layer):
 
     def shape_of(self, shape: Any) -> Shape:
         shapes = shape if self.merges else [shape]
-        return self._values([np.zeros((1, *sizes), self.dtype) for sizes in shapes]).shape[1:]
+        with np.errstate(all="ignore"):
+            return self._values([np.zeros((1, *sizes), self.dtype) for sizes in shapes]).shape[1:]
 
     def forward(self, x: Any, training: bool) -> Array:
         self.x: list[Array] = x if self.merges else [x]
