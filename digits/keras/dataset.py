@@ -1,5 +1,6 @@
 """The few verbs of `tf.data.Dataset` that scripts for MNIST use, on arrays in memory."""
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator
@@ -10,7 +11,6 @@ import numpy as np
 
 from digits.keras.random import new_generator
 from digits.keras.tensor import tensor
-from digits.validation import check
 
 
 class Dataset:
@@ -21,7 +21,8 @@ class Dataset:
 
     @classmethod
     def from_tensor_slices(cls, tensors: Any) -> "Dataset":
-        check(not isinstance(tensors, dict), "an array, or a tuple of them", "a dict")
+        if any(isinstance(part, dict) for part in _parts(tensors)):
+            return cls(lambda: _rows(tensors), len(_first(tensors)))
         arrays = [np.asarray(part) for part in _parts(tensors)]
         single = not isinstance(tensors, tuple)
         made = cls(lambda: iter(arrays[0]) if single else zip(*arrays, strict=True), len(arrays[0]))
@@ -33,6 +34,15 @@ class Dataset:
         cls, generator: Callable[..., Any], *_: Any, args: Any = (), **__: Any
     ) -> "Dataset":
         return cls(lambda: iter(generator(*args)), math.nan)
+
+    @classmethod
+    def from_tensors(cls, tensors: Any) -> "Dataset":
+        """One element."""
+        return cls(lambda: iter([tensors]), 1)
+
+    @classmethod
+    def range(cls, *args: int, **_: Any) -> "Dataset":
+        return cls.from_tensor_slices(np.arange(*args))
 
     _arrays: Any = None  # while elements are rows of arrays: they can be taken many at a time
     _single = False
@@ -101,8 +111,7 @@ class Dataset:
 
     def as_numpy_iterator(self) -> Iterator[Any]:
         for element in self:
-            arrays = tuple(map(np.asarray, _parts(element)))
-            yield arrays if isinstance(element, tuple) else arrays[0]
+            yield _plain(element)
 
     def cardinality(self) -> Any:
         return tensor(len(self))
@@ -117,6 +126,18 @@ class Dataset:
 
     def concatenate(self, dataset: "Dataset") -> "Dataset":
         return Dataset(lambda: chain(self, dataset), self._length + dataset._length)
+
+    def enumerate(self, start: int = 0) -> "Dataset":
+        return Dataset(lambda: enumerate(self, start), self._length)
+
+    def unbatch(self) -> "Dataset":
+        return Dataset(lambda: chain.from_iterable(map(_rows, self)), math.nan)
+
+    def apply(self, transformation_func: Callable[["Dataset"], "Dataset"]) -> "Dataset":
+        return transformation_func(self)
+
+    def reduce(self, initial_state: Any, reduce_func: Callable[..., Any]) -> Any:
+        return functools.reduce(reduce_func, self, initial_state)
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(
@@ -139,7 +160,33 @@ def _parts(element: Any) -> tuple[Any, ...]:
     return element if isinstance(element, tuple) else (element,)
 
 
+def _plain(element: Any) -> Any:
+    """The arrays of an element as NumPy's."""
+    if isinstance(element, dict):
+        return {key: _plain(part) for key, part in element.items()}
+    return tuple(map(_plain, element)) if isinstance(element, tuple) else np.asarray(element)
+
+
+def _first(element: Any) -> Any:
+    """The first array in an element of tuples and dicts."""
+    while isinstance(element, tuple | dict):
+        element = next(iter(element.values() if isinstance(element, dict) else element))
+    return element
+
+
+def _rows(element: Any) -> Iterator[Any]:
+    """The rows of the arrays in an element of tuples and dicts, in its form."""
+    if isinstance(element, dict):
+        rows = zip(*map(_rows, element.values()), strict=True)
+        return (dict(zip(element, row, strict=True)) for row in rows)
+    if isinstance(element, tuple):
+        return zip(*map(_rows, element), strict=True)
+    return iter(np.asarray(element))
+
+
 def _stack(elements: list[Any]) -> Any:
     if isinstance(elements[0], tuple):
-        return tuple(tensor(np.stack(part)) for part in zip(*elements, strict=True))
+        return tuple(_stack(list(part)) for part in zip(*elements, strict=True))
+    if isinstance(elements[0], dict):
+        return {key: _stack([element[key] for element in elements]) for key in elements[0]}
     return tensor(np.stack(elements))
