@@ -129,6 +129,7 @@ def softmax(x: Any = None, axis: int = -1, logits: Any = None, name: str | None 
     return tensor(np.moveaxis(functions.softmax(x), -1, axis))
 
 
+@renamed(alpha="negative_slope")
 def relu(
     x: Any, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0
 ) -> Any:

@@ -1,4 +1,4 @@
-"""Constraints: weights stay within what is allowed while a model is trained."""
+"""Constraints and regularizers: weights stay within what is allowed, or small, in training."""
 
 from typing import Any
 
@@ -45,3 +45,41 @@ def test_weights_keep_to_constraints_while_they_are_trained() -> None:
         copied = layers.Dense.from_config(config)
     assert copied.constraints["kernel_constraint"].max_value == 0.1
     assert copied.constraints["bias_constraint"] is halves
+
+
+def cubes(w: Any) -> Any:
+    return 0.1 * np.abs(w * w * w).sum()
+
+
+class OwnL1(keras.regularizers.Regularizer):
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
+    def __call__(self, w: Any) -> Any:
+        return self.factor * np.abs(w).sum()
+
+
+@pytest.mark.parametrize(
+    ("regularizer", "derivative"),
+    [(cubes, lambda w: 0.3 * w * abs(w)), (OwnL1(0.2), lambda w: 0.2 * np.sign(w))],
+)
+def test_regularizers_of_ones_own_have_gradients(regularizer: Any, derivative: Any) -> None:
+    dense = layers.Dense(2, kernel_regularizer=regularizer)
+    model = keras.Sequential([keras.Input((3,)), dense])
+    model.compile(keras.optimizers.SGD(1.0), "mse")
+    x = np.zeros((4, 3))
+    before = dense.kernel.numpy()
+    loss = model.train_on_batch(x, np.zeros((4, 2)))
+    assert loss == pytest.approx(regularizer(before), rel=1e-5)
+    np.testing.assert_allclose(dense.kernel.numpy(), before - derivative(before), atol=1e-5)
+    with keras.utils.custom_object_scope({"cubes": cubes, "OwnL1": OwnL1}):
+        copied = layers.Dense.from_config(dense.get_config())
+    assert copied.kernel_regularizer(before) == pytest.approx(regularizer(before))
+
+
+def test_a_regularizer_of_ones_own_refuses_many_weights() -> None:
+    dense = layers.Dense(40, kernel_regularizer=cubes)
+    model = keras.Sequential([keras.Input((30,)), dense])
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="at most 1,000 weights"):
+        model.fit(np.zeros((4, 30)), np.zeros((4, 40)), verbose=0)
