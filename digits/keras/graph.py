@@ -71,8 +71,8 @@ class KerasTensor:
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         raise TypeError(
-            f"expected numbers; received {self!r}, which has none yet: within a model use layers, "
-            "or functions of keras.activations"
+            f"expected numbers; received {self!r}, which has none yet: within a model use layers "
+            "and functions of tf or keras.ops; a loss is an argument of compile"
         )
 
 
