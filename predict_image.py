@@ -42,6 +42,7 @@ SOFTWARE = b"\0\0\0\x0f" + DRAWN_BY + crc32(DRAWN_BY).to_bytes(4, "big")
 """A chunk of a PNG that tells a drawing from a photograph; `digits.plots` writes one like it."""
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+PHONE_SUFFIXES = {".heic", ".heif", ".avif"}  # not decoded, which is said of each
 
 ENOUGH_EVIDENCE = 12.0
 """A log-likelihood ratio: with more and no unsure digit, no other way up is tried."""
@@ -196,7 +197,8 @@ def read_many(
 
 def pictures_in(folder: str | Path) -> list[Path]:
     """The picture files in a folder, by name, without those in folders inside it."""
-    return sorted(path for path in Path(folder).iterdir() if path.suffix.lower() in SUFFIXES)
+    suffixes = SUFFIXES | PHONE_SUFFIXES
+    return sorted(path for path in Path(folder).iterdir() if path.suffix.lower() in suffixes)
 
 
 def load_reader(model: Reader | str | Path | None) -> Reader:
@@ -289,14 +291,17 @@ def _name(image: Path) -> str:
 
 
 def _as_text(reading: Reading) -> str:
-    """The rows, the confidence of the least certain digit, and what to look at again."""
+    """The rows, the confidence of the least certain digit, what to look at again, and the rows with
+    points and signs where there are some that are known."""
     doubts = [
         f"{digit.digit} may be {_alternative(digit)} (row {digit.row + 1}, {digit.confidence:.2f})"
         for digit in reading.digits
         if digit.unsure
     ]
     unsure = f"; unsure: {', '.join(doubts)}" if doubts else ""
-    return f"{' '.join(reading.rows)}  ({reading.confidence:.2f}{unsure})"
+    signs = set("".join(reading.rows_text)) & set(".,:-=")
+    written = f"; as written: {' | '.join(reading.rows_text)}" if signs else ""
+    return f"{' '.join(reading.rows)}  ({reading.confidence:.2f}{unsure}{written})"
 
 
 def _alternative(digit: Digit) -> str:

@@ -317,12 +317,12 @@ def save(picture: Array, path: Path) -> str:
 
 @pytest.mark.usefixtures("reading_typist")
 def test_one_line_an_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    one = save(page("42", "17"), tmp_path / "one.png")
+    one = save(page("4-2", "17"), tmp_path / "one.png")
     two = save(page("5"), tmp_path / "zwei é.jpg")
     for paths in ([one, two], [str(tmp_path)]):
         assert main(paths) == 0
         first, second = capsys.readouterr().out.splitlines()
-        assert first.startswith(f"{one}: 42 17  (")
+        assert first.startswith(f"{one}: 42 17  (") and first.endswith("as written: 4-2 | 17)")
         assert second.startswith(f"{two}: 5  (")
     (tmp_path / "empty").mkdir()
     assert main([str(tmp_path / "empty")]) == 1

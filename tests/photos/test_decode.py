@@ -148,6 +148,7 @@ def test_large_jpegs_are_reduced_and_say_so() -> None:
     ("content", "says"),
     [
         (b"", "empty"),
+        (b"\0\0\0\x18ftypheic", "HEIC .* save it as JPEG"),
         (b"hello, I am text", "not a picture .* begins with hello, I"),
         (encoded(figure_seven(), ".jpg")[:700], "cut off"),
         (encoded(figure_seven(), ".jpg")[:30], "cut off"),

@@ -133,12 +133,16 @@ export const chooseNext = (step) => choose(chosen + step);
 export function frames(context) {
   if (!reading) return;
   const [left, top, scale] = place();
+  const lowest = Math.min(...reading.digits.map((digit) => digit.box[3] * scale));
+  const margin = Math.min(5, lowest / 12); // frames of small digits stay clear of their neighbors
   const frame = (box, stroke, width) => {
     const [x, y, w, h] = box.map((side) => side * scale);
-    const rectangle = [left + x - 5, top + y - 5, w + 10, h + 10];
-    Object.assign(context, { strokeStyle: color("--paper"), lineWidth: width + 2 });
-    if (paper.sheet.photo) context.strokeRect(...rectangle); // to be seen on any photo
-    Object.assign(context, { strokeStyle: stroke, lineWidth: width });
+    const rectangle = [left + x - margin, top + y - margin, w + 2 * margin, h + 2 * margin];
+    if (paper.sheet.photo) { // to be seen on any photo, which must be seen itself
+      Object.assign(context, { strokeStyle: color("--paper"), lineWidth: width + 2, globalAlpha: 0.5 });
+      context.strokeRect(...rectangle);
+    }
+    Object.assign(context, { strokeStyle: stroke, lineWidth: width, globalAlpha: 1 });
     context.strokeRect(...rectangle);
   };
   reading.digits.forEach((digit, index) =>
