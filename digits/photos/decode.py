@@ -264,8 +264,8 @@ def _turn_upright(picture: Array, exif: bytes) -> Array:
 def _no_picture(data: bytes) -> PictureError:
     if data[4:8] == b"ftyp":  # of the MPEG family
         return PictureError(
-            "this is a picture of a kind that is not decoded here, such as HEIC or AVIF; save it as "
-            "JPEG or PNG first, or let the phone take photographs as JPEG"
+            "this kind of picture, such as HEIC or AVIF, is not decoded here: save it as JPEG or "
+            "PNG first, or let the phone take photographs as JPEG"
         )
     begins = "".join(c if " " <= c <= "~" else "?" for c in data[:8].decode("latin-1"))
     return PictureError(

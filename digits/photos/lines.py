@@ -28,8 +28,8 @@ MAX_DOT = 0.03
 
 def erase_lines(marked: Array, darkness: Array) -> Array:
     """What is darker than paper, bool, without printed lines: dotted ones, those of the whole
-    picture, then those of the boxes and tables in it, which are components with other ink inside.
-    """
+    picture, then those of the boxes and tables in it, which are components with other ink inside,
+    and underlines that all digits above them touch."""
     kept = _erase(_erase_dotted(marked), darkness, slender=20, min_lines=1)
     _, labels, boxes, _ = cv2.connectedComponentsWithStats(kept.astype(np.uint8), connectivity=8)
     x, y, w, h = boxes[1:, :4].T
@@ -38,13 +38,16 @@ def erase_lines(marked: Array, darkness: Array) -> Array:
         left, top, width, height = (int(side) for side in boxes[label, :4])
         inside = (x > left) & (x + w < left + width)
         inside &= (y + h / 2 > top) & (y + h / 2 < top + height)
-        if (h[inside] > 0.05 * height).any():
+        is_frame = (h[inside] > 0.05 * height).any()
+        if is_frame or width > 3 * height:
             area += width * height
             if area > MAX_FRAME_AREA * marked.size:
                 break
             here = slice(top, top + height), slice(left, left + width)
             own = labels[here] == label
-            kept[here] &= ~own | _erase(own, darkness[here], slender=8, min_lines=3)
+            erased = _erase(own, darkness[here], slender=8, min_lines=3)
+            if is_frame or 2 * erased.sum() > own.sum():
+                kept[here] &= ~own | erased
     return kept
 
 

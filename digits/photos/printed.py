@@ -19,6 +19,9 @@ MIN_SIDES = 3
 MAX_SIDES = 50
 """More lines are those of squared paper, and one more or less of them does not matter."""
 
+MIN_SIDE = 0.85
+"""As a share of the longest one in its row of cells: a shorter side is a stroke."""
+
 MAX_DARKER = 1.4
 """A printed line is at most so many times as dark as the others."""
 
@@ -198,19 +201,22 @@ def _without_dark_strokes(lines: list[Line], long: list[Line], turned: bool) -> 
 
 
 def _without_strokes(lines: list[Line], long: list[Line], turned: bool) -> list[Line]:
-    """The lines without those between the sides of equal cells."""
+    """The lines without those that are shorter than the other sides of a row of cells, or between
+    those of equal cells."""
     axis = 0 if turned else 1
     found: list[Line] = []
     sides: list[Line] = []
     for line in lines:
         (sides if _is_in_a_cell(line, long, axis) else found).append(line)
     for row in _rows_of_cells(sides, turned):
+        least = MIN_SIDE * max(line.length for line in row) if len(row) >= MIN_SIDES else 0.0
+        long_ones = [line for line in row if line.length > least]
         between: set[int] = set()
-        if MIN_SIDES < len(row) <= MAX_SIDES:
-            _, on_grid, _ = _equal_cells(row, axis)
-            if len(on_grid) > max(MIN_SIDES, len(row) / 2):
+        if MIN_SIDES < len(long_ones) <= MAX_SIDES:
+            _, on_grid, _ = _equal_cells(long_ones, axis)
+            if len(on_grid) > max(MIN_SIDES, len(long_ones) / 2):
                 between = set(range(on_grid[0], on_grid[-1])) - set(on_grid)
-        found += [line for number, line in enumerate(row) if number not in between]
+        found += [line for number, line in enumerate(long_ones) if number not in between]
     return found
 
 

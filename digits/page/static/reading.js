@@ -97,7 +97,7 @@ const place = () => (paper.sheet.photo ? paper.placeOf(reading.size) : [0, 0, pa
 /** How far a point, in units, is from the box of a digit. */
 function distance([x, y], { box }) {
   const [left, top, scale] = place();
-  const [u, v, w, h] = box.map((side) => side * scale);
+  const [u, v, w, h] = box.map((n) => n * scale);
   return Math.hypot(Math.max(left + u - x, 0, x - left - u - w), Math.max(top + v - y, 0, y - top - v - h));
 }
 
@@ -133,17 +133,14 @@ export const chooseNext = (step) => choose(chosen + step);
 export function frames(context) {
   if (!reading) return;
   const [left, top, scale] = place();
-  const lowest = Math.min(...reading.digits.map((digit) => digit.box[3] * scale));
-  const margin = Math.min(5, lowest / 12); // frames of small digits stay clear of their neighbors
+  const gap = Math.min(5, ...reading.digits.map(({ box }) => box[3] * scale / 12));
   const frame = (box, stroke, width) => {
-    const [x, y, w, h] = box.map((side) => side * scale);
-    const rectangle = [left + x - margin, top + y - margin, w + 2 * margin, h + 2 * margin];
-    if (paper.sheet.photo) { // to be seen on any photo, which must be seen itself
-      Object.assign(context, { strokeStyle: color("--paper"), lineWidth: width + 2, globalAlpha: 0.5 });
-      context.strokeRect(...rectangle);
-    }
-    Object.assign(context, { strokeStyle: stroke, lineWidth: width, globalAlpha: 1 });
-    context.strokeRect(...rectangle);
+    const [x, y, w, h] = box.map((n) => n * scale);
+    const sides = [left + x - gap, top + y - gap, w + 2 * gap, h + 2 * gap];
+    Object.assign(context, { strokeStyle: color("--paper"), lineWidth: width + 1 });
+    if (paper.sheet.photo) context.strokeRect(...sides);
+    Object.assign(context, { strokeStyle: stroke, lineWidth: width });
+    context.strokeRect(...sides);
   };
   reading.digits.forEach((digit, index) =>
     frame(digit.box, color(digit.unsure ? "--minus" : "--plus"), index === chosen ? 1.8 : 0.8));
