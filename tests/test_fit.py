@@ -52,17 +52,19 @@ def test_fit_takes_the_steps_of_the_training_loop() -> None:
 
 
 def test_fit_of_two_classes_and_of_numbers(capsys: pytest.CaptureFixture[str]) -> None:
-    binary = Sequential([Dense(1, activation="sigmoid")], rng=np.random.default_rng(0))
-    history = binary.fit(X, T % 2, epochs=30, batch_size=10, optimizer=Adam(0.01), verbose=0)
-    assert history.history["accuracy"][-1] == binary.accuracy(X, T % 2) > 0.8
-    numbers = Sequential([Dense(2)], loss="mean_squared_error", rng=np.random.default_rng(0))
-    targets = np.stack([T / 10, 1 - T / 10], axis=1).astype(np.float32)
-    history = numbers.fit(X, targets, epochs=20, validation_split=0.1, verbose=2)
-    assert history.history["loss"][-1] == pytest.approx(numbers.loss(X[:108], targets[:108]))
-    assert history.history["val_loss"][-1] < history.history["val_loss"][0]
-    assert "accuracy" not in history.history
-    assert numbers.evaluate(X, targets).accuracy is None
-    assert "accuracy" not in capsys.readouterr().out
+    rng = np.random.default_rng(0)
+    for loss in ("cross_entropy", "mean_squared_error"):
+        binary = Sequential([Dense(1, activation="sigmoid")], loss=loss, rng=rng)
+        history = binary.fit(X, T % 2, epochs=30, batch_size=10, optimizer=Adam(0.01), verbose=0)
+        assert history.history["accuracy"][-1] == binary.accuracy(X, T % 2) > 0.8
+    for targets in (T / np.float32(1), np.stack([T / 10, 1 - T / 10], axis=1)):
+        numbers = Sequential([Dense(targets[0].size)], loss="mean_squared_error", rng=rng)
+        history = numbers.fit(X, targets, epochs=20, validation_split=0.1, verbose=2)
+        assert history.history["loss"][-1] == pytest.approx(numbers.loss(X[:108], targets[:108]))
+        assert history.history["val_loss"][-1] < history.history["val_loss"][0]
+        assert "accuracy" not in history.history
+        assert numbers.evaluate(X, targets).accuracy is None
+        assert "accuracy" not in capsys.readouterr().out
 
 
 def test_the_validation_split_is_the_end_of_the_data(network: Network) -> None:

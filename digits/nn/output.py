@@ -87,9 +87,11 @@ class LossOutput(Output):
         return (self.predictions(logits)[..., 0] > 0.5).astype(np.intp)
 
     def accuracy(self, logits: Array, t: ArrayLike) -> float:
+        """With a single output only for targets of 0 and 1: others are numbers, no classes."""
         if logits.shape[-1] > 1:
             return super().accuracy(logits, t)
-        return float(np.mean(self.classes(logits) == np.reshape(t, logits.shape[:-1])))
+        labels = to_labels(np.reshape(unmasked(t), logits[..., 0].size), 2)
+        return float(np.mean(self.classes(logits).ravel() == labels))
 
 
 class BinaryOutput(LossOutput):
