@@ -215,10 +215,13 @@ class Sequential(Network):
             images_as_rows = len(shape) == 1 and len(given) == 2 and math.prod(given) == size
             if given == _squeezed(shape) or images_as_rows:
                 x = x.reshape(len(x), size)
-        if len(shape) > 1 and (size,) not in (x.shape, x.shape[1:]):
-            raise ValueError(
-                f"expected inputs of shape {('n', *shape)} or (n, {size}); received shape {x.shape}"
-            )
+        if x.ndim > 1 and x.shape[1:] != (size,):  # `to_inputs` refuses what has one dimension
+            wanted = f"{('n', *shape)} or (n, {size})" if len(shape) > 1 else f"(n, {size})"
+            received = x.shape if x.size == size else ("n", *x.shape[1:])
+            text = f"expected inputs of shape {wanted}; received {received}".replace("'", "")
+            advice = f"the network has to begin with Input({x.shape[1:]}) for these"
+            single = "for a single sample pass x[np.newaxis]"
+            raise ValueError(f"{text}: {single if x.size == size else advice}")
         x = to_inputs(x, size, self.params.dtype, finite=finite)
         return x if len(shape) == 1 else x.reshape(len(x), *shape)
 

@@ -99,7 +99,7 @@ def test_images_without_a_channel(first: tuple[Layer | Input, ...], shape: tuple
 
 def test_colors_are_not_taken_for_positions() -> None:
     network = Sequential([Dense(2)])
-    with pytest.raises(ValueError, match=r"expected inputs of shape \(n, 784\)"):
+    with pytest.raises(ValueError, match=r"\(n, 784\); received \(n, 28, 14, 2\)"):
         network.predict(np.zeros((2, 28, 14, 2)))
 
 

@@ -239,8 +239,9 @@ def test_no_images_no_predictions(make: Callable[..., Sequential]) -> None:
     [
         (np.zeros((2, 36), np.uint8), TypeError, r"expected inputs of a float type.*uint8.*255"),
         ([["a"] * 36], TypeError, "expected inputs of a float type"),
-        (np.zeros((2, 35)), ValueError, r"\('n', 6, 6, 1\) or \(n, 36\); received .*\(2, 35\)"),
-        (np.zeros((2, 6, 5)), ValueError, r"expected inputs .*received shape \(2, 6, 5\)"),
+        (np.zeros((2, 35)), ValueError, r" \(n, 6, 6, 1\) or \(n, 36\); received \(n, 35\)"),
+        (np.zeros((2, 6, 5)), ValueError, r"received \(n, 6, 5\).*begin with Input\(\(6, 5\)\)"),
+        (np.zeros((6, 6)), ValueError, r"received \(6, 6\): for a single .* x\[np.newaxis\]"),
         (np.zeros(36), ValueError, r"expected inputs .*received shape \(36,\)"),
         (3.0, ValueError, r"expected inputs .*received shape \(\)"),
     ],
