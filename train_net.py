@@ -49,7 +49,8 @@ from digits.training.callbacks import (
 from digits.training.checkpoints import Checkpoint, load_checkpoint
 from digits.training.history import History
 from digits.types import Array
-from digits.validation import check, positive_int
+from digits.validation import check, check_type, positive_int
+from functions import unmasked
 from mnist_loader import DatasetError, load_mnist
 
 __all__ = ["Data", "TrainingError", "fit", "load_data", "train", "train_loop", "train_step"]
@@ -172,6 +173,11 @@ def train(
     Ctrl-C ends the training after the current batch and sets `history.interrupted`. Raises
     TrainingError when the loss is no longer finite.
     """
+    check_type(data, Data, "the images as Data", "pass Data(x, t), or use fit(network, x, t)")
+    _check_optimizer(optimizer)
+    check_type(callbacks, Sequence, "a list of callbacks", "pass [EarlyStopping(5)]")
+    for callback in callbacks:
+        check_type(callback, Callback, "a Callback", "make one, such as EarlyStopping(5)")
     batches = ShuffledBatches(data.x_train, data.t_train, batch_size, seed, augment)
     check(epochs is None or iterations is None, "epochs or iterations", "both")
     if iterations is None:
@@ -182,6 +188,10 @@ def train(
     every += [Progress(bar=verbose == 1)] if verbose else []
     every += [*callbacks, RestoreBest()] if restore_best else callbacks
     return train_loop(group.parallel(network), batches, optimizer, iterations, every, history)
+
+
+def _check_optimizer(optimizer: Optimizer) -> None:
+    check_type(optimizer, Optimizer, "an Optimizer", "pass Adam(), SGD(0.1) or the like")
 
 
 def fit(
@@ -208,15 +218,20 @@ def fit(
     The order of the images comes from `network.rng`. Raises ValueError for data that cannot be
     trained on, TrainingError when the loss is no longer finite.
     """
-    x, t = np.asarray(x), np.asarray(t)
+    x, t = unmasked(x), unmasked(t)
     check(0 <= validation_split < 1, "a validation_split in [0, 1)", validation_split)
     held_out = validation_data
     if held_out is None and validation_split:
         kept = len(x) - round(validation_split * len(x))
         held_out, x, t = (x[kept:], t[kept:]), x[:kept], t[:kept]
-    data = Data(x, t, *map(np.asarray, held_out or ()))
-    if optimizer is not None or network.optimizer is None:
-        network.optimizer = Adam() if optimizer is None else optimizer
+    if held_out is not None:
+        pair = "validation_data as a pair of images and labels"
+        check_type(held_out, Sequence, pair, "pass (x_test, t_test)")
+        check(len(held_out) == 2, pair, f"{len(held_out)} of them", "pass (x_test, t_test)")
+    data = Data(x, t, *map(unmasked, held_out or ()))
+    optimizer = optimizer or network.optimizer or Adam()
+    _check_optimizer(optimizer)
+    network.optimizer = optimizer
     return train(
         network,
         data,

@@ -13,7 +13,7 @@ from digits.compute.threads import adaptive_blas, matmul
 from digits.nn.network import LayerArrays, Network
 from digits.nn.parameters import Parameters
 from digits.types import Array
-from digits.validation import check
+from digits.validation import check, generator, is_number
 from functions import (
     accuracy,
     numerical_gradient,
@@ -49,10 +49,10 @@ class TwoLayerNet(Network):
         """Weights are drawn from a normal distribution of standard deviation `weight_init_std`;
         biases start at 0.
         """
-        expected = "a weight_init_std from 0 to a million"
-        check(0 <= weight_init_std <= 1e6, expected, weight_init_std)
+        valid = is_number(weight_init_std) and 0 <= weight_init_std <= 1e6
+        check(valid, "a weight_init_std from 0 to a million", weight_init_std)
         self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, output_size
-        self.rng = np.random.default_rng() if rng is None else rng
+        self.rng = generator(rng)
         shapes = {
             "W1": (input_size, hidden_size),
             "b1": (hidden_size,),

@@ -19,10 +19,28 @@ def positive_int(value: Any, meaning: str) -> int:
     return int(value)
 
 
+def is_number(value: Any) -> bool:
+    """Whether it is one real number."""
+    return np.ndim(value) == 0 and np.asarray(value).dtype.kind in "iuf"
+
+
+def check_type(value: object, kind: type, expected: str, advice: str) -> None:
+    """Raise TypeError "expected ...; received ...: advice" unless the value is of that class."""
+    if not isinstance(value, kind):
+        received = (
+            f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+        )
+        raise TypeError(f"expected {expected}; received {received}: {advice}")
+
+
 def check_generator(rng: object) -> None:
     """Raise TypeError unless it is a numpy.random.Generator."""
-    if not isinstance(rng, np.random.Generator):
-        raise TypeError(
-            f"expected rng as a numpy.random.Generator; received {type(rng).__name__}: "
-            "pass numpy.random.default_rng(seed)"
-        )
+    advice = "pass numpy.random.default_rng(seed)"
+    check_type(rng, np.random.Generator, "rng as a numpy.random.Generator", advice)
+
+
+def generator(rng: np.random.Generator | None) -> np.random.Generator:
+    """The one that was passed in, or one with a seed of its own for None."""
+    rng = np.random.default_rng() if rng is None else rng
+    check_generator(rng)
+    return rng

@@ -1,11 +1,13 @@
 """Keras' verbs on every network: fit, evaluate, weights out and in, summaries."""
 
+from typing import Any, cast
+
 import numpy as np
 import pytest
 from tiny_data import digits, small_with_dropout
 
 from digits import SGD, Adam, Dense, History, Sequential
-from digits.training.callbacks import Callback, Training
+from digits.training.callbacks import Callback, EarlyStopping, Training
 from train_net import train
 from two_layer_net import TwoLayerNet
 
@@ -109,14 +111,34 @@ def test_a_callback_can_stop_it(network: Network) -> None:
         ({"epochs": 0}, "epochs"),
         ({"batch_size": 0}, "batch size"),
         ({"validation_data": (X, T[:3])}, "a label for each of 120 validation images; received 3"),
+        ({"validation_data": X}, "a pair of images and labels; received ndarray"),
+        ({"validation_data": (X, T, T)}, "a pair of images and labels; received '3"),
+        ({"validation_data": (X, np.ma.masked_less(T, 1))}, r"x.filled\(0\)"),
+        ({"optimizer": "adam"}, r"received str: pass Adam\(\)"),
+        ({"optimizer": Adam}, r"the class Adam: pass Adam\(\)"),
+        ({"callbacks": EarlyStopping(5)}, r"a list of callbacks; .*pass \[EarlyStopping\(5\)\]"),
+        ({"callbacks": [EarlyStopping]}, r"the class EarlyStopping: make one"),
     ],
 )
 def test_wrong_arguments(options: dict[str, object], expected: str) -> None:
     network = make("two-layer")
     before = network.params.flat.copy()
-    with pytest.raises(ValueError, match=expected):
+    with pytest.raises((TypeError, ValueError), match=expected):
         network.fit(X, T, verbose=0, **options)
     np.testing.assert_array_equal(network.params.flat, before)
+    network.fit(X, T, verbose=0)  # a bad optimizer is not kept
+
+
+def test_words_of_others_say_what_is_meant() -> None:
+    network, seed, pair = make("two-layer"), cast(Any, 0), cast(Any, (X, T))
+    with pytest.raises(TypeError, match=r"received int: pass numpy.random.default_rng\(seed\)"):
+        TwoLayerNet(6, 5, 4, rng=seed)
+    with pytest.raises(TypeError, match=r"received int: pass numpy.random.default_rng\(seed\)"):
+        Sequential([Dense(4)], rng=seed)
+    with pytest.raises(TypeError, match=r'params\["W1"\] = W1'):
+        network.params = cast(Any, {})
+    with pytest.raises(TypeError, match=r"pass Data\(x, t\)"):
+        train(network, pair, Adam())
 
 
 def test_weights_out_and_in(network: Network) -> None:

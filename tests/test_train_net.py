@@ -225,10 +225,10 @@ class Scripted(TwoLayerNet):
         return int(self.params.flat[0]) // BATCHES
 
 
-def test_without_validation_images_the_last_epoch_is_kept() -> None:
+def test_without_validation_images_the_last_epoch_is_kept(caplog: pytest.LogCaptureFixture) -> None:
     network = Scripted([0, 0, 0], [9, 5, 1])
-    history = network.train(validation=False)
-    assert network.kept == 3
+    history = network.train(1, validation=False)
+    assert network.kept == 3 and caplog.text.count("no validation images to go by") == 1
     assert all(r.validation_loss is r.validation_accuracy is None for r in history.epochs)
 
 

@@ -126,8 +126,8 @@ def test_the_same_seed_makes_the_same_network() -> None:
     assert (TwoLayerNet(6, 5, 4).params.flat != TwoLayerNet(6, 5, 4).params.flat).any()
 
 
-@pytest.mark.parametrize("spread", [-0.01, np.nextafter(1e6, np.inf), np.nan])
-def test_a_spread_that_no_weights_can_have(spread: float) -> None:
+@pytest.mark.parametrize("spread", [-0.01, np.nextafter(1e6, np.inf), np.nan, "he"])
+def test_a_spread_that_no_weights_can_have(spread: Any) -> None:
     TwoLayerNet(6, 5, 4, weight_init_std=1e6)
     with pytest.raises(ValueError, match="expected a weight_init_std from 0 to a million; rec"):
         TwoLayerNet(6, 5, 4, weight_init_std=spread)

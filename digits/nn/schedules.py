@@ -7,13 +7,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from digits.validation import check
+from digits.validation import check, is_number
 
 
 def check_rate(*rates: float) -> None:
     """Raise ValueError unless all are learning rates."""
     for rate in rates:
-        check(0 <= rate < math.inf, "a learning rate of 0 or more", rate)
+        check(is_number(rate) and 0 <= rate < math.inf, "a learning rate of 0 or more", rate)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from digits.nn.network import LayerArrays, Network
 from digits.nn.output import Output, loss_config, make_output
 from digits.nn.parameters import Parameters
 from digits.types import Array, Shape
-from digits.validation import check, positive_int
+from digits.validation import check, generator, positive_int
 from functions import require_finite, to_inputs, unmasked, without_warnings
 
 PREDICT_BATCH_SIZE = 250
@@ -78,7 +78,7 @@ class Sequential(Network):
         initialize: bool = True,
     ) -> None:
         self.loss_name, self.label_smoothing = loss, label_smoothing
-        self.rng = np.random.default_rng() if rng is None else rng
+        self.rng = generator(rng)
         self.input_shape, self.layers = ((784,), []) if layers == () else _built(layers)
         self.params, self.buffers = Parameters({}, dtype), Parameters({}, dtype)
         self.metadata: dict[str, Any] = {}

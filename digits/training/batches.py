@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from digits.types import Array
 from digits.validation import check, positive_int
-from functions import require_finite
+from functions import require_finite, unmasked
 
 Augment = Callable[[Array, np.random.Generator], Array]
 """Returns a changed copy of a batch of images."""
@@ -34,7 +34,8 @@ class Data:
     def __post_init__(self) -> None:
         for name, (x, t) in self.parts().items():
             check(len(x) == len(t), f"a label for each of {len(x):,} {name} images", len(t))
-            require_finite(x)
+            require_finite(unmasked(x))
+            unmasked(t)
         check(len(self.x_train) > 0, "at least 1 image to train on", 0)
 
     def parts(self) -> dict[str, tuple[Array, Array]]:

@@ -199,8 +199,11 @@ class EarlyStopping(Callback):
         self.on_epoch_end(training)  # a resumed training may have stopped early
 
     def on_epoch_end(self, training: Training) -> None:
-        if training.history.epochs_since_best() >= self.patience:
+        history = training.history
+        if history.epochs_since_best() >= self.patience:
             training.stop = True
+        if len(history.epochs) == 1 and history.epochs[0].validation_loss is None:
+            logger.warning("early stopping has no validation images to go by: hold some out")
 
 
 class RestoreBest(Callback):

@@ -297,7 +297,7 @@ def test_a_network_whose_numbers_are_too_large(rng: np.random.Generator) -> None
 def test_a_fault_is_a_sentence_too(rng: np.random.Generator) -> None:
     network = TwoLayerNet(784, 5, 10, rng=rng)
     client = application(network).test_client()
-    network.params = None  # type: ignore[assignment]
+    del network.params
     answer = client.post("/layers", data=bytes(784))
     assert answer.status_code == 500 and answer.get_json()["error"]
 
