@@ -13,6 +13,7 @@ import numpy as np
 
 from digits.files.atomic import write_file
 from digits.files.models import LAYERS
+from digits.files.npz import HEADER
 from digits.keras import losses, serialization
 from digits.keras.config import snake_case
 from digits.keras.legacy import note
@@ -74,7 +75,9 @@ def save_model(model: Model, filepath: Any, overwrite: bool = True, **_: Any) ->
 
 
 def load_model(filepath: Any, custom_objects: Any = None, compile: bool = True, **_: Any) -> Model:
-    """Read a model that `save` wrote, here or in Keras: .keras, .h5, or a folder with one."""
+    """Read a model that `save` wrote, here or in Keras: .keras, .h5, or a folder with one; .npz,
+    which holds no compilation.
+    """
     path = Path(filepath)
     if path.is_dir():
         path = path / "model.keras"
@@ -93,11 +96,10 @@ def load_model(filepath: Any, custom_objects: Any = None, compile: bool = True, 
 
 def _from_keras(data: bytes, path: Path) -> tuple[Model, Any]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        if HEADER in archive.namelist():
+            return _from_npz(path), None
         if "config.json" not in archive.namelist():
-            raise ValueError(
-                f"expected a model of Keras in {path}; found other contents: read a file of this "
-                "library with digits.load_model"
-            )
+            raise ValueError(f"expected a model that `save` wrote in {path}; found other contents")
         if any(member.file_size > MAX_MEMBER for member in archive.infolist()):
             raise ValueError(f"expected members of at most {MAX_MEMBER:,} bytes in {path}")
         config = json.loads(archive.read("config.json"))
@@ -296,6 +298,16 @@ def _read_list(model: Model, group: Any, by_name: bool) -> None:
 
 
 # --- .npz -----------------------------------------------------------------------------------------
+
+
+def _from_npz(path: Path) -> Model:
+    network, entries = Network.load(path), []
+    for layer in network.get_config()["layers"]:
+        config = {key: value for key, value in layer.items() if value is not None}
+        entries.append({"class_name": config.pop("class"), "config": config})
+    model = model_from({"layers": entries, "build_input_shape": [None, *network.input_shape]})
+    model.set_weights(network.get_weights())
+    return model
 
 
 def to_network(model: Model) -> Network:

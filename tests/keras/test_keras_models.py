@@ -403,7 +403,9 @@ def test_npz_files_are_read_by_the_library(rng: np.random.Generator, tmp_path: P
     model = keras.Sequential([*first, *last])
     model.save(tmp_path / "model.npz")
     network = digits.load_model(tmp_path / "model.npz")
-    np.testing.assert_allclose(network.predict(x), model.predict(x, verbose=0), atol=1e-6)
+    again = keras.models.load_model(tmp_path / "model.npz")
+    for reader in (network, again):
+        np.testing.assert_allclose(reader.predict(x), model.predict(x, verbose=0), atol=1e-6)
     branched = keras.Sequential([layers.Dense(3, "gelu", input_dim=4)])
     with pytest.raises(ValueError, match="expected a chain of layers"):
         branched.save(tmp_path / "other.npz")
@@ -414,7 +416,7 @@ def test_files_that_are_no_models_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"expected a \.keras or \.h5 file"):
         keras.models.load_model(tmp_path / "model.keras")
     np.savez(tmp_path / "model.npz", x=1)
-    with pytest.raises(ValueError, match=r"digits\.load_model"):
+    with pytest.raises(ValueError, match="found other contents"):
         keras.models.load_model(tmp_path / "model.npz")
     with pytest.raises(FileNotFoundError):
         keras.models.load_model(tmp_path / "none.keras")
