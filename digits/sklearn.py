@@ -1,5 +1,6 @@
 """A network of this library as a scikit-learn estimator: it goes into pipelines, grid searches and
-cross-validation, and its arguments are those of scikit-learn's MLPClassifier.
+cross-validation. Arguments that scikit-learn's MLPClassifier has, too, mean the same, but for
+`learning_rate`, which is called `learning_rate_init` there.
 """
 
 import math
@@ -23,11 +24,13 @@ from digits.recipes import RECIPES
 from digits.training import callbacks
 from digits.training.batches import ShuffledBatches
 from digits.types import Array
-from digits.validation import check
+from digits.validation import check, positive_int
 from functions import accuracy
 from train_net import train_loop
 
 OPTIMIZERS = ("adam", "sgd")
+NAMES = {"logistic": "sigmoid", "identity": "linear"}
+"""What MLPClassifier calls activations."""
 
 
 @dataclass(eq=False, repr=False)
@@ -36,9 +39,9 @@ class DigitsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    hidden_layer_sizes : units of each hidden layer; or the name of a recipe, such as "lenet5", for
-        rows of 784 pixels in [0, 1] and 10 classes
-    activation : of the hidden layers: "relu", "tanh", "sigmoid", ...
+    hidden_layer_sizes : units of each hidden layer, or of the only one; or the name of a recipe,
+        such as "lenet5", for rows of 784 pixels in [0, 1] and 10 classes
+    activation : of the hidden layers: "relu", "tanh", "sigmoid" or "logistic", "identity", ...
     dropout : rate of dropout after each hidden layer, 0 to below 1
     solver : "adam" or "sgd"; a recipe has its own
     learning_rate : of the solver; None is 0.001 for Adam, 0.1 for SGD, or that of the recipe
@@ -59,7 +62,7 @@ class DigitsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     n_iter_ : epochs trained; n_features_in_ : numbers in a row
     """
 
-    hidden_layer_sizes: Sequence[int] | str = (100,)
+    hidden_layer_sizes: Sequence[int] | int | str = (100,)
     _: KW_ONLY
     activation: str = "relu"
     dropout: float = 0.0
@@ -132,8 +135,10 @@ class DigitsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return recipe.network(rng), recipe.optimizer(rate, 10_000)
         check(self.solver in OPTIMIZERS, f"a solver among {', '.join(OPTIMIZERS)}", self.solver)
         layers: list[Any] = [Input((self.n_features_in_,))]
-        for units in self.hidden_layer_sizes:
-            layers.append(Dense(int(units), self.activation, kernel_initializer="he_normal"))
+        activation = NAMES.get(self.activation, self.activation)
+        for size in np.atleast_1d(np.array(self.hidden_layer_sizes, object)):
+            units = positive_int(size, "hidden_layer_sizes")
+            layers.append(Dense(units, activation, kernel_initializer="he_normal"))
             layers += [Dropout(self.dropout)] if self.dropout else []
         network = Sequential([*layers, Dense(len(self.classes_))], rng=rng)
         if self.solver == "adam":
@@ -144,10 +149,12 @@ class DigitsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _train(self, X: Array, t: Array, epochs: int, held_out: tuple[Array, Array] | None) -> None:
         seed = (self._seed + self.n_iter_) % 2**31
-        batches = ShuffledBatches(X, t, min(self.batch_size, len(X)), seed)
+        size = min(positive_int(self.batch_size, "batch_size"), len(X))
+        batches = ShuffledBatches(X, t, size, seed)
         told = Epochs(self, held_out)
+        iterations = positive_int(epochs, "max_iter") * len(batches)
         around = [callbacks.CtrlC(), told]
-        train_loop(self.network_, batches, self._optimizer, epochs * len(batches), around)
+        train_loop(self.network_, batches, self._optimizer, iterations, around)
 
     # --- asking -----------------------------------------------------------------------------------
 

@@ -43,7 +43,8 @@ def test_scikit_learn_s_own_checks_pass() -> None:
 
 def test_it_learns_and_gives_the_classes_back(data: tuple[Array, Array]) -> None:
     X, y = data
-    model = DigitsClassifier((32,), max_iter=30, learning_rate=0.01, random_state=0).fit(X, y)
+    model = DigitsClassifier(32, activation="logistic", learning_rate=0.01, max_iter=30)
+    model.set_params(random_state=0).fit(X, y)
     assert model.score(X, y) > 0.9 and list(model.classes_) == ["left", "middle", "right"]
     probabilities = model.predict_proba(X)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
@@ -118,6 +119,9 @@ def test_a_recipe_is_a_network(rng: np.random.Generator) -> None:
         *[({"solver": "lbfgs"}, "adam"), ({"activation": "no-such"}, "relu")],
         ({"hidden_layer_sizes": "no-such"}, "lenet5"),
         ({"early_stopping": True, "validation_fraction": 2}, "fraction"),
+        ({"hidden_layer_sizes": (4, 3.7)}, "expected hidden_layer_sizes as a whole .*received 3.7"),
+        *[({"max_iter": n}, f"max_iter as .*; received {n}") for n in (1.5, 0)],
+        *[({"batch_size": "auto"}, "batch_size as"), ({"learning_rate": "adaptive"}, "a learning")],
     ],
 )
 def test_mistakes_are_named(options: Any, words: str, data: tuple[Array, Array]) -> None:
