@@ -1,8 +1,8 @@
 """A network as an ONNX file, which runs where this library does not: in browsers, on phones, from
 C++. ONNX describes networks as graphs of operators (https://onnx.ai/onnx/operators).
 
-A graph takes `images`, float32 (n, 784) with pixels from 0 to 1, for any n, and gives
-`probabilities`, float32 (n, classes).
+A graph takes `images`, float32 (n, 784) with pixels from 0 to 1, or (n, *shape) after an `Input` of
+that shape, for any n, and gives `probabilities`, float32 (n, classes), or whatever its outputs are.
 """
 
 from collections.abc import Mapping
