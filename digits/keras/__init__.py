@@ -42,6 +42,7 @@ from digits.keras import (
     saving,
     utils,
 )
+from digits.keras.absent import tell
 from digits.keras.graph import KerasTensor
 from digits.keras.initializers import Initializer
 from digits.keras.install import install, uninstall
@@ -64,3 +65,6 @@ __all__ = [
     "saving", "uninstall", "utils",
 ]
 # fmt: on
+
+for _module in ("", ".datasets", ".layers", ".models", ".preprocessing"):
+    tell(__name__ + _module)

@@ -4,6 +4,7 @@ many names that they never use: a known one may be imported, and says what it is
 
 import difflib
 import re
+import sys
 from typing import Any
 
 DATA = "only mnist and fashion_mnist are there"
@@ -126,6 +127,19 @@ class Absent:
 def is_known(name: str) -> bool:
     """Whether Keras or TensorFlow has, or had, such a name."""
     return name in INSTEAD or re.fullmatch(r"[A-Z]\w+(1D|3D)(Transpose)?", name) is not None
+
+
+def tell(name_of_module: str) -> None:
+    """Let a module of digits.keras say what to use instead of names that it does not have."""
+    module, path = sys.modules[name_of_module], name_of_module.removeprefix("digits.")
+
+    def look_up(name: str) -> Any:
+        text = message(path, name, module)
+        if name.startswith("_") or not is_known(name):
+            raise AttributeError(text)
+        return Absent(text)
+
+    vars(module)["__getattr__"] = look_up
 
 
 def message(module: str, name: str, target: Any) -> str:

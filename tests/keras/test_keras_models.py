@@ -411,6 +411,12 @@ def test_npz_files_are_read_by_the_library(rng: np.random.Generator, tmp_path: P
         branched.save(tmp_path / "other.npz")
 
 
+def test_names_that_are_absent_are_told_without_install() -> None:
+    for module, name in ((layers, "LSTM"), (keras.datasets, "cifar10"), (keras, "applications")):
+        with pytest.raises(NotImplementedError, match=rf"^keras\..*{name} is not there .*: "):
+            getattr(module, name).whatever()
+
+
 def test_files_that_are_no_models_are_named(tmp_path: Path) -> None:
     (tmp_path / "model.keras").write_text("<html>")
     with pytest.raises(ValueError, match=r"expected a \.keras or \.h5 file"):
