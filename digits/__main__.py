@@ -30,8 +30,11 @@ def main(arguments: list[str] | None = None) -> int:
             parser.parse_args(words or ["--help"])
         parser.error(f"expected {', '.join(COMMANDS)}; received {command}")
     sys.argv[0] = f"digits {command}"  # how the program names itself
-    rest = ["--list", *words[1:]] if command == "list" else words[1:]
-    return import_module(COMMANDS[command][0]).main(rest)
+    module, purpose = COMMANDS[command]
+    if command == "list":
+        Parser("digits list", description=f"{purpose}.".capitalize()).parse_args(words[1:])
+        words = ["list", "--list"]
+    return import_module(module).main(words[1:])
 
 
 if __name__ == "__main__":

@@ -152,7 +152,8 @@ def test_one_command_for_all_programs(
         with pytest.raises(SystemExit, match="2"):
             digits_main([name, "--nonsense"])
         assert capsys.readouterr().err.startswith(f"usage: digits {name} ")
-    for words, status in (([], 0), (["--help"], 0), (["--version"], 0), (["dance"], 2)):
+    refused = (["list", "--recipe", "lenet5"], 2), (["dance"], 2)
+    for words, status in (([], 0), (["--help"], 0), (["--version"], 0), *refused):
         with pytest.raises(SystemExit, match=str(status)):
             digits_main(words)
     assert "train, evaluate, read, draw, list; received dance" in capsys.readouterr().err
