@@ -269,10 +269,12 @@ def squared_error_grad(y: ArrayLike, t: ArrayLike) -> Array:
 
 
 def accuracy(y: ArrayLike, t: ArrayLike) -> float:
-    """Ratio of the samples, 0 to 1, whose largest output in y (n, k) is that of the target."""
+    """Ratio of the samples, 0 to 1, whose largest output in y (n, k) is that of the target; where
+    an output is nan, none is the largest.
+    """
     y = np.asarray(y)
     labels = _labels_for(y, t)
-    return float(np.mean(np.argmax(y, axis=1) == labels))
+    return float(np.mean((np.argmax(y, axis=1) == labels) & ~np.isnan(y).any(axis=1)))
 
 
 def _labels_for(y: Array, t: ArrayLike) -> NDArray[np.intp]:

@@ -302,6 +302,7 @@ def test_accuracy_is_the_ratio_of_samples_whose_largest_output_is_the_target() -
     y = np.array([[0.1, 0.7, 0.2], [0.5, 0.2, 0.3], [0.4, 0.3, 0.3], [0, 0, 1]])
     assert (F.accuracy(y, [1, 0, 2, 2]), F.accuracy(y, [0, 1, 1, 0])) == (0.75, 0)
     assert isinstance(F.accuracy(y, [1, 0, 2, 2]), float)
+    assert F.accuracy(np.where(y == 0.7, np.nan, y), [1, 0, 2, 2]) == 0.5
 
 
 def test_squared_error_and_its_gradient(rng: np.random.Generator) -> None:
