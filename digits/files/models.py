@@ -32,7 +32,7 @@ LAYERS: dict[str, type[Layer]] = {
 }
 """The layers that a model file may name: those of this library, and those that were registered."""
 
-FOREIGN_SUFFIXES = (".h5", ".hdf5", ".keras", ".onnx", ".pt", ".pth")
+FOREIGN_SUFFIXES = (".h5", ".hdf5", ".joblib", ".keras", ".onnx", ".pickle", ".pkl", ".pt", ".pth")
 """Names under which other programs would take a file for one of their own."""
 
 

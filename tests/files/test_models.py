@@ -51,7 +51,7 @@ def test_a_network_of_another_class_is_named(tmp_path: Path) -> None:
         TwoLayerNet.load(tmp_path / "stack.npz")
 
 
-@pytest.mark.parametrize("name", ["m.h5", "m.hdf5", "m.keras", "m.KERAS", "m.onnx", "m.pt"])
+@pytest.mark.parametrize("name", ["m.h5", "m.hdf5", "m.pkl", "m.KERAS", "m.onnx", "m.pt"])
 def test_a_name_of_another_format_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"ending in \.npz.*export_onnx.*digits\.keras"):
         small().save(tmp_path / name)
