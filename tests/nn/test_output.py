@@ -101,8 +101,3 @@ def test_colors_are_not_taken_for_positions() -> None:
     network = Sequential([Dense(2)])
     with pytest.raises(ValueError, match=r"\(n, 784\); received \(n, 28, 14, 2\)"):
         network.predict(np.zeros((2, 28, 14, 2)))
-
-
-def test_too_many_dimensions_are_refused_when_built() -> None:
-    with pytest.raises(ValueError, match="at most 16 dimensions; received 71"):
-        Sequential([Input((1,) * 71), Flatten(), Dense(2)])

@@ -171,18 +171,6 @@ def test_astype_is_a_copy_with_nothing_shared() -> None:
     assert network.params.flat.any() and network.metadata == {"seed": 3}
 
 
-def test_a_layer_of_the_readers_own() -> None:
-    class Doubling(Layer):
-        def forward(self, x: Array, training: bool = False) -> Array:
-            return 2 * x
-
-        def backward(self, dy: Array) -> Array:
-            return 2 * dy
-
-    network = stack(Input((6,)), Dense(4), Doubling(), Dense(3))
-    assert gradient_check(network, *batch(3)) < 1e-6
-
-
 def test_without_input_inputs_are_784_pixels() -> None:
     assert stack(Dense(10)).input_shape == (784,)
     assert stack(Reshape((28, 28, 1)), Flatten(), Dense(10)).params["W1"].shape == (784, 10)
@@ -315,6 +303,7 @@ ONE = Dense(4)
         ([MaxPooling2D(2)], r"MaxPooling2D expected .*received \(784,\): put Reshape"),
         ([Input((3, 4, 1)), Conv2D(3, 5)], r"Conv2D expected images of at least \(5, 5\)"),
         ([Reshape((28, 29)), Flatten(), Dense(10)], "Reshape expected a shape of 784 numbers"),
+        ([Input((1,) * 71), Flatten(), Dense(2)], "at most 16 dimensions; received 71"),
     ],
 )
 def test_stacks_that_are_none(layers: Any, message: str) -> None:
