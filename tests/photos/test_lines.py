@@ -123,14 +123,16 @@ def test_an_underline_that_digits_stand_on_goes(up: int) -> None:
     assert kept[strokes > 0].mean() > 0.98 and kept[line & (strokes == 0)].mean() < 0.08
 
 
-@pytest.mark.parametrize(("tops", "width"), [([140], 80), ([30, 180], 80), ([140], 480)])
-def test_strokes_between_the_sides_of_cells_stay(tops: list[int], width: int) -> None:
+@pytest.mark.parametrize(
+    ("tops", "width", "down"), [([140], 80, 10), ([30, 180], 80, 10), ([40], 480, 18)]
+)
+def test_strokes_between_the_sides_of_cells_stay(tops: list[int], width: int, down: int) -> None:
     """Though they are as thick as the lines and go from one to the other."""
-    darkness, strokes = np.zeros((2, 400, 600), np.uint8)
+    darkness, strokes = np.zeros((2, tops[-1] + 160, 600), np.uint8)
     for n, y in enumerate(tops):
         for path in grid(range(y, y + 101, 100), range(50, 600, width), 50, y, 530, y + 100):
             cv2.polylines(darkness, [np.add(path, (20 * n, 0))], False, 90, 5)
-        cv2.line(strokes, (85, y + 10), (85, y + 90), 90, 5)
+        cv2.line(strokes, (85, y + down), (85, y + 91), 90, 5)
     kept = erase_lines(np.maximum(darkness, strokes) > 60, np.maximum(darkness, strokes))
     assert kept[strokes > 0].mean() > 0.9
     assert kept[strokes == 0].mean() < 0.01
