@@ -123,6 +123,9 @@ def filter_signs(
         row = [chosen[member] for member in members]
         ones = [index for index in row if p[index, :10].argmax() == 1]
         others = [candidates[index].box for index in row if index not in ones]
+        highest = max((other.height for other in others), default=0)
+        tall = [other for other in others if other.height > 0.6 * highest]  # not letters of words
+        others = tall if len(tall) > 1 else others
         if len(others) > 1:
             for index in ones:
                 box = candidates[index].box
