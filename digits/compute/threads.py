@@ -110,25 +110,31 @@ class SingleThreadedBLAS(ContextDecorator):
         _pool.limit_blas(-1)
 
 
-class AdaptiveBLAS(SingleThreadedBLAS, threading.local):
+class AdaptiveBLAS(SingleThreadedBLAS):
     """Inside, NumPy's matrix products use the threads of BLAS, unless other programs keep
     the processors busy: then one thread each. Rounding may then differ; `set_threads` makes sure
     that it does not.
     """
 
     def __init__(self) -> None:
-        self.limited: list[bool] = []
-        """For each `with` that a thread is inside of, whether BLAS is limited there."""
+        self.calls = _Calls()
 
     def __enter__(self) -> None:
         limited = _pool.adaptive and _contention.found()
-        self.limited.append(limited)
+        self.calls.limited.append(limited)
         if limited:
             super().__enter__()
 
     def __exit__(self, *_: object) -> None:
-        if self.limited.pop():
+        if self.calls.limited.pop():
             super().__exit__()
+
+
+class _Calls(threading.local):
+    """For each `with` that a thread is inside of, whether BLAS is limited there."""
+
+    def __init__(self) -> None:
+        self.limited: list[bool] = []
 
 
 single_threaded_blas = SingleThreadedBLAS()
