@@ -2,7 +2,7 @@
 their shape and position; everything else is marked as unknown.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -23,16 +23,18 @@ def text_of(row: Sequence[tuple[str, Box]], others: Sequence[Box]) -> str:
     """
     high = float(np.median([box.height for _, box in row]))
     items = list(row)
-    halves = {box: _upper_half(box, others, high) for box in others}
-    for box in (box for box in others if box not in halves.values()):
+    near: dict[Box, Box] = {}  # each with the digit nearest to it
+    for box in others:
         nearest = max((digit for _, digit in row), key=lambda digit: digit.overlap(box)[0])
         across, down = nearest.overlap(box)
         if -across < 1.5 * high and -down < 0.3 * high and across < 0.5 * box.width:
-            upper = halves[box]
-            sign = _sign(box, nearest, high)
-            if upper:
-                sign = "=" if _is_flat(box) and _is_flat(upper) else ":"
-            items += [(sign, box)] if sign else []
+            near[box] = nearest
+    halves = {box: _upper_half(box, near, high) for box in near}
+    for box in (box for box in near if box not in halves.values()):
+        sign, upper = _sign(box, near[box], high), halves[box]
+        if upper:
+            sign = "=" if _is_flat(box) and _is_flat(upper) else ":"
+        items += [(sign, box)] if sign else []
     items.sort(key=lambda item: item[1].x + item[1].width / 2)
     kept = items[:0]
     for sign, box in items:
@@ -52,7 +54,7 @@ def _is_flat(box: Box) -> bool:
     return box.width > 2 * box.height
 
 
-def _upper_half(box: Box, others: Sequence[Box], high: float) -> Box | None:
+def _upper_half(box: Box, others: Iterable[Box], high: float) -> Box | None:
     """What is as large as this ink and above it, if both are a colon or an equals sign; digits are
     so high."""
     for other in others:

@@ -15,7 +15,7 @@ from digits.photos.ink import stroke_width
 from digits.types import Array, Box
 
 MIN_CONFIDENCE = 0.25
-MIN_CONFIDENCE_ALONE = 0.5  # of a digit that is the only one of its row, and not of the picture
+MIN_CONFIDENCE_ALONE = 0.5  # of the surest digit in a row, unless it is the only one there is
 MIN_PIXELS = 8  # in the height of a digit: what is smaller has no shape
 
 IN_WORDS = np.array([0.03, 0.115, 0.016, 0.006, 0.013, 0.029, 0.015, 0.022, 0.011, 0.013])
