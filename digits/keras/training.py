@@ -152,10 +152,14 @@ class Trainer:
         given = self._batches(x, y, sample_weight, class_weight, batch_size or 32, options)
         if validation_split and not data.is_source(x):
             given, held_out = given.split(validation_split)
-            rows = None if sample_weight is None else np.asarray(sample_weight)[-held_out.n :]
             names = [self.output_names[objective.output] for objective in self.objectives]
-            t = dict(zip(names, (part.t for part in held_out.targets), strict=True))
-            validation_data = validation_data or (held_out.x, t, rows)
+            parts = dict(zip(names, held_out.targets, strict=True))
+            t, weight = {name: part.t for name, part in parts.items()}, sample_weight
+            if weight is not None and len(self.output_names) > 1:
+                weight = {name: part.weight for name, part in parts.items()}
+            elif weight is not None:  # without the weights of classes
+                weight = np.asarray(weight)[-held_out.n :]
+            validation_data = validation_data or (held_out.x, t, weight)
         batches: Any = given
         self._prepare()
         verbose = 1 if verbose in ("auto", True) else int(verbose)

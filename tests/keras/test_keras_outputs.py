@@ -73,6 +73,14 @@ def test_an_output_without_a_loss_needs_no_targets() -> None:
     assert len(model.train_on_batch(x, {"b": y["b"]})) == 3
 
 
+def test_weights_of_samples_of_each_output_are_split_with_them() -> None:
+    model, (x, y) = two_outputs(), data()
+    model.compile("sgd", ["sparse_categorical_crossentropy", "mse"])
+    weight = {"b": np.repeat([1.0, 0.0], 10)}
+    history = model.fit(x, y, sample_weight=weight, validation_split=0.5, verbose=0).history
+    assert history["val_b_loss"] == [0] and history["b_loss"] > [0] and history["val_a_loss"] > [0]
+
+
 def test_a_file_holds_what_the_outputs_are_trained_by(tmp_path: Path) -> None:
     pytest.importorskip("h5py")
     model, (x, y) = two_outputs(), data()
