@@ -133,13 +133,15 @@ def tell(name_of_module: str) -> None:
     """Let a module of digits.keras say what to use instead of names that it does not have."""
     module, path = sys.modules[name_of_module], name_of_module.removeprefix("digits.")
 
-    def look_up(name: str) -> Any:
-        text = message(path, name, module)
-        if name.startswith("_") or not is_known(name):
-            raise AttributeError(text)
-        return Absent(text)
+    vars(module)["__getattr__"] = lambda name: stand_in(path, name, module)
 
-    vars(module)["__getattr__"] = look_up
+
+def stand_in(module: str, name: str, target: Any) -> Absent:
+    """What a known name that is not there is imported as; AttributeError for any other."""
+    text = message(module, name, target)
+    if not is_known(name):
+        raise AttributeError(text) from None
+    return Absent(text)
 
 
 def message(module: str, name: str, target: Any) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from digits.keras.absent import COMPANIONS, Absent, is_known, message
+from digits.keras.absent import COMPANIONS, Absent, is_known, message, stand_in
 from digits.keras.legacy import note
 
 ROOTS = ("keras", "tensorflow", "tf_keras")
@@ -72,10 +72,7 @@ class Served(ModuleType):
         try:
             value = getattr(self._target, name)
         except AttributeError:
-            text = message(self.__name__, name, self._target)
-            if is_known(name):
-                return Absent(text)
-            raise AttributeError(text) from None
+            return stand_in(self.__name__, name, self._target)
         return importlib.import_module(f"{self.__name__}.{name}") if is_module(value) else value
 
     def __dir__(self) -> list[str]:

@@ -76,6 +76,7 @@ class Network:
         shared = any(core.shares_work for layer in self.layers for core in layer.cores)
         self._products: Any = single_threaded_blas if shared else adaptive_blas
         self.heads: list[Head] = []
+        self.taken_in: set[int] = set()  # the outputs whose last activation their loss has taken in
         self.penalties: list[tuple[Any, Any, str]] = []
         self.constrained: list[tuple[Any, Any, str]] = []
         self.activity = [
@@ -128,6 +129,7 @@ class Network:
         self.wanted = wanted
         self._gather()
         self.heads = [self._head(objective) for objective in objectives]
+        self.taken_in = {head.result for head in self.heads if head.last is not None}
         self.penalties = [p for layer in self.layers for p in layer.penalties()]
         self.constrained = [
             (constraint, core, key)
@@ -191,8 +193,7 @@ class Network:
                 y = values[head.result]
                 loss, dy = head.loss.loss_and_grad(y, t, weight)
                 dy = dy if scale * head.factor == 1 else scale * head.factor * dy
-                before = gradients.get(head.result)
-                gradients[head.result] = dy if before is None else before + dy
+                _add(gradients, head.result, dy)
                 outputs.append(y if head.last is None else head.last.forward(y))
                 losses.append(loss)
             for penalty in self.activity:
@@ -222,24 +223,18 @@ class Network:
         return sum(core.penalty for core in self.activity)
 
     def _backward(self, gradients: dict[int, Array]) -> None:
-        taken_in = self._taken_in()
         for layer, sources, result in reversed(self.steps):
             if result not in self.trained_values or result not in gradients:
                 continue
             dy = gradients.pop(result)
-            if result in taken_in:
+            if result in self.taken_in:
                 dx: Any = self._backward_without_last(layer, dy)
             else:
                 dx = layer.backward(dy)
             if dx is None:
                 continue
             for source, part in zip(sources, dx if layer.merges else [dx], strict=True):
-                earlier = gradients.get(source)
-                gradients[source] = part if earlier is None else earlier + part
-
-    def _taken_in(self) -> set[int]:
-        """The outputs whose last activation their loss has taken in."""
-        return {head.result for head in self.heads if head.last is not None}
+                _add(gradients, source, part)
 
     @staticmethod
     def _backward_without_last(layer: Layer, dy: Array) -> Array | None:
@@ -253,13 +248,12 @@ class Network:
 
     def forward(self, x: list[Array], training: bool = False, logits: bool = False) -> list[Array]:
         """The outputs; with `logits` those before the activation that the loss has taken in."""
-        taken_in = self._taken_in() if logits else set()
         values = dict(zip(self.inputs, x, strict=True))
         for layer, sources, result in self.steps:
             given: Any = [values[source] for source in sources]
             given = given if layer.merges else given[0]
             trains = training if layer.training_mode is None else bool(layer.training_mode)
-            if result in taken_in:
+            if logits and result in self.taken_in:
                 for core in layer.cores[:-1]:
                     given = core.forward(given, trains)
                 values[result] = given
@@ -279,3 +273,9 @@ class Network:
                 for whole, y in zip(outputs, part, strict=True):
                     whole[start : start + chunk] = y
         return outputs
+
+
+def _add(gradients: dict[int, Array], value: int, dy: Array) -> None:
+    """A value that is used several times has the sum of the gradients."""
+    earlier = gradients.get(value)
+    gradients[value] = dy if earlier is None else earlier + dy

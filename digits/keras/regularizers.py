@@ -10,6 +10,7 @@ from digits.keras.serialization import Configured, from_table
 from digits.keras.tensor import tensor
 from digits.types import Array
 from digits.validation import check
+from functions import numerical_gradient
 
 
 class Regularizer(Configured):
@@ -29,13 +30,11 @@ class Regularizer(Configured):
         """The derivative of the penalty with respect to x."""
         expected = f"at most {self.MAX_WEIGHTS:,} weights for a regularizer of one's own"
         check(x.size <= self.MAX_WEIGHTS, expected, f"{x.size:,}", "use L1, L2 or L1L2")
-        wide, gradient, h = np.array(x, np.float64), np.empty_like(x), 1e-6
-        for i in np.ndindex(x.shape):
-            step = np.zeros_like(wide)
-            step[i] = h
-            up, down = (float(np.asarray(self(tensor(w)))) for w in (wide + step, wide - step))
-            gradient[i] = (up - down) / (2 * h)
-        return gradient
+
+        def penalty(w: Array) -> float:
+            return float(np.asarray(self(tensor(w))))
+
+        return numerical_gradient(penalty, np.array(x, np.float64), h=1e-6).astype(x.dtype)
 
 
 class FunctionRegularizer(Regularizer):
