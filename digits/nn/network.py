@@ -123,12 +123,8 @@ class Network(ABC):
         return network
 
     def numerical_gradient(self, x: ArrayLike, t: ArrayLike) -> Parameters:
-        """Gradient of `loss` by central differences, in float64: the loss is evaluated twice for
-        every weight.
-
-        That takes minutes for 784-50-10 and a batch of 100: it shows what a gradient is and checks
-        the fast way.
-        """
+        """Gradient of `loss` by central differences, in float64: slow, and right. `TwoLayerNet`
+        writes it out for each of its arrays, as its page shows every formula."""
         network = self.astype(np.float64)
         grads = network.params.zeros_like()
         grads.flat[...] = numerical_gradient(lambda _: network.loss(x, t), network.params.flat)

@@ -64,7 +64,7 @@ def propose(page: InkMap) -> list[Candidate]:
     for group in _neighbors(boxes):
         members = [page.components[index] for index in group]
         pairs = [(a.box, b.box) for a, b in permutations(members, 2)]
-        if any(encircles(a, b) or is_beside(a, b) for a, b in pairs):
+        if any(encircles(a, b) or _is_point(a, b) for a, b in pairs):
             continue
         pieces = tuple(sorted(piece for member in members for piece in member.pieces))
         box = members[0].box.union(*(member.box for member in members[1:]))
@@ -88,7 +88,7 @@ def encircles(ring: Box, box: Box) -> bool:
     return in_the_middle and 0.3 * ring.height < box.height < 0.7 * ring.height
 
 
-def is_beside(digit: Box, box: Box) -> bool:
+def _is_point(digit: Box, box: Box) -> bool:
     """Whether a box may be a point, a comma or half a colon beside a digit: small, not flat as the
     bar of a 5 is, nor as high as that."""
     across, _ = digit.overlap(box)

@@ -64,13 +64,15 @@ def find_lines(cells: Array, shades: Array, slender: float, min_lines: int) -> F
         )
         families = level, upright
     _add_sides(families, pictures, slender, min_ratio)
-    for axis, lines in enumerate(families):
-        lines[:] = _without_dark_strokes(lines, families[1 - axis], axis == 1)
-    for axis, lines in enumerate(families):
-        for row in _rows_of_cells(lines, axis == 1):
-            lines.extend(_hidden(row, families[1 - axis], pictures[axis][0], axis == 1))
-    for axis, lines in enumerate(families):
-        lines[:] = _without_strokes(lines, families[1 - axis], axis == 1)
+    # the axis along which lines stand beside each other (0 for x), the lines, those that they meet
+    both = (1, *families), (0, *families[::-1])
+    for axis, lines, long in both:
+        lines[:] = _without_dark_strokes(lines, long, axis)
+    for axis, lines, long in both:
+        for row in _rows_of_cells(lines, axis):
+            lines.extend(_hidden(row, long, pictures[1 - axis][0], axis))
+    for axis, lines, long in both:
+        lines[:] = _without_strokes(lines, long, axis)
     return families
 
 
@@ -138,15 +140,16 @@ def _small_boxes(
     return [], []
 
 
-def _hidden(lines: list[Line], long: list[Line], cells: Array, turned: bool) -> list[Line]:
+def _hidden(lines: list[Line], long: list[Line], cells: Array, axis: int) -> list[Line]:
     """The lines that strokes hide: where equal cells need one, as far as the long sides reach, and
     most of its length is dark.
 
-    cells : the picture, transposed if it is `turned`.
+    axis : along which the lines stand beside each other, 0 for x, 1 for y.
+    cells : the picture, transposed for axis 0.
     """
     if not MIN_SIDES <= len(lines) <= MAX_SIDES:
         return []
-    axis = 0 if turned else 1
+    turned = axis == 0
     level, on_grid, size = _equal_cells(lines, axis)
     if len(on_grid) < max(MIN_SIDES, len(lines) / 2 + 1):
         return []
@@ -157,7 +160,7 @@ def _hidden(lines: list[Line], long: list[Line], cells: Array, turned: bool) -> 
     origin = level[on_grid[0]]
     number = np.rint((level[on_grid] - origin) / size)
     step, first = np.polyfit(number, ends[on_grid].reshape(-1, 4), 1)
-    near = np.abs(_crossings(lines[0], long, axis) - 0.5) < 0.75
+    near = np.abs(_crossings(lines[:1], long, axis)[0] - 0.5) < 0.75
     ends_of_long = [(line.start[axis], line.end[axis]) for line in long]
     reach = np.array(ends_of_long).reshape(-1, 2)[near] if near.any() else level[on_grid]
     low, high = np.rint((reach.min() - origin) / size), np.rint((reach.max() - origin) / size)
@@ -177,38 +180,46 @@ def _hidden(lines: list[Line], long: list[Line], cells: Array, turned: bool) -> 
     return found
 
 
-def _crossings(side: Line, long: list[Line], axis: int) -> Array:
-    """Where along the side of a cell each long line crosses it: 0 at its start, 1 at its end. axis:
-    along which sides stand side by side, 0 for x, 1 for y."""
+def _crossings(sides: list[Line], long: list[Line], axis: int) -> Array:
+    """Where along each side of a cell each long line crosses it, (sides, long): 0 at its start and
+    1 at its end. axis: along which sides stand beside each other, 0 for x, 1 for y."""
+    first = np.array([side.start for side in sides]).reshape(-1, 2)
+    last = np.array([side.end for side in sides]).reshape(-1, 2)
     start = np.array([line.start for line in long]).reshape(-1, 2)
     along = np.array([line.end for line in long]).reshape(-1, 2) - start
-    from_start = (side.start[axis] + side.end[axis]) / 2 - start[:, axis]
+    from_start = ((first + last) / 2)[:, None, axis] - start[:, axis]
     level = start[:, 1 - axis] + from_start * along[:, 1 - axis] / along[:, axis]
-    share: Array = (level - side.start[1 - axis]) / side.length
+    length = np.array([side.length for side in sides])[:, None]
+    share: Array = (level - first[:, None, 1 - axis]) / length
     return share
 
 
-def _is_in_a_cell(line: Line, long: list[Line], axis: int) -> bool:
-    """Whether a line is no longer than a cell is: no long line crosses its middle."""
-    return len(long) > 1 and bool((np.abs(_crossings(line, long, axis) - 0.5) > 0.25).all())
+def _are_in_cells(lines: list[Line], long: list[Line], axis: int) -> Array:
+    """Which lines are no longer than a cell, bool (lines,): no long line crosses their middle."""
+    if len(long) < 2:
+        return np.zeros(len(lines), bool)
+    from_middle: Array = np.abs(_crossings(lines, long, axis) - 0.5)  # (lines, long)
+    return np.asarray((from_middle > 0.25).all(axis=1))
 
 
-def _without_dark_strokes(lines: list[Line], long: list[Line], turned: bool) -> list[Line]:
+def _without_dark_strokes(lines: list[Line], long: list[Line], axis: int) -> list[Line]:
     """The lines without those in a cell that are darker than the long lines."""
-    axis = 0 if turned else 1
     darkest = MAX_DARKER * max([line.limit for line in long], default=0.0)
-    return [line for line in lines if line.limit <= darkest or not _is_in_a_cell(line, long, axis)]
+    in_cell = _are_in_cells(lines, long, axis)
+    return [
+        line
+        for line, is_in in zip(lines, in_cell, strict=True)
+        if line.limit <= darkest or not is_in
+    ]
 
 
-def _without_strokes(lines: list[Line], long: list[Line], turned: bool) -> list[Line]:
+def _without_strokes(lines: list[Line], long: list[Line], axis: int) -> list[Line]:
     """The lines without those that are shorter than the other sides of a row of cells, or between
     those of equal cells."""
-    axis = 0 if turned else 1
-    found: list[Line] = []
-    sides: list[Line] = []
-    for line in lines:
-        (sides if _is_in_a_cell(line, long, axis) else found).append(line)
-    for row in _rows_of_cells(sides, turned):
+    in_cell = _are_in_cells(lines, long, axis)
+    found = [line for line, is_in in zip(lines, in_cell, strict=True) if not is_in]
+    sides = [line for line, is_in in zip(lines, in_cell, strict=True) if is_in]
+    for row in _rows_of_cells(sides, axis):
         least = MIN_SIDE * max(line.length for line in row) if len(row) >= MIN_SIDES else 0.0
         long_ones = [line for line in row if line.length > least]
         between: set[int] = set()
@@ -220,10 +231,8 @@ def _without_strokes(lines: list[Line], long: list[Line], turned: bool) -> list[
     return found
 
 
-def _rows_of_cells(sides: list[Line], turned: bool) -> list[list[Line]]:
-    """The sides of cells by the rows of cells that they are in, each row in order; `turned` for
-    sides from top to bottom."""
-    axis = 0 if turned else 1
+def _rows_of_cells(sides: list[Line], axis: int) -> list[list[Line]]:
+    """The sides of cells by the rows of cells that they are in, each in order along the axis."""
     middles = np.array([(side.start + side.end) / 2 for side in sides]).reshape(-1, 2)
     rows: list[list[int]] = []
     last = -np.inf
@@ -236,7 +245,7 @@ def _rows_of_cells(sides: list[Line], turned: bool) -> list[list[Line]]:
 
 
 def _equal_cells(lines: list[Line], axis: int) -> tuple[Array, list[int], float]:
-    """Where lines are along the axis, which is the order that they are in; which of them are sides
+    """Where lines are along the axis, by which they are in order; which of them are sides
     of cells of one size; and that size: the one with the most lines where it needs them, less those
     that are missing."""
     level = np.array([(line.start[axis] + line.end[axis]) / 2 for line in lines])

@@ -137,14 +137,12 @@ def filter_signs(
                     height >= SIGN_HEIGHT and _is_straight(page.ink(candidates[index].pieces))
                 ):
                     signs.add(index)
-        boxes = [candidates[index].box for index in row]
-        signs.update(
-            i for i, b in zip(row, boxes, strict=True) if any(is_comma(o, b) for o in boxes)
-        )
+        boxes = {index: candidates[index].box for index in row}
+        signs |= {i for i in row if any(_is_comma(other, boxes[i]) for other in boxes.values())}
     return [index for index in chosen if index not in signs]
 
 
-def is_comma(digit: Box, box: Box) -> bool:
+def _is_comma(digit: Box, box: Box) -> bool:
     """Whether what is read as a digit beside another is a comma: low, and at its foot."""
     across, _ = digit.overlap(box)
     low = 2 * box.height < digit.height and digit.level_of(box) > 0.8
