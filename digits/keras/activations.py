@@ -9,10 +9,12 @@ import numpy as np
 
 import functions
 from digits.keras.graph import KerasTensor, apply_activation
-from digits.keras.legacy import note, renamed
+from digits.keras.legacy import renamed
 from digits.keras.lookup import look_up
 from digits.keras.serialization import get_custom_objects
-from digits.keras.tensor import tensor
+from digits.keras.tape import GradientTape
+from digits.keras.tensor import Tensor, record, tensor
+from digits.nn.activations import ACTIVATIONS, softmax_backward
 from digits.types import Array
 from digits.validation import check
 
@@ -105,14 +107,22 @@ def _public(name: str) -> Callable[..., Any]:
         kind = call.__name__
         if isinstance(x, KerasTensor):
             return apply_activation(kind, x)
-        x = np.asarray(x)
-        x = x if x.dtype.kind == "f" else x.astype(np.float32)
-        y = MORE[kind](x)[0] if kind in MORE else getattr(functions, kind)(x, *args, **kwargs)
-        return tensor(y)
+        x = _floats(x)
+        if kind in MORE:
+            y, way_back = MORE[kind](x.array)
+        else:
+            y = getattr(functions, kind)(x.array, *args, **kwargs)
+            way_back = functools.partial(ACTIVATIONS[kind].backward, y=y)
+        return record(y, [x], lambda dy: [way_back(dy) if callable(way_back) else dy * way_back])
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = f"{name}(x), number by number."
     return call
+
+
+def _floats(x: Any) -> Tensor:
+    x = tensor(x)
+    return x if x.dtype.kind == "f" else tensor(x, np.float32)
 
 
 def linear(x: Any) -> Any:
@@ -125,8 +135,9 @@ def softmax(x: Any = None, axis: int = -1, logits: Any = None, name: str | None 
     x = logits if x is None else x
     if isinstance(x, KerasTensor) and axis in (-1, len(x.shape) - 1):
         return apply_activation("softmax", x)
-    x = np.moveaxis(np.asarray(x, np.float32), axis, -1)
-    return tensor(np.moveaxis(functions.softmax(x), -1, axis))
+    x = np.moveaxis(_floats(x), axis, -1)
+    y = functions.softmax(np.asarray(x))
+    return np.moveaxis(record(y, [x], lambda dy: [softmax_backward(dy, y)]), -1, axis)
 
 
 @renamed(alpha="negative_slope")
@@ -136,9 +147,9 @@ def relu(
     """max(x, 0); with a slope below the threshold, and a greatest value."""
     if isinstance(x, KerasTensor):
         return apply_activation("relu", x)
-    x = np.asarray(x)
-    y = np.where(x > threshold, x, negative_slope * (x - threshold)).astype(x.dtype, copy=False)
-    return tensor(y if max_value is None else np.minimum(y, max_value))
+    x = tensor(x)
+    y = np.where(x > threshold, x, negative_slope * (x - threshold))
+    return tensor(y if max_value is None else np.minimum(y, max_value), x.dtype)
 
 
 sigmoid, tanh, elu = map(_public, ("sigmoid", "tanh", "elu"))
@@ -191,15 +202,16 @@ def elements_of(activation: Any) -> Callable[[Array], tuple[Array, Any]]:
         return MORE[activation]
     if hasattr(activation, "elements"):
         return activation.elements
-    name = getattr(activation, "__name__", "activation")
-    note(f"the derivative of {name} is taken by central differences, number by number")
-    return functools.partial(_by_differences, activation)
+    return functools.partial(_by_tape, activation)
 
 
-def _by_differences(function: Any, x: Array) -> tuple[Array, Array]:
-    wide, h = x.astype(np.float64), 1e-5
-    up, down = (np.asarray(function(tensor(wide + step))) for step in (h, -h))
-    return np.asarray(function(tensor(x)), x.dtype), ((up - down) / (2 * h)).astype(x.dtype)
+def _by_tape(function: Any, x: Array) -> tuple[Array, Any]:
+    """y, and what gives dx from dy, of a function of one's own."""
+    given = x.view(Tensor)
+    with GradientTape() as tape:
+        tape.watch(given)
+        y = tensor(function(given), x.dtype)
+    return y.array, lambda dy: tape.gradient(y, given, dy).array
 
 
 def get(identifier: Any) -> Callable[..., Any]:

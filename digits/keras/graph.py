@@ -2,13 +2,33 @@
 it and the tensors which that layer will be given.
 """
 
+import contextlib
 import operator
+from collections.abc import Iterator
 from typing import Any
 
 from digits.keras import config
 from digits.keras.lookup import look_up
 from digits.types import Shape
 from digits.validation import check
+
+_followed: list[bool] = []
+
+
+@contextlib.contextmanager
+def following() -> Iterator[None]:
+    """A block in which a `call` of one's own is followed once, to be repeated from then on."""
+    _followed.append(True)
+    try:
+        yield
+    finally:
+        _followed.pop()
+
+
+def refuse_to_follow(what: str) -> None:
+    """Raise RuntimeError, in such a block, for what would be another one at each call."""
+    if _followed:
+        raise RuntimeError(f"{what} cannot be followed")
 
 
 class KerasTensor:

@@ -4,49 +4,27 @@ written. The mathematics is done by layers of digits.nn, the `cores`.
 
 import copy
 import functools
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar, dataclass_transform
 
 import numpy as np
 
-from digits.keras import activations, config, constraints, initializers, regularizers
+from digits.keras import config, constraints, regularizers
 from digits.keras.absent import INSTEAD
-from digits.keras.graph import KerasTensor
+from digits.keras.arguments import ONLY_AT_DEFAULT, WITHOUT_EFFECT, dtype_name, kept, sizes_of
+from digits.keras.graph import KerasTensor, following
 from digits.keras.legacy import ask_for, renamed
+from digits.keras.own import AS_THE_MODEL, OwnCall, mode, mode_of, on_graph
 from digits.keras.random import new_generator
 from digits.keras.serialization import Configured, argument_names, plain
-from digits.keras.tensor import Tensor
+from digits.keras.tensor import Tensor, is_recorded, record, tapes, tensor
 from digits.keras.variable import Variable
 from digits.nn.layer import Layer as Core
 from digits.types import Array, Shape
 from digits.validation import check
 
 T = TypeVar("T")
-
-ONLY_AT_DEFAULT = {
-    "groups": "use several layers and Concatenate",
-    "dilation_rate": "use strides or pooling",
-    "output_padding": "use padding='same'",
-    "sparse": "give arrays",
-    "ragged": "give arrays of one shape",
-    **dict.fromkeys(
-        (
-            *("noise_shape", "renorm", "renorm_clipping", "synchronized", "fused"),
-            *("virtual_batch_size", "adjustment", "quantization_config", "lora_rank"),
-            *("lora_alpha", "optional"),
-        ),
-        "leave it out",
-    ),
-}
-"""Arguments that are taken at their default only, and what to do instead."""
-
-AS_THE_MODEL = "as the model"
-"""What `training` is while a call of one's own is followed: true, so that layers which are only
-there in training become part of the model; each of them knows itself when it computes what.
-"""
-WITHOUT_EFFECT = ("implementation", "unroll", "renorm_momentum", "tensor", "type_spec", "autocast")
 
 
 @dataclass_transform()
@@ -73,7 +51,7 @@ def arguments(**old_names: str | None) -> Callable[[type[T]], type[T]]:
     return decorate
 
 
-class Layer(Configured):
+class Layer(OwnCall, Configured):
     """A layer: called on a tensor it becomes part of a model, called on an array it computes.
 
     A subclass gives `make`, the layers of digits.nn that do its work; or, if it has no weights,
@@ -95,6 +73,7 @@ class Layer(Configured):
         kind = config.snake_case(type(self).__name__)
         self.name = name if name is not None else config.new_name(kind)
         self.cores: list[Core] = []
+        self._windows: dict[tuple[Core, str], Variable] = {}
         self.built = False
         self.calls: list[KerasTensor] = []
         self._take(options)
@@ -134,37 +113,82 @@ class Layer(Configured):
 
     # --- in a model -------------------------------------------------------------------------------
 
-    def __call__(self, inputs: Any, *_: Any, training: Any = None, **__: Any) -> Any:
+    def __call__(self, inputs: Any, *args: Any, training: Any = None, **kwargs: Any) -> Any:
         """The tensor that the layer makes of a tensor; of an array, an array."""
-        if type(self).call is not Layer.call:  # the user's own, made of other layers
-            if type(self).build is not Layer.build and not self.built:
-                several = isinstance(inputs, list | tuple)
-                self.build([x.shape for x in inputs] if several else inputs.shape)
-                self.built = True
-            return self.call(inputs, **self._mode(inputs, training))
-        return self.call(inputs, training)
+        if not self.by_tape:
+            return self.call(inputs, training)
+        if type(self).build is not Layer.build and not self.built:
+            several = isinstance(inputs, list | tuple)
+            self.build([x.shape for x in inputs] if several else inputs.shape)
+            self.built = True
+        if on_graph(inputs):
+            return self._follow(inputs, training)
+        several = isinstance(inputs, list | tuple)
+        self.merges = several
+        given = [tensor(part, self.dtype) for part in (inputs if several else [inputs])]
+        with mode(training := mode_of(training, False)):
+            return self.compute(given if several else given[0], training)
 
-    def _mode(self, inputs: Any, training: Any) -> dict[str, Any]:
-        """The argument `training` for a call of one's own, if it takes one."""
-        given = inputs[0] if isinstance(inputs, list | tuple) else inputs
-        if training is None and isinstance(given, KerasTensor):
-            training = AS_THE_MODEL
-        takes = "training" in inspect.signature(self.call).parameters
-        return {"training": training} if takes and training is not None else {}
+    @property
+    def by_tape(self) -> Any:
+        """Whether the layer runs a `call` of one's own."""
+        return type(self).call is not Layer.call
+
+    def _follow(self, inputs: Any, training: Any) -> Any:
+        """A layer made of other layers alone becomes these; any other one is a step of its own."""
+        if not self.own_variables:
+            try:
+                with following():
+                    return self.compute(inputs, AS_THE_MODEL if training is None else training)
+            except Exception:  # it computes with numbers, and a mistake will show below, too
+                self.built = True
+        return self._as_step(inputs, training)
+
+    def _as_step(self, inputs: Any, training: Any) -> KerasTensor:
+        """A step of a model that runs the call of one's own."""
+        self.merges = isinstance(inputs, list | tuple)
+        sources = tuple(inputs) if self.merges else (inputs,)
+        zeros = [np.zeros((2, *source.sizes), self.dtype) for source in sources]
+        with np.errstate(all="ignore"):
+            y = self.forward_by_tape(zeros if self.merges else zeros[0], False)
+        check(y.shape[:1] == (2,), f"an output for each sample from {self.name}", y.shape)
+        return self._place(sources, training, y.shape[1:])
+
+    def _place(self, sources: tuple[Any, ...], training: Any, sizes: Shape) -> KerasTensor:
+        """The output of a call, as a tensor of a model."""
+        self.built, self.output_sizes = True, sizes
+        self.training_mode = None if training is AS_THE_MODEL else training
+        self.calls.append(KerasTensor(sizes, self, sources))
+        return self.calls[-1]
 
     def call(self, inputs: Any, training: Any = None) -> Any:
         """What `__call__` does; a layer of one's own has another one."""
         sources = tuple(inputs) if isinstance(inputs, list | tuple) else (inputs,)
-        if any(isinstance(source, KerasTensor) for source in sources):
+        if on_graph(inputs):
             shapes = [source.sizes for source in sources]
             self.set_up(shapes if self.merges else shapes[0])
-            self.training_mode = None if training is AS_THE_MODEL else training
-            self.calls.append(KerasTensor(self.output_sizes, self, sources))
-            return self.calls[-1]
+            return self._place(sources, training, self.output_sizes)
         arrays = [np.asarray(source, self.dtype) for source in sources]
         self.set_up([a.shape[1:] for a in arrays] if self.merges else arrays[0].shape[1:])
-        training = self.trains_alone if training is None else bool(training)
+        training = mode_of(training, self.trains_alone)
+        if tapes:
+            return self._recorded(sources, arrays, training)
         return self.forward(arrays if self.merges else arrays[0], training).copy().view(Tensor)
+
+    def _recorded(self, sources: tuple[Any, ...], arrays: list[Array], training: bool) -> Tensor:
+        """y of arrays by a twin, whose weights stay as they are now."""
+        twin = self.twin(frozen=True)
+        twin.set_needs_dx(any(map(is_recorded, sources)))
+        y = twin.forward(arrays if self.merges else arrays[0], training)
+        variables = [v for v in self.weights if v.key in v.core.weights]
+        numbers = {core: number for number, core in enumerate(self.cores)}
+
+        def backward(dy: Array) -> list[Any]:
+            dx = twin.backward(np.array(dy, self.dtype))
+            grads = [twin.cores[numbers[v.core]].grads[v.key].copy() for v in variables]
+            return [*(dx if self.merges and dx is not None else [dx] * len(sources)), *grads]
+
+        return record(y.copy(), [*sources, *variables], backward)
 
     def set_up(self, shape: Any) -> None:
         """Learn the shape of one input (of each, if it merges several) and make the weights."""
@@ -197,13 +221,18 @@ class Layer(Configured):
         if self.first_weights is not None:
             self.set_weights(self.first_weights)
 
-    def twin(self) -> "Layer":
-        """A layer of the same weights, with a memory and gradients of its own."""
-        other = copy.copy(self)
-        other.cores = [core.unbound() for core in self.cores]
+    def twin(self, frozen: bool = False) -> "Layer":
+        """A layer of the same weights, or of a copy of them, with a memory and gradients of its
+        own."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other._windows, other.cores = {}, [core.unbound() for core in self.cores]
         for core, own in zip(self.cores, other.cores, strict=True):
             grads = {key: np.zeros_like(array) for key, array in core.grads.items()}
-            own.bind(core.weights, grads, core.buffers, core.rng, self.dtype)
+            weights = core.weights
+            if frozen:
+                weights = {key: array.copy() for key, array in weights.items()}
+            own.bind(weights, grads, core.buffers, core.rng, self.dtype)
         return other
 
     def make(self, shape: Shape) -> list[Core]:
@@ -237,6 +266,8 @@ class Layer(Configured):
 
     def forward(self, x: Any, training: bool) -> Array:
         """y from x; remembers what `backward` will need."""
+        if self.by_tape:
+            return self.forward_by_tape(x, training)
         if not self.cores:
             y, self.derivative = self.elements(x)
             return y
@@ -246,6 +277,8 @@ class Layer(Configured):
 
     def backward(self, dy: Array) -> Any:
         """dx from dy, for the latest `forward`; a list of them, if the layer merges."""
+        if self.by_tape:
+            return self.backward_by_tape(dy)
         if not self.cores:
             return [dy * s for s in self.derivative] if self.merges else dy * self.derivative
         dx: Array | None = dy
@@ -271,27 +304,36 @@ class Layer(Configured):
 
     def penalties(self) -> list[tuple[Any, Core, str]]:
         """The regularizers, each with the weight that it is for."""
-        found = [(getattr(self, f"{v.argument}_regularizer", None), v) for v in self.weights]
-        return [(regularizer, v.core, v.key) for regularizer, v in found if regularizer]
+        return [(v.regularizer, v.core, v.key) for v in self.weights if v.regularizer]
 
     def constrained(self) -> list[tuple[Any, Core, str]]:
         """The constraints, each with the weight that it is for."""
-        found = [(self.constraints.get(f"{v.argument}_constraint"), v) for v in self.weights]
-        return [(constraint, v.core, v.key) for constraint, v in found if constraint]
+        return [(v.constraint, v.core, v.key) for v in self.weights if v.constraint]
 
     # --- looking inside ---------------------------------------------------------------------------
 
     @property
     def weights(self) -> list[Variable]:
         """All weights, those that training changes first."""
+        if self.by_tape:
+            below = [v for layer in self.sublayers for v in layer.weights]
+            return list(dict.fromkeys([*self.own_variables, *below]))
         kinds = ("weight_shapes", "buffer_shapes")
         return [
-            Variable(self, core, key)
+            self._window(core, key)
             for kind in kinds
             for core in self.cores
             for key in getattr(core, kind)
             if key not in self.unused
         ]
+
+    def _window(self, core: Core, key: str) -> Variable:
+        """The same variable for the same weight, always."""
+        if (core, key) not in self._windows:
+            made = self._windows[core, key] = Variable.of(self, core, key)
+            made.regularizer = getattr(self, f"{made.argument}_regularizer", None)
+            made.constraint = self.constraints.get(f"{made.argument}_constraint")
+        return self._windows[core, key]
 
     @property
     def trainable_weights(self) -> list[Variable]:
@@ -316,7 +358,7 @@ class Layer(Configured):
             variable.assign(array)
 
     def count_params(self) -> int:
-        return sum(variable.value.size for variable in self.weights)
+        return sum(variable.array.size for variable in self.weights)
 
     @property
     def kernel(self) -> Variable:
@@ -393,45 +435,3 @@ class ActivityPenalty(Core):
     def penalty(self) -> float:
         """What the latest outputs add to the loss."""
         return float(self.regularizer(self.x)) / len(self.x)
-
-
-def sizes_of(shape: Any) -> Shape:
-    """The shape of one sample, from a number, a list or a tuple."""
-    sizes = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
-    whole = all(isinstance(size, int | np.integer) and size > 0 for size in sizes)
-    check(sizes and whole, "a shape of whole numbers above 0, such as (28, 28, 1)", shape)
-    return tuple(map(int, sizes))
-
-
-def dtype_name(dtype: Any) -> str:
-    """The dtype of a layer's weights: float32, or float64 where that is asked for."""
-    if isinstance(dtype, dict):
-        dtype = dtype.get("config", {}).get("name")
-    name = getattr(dtype, "name", dtype) or config.floatx()
-    return "float64" if str(name) == "float64" else config.floatx()
-
-
-def kept(name: str, value: Any) -> Any:
-    """An argument as a layer keeps it: a name turned into the object that it stands for, one number
-    for height and width into two.
-    """
-    if name.endswith("_initializer"):
-        return initializers.get(value)
-    if name.endswith("_regularizer"):
-        return regularizers.get(value)
-    if name == "activation":
-        return activations.name_of(value)
-    if name in ("units", "filters"):
-        number = int(value) if isinstance(value, str) and value.isdigit() else value
-        good = not isinstance(number, str) and number >= 1
-        check(good, f"a number of {name} above 0", value)
-        return int(number)
-    if name in ("kernel_size", "pool_size", "strides", "size") and value is not None:
-        return both(value)
-    return value
-
-
-def both(value: Any) -> tuple[int, int]:
-    """One number for height and width, or one each."""
-    first, second = value if isinstance(value, tuple | list) else (value, value)
-    return int(first), int(second)

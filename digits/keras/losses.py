@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from digits.keras.config import snake_case
-from digits.keras.legacy import ask_for, note
+from digits.keras.legacy import ask_for
 from digits.keras.serialization import Configured, from_table, plain, with_side
-from digits.keras.tensor import Tensor, tensor
+from digits.keras.tape import GradientTape
+from digits.keras.tensor import Tensor, record, tensor
 from digits.nn import losses as nn
 from digits.types import Array
 from digits.validation import check
@@ -36,17 +37,28 @@ class Loss(nn.Loss, Configured):
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The loss of outputs y_pred for targets y_true, as a tensor."""
-        y = np.asarray(y_pred)
-        y = y if y.dtype.kind == "f" else y.astype(np.float32)
+        y = tensor(y_pred)
+        y = y if y.dtype.kind == "f" else tensor(y, np.float32)
         if hasattr(self, "call"):  # a loss of one's own
-            losses = np.asarray(self.call(tensor(y_true), tensor(y)))
+            losses = tensor(self.call(tensor(y_true), y))
         else:
-            losses, _ = self.per_sample(y, y_true)
+            losses = self._of_vectors(y, np.asarray(y_true))
         if sample_weight is not None:
             losses = losses * np.asarray(sample_weight, losses.dtype).reshape(losses.shape)
         if self.reduction == "none":
-            return losses.view(Tensor)
-        return tensor(losses.sum() if self.reduction == "sum" else losses.mean(), losses.dtype)
+            return losses
+        return tensor(np.sum(losses) if self.reduction == "sum" else np.mean(losses))
+
+    def _of_vectors(self, y: Tensor, t: Array) -> Tensor:
+        """The loss of each vector along the last axis of y."""
+        vectors = y.array.reshape(-1, y.shape[-1])
+        t = t.reshape(vectors.shape) if t.size == y.size else t.reshape(len(vectors))
+        losses, dy = self.per_sample(vectors, t)
+
+        def backward(dlosses: Array) -> list[Array]:
+            return [(dy * np.reshape(dlosses, (-1, 1))).reshape(y.shape)]
+
+        return record(losses.reshape(y.shape[:-1]), [y], backward)
 
     def loss_and_grad(self, y: Array, t: Any, sample_weight: Any = None) -> tuple[float, Array]:
         """As in digits.nn.losses, with (outputs, targets); a sum where that is the reduction."""
@@ -55,40 +67,29 @@ class Loss(nn.Loss, Configured):
 
 
 class FunctionLoss(Loss):
-    """A function (targets, outputs) of one's own. Its gradient is taken by central differences, in
-    float64: two calls for each output, so there may be few of them.
+    """A function (targets, outputs) of one's own, recorded so that it has a gradient. It gives the
+    loss of each sample, or one number for all of them.
     """
-
-    MAX_OUTPUTS = 100
 
     def __init__(self, function: Any, name: str | None = None) -> None:
         self.function, self.reduction = function, "sum_over_batch_size"
         self.name = name or getattr(function, "__name__", type(function).__name__)
-        note(f"the gradient of {self.name} is taken by central differences")
 
     def per_sample(self, y: Array, t: Any) -> tuple[Array, Array]:
-        few = y.ndim == 2 and y.shape[1] <= self.MAX_OUTPUTS
-        expected = f"at most {self.MAX_OUTPUTS} outputs for a loss of one's own"
-        check(few, expected, y.shape[1:], "use a loss of keras.losses")
-        wide, target = y.astype(np.float64), np.asarray(t)
-        target = target.astype(np.float64) if target.shape == y.shape else target
-        dy = np.empty_like(wide)
-        for j in range(y.shape[1]):
-            step = np.zeros_like(wide)
-            step[:, j] = 1e-6 * np.maximum(1e-3, np.abs(wide[:, j]))
-            up, down = self._values(target, wide + step), self._values(target, wide - step)
-            dy[:, j] = (up - down) / (2 * step[:, j])
-        return self._values(target, wide).astype(y.dtype), dy.astype(y.dtype)
-
-    def _values(self, t: Array, y: Array) -> Array:
-        """The loss of each sample; one by one, if the function only gives their mean."""
-        values = np.asarray(self.function(tensor(t), tensor(y)))
-        if values.shape[:1] != (len(y),):
-            parts = (
-                self.function(tensor(t[i : i + 1]), tensor(y[i : i + 1])) for i in range(len(y))
-            )
-            values = np.array([float(np.asarray(part)) for part in parts])
-        return values.reshape(len(y), -1).mean(axis=1)
+        target = np.asarray(t)
+        if target.size == y.size:  # (n,) for outputs (n, 1)
+            target = target.reshape(y.shape).astype(y.dtype)
+        outputs = y.view(Tensor)
+        with GradientTape() as tape:
+            tape.watch(outputs)
+            values = tensor(self.function(tensor(target), outputs))
+            if values.shape[:1] != (len(y),):  # one number: that of each sample
+                values = np.broadcast_to(values, (len(y),))
+            losses = np.mean(np.reshape(values, (len(y), -1)), axis=1)
+        dy = tape.gradient(losses, outputs)
+        expected = f"a loss {self.name} that depends on the outputs"
+        check(dy is not None, expected, "one that does not", "compute it with functions of tf")
+        return losses.array, dy.array
 
 
 Reduction = SimpleNamespace(

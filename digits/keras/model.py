@@ -9,14 +9,16 @@ from typing import Any, Self
 import numpy as np
 
 from digits.keras import config
-from digits.keras.graph import KerasTensor, layers_by_depth
-from digits.keras.layer import Layer, sizes_of
+from digits.keras.arguments import sizes_of
+from digits.keras.graph import KerasTensor, in_order, layers_by_depth
+from digits.keras.layer import Layer
 from digits.keras.layers.basic import Input, InputLayer
 from digits.keras.legacy import note, renamed
 from digits.keras.lookup import look_up
 from digits.keras.network import Network
+from digits.keras.own import mode, mode_of, on_graph
 from digits.keras.summary import print_summary
-from digits.keras.tensor import Tensor
+from digits.keras.tensor import Tensor, tapes, tensor
 from digits.keras.training import Trainer
 from digits.keras.variable import Variable
 from digits.types import Array
@@ -69,15 +71,11 @@ class Model(Trainer, Layer):
 
     @property
     def layers(self) -> list[Layer]:
-        if hasattr(self, "outputs"):
+        if hasattr(self, "outputs") and self.outputs[0].layer is not self:
             return list(self._graph_layers)
-        found = [v for v in vars(self).values() if isinstance(v, Layer)]
-        for value in list(vars(self).values()):
-            if isinstance(value, list | tuple):
-                found += [item for item in value if isinstance(item, Layer)]
-        return list(dict.fromkeys(found))
+        return super().sublayers
 
-    _layers = layers
+    _layers = sublayers = layers
 
     @property
     def training_network(self) -> Network:
@@ -101,12 +99,16 @@ class Model(Trainer, Layer):
         self._set_graph(inputs, _flat(outputs))
 
     def _trace(self, inputs: Any) -> Any:
-        """The outputs that the model's own `call` makes of tensors."""
-        own = type(self).call is not Model.call
-        check(
-            own, "Model(inputs, outputs), or a subclass of Model with a call", type(self).__name__
-        )
-        return self.call(inputs, **self._mode(inputs, None))
+        """The outputs that the model's own `call` makes of tensors: of its layers, or, where it
+        computes with numbers, in one step.
+        """
+        kind = type(self).__name__
+        check(self.by_tape, "Model(inputs, outputs), or a subclass of Model with a call", kind)
+        return self._follow(inputs, None)
+
+    @property
+    def by_tape(self) -> bool:
+        return type(self).call is not Model.call
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         raise NotImplementedError
@@ -117,10 +119,10 @@ class Model(Trainer, Layer):
         shapes = [sizes_of(s[1:]) for s in (input_shape if several else [input_shape])]
         self.set_up(shapes if several else shapes[0])
 
-    def __call__(self, inputs: Any, *_: Any, training: Any = None, **__: Any) -> Any:
+    def __call__(self, inputs: Any, *args: Any, training: Any = None, **kwargs: Any) -> Any:
         """The outputs for tensors, as part of another model; for arrays, arrays."""
         parts: list[Any] = [inputs] if isinstance(inputs, np.ndarray) else _flat(inputs)
-        if any(isinstance(part, KerasTensor) for part in parts):
+        if on_graph(parts):
             self.set_up([p.sizes for p in parts] if len(parts) > 1 else parts[0].sizes)
             results: list[Any] = [
                 KerasTensor(output.sizes, self, tuple(parts), index)
@@ -128,11 +130,53 @@ class Model(Trainer, Layer):
             ]
             self.calls.append(results[0])
         else:
+            if training is None and mode_of(None, True):  # no model around it
+                self.forget_losses()
+            training = mode_of(training, False)
+            if not self._finds_graph(inputs) or (tapes and self.by_tape):
+                with mode(training):
+                    given = [tensor(part, self.dtype) for part in parts]
+                    single = given if isinstance(inputs, list | tuple) else given[0]
+                    return self.compute(single, training, *args, **kwargs)
             x = self._as_inputs(inputs)
-            results = [
-                y.copy().view(Tensor) for y in self.training_network.forward(x, bool(training))
-            ]
+            if tapes:
+                given = [
+                    np.reshape(tensor(part, self.dtype), array.shape)
+                    for part, array in zip(parts, x, strict=True)
+                ]
+                results = self._recorded_graph(given, training)
+            else:
+                arrays = self.training_network.forward(x, training)
+                results = [y.copy().view(Tensor) for y in arrays]
         return results[0] if self._single_output else results
+
+    def _finds_graph(self, inputs: Any) -> bool:
+        """Whether there is a graph for such inputs; a call of one's own may do without."""
+        try:
+            self._as_inputs(inputs)
+        except Exception:
+            if not self.by_tape:
+                raise
+            return False
+        return True
+
+    def _recorded_graph(self, x: list[Any], training: bool) -> list[Tensor]:
+        """The outputs, layer by layer, so that a tape records each of them."""
+        values = {id(t): part for t, part in zip(self.inputs, x, strict=True)}
+        made: dict[Any, Any] = {}
+        for result in in_order(self.outputs, self.inputs):
+            call = result.layer, *map(id, result.inputs)
+            if id(result) not in values and call not in made:
+                given = [values[id(source)] for source in result.inputs]
+                several = result.layer.merges or len(given) > 1
+                own = result.layer.training_mode
+                made[call] = result.layer(
+                    given if several else given[0], training=training if own is None else own
+                )
+            if id(result) not in values:
+                found = made[call]
+                values[id(result)] = found[result.index] if isinstance(found, list) else found
+        return [values[id(result)] for result in self.outputs]
 
     @property
     def input(self) -> Any:
@@ -159,15 +203,6 @@ class Model(Trainer, Layer):
     def input_names(self) -> list[str]:
         self._require_graph("input")
         return [tensor.layer.name for tensor in self.inputs]
-
-    @property
-    def losses(self) -> list[Any]:
-        """What each regularizer of weights adds to the loss."""
-        return [
-            float(penalty(core.weights[key]))
-            for layer in self.layers
-            for penalty, core, key in layer.penalties()
-        ]
 
     def _require_graph(self, what: str) -> None:
         if not hasattr(self, "outputs"):
@@ -198,13 +233,15 @@ class Model(Trainer, Layer):
 
     @property
     def weights(self) -> list[Variable]:
-        return [variable for layer in self.layers for variable in layer.weights]
+        below = [variable for layer in self.layers for variable in layer.weights]
+        return list(dict.fromkeys([*self.own_variables, *below]))
 
     variables = weights
 
     def trained(self) -> Any:
         """The weights that training changes, each as a core and the name in it."""
-        return [pair for layer in self.layers for pair in layer.trained()]
+        own = [(v.core, v.key) for v in self.own_variables if v.trainable]
+        return [*own, *(pair for layer in self.layers for pair in layer.trained())]
 
     def count_params(self) -> int:
         self._require_graph("number of parameters")
@@ -308,7 +345,7 @@ class Sequential(Model):
     def layers(self) -> list[Layer]:
         return list(self._stack)
 
-    _layers = layers
+    _layers = sublayers = layers
 
     def _trace(self, inputs: Any) -> Any:
         check(self._stack, f"layers in model {self.name}", "none yet", "add some")

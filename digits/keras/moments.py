@@ -34,7 +34,7 @@ class Measures:
             metric.reset_state()
 
     def add(self, loss: float, latest: Latest) -> None:
-        n = len(latest.outputs[0])
+        n = latest.n
         self.loss_sum += loss * n
         self.loss_sums = [s + n * x for s, x in zip(self.loss_sums, latest.losses, strict=True)]
         self.count += n
@@ -68,11 +68,17 @@ class KerasMoments(callbacks.Callback):
     """Tells Keras' callbacks what the training loop tells, and validates every so many epochs."""
 
     def __init__(
-        self, model: Any, told: CallbackList, bar: Any, validate: Any, every: int, first: int
+        self,
+        model: Any,
+        measures: Any,
+        told: CallbackList,
+        bar: Any,
+        validate: Any,
+        every: int,
+        first: int,
     ) -> None:
-        self.model, self.told, self.bar = model, told, bar
+        self.model, self.measures, self.told, self.bar = model, measures, told, bar
         self.validate, self.every, self.first_epoch = validate, every, first
-        self.measures = Measures(model.objectives)
         begins = ("on_batch_begin", "on_train_batch_begin")
         ends = ("on_batch_end", "on_train_batch_end")
         self.tells_begin, self.tells_end = self._anybody_hears(begins), self._anybody_hears(ends)

@@ -19,7 +19,6 @@ from digits.nn.layers import Activation
 from digits.nn.losses import Loss
 from digits.nn.parameters import Parameters
 from digits.types import Array
-from digits.validation import check
 
 
 class Targets(NamedTuple):
@@ -49,8 +48,9 @@ class Head(NamedTuple):
 
 
 class Latest(NamedTuple):
-    """What the latest step has computed, for each output that has a loss."""
+    """What the latest step has computed: of n samples, for each output that has a loss."""
 
+    n: int
     outputs: list[Array]
     targets: list[Targets]
     losses: list[float]
@@ -79,14 +79,15 @@ class Network:
         self.taken_in: set[int] = set()  # the outputs whose last activation their loss has taken in
         self.penalties: list[tuple[Any, Any, str]] = []
         self.constrained: list[tuple[Any, Any, str]] = []
-        self.activity = [
+        self.by_tape = [step.layer for step in self.steps if step.layer.by_tape]
+        self.activity = self.by_tape + [
             core
             for step in self.steps
             for core in step.layer.cores
             if isinstance(core, ActivityPenalty)
         ]
         self.trained_values: set[int] = set()  # those on which weights that train have influence
-        self.latest = Latest([], [], [])
+        self.latest = Latest(0, [], [], [])
 
     def _open(
         self, inputs: list[KerasTensor], outputs: list[KerasTensor], where: dict[int, int]
@@ -98,7 +99,7 @@ class Network:
                 continue
             sources = tuple(where[id(source)] for source in tensor.inputs)
             model = tensor.layer
-            if hasattr(model, "outputs"):
+            if hasattr(model, "outputs") and all(tensor is not made for made in model.outputs):
                 call = id(model), sources
                 if call not in inner:
                     within = {id(t): n for t, n in zip(model.inputs, sources, strict=True)}
@@ -185,7 +186,6 @@ class Network:
     ) -> tuple[float, Parameters]:
         """The loss of a batch, penalties included, and its gradient times `scale`, in training
         mode."""
-        check(self.heads, "a prepared network", "one without a loss")
         with self._products:
             values = dict(zip(self.outputs, self.forward(x, True, logits=True), strict=True))
             outputs, losses, gradients = [], [], dict[int, Array]()
@@ -198,6 +198,9 @@ class Network:
                 losses.append(loss)
             for penalty in self.activity:
                 penalty.scale = scale
+            for layer in self.by_tape:
+                for core, key in layer.trainable_pairs():
+                    core.grads[key].fill(0)
             self._backward(gradients)
         for twin, layer in self.twins.items():
             for core, own in zip(layer.cores, twin.cores, strict=True):
@@ -205,9 +208,21 @@ class Network:
                     core.grads[key] += gradient
         for regularizer, core, key in self.penalties:
             core.grads[key] += scale * regularizer.gradient(core.weights[key])
-        self.latest = Latest(outputs, targets, losses)
+        self.latest = Latest(len(x[0]), outputs, targets, losses)
         total = sum(head.factor * loss for head, loss in zip(self.heads, losses, strict=True))
         return total + self.penalty() + self.activity_penalty(), self.grads
+
+    def evaluate(
+        self, x: list[Array], targets: list[Targets], objectives: list[Objective]
+    ) -> float:
+        """The loss of a batch, without the penalties on weights; `latest` holds the rest."""
+        values = self.predict(x)
+        self.latest = Latest(len(x[0]), [values[o.output] for o in objectives], targets, [])
+        total = self.activity_penalty()
+        for objective, y, t in zip(objectives, self.latest.outputs, targets, strict=True):
+            self.latest.losses.append(objective.loss.loss_and_grad(y, t.t, t.weight)[0])
+            total += objective.factor * self.latest.losses[-1]
+        return total
 
     def constrain(self) -> None:
         """Bring the weights that have constraints, after a step, to what is allowed."""
@@ -234,7 +249,8 @@ class Network:
             if dx is None:
                 continue
             for source, part in zip(sources, dx if layer.merges else [dx], strict=True):
-                _add(gradients, source, part)
+                if part is not None:
+                    _add(gradients, source, part)
 
     @staticmethod
     def _backward_without_last(layer: Layer, dy: Array) -> Array | None:

@@ -2,6 +2,7 @@
 is NumPy's, and arrays can be asked for `.numpy()`.
 """
 
+import builtins
 import functools
 import operator
 from collections.abc import Callable
@@ -12,7 +13,8 @@ import numpy as np
 from digits.keras import activations, losses
 from digits.keras.graph import KerasTensor
 from digits.keras.lookup import look_up
-from digits.keras.tensor import Tensor, tensor
+from digits.keras.tape import GradientTape as GradientTape
+from digits.keras.tensor import Tensor, is_recorded, parts_of, tensor
 
 OTHER_NAMES = {
     **{
@@ -22,7 +24,7 @@ OTHER_NAMES = {
     **{"reduce_variance": "var", "pow": "power", "concat": "concatenate", "add_n": "sum"},
     **{"acos": "arccos", "asin": "arcsin", "atan": "arctan", "range": "arange", "fill": "full"},
     **{"divide_no_nan": "divide", "floordiv": "floor_divide", "truediv": "true_divide"},
-    **{"clip_by_value": "clip", "gather": "take", "rank": "ndim", "stop_gradient": "asarray"},
+    **{"clip_by_value": "clip", "rank": "ndim", "stop_gradient": "asarray"},
     **{"flatten": "ravel", "batch_flatten": "ravel", "permute_dimensions": "transpose"},
 }
 """Names of Keras and TensorFlow, and what NumPy calls the same."""
@@ -35,14 +37,9 @@ ARGUMENTS = {
 """Names of arguments in TensorFlow, and NumPy's."""
 
 
-def _parts(args: Any) -> list[Any]:
-    """The arguments, and what lists among them hold."""
-    return [part for a in args for part in (a if isinstance(a, list | tuple) else [a])]
-
-
 def between(function: Any, args: Any, kwargs: dict[str, Any] | None = None) -> Any:
     """What a function of arrays makes of the tensors of a model among its arguments: a Lambda."""
-    tensors = [part for part in _parts(args) if isinstance(part, KerasTensor)]
+    tensors = [part for part in parts_of(args) if isinstance(part, KerasTensor)]
 
     def on_arrays(given: Any) -> Any:
         arrays = iter(given if len(tensors) > 1 else [given])
@@ -54,7 +51,7 @@ def between(function: Any, args: Any, kwargs: dict[str, Any] | None = None) -> A
 
         return function(*map(filled, args), **kwargs or {})
 
-    zeros = [np.zeros((2, *part.sizes), np.float32) for part in tensors]
+    zeros = [np.zeros((2, *part.sizes), np.float32).view(Tensor) for part in tensors]
     with np.errstate(all="ignore"):
         shape = np.shape(on_arrays(zeros if len(zeros) > 1 else zeros[0]))
     on_arrays.__name__ = function.__name__
@@ -107,6 +104,10 @@ BY_LAYERS: dict[str, Callable[..., Any]] = {
 """Functions that layers have exact derivatives of; None where the arguments are of another kind."""
 
 
+TAKE_LISTS = ("concat", "concatenate", "stack", "einsum")
+"""Functions that take several tensors as a list; for others a list is one tensor."""
+
+
 def _on_arrays(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function, assigned=("__name__", "__doc__"))
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -119,9 +120,12 @@ def _on_arrays(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
                 args = (kwargs.pop(unnamed),)
         if "a" in kwargs and not args:
             args = (kwargs.pop("a"),)
-        if any(isinstance(part, KerasTensor) for part in _parts(args)):
+        if any(isinstance(part, KerasTensor) for part in parts_of(args)):
             made = BY_LAYERS[name](*args, **kwargs) if name in BY_LAYERS else None
             return made if made is not None else between(call, args, kwargs)
+        if name not in TAKE_LISTS and args and isinstance(args[0], list | tuple):
+            if any(map(is_recorded, args[0])):
+                args = (np.stack(args[0]), *args[1:])
         result = function(*args, **kwargs)
         return tensor(result) if isinstance(result, np.ndarray | np.generic) else result
 
@@ -151,7 +155,7 @@ def _dtype(dtype: Any) -> Any:
 
 
 def cast(x: Any, dtype: Any = "float32", name: str | None = None) -> Any:
-    return x if isinstance(x, KerasTensor) else tensor(np.asarray(x).astype(_dtype(dtype)))
+    return x if isinstance(x, KerasTensor) else tensor(x, _dtype(dtype))
 
 
 def constant(value: Any, dtype: Any = None, shape: Any = None, name: Any = None) -> Tensor:
@@ -187,7 +191,6 @@ def _crossentropy(kind: Any) -> Any:
 
 categorical_crossentropy = _crossentropy(losses.CategoricalCrossentropy)
 sparse_categorical_crossentropy = _crossentropy(losses.SparseCategoricalCrossentropy)
-binary_crossentropy = _crossentropy(losses.BinaryCrossentropy)
 
 
 def _method(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -196,8 +199,36 @@ def _method(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @_method
+def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Any:
+    """-t log(y) - (1 - t) log(1 - y) of each number; of logits x, max(x, 0) - x t + log(1 +
+    exp(-|x|)).
+    """
+    if from_logits:
+        x = output
+        return np.maximum(x, 0) - x * target + np.log1p(np.exp(-np.abs(x)))
+    y = np.clip(output, losses.nn.EPSILON, 1 - losses.nn.EPSILON)
+    return -target * np.log(y) - (1 - target) * np.log(1 - y)
+
+
+@_method
 def identity(x: Any) -> Any:
-    return np.asarray(x)
+    return np.copy(x)
+
+
+@_method
+def gather(params: Any, indices: Any, axis: int = 0) -> Any:
+    return np.take(params, np.asarray(indices), axis)
+
+
+@_method
+def unstack(value: Any, num: int | None = None, axis: int = 0) -> Any:
+    return [np.take(value, i, axis) for i in builtins.range(np.shape(value)[axis])]
+
+
+@_method
+def where(condition: Any, x1: Any = None, x2: Any = None) -> Any:
+    """x1 where the condition holds, else x2; without them, the indices where it does."""
+    return np.argwhere(condition) if x1 is None else np.where(condition, x1, x2)
 
 
 @_method
@@ -208,8 +239,8 @@ def matmul(a: Any, b: Any, transpose_a: bool = False, transpose_b: bool = False)
 
 @_method
 def l2_normalize(x: Any, axis: Any = None, epsilon: float = 1e-12) -> Any:
-    length = np.square(np.asarray(x)).sum(axis=axis, keepdims=True)
-    return np.asarray(x) / np.sqrt(np.maximum(length, epsilon))
+    length = np.sum(np.square(x), axis=axis, keepdims=True)
+    return x / np.sqrt(np.maximum(length, epsilon))
 
 
 @_method
@@ -229,7 +260,8 @@ def argsort(values: Any, axis: int = -1, direction: str = "ASCENDING", **_: Any)
 
 
 def sort(values: Any, axis: int = -1, direction: str = "ASCENDING", **_: Any) -> Tensor:
-    return tensor(np.take_along_axis(np.asarray(values), argsort(values, axis, direction), axis))
+    order = np.asarray(argsort(values, axis, direction))
+    return tensor(np.take_along_axis(tensor(values), order, axis))
 
 
 class TopK(NamedTuple):
@@ -242,7 +274,7 @@ class TopK(NamedTuple):
 def top_k(input: Any, k: int = 1, sorted: bool = True, name: Any = None) -> TopK:
     x = tensor(input)
     indices = argsort(x, direction="DESCENDING")[..., :k]
-    return TopK(tensor(np.take_along_axis(np.asarray(x), indices, -1)), indices)
+    return TopK(tensor(np.take_along_axis(x, np.asarray(indices), -1)), indices)
 
 
 def is_tensor(x: Any) -> bool:
@@ -254,16 +286,45 @@ def rsqrt(x: Any, name: str | None = None) -> Tensor:
     return tensor(1 / np.sqrt(x))
 
 
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:
-    return tensor(np.linalg.norm(np.asarray(x), ord, axis, keepdims))
+@_method
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    """The length of vectors; the sum or the largest of absolute values for ord 1 or inf."""
+    if ord in (1, np.inf):
+        whole = np.sum if ord == 1 else np.max
+        return whole(np.abs(x), axis=axis, keepdims=keepdims)
+    if ord not in (None, 2, "euclidean", "fro"):
+        raise ValueError(f"expected ord 'euclidean', 1, 2 or inf; received {ord!r}")
+    return np.sqrt(np.sum(np.square(x), axis=axis, keepdims=keepdims))
+
+
+def clip_by_norm(t: Any, clip_norm: float, axes: Any = None, name: Any = None) -> Tensor:
+    """t, made shorter if it is longer than clip_norm."""
+    length = np.maximum(norm(t, axis=axes, keepdims=True), clip_norm)
+    return tensor(t * (clip_norm / length))
+
+
+def global_norm(t_list: Any, name: Any = None) -> Tensor:
+    """The length of several tensors as one vector."""
+    return tensor(np.sqrt(sum(np.sum(np.square(t)) for t in t_list if t is not None)))
+
+
+def clip_by_global_norm(t_list: Any, clip_norm: float, **_: Any) -> tuple[list[Any], Tensor]:
+    """Tensors, made shorter together if they are longer than clip_norm; and how long they were."""
+    length = global_norm(t_list)
+    scale = clip_norm / np.maximum(length, clip_norm)
+    return [None if t is None else tensor(t * scale) for t in t_list], length
 
 
 def boolean_mask(tensor: Any, mask: Any, **_: Any) -> Any:
-    return convert_to_tensor(np.asarray(tensor)[np.asarray(mask, bool)])
+    return convert_to_tensor(tensor)[np.asarray(mask, bool)]
 
 
-def logsumexp(x: Any, axis: Any = None, keepdims: Any = False) -> Tensor:
-    return tensor(np.logaddexp.reduce(np.asarray(x), axis=axis, keepdims=keepdims))
+@_method
+def logsumexp(x: Any, axis: Any = None, keepdims: Any = False) -> Any:
+    """log(sum(exp(x))), of numbers from which the largest is taken first, so that none is inf."""
+    largest = np.max(np.asarray(x), axis=axis, keepdims=True)
+    y = np.log(np.sum(np.exp(x - largest), axis=axis, keepdims=True)) + largest
+    return y if keepdims else np.squeeze(y, axis)
 
 
 reduce_logsumexp = logsumexp

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from digits.keras.graph import refuse_to_follow
 from digits.keras.tensor import Tensor, tensor
 
 _seeds: dict[str, np.random.Generator] = {}
@@ -45,12 +46,14 @@ class SeedGenerator:
 def normal(
     shape: Any, mean: float = 0, stddev: float = 1, dtype: Any = None, seed: Any = None, **_: Any
 ) -> Tensor:
+    refuse_to_follow("a random tensor")
     return tensor(new_generator(seed).normal(mean, stddev, shape), dtype or "float32")
 
 
 def uniform(
     shape: Any, minval: float = 0, maxval: float = 1, dtype: Any = None, seed: Any = None, **_: Any
 ) -> Tensor:
+    refuse_to_follow("a random tensor")
     return tensor(new_generator(seed).uniform(minval, maxval, shape), dtype or "float32")
 
 

@@ -5,36 +5,30 @@ from typing import Any
 
 import numpy as np
 
-from digits.keras.legacy import note
 from digits.keras.serialization import Configured, from_table
-from digits.keras.tensor import tensor
+from digits.keras.tape import GradientTape
+from digits.keras.tensor import Tensor, tensor
 from digits.types import Array
-from digits.validation import check
-from functions import numerical_gradient
 
 
 class Regularizer(Configured):
-    """A penalty: a function of weights that gives a number.
-
-    The gradient of one's own is taken by central differences, in float64: two calls for each
-    weight, so there may be few of them.
+    """A penalty: a function of weights that gives a number. One's own is recorded, so that it has
+    a gradient.
     """
 
     module = "keras.regularizers"
-    MAX_WEIGHTS = 1000
 
     def __call__(self, x: Any) -> Any:
         return 0.0
 
     def gradient(self, x: Array) -> Array:
         """The derivative of the penalty with respect to x."""
-        expected = f"at most {self.MAX_WEIGHTS:,} weights for a regularizer of one's own"
-        check(x.size <= self.MAX_WEIGHTS, expected, f"{x.size:,}", "use L1, L2 or L1L2")
-
-        def penalty(w: Array) -> float:
-            return float(np.asarray(self(tensor(w))))
-
-        return numerical_gradient(penalty, np.array(x, np.float64), h=1e-6).astype(x.dtype)
+        weights = x.view(Tensor)
+        with GradientTape() as tape:
+            tape.watch(weights)
+            penalty = self(weights)
+        gradient = tape.gradient(penalty, weights, unconnected_gradients="zero")
+        return np.asarray(gradient)
 
 
 class FunctionRegularizer(Regularizer):
@@ -58,8 +52,7 @@ class _OfNorms(Regularizer):
     l2: float = 0.0
 
     def __call__(self, x: Any) -> Any:
-        x = np.asarray(x)
-        return self.l1 * np.abs(x).sum() + self.l2 * np.vdot(x, x)
+        return self.l1 * np.sum(np.abs(x)) + self.l2 * np.sum(np.square(x))
 
     def gradient(self, x: Array) -> Array:
         gradient = 2 * self.l2 * x
@@ -104,10 +97,7 @@ def get(identifier: Any) -> Any:
     if identifier in ("l1_l2", "l1l2"):
         return l1_l2()
     found = from_table(identifier, globals(), Regularizer, "a regularizer")
-    if found is None or hasattr(found, "gradient"):
-        return found
-    note(f"the gradient of {getattr(found, '__name__', found)} is taken by central differences")
-    return FunctionRegularizer(found)
+    return found if found is None or hasattr(found, "gradient") else FunctionRegularizer(found)
 
 
 deserialize = get

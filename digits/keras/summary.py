@@ -20,8 +20,8 @@ def print_summary(model: Any, print_fn: Any = None) -> None:
         if row is rows[0]:
             lines.append("═" * len(rule))
     numbers = {v.path + str(id(v.core)): v for v in model.weights}.values()
-    trained = sum(v.value.size for v in numbers if v.trainable)
-    total = sum(v.value.size for v in numbers)
+    trained = sum(v.array.size for v in numbers if v.trainable)
+    total = sum(v.array.size for v in numbers)
     lines += [
         rule,
         f"Total params: {total:,} ({size_of(total)})",

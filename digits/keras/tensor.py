@@ -1,13 +1,133 @@
-"""Arrays with the method that scripts expect of TensorFlow's: `.numpy()`."""
+"""Arrays with the methods that scripts expect of TensorFlow's. While a tape is on, what functions of
+NumPy make of them is recorded, so that a gradient can find its way back.
+"""
 
+import itertools
+import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from digits.keras.derivatives import FLAT, ONLY_ONCE, gradient_of
 from digits.types import Array
 
+_numbers = itertools.count()
 
-class Tensor(np.ndarray):
+
+class Node:
+    """A tensor in the record: the nodes that it was made of, and how a gradient goes back to them,
+    from dy to one for each of them. A node without any is what gradients are asked for.
+    """
+
+    def __init__(
+        self,
+        sources: tuple["Node | None", ...] = (),
+        backward: Callable[[Any], list[Any]] | None = None,
+        once: bool = False,
+    ) -> None:
+        self.number = next(_numbers)  # always above those of its sources
+        self.sources, self.backward, self.once = sources, backward, once
+
+
+tapes: list[Any] = []
+"""The tapes that are on; without one nothing is recorded."""
+
+
+def is_recorded(x: Any) -> bool:
+    """Whether a tape is on and x leads back to something that is watched."""
+    return bool(tapes) and getattr(x, "node", None) is not None
+
+
+def record(
+    y: Any, sources: Any, backward: Callable[[Any], list[Any]], once: bool = True
+) -> "Tensor":
+    """The array y as a tensor; if a tape is on, one made of these sources.
+
+    backward: from dy to the gradient for each source, or None. once: whether it computes with
+    arrays only, so that the gradient has no gradient itself.
+    """
+    made = np.asarray(y).view(Tensor)
+    if made.dtype.kind == "f" and any(map(is_recorded, sources)):
+        nodes = tuple(getattr(source, "node", None) for source in sources)
+        made.node = Node(nodes, backward, once)
+    return made
+
+
+def parts_of(args: Any) -> list[Any]:
+    """The arguments, and what lists among them hold."""
+    return [part for a in args for part in (a if isinstance(a, list | tuple) else [a])]
+
+
+def _mapped(f: Callable[[Any], Any], value: Any) -> Any:
+    """f of a value, or of all that a list holds."""
+    if type(value) in (list, tuple):
+        return type(value)(_mapped(f, item) for item in value)
+    return f(value)
+
+
+def _plain(x: Any) -> Any:
+    return x.array if isinstance(x, Computes) else x
+
+
+def _held(x: Any) -> Any:
+    """x as it is now: a variable will be given other numbers."""
+    if isinstance(x, Tensor) or not isinstance(x, Computes):
+        return x
+    held = x.array.copy().view(Tensor)
+    held.node = x.node
+    return held
+
+
+def apply(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """function(*args, **kwargs), a function of NumPy; a tensor, if a gradient can go back."""
+    result = function(*_mapped(_plain, args), **_mapped_values(kwargs))
+    sources = parts_of(args) if tapes else []
+    if not any(map(is_recorded, sources)) or function in FLAT:
+        return result
+    if not isinstance(result, list) and getattr(result, "dtype", np.dtype(int)).kind != "f":
+        return result  # such as argmax, or a comparison
+    args = _mapped(_held, args)
+    known = gradient_of(function, result, _mapped(_plain, args), kwargs)
+
+    def backward(dy: Any) -> list[Any]:
+        if not tapes:
+            return known(dy)
+        return gradient_of(function, made, args, kwargs)(dy)  # of tensors: recorded once more
+
+    made = record(result, sources, backward, once=function in ONLY_ONCE)
+    return made
+
+
+def _mapped_values(kwargs: dict[str, Any]) -> dict[str, Any]:
+    return {name: _mapped(_plain, value) for name, value in kwargs.items()}
+
+
+class Computes:
+    """What NumPy asks when one of its functions is given such an object."""
+
+    node: Node | None = None
+    array: Array
+    """The numbers, as a plain array."""
+
+    def __array_ufunc__(
+        self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **kwargs: Any
+    ) -> Any:
+        if out is not None:
+            getattr(ufunc, method)(*_mapped(_plain, inputs), out=_mapped(_plain, out), **kwargs)
+            return out[0] if len(out) == 1 else out
+        if method != "__call__":
+            y = getattr(ufunc, method)(*_mapped(_plain, inputs), **kwargs)
+        else:
+            y = apply(ufunc, inputs, kwargs)
+        return np.asarray(y).view(Tensor) if type(y) is np.ndarray or np.isscalar(y) else y
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        y = apply(func, args, kwargs)
+        return y.view(Tensor) if type(y) is np.ndarray else y
+
+
+class Tensor(Computes, np.ndarray):
     """A NumPy array, which scripts may ask for `.numpy()`."""
 
     def numpy(self) -> Array:
@@ -15,7 +135,21 @@ class Tensor(np.ndarray):
         return np.asarray(self)[()]
 
     def __getitem__(self, key: Any) -> "Tensor":
-        return np.asarray(super().__getitem__(key)).view(Tensor)
+        found = apply(operator.getitem, (self, key), {}) if is_recorded(self) else None
+        return np.asarray(np.asarray(self)[key]).view(Tensor) if found is None else found
+
+    # x += 1 makes another tensor, as in TensorFlow: what was recorded with x stays as it was.
+    __iadd__, __isub__ = np.ndarray.__add__, np.ndarray.__sub__
+    __imul__, __itruediv__ = np.ndarray.__mul__, np.ndarray.__truediv__
+
+    @property
+    def array(self) -> Array:
+        """The same numbers as a plain array."""
+        return np.asarray(self)
+
+    @property
+    def T(self) -> Any:  # type: ignore[override]
+        return np.transpose(self)
 
     def eval(self, session: Any = None, feed_dict: Any = None) -> Array:
         return self.numpy()
@@ -50,11 +184,35 @@ class Tensor(np.ndarray):
         return format(self.numpy(), spec) if self.ndim == 0 else super().__format__(spec)
 
 
+def _method(name: str) -> Callable[..., Any]:
+    function = getattr(np, name)
+
+    def call(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        if name in ("reshape", "transpose") and len(args) > 1:  # x.reshape(2, 3)
+            args = (args,)
+        return function(self, *args, **kwargs)
+
+    return call
+
+
+for _name in (
+    *("sum", "mean", "prod", "var", "std", "max", "min", "cumsum", "clip", "round", "dot"),
+    *("reshape", "transpose", "ravel", "squeeze", "swapaxes", "take", "repeat"),
+):
+    setattr(Tensor, _name, _method(_name))
+
+
 def tensor(x: Any, dtype: Any = None) -> Tensor:
     """x as a Tensor; Python's floats become float32 and integers int32, as in TensorFlow."""
+    if isinstance(x, list | tuple) and any(map(is_recorded, x)):
+        x = np.stack(x)
+    if is_recorded(x) and (dtype is None or x.dtype == dtype):
+        return x if isinstance(x, Tensor) else apply(np.copy, (x,), {})
     array = np.asarray(x)
     if dtype is not None:
         array = array.astype(dtype)
     elif not hasattr(x, "dtype"):
         array = array.astype({"f": np.float32, "i": np.int32}.get(array.dtype.kind, array.dtype))
+    if is_recorded(x):
+        return record(array, [x], lambda dy: [dy.astype(x.dtype)])
     return array.view(Tensor)

@@ -16,7 +16,9 @@ from digits.keras.dataset import Dataset
 from digits.keras.legacy import note
 from digits.keras.preprocessing import image as _images
 from digits.keras.random import new_generator, normal, set_seed, shuffle, uniform
+from digits.keras.tape import GradientTape as GradientTape
 from digits.keras.tensor import Tensor, tensor
+from digits.keras.variable import Variable
 
 __version__ = "2.21.0"
 newaxis = None
@@ -28,10 +30,6 @@ pi = np.pi
 
 optimizers, losses, metrics = keras.optimizers, keras.losses, keras.metrics
 initializers = keras.initializers
-
-
-def Variable(initial_value: Any, *_: Any, dtype: Any = None, **__: Any) -> Tensor:
-    return tensor(np.array(initial_value), dtype)
 
 
 def print(*values: Any, output_stream: Any = None, end: str = "\n", **_: Any) -> None:
@@ -88,9 +86,13 @@ def executing_eagerly() -> Any:
 
 def split(value: Any, num_or_size_splits: Any, axis: int = 0, *_: Any, **__: Any) -> list[Tensor]:
     """So many equal parts, or parts of these sizes."""
-    sizes = num_or_size_splits
-    parts = sizes if np.ndim(sizes) == 0 else np.cumsum(sizes)[:-1]
-    return [tensor(part) for part in np.split(np.asarray(value), parts, axis)]
+    x, sizes = np.moveaxis(tensor(value), axis, 0), num_or_size_splits
+    if np.ndim(sizes) == 0:
+        sizes = [len(x) // int(sizes)] * int(sizes)
+    ends = np.cumsum(sizes)
+    return [
+        np.moveaxis(x[end - size : end], 0, axis) for size, end in zip(sizes, ends, strict=True)
+    ]
 
 
 def range(start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, **_: Any) -> Tensor:
@@ -116,6 +118,10 @@ def _softmax_cross_entropy(
     return ops.categorical_crossentropy(labels, logits, from_logits=True)
 
 
+def _sigmoid_cross_entropy(labels: Any = None, logits: Any = None, name: Any = None) -> Any:
+    return ops.binary_crossentropy(labels, logits, from_logits=True)
+
+
 def _sparse_softmax_cross_entropy(labels: Any = None, logits: Any = None, name: Any = None) -> Any:
     return ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
 
@@ -134,6 +140,7 @@ nn = SimpleNamespace(
     l2_normalize=ops.l2_normalize,
     softmax_cross_entropy_with_logits=_softmax_cross_entropy,
     softmax_cross_entropy_with_logits_v2=_softmax_cross_entropy,
+    sigmoid_cross_entropy_with_logits=_sigmoid_cross_entropy,
     sparse_softmax_cross_entropy_with_logits=_sparse_softmax_cross_entropy,
 )
 

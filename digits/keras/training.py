@@ -10,9 +10,11 @@ import numpy as np
 from digits.keras import data, optimizers
 from digits.keras.callbacks import CallbackList, History, ProgbarLogger
 from digits.keras.legacy import Logs, note, renamed
+from digits.keras.metrics import Metric
 from digits.keras.moments import KerasMoments, Measures
-from digits.keras.network import Latest, Targets
+from digits.keras.network import Targets
 from digits.keras.objectives import Objective, listed, loss_objects, objectives
+from digits.keras.own_steps import OwnBatches, OwnFigures, OwnNetwork, StepVerbs
 from digits.keras.progress import Progbar
 from digits.keras.random import new_generator
 from digits.types import Array
@@ -40,7 +42,7 @@ WITHOUT_EFFECT = {
 """Arguments of `compile` that say how other libraries compute."""
 
 
-class Trainer:
+class Trainer(StepVerbs):
     """What a model can do besides computing; a mixin of `Model`."""
 
     optimizer: Any = None
@@ -101,7 +103,11 @@ class Trainer:
 
     @property
     def metrics(self) -> list[Any]:
-        return [metric for objective in self.objectives for metric in objective.metrics]
+        """The metrics of `compile`, and those among the model's attributes."""
+        own = [v for v in vars(self).values() if isinstance(v, Metric)]
+        known = hasattr(self, "outputs") and self.compiled
+        found = [m for o in (self.objectives if known else []) for m in o.metrics]
+        return list(dict.fromkeys([*own, *found]))
 
     @property
     def metrics_names(self) -> list[str]:
@@ -109,7 +115,7 @@ class Trainer:
         return ["loss", *several, *(o.figure(m.name) for o in self.objectives for m in o.metrics)]
 
     def _require_compiled(self, verb: str, show_accuracy: bool = False) -> None:
-        if not self.compiled or self.loss is None:
+        if not self.compiled:
             raise RuntimeError(
                 f"expected a compiled model with a loss for {verb}: call "
                 'compile(optimizer="adam", loss="sparse_categorical_crossentropy") first'
@@ -142,58 +148,66 @@ class Trainer:
         show_accuracy: bool = False,
     ) -> History:
         """Train for `epochs` epochs; the history of their figures."""
-        self._require_compiled("fit", show_accuracy)
-        if hasattr(type(self), "train_step"):
-            raise NotImplementedError(
-                f"{type(self).__name__}.train_step is not used: there is no automatic "
-                "differentiation here; compile with a loss instead"
-            )
-        options = {"shuffle": data.note_shuffle(shuffle), "steps": steps_per_epoch}
+        own = self.has_own("train_step")
+        if not own:
+            self._require_compiled("fit", show_accuracy)
+        options = {"shuffle": data.note_shuffle(shuffle), "steps": steps_per_epoch, "own": own}
         given = self._batches(x, y, sample_weight, class_weight, batch_size or 32, options)
         if validation_split and not data.is_source(x):
             given, held_out = given.split(validation_split)
-            names = [self.output_names[objective.output] for objective in self.objectives]
-            parts = dict(zip(names, held_out.targets, strict=True))
-            t, weight = {name: part.t for name, part in parts.items()}, sample_weight
-            if weight is not None and len(self.output_names) > 1:
-                weight = {name: part.weight for name, part in parts.items()}
-            elif weight is not None:  # without the weights of classes
-                weight = np.asarray(weight)[-held_out.n :]
-            validation_data = validation_data or (held_out.x, t, weight)
-        batches: Any = given
-        self._prepare()
+            held_out = held_out if own else self._held_out(held_out, sample_weight)
+            validation_data = validation_data or held_out
+        network: Any = OwnNetwork(self) if own else self._prepare()
         verbose = 1 if verbose in ("auto", True) else int(verbose)
         self.history = History()
         bar = next((c for c in listed(callbacks) if isinstance(c, ProgbarLogger)), None)
         bar = bar or (ProgbarLogger() if verbose else None)
         # The user's come first: some add figures, which the history and the bar show.
-        own = dict.fromkeys(callback for callback in listed(callbacks) if callback is not bar)
-        params = {"verbose": verbose, "epochs": epochs, "steps": len(batches)}
-        told = CallbackList([*own, self.history, *([bar] if bar else [])], self, params)
+        hearing = dict.fromkeys(callback for callback in listed(callbacks) if callback is not bar)
+        params = {"verbose": verbose, "epochs": epochs, "steps": len(given)}
+        told = CallbackList([*hearing, self.history, *([bar] if bar else [])], self, params)
         self.stop_training = False
         validate = None
         if validation_data is not None:
             size = validation_batch_size or batch_size or 32
-            hearers = CallbackList(own, self, params)
+            hearers = CallbackList(hearing, self, params)
             validate = self._validation(validation_data, validation_steps, size, hearers)
-        iterations = max(0, epochs - initial_epoch) * len(batches)
-        around = KerasMoments(self, told, bar, validate, validation_freq, initial_epoch)
-        train_loop(self.training_network, batches, self.optimizer, iterations, [around])
+        iterations = max(0, epochs - initial_epoch) * len(given)
+        measures: Any = OwnFigures(self) if own else Measures(self.objectives)
+        around = KerasMoments(self, measures, told, bar, validate, validation_freq, initial_epoch)
+        train_loop(network, given, network if own else self.optimizer, iterations, [around])
         return self.history
 
-    def _prepare(self) -> None:
+    def _prepare(self) -> Any:
         self.training_network.prepare(self.objectives, self._wanted)
+        if not self.training_network.heads and not self.training_network.activity:
+            raise RuntimeError(
+                "expected a model that is compiled with a loss: call "
+                'compile(optimizer="adam", loss="sparse_categorical_crossentropy") first'
+            )
+        return self.training_network
+
+    def _held_out(self, batches: data.ArrayBatches, sample_weight: Any) -> Any:
+        """The samples of these batches, as `validation_data` is given."""
+        names = [self.output_names[objective.output] for objective in self.objectives]
+        parts = dict(zip(names, batches.targets, strict=True))
+        t, weight = {name: part.t for name, part in parts.items()}, sample_weight
+        if weight is not None and len(self.output_names) > 1:
+            weight = {name: part.weight for name, part in parts.items()}
+        elif weight is not None:  # without the weights of classes
+            weight = np.asarray(weight)[-batches.n :]
+        return batches.x, t, weight
 
     def _validation(self, given: Any, steps: int | None, size: int, told: CallbackList) -> Any:
         if data.is_source(given):
             given = (given, None)
-        pair = isinstance(given, list | tuple) and len(given) > 1
+        pair = (isinstance(given, list | tuple) and len(given) > 1) or self.has_own("test_step")
+        given = given if isinstance(given, list | tuple) else (given,)
         check(pair, "validation_data=(x, y), or (x, y, sample_weight)", type(given).__name__)
-        x, y, weight = (*given, None)[:3]
-        batches = self._batches(
-            x, y, weight, None, self._at_once(size, steps, told), {"steps": steps}
-        )
-        return lambda: self._evaluate(batches.epoch(0), told)
+        x, y, weight = (*given, None, None)[:3]
+        options = {"steps": steps, "own": self.has_own("test_step")}
+        batches = self._batches(x, y, weight, None, self._at_once(size, steps, told), options)
+        return lambda: self._evaluate(batches, told)
 
     def _at_once(self, size: int, steps: Any, told: CallbackList) -> int:
         """How many samples to compute at once: more save time, where nobody counts the batches."""
@@ -206,7 +220,7 @@ class Trainer:
     ) -> tuple[Any, list[Targets]]:
         """Inputs and targets as arrays; the model learns the shape of its inputs, if it has to."""
         inputs = self._as_inputs(x)
-        check(y is not None, "targets y", None)
+        check(y is not None or self.loss is None, "targets y", None)
         targets = data.targets_of(y, sample_weight, class_weight, self.output_names)
         n = len(inputs[0])
         for t, _ in targets:
@@ -228,6 +242,8 @@ class Trainer:
         """Arrays, or a source of batches, as batches of the shapes that this model takes."""
         steps = None if options.get("steps") is None else max(1, int(options["steps"]))
         shuffle, rng = options.get("shuffle", False), new_generator()
+        if options.get("own"):
+            return OwnBatches(x, y, weight, size, steps, rng if shuffle else None)
         if not data.is_source(x):
             inputs, targets = self._arrays(x, y, weight, class_weight)
             return data.ArrayBatches(inputs, targets, size, shuffle, rng, steps)
@@ -253,17 +269,22 @@ class Trainer:
         show_accuracy: bool = False,
     ) -> Any:
         """The loss, and the metrics after it, on data that the model is not trained on."""
-        self._require_compiled("evaluate", show_accuracy)
+        own = self.has_own("test_step")
+        if not own:
+            self._require_compiled("evaluate", show_accuracy)
         bar, size = Progbar(None, verbose=2 if verbose == 2 else 1), batch_size or 32
         params = {"verbose": verbose, "epochs": 1, "steps": steps}
         told = CallbackList(listed(callbacks), self, params)
         at_once = self._at_once(size, steps, told)
-        batches = self._batches(x, y, sample_weight, None, at_once, {"steps": steps})
-        count = params["steps"] = len(batches) if data.is_source(x) else -(-batches.n // size)
-        self._prepare()
-        logs = self._evaluate(batches.epoch(0), told)
+        options = {"steps": steps, "own": own}
+        batches = self._batches(x, y, sample_weight, None, at_once, options)
+        whole = own or data.is_source(x)
+        count = params["steps"] = len(batches) if whole else -(-batches.n // size)
+        logs = self._evaluate(batches, told)
         if verbose:
             bar.update(steps or count, logs, finalize=True)
+        if own:
+            return logs if return_dict else list(logs.values())
         return logs if return_dict else self._figures(logs)
 
     def _figures(self, logs: Logs) -> Any:
@@ -272,20 +293,18 @@ class Trainer:
         return values if len(values) > 1 else values[0]
 
     def _evaluate(self, batches: Any, told: CallbackList) -> Logs:
+        own = isinstance(batches, OwnBatches)
+        network: Any = OwnNetwork(self) if own else self._prepare()
+        measures: Any = OwnFigures(self) if own else Measures(self.objectives)
         told.tell("on_test_begin", {})
-        measures = Measures(self.objectives)
-        for number, (x, targets) in enumerate(batches):
+        for number, (x, targets) in enumerate(batches.epoch(0)):
             told.tell("on_test_batch_begin", number, {})
-            values = self.training_network.predict(x)
-            latest = Latest([values[o.output] for o in self.objectives], targets, [])
-            loss = self.training_network.activity_penalty()
-            for (_, _, kind, factor, _), y, t in zip(self.objectives, *latest[:2], strict=True):
-                latest.losses.append(kind.loss_and_grad(y, t.t, t.weight)[0])
-                loss += factor * latest.losses[-1]
-            measures.add(loss, latest)
+            loss = network.evaluate(x, targets, self.objectives)
+            measures.add(loss, network.latest)
             told.tell("on_test_batch_end", number, measures.logs() if told.callbacks else {})
         logs = measures.logs()
-        logs["loss"] += self.training_network.penalty()
+        if not own:
+            logs["loss"] += network.penalty()
         told.tell("on_test_end", logs)
         return logs
 

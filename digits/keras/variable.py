@@ -1,11 +1,14 @@
-"""A weight of a layer of digits.keras, as Keras shows it: with a name, a shape and `assign`. The
-numbers are in an array of the layer of digits.nn that computes with them, the `core`.
+"""Weights as Keras shows them: with a name, a shape and `assign`. The numbers are in an array of the
+layer of digits.nn that computes with them, the `core`, or in one of the variable's own.
 """
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from digits.keras.config import new_name
+from digits.keras.tensor import Computes, Node, Tensor, tensor
 from digits.nn.layer import Layer as Core
 from digits.types import Array, Shape
 from digits.validation import check
@@ -14,45 +17,127 @@ KERAS_NAMES = {"W": "kernel", "b": "bias"}
 """Names of the book, and Keras' names for the same weights."""
 
 
-class Variable:
-    """A weight of a layer: a window on an array that training may move elsewhere."""
+class Variable(Computes, NDArrayOperatorsMixin):
+    """An array that training changes: a window on one, which may be moved elsewhere.
 
-    def __init__(self, layer: Any, core: Core, key: str) -> None:
-        self.layer, self.core, self.key = layer, core, key
+    initial_value: numbers, or a function without arguments that gives them; with `shape`, as in
+    Keras 3, an initializer.
+    """
+
+    layer: Any = None
+    constraint: Any = None
+    regularizer: Any = None
+
+    def __init__(
+        self,
+        initial_value: Any = None,
+        trainable: Any = True,
+        *_: Any,
+        shape: Any = None,
+        dtype: Any = None,
+        name: str | None = None,
+        initializer: Any = None,
+        **__: Any,
+    ) -> None:
+        if isinstance(trainable, list | tuple):  # keras.Variable(initializer, shape)
+            shape, trainable = trainable, True
+        value = initializer if initial_value is None else initial_value
+        if callable(value):
+            value = value() if shape is None else value(shape)
+        array = np.array(tensor(value, dtype))
+        self.core, self.key, self.name = Core(), "value", name or new_name("variable")
+        if trainable and array.dtype.kind == "f":
+            self.core.weights, self.core.grads = {"value": array}, {"value": np.zeros_like(array)}
+        else:
+            self.core.buffers = {"value": array}
+        self.path = self.argument = self.name
+        self.node = Node()
+
+    @classmethod
+    def of(cls, layer: Any, core: Core, key: str) -> Self:
+        """The weight of a layer that is kept in `core` under that key."""
+        self = cls.__new__(cls)
+        self.layer, self.core, self.key, self.node = layer, core, key, Node()
         self.name = getattr(core, "names", KERAS_NAMES).get(key, KERAS_NAMES.get(key, key))
         self.path = f"{layer.name}/{self.name}"
         self.argument = self.name.removesuffix("_kernel")  # as in depthwise_initializer=
+        return self
 
     @property
     def trainable(self) -> bool:
-        return self.key in self.core.weights and self.layer.trainable
+        whole = self.layer is None or bool(self.layer.trainable)
+        return whole and self.key in self.core.weights
 
     @property
-    def value(self) -> Array:
-        return {**self.core.weights, **self.core.buffers}[self.key]
+    def array(self) -> Array:
+        """The numbers themselves."""
+        weights = self.core.weights
+        return weights[self.key] if self.key in weights else self.core.buffers[self.key]
+
+    @property
+    def value(self) -> Tensor:
+        """The numbers as they are now, as a tensor."""
+        made: Tensor = np.positive(self)
+        return made
 
     @property
     def shape(self) -> Shape:
-        return self.value.shape
+        return self.array.shape
 
     @property
     def dtype(self) -> Any:
-        return self.value.dtype
+        return self.array.dtype
 
-    def numpy(self) -> Array:
-        return self.value.copy()
+    @property
+    def ndim(self) -> int:
+        return self.array.ndim
 
-    def assign(self, value: Any) -> None:
+    def numpy(self) -> Any:
+        return self.array.copy()[()]
+
+    def read_value(self) -> Tensor:
+        return self.value
+
+    def get_shape(self) -> Shape:
+        return self.shape
+
+    def assign(self, value: Any, *_: Any, **__: Any) -> "Variable":
         """Put other numbers into the array; ValueError for another shape."""
         value = np.asarray(value)
         check(value.shape == self.shape, f"{self.path} of shape {self.shape}", value.shape)
-        self.value[...] = value
+        self.array[...] = value
+        return self
+
+    def assign_add(self, value: Any, *_: Any, **__: Any) -> "Variable":
+        return self.assign(self.array + np.asarray(value))
+
+    def assign_sub(self, value: Any, *_: Any, **__: Any) -> "Variable":
+        return self.assign(self.array - np.asarray(value))
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
-        return np.array(self.value, dtype)
+        return np.array(self.array, dtype)
 
-    def __getitem__(self, key: Any) -> Array:
-        return self.numpy()[key]
+    def __getitem__(self, key: Any) -> Tensor:
+        return self.value[key]
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __float__(self) -> float:
+        return float(self.array)
+
+    def __int__(self) -> int:
+        return int(self.array)
+
+    __index__ = __int__
+
+    def __bool__(self) -> bool:
+        return bool(self.array)
+
+    __hash__ = object.__hash__
+
+    def __format__(self, spec: str) -> str:
+        return format(self.numpy(), spec)
 
     def __repr__(self) -> str:
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}>"

@@ -5,11 +5,10 @@ from typing import Any
 import numpy as np
 
 from digits.keras import activations, config
+from digits.keras.arguments import sizes_of
 from digits.keras.graph import KerasTensor
-from digits.keras.layer import Layer, arguments, sizes_of
-from digits.keras.legacy import note
+from digits.keras.layer import Layer, arguments
 from digits.keras.serialization import get_custom_objects
-from digits.keras.tensor import tensor
 from digits.nn import layers as nn
 from digits.nn.layer import Layer as Core
 from digits.types import Array, Shape
@@ -238,11 +237,8 @@ class BatchNormalization(Layer):
 
 @arguments(output_shape=None, mask=None)
 class Lambda(Layer):
-    """A function of one's own, NumPy in and NumPy out, of one tensor or of a list of them.
-
-    Its derivative is taken by central differences in float64: all at once, if the function acts on
-    every number for itself; else two calls for each number of an input, of which there may be
-    MAX_INPUTS. With more, or if the function draws at random, no layer before it is trained.
+    """A function of one's own, of one tensor or of a list of them. It is recorded, so that the
+    gradient finds its way back through it.
 
     A file holds the name of the function alone; who reads it passes custom_objects={"name": f}.
     """
@@ -250,57 +246,13 @@ class Lambda(Layer):
     function: Any
     arguments: Any = None
 
-    MAX_INPUTS = 1024
-    STEP = 1e-6
+    by_tape = True
 
-    def call(self, inputs: Any, training: Any = None) -> Any:
-        self.merges = isinstance(inputs, list | tuple)
-        return super().call(inputs, training)
+    def compute(self, inputs: Any, training: Any, *_: Any, **__: Any) -> Any:
+        return self.function(inputs, **self.arguments or {})
 
-    def shape_of(self, shape: Any) -> Shape:
-        shapes = shape if self.merges else [shape]
-        with np.errstate(all="ignore"):
-            return self._values([np.zeros((1, *sizes), self.dtype) for sizes in shapes]).shape[1:]
-
-    def forward(self, x: Any, training: bool) -> Array:
-        self.x: list[Array] = x if self.merges else [x]
-        return self._values(self.x).astype(self.dtype)
-
-    def _values(self, x: list[Array]) -> Array:
-        given = [tensor(part) for part in x]
-        return np.asarray(self.function(given if self.merges else given[0], **self.arguments or {}))
-
-    def backward(self, dy: Array) -> Any:
-        x = [part.astype(np.float64) for part in self.x]
-        few = sum(part[0].size for part in x) <= self.MAX_INPUTS
-        if not np.array_equal(self._values(x), self._values(x)):
-            note(f"{self.name} draws at random: layers before it are not trained")
-            return None
-        dx = [self._gradient(x, i, dy, few) for i in range(len(x))]
-        if any(part is None for part in dx):
-            note(f"{self.name} has too many inputs: layers before it are not trained")
-            return None
-        return dx if self.merges else dx[0]
-
-    def _gradient(self, x: list[Array], i: int, dy: Array, few: bool) -> Array | None:
-        """The gradient with respect to x[i]."""
-
-        def derivative(moved: Any) -> Array:
-            step = self.STEP * moved
-            up, down = ([*x[:i], x[i] + s, *x[i + 1 :]] for s in (step, -step))
-            return (self._values(up) - self._values(down)) / (2 * self.STEP)
-
-        if dy.shape == x[i].shape:  # does every number move its own output alone?
-            some, alone = np.random.default_rng(0).random(dy.shape) < 0.5, derivative(1.0)
-            if np.allclose(derivative(some), alone * some, atol=1e-6):
-                return (dy * alone).astype(self.dtype)
-        if not few:
-            return None
-        dx = np.empty((len(dy), x[i][0].size), self.dtype)
-        for j, moved in enumerate(np.eye(dx.shape[1])):
-            change = dy * derivative(moved.reshape(x[i].shape[1:]))
-            dx[:, j] = change.reshape(len(dy), -1).sum(axis=1)
-        return dx.reshape(x[i].shape)
+    def _follow(self, inputs: Any, training: Any) -> Any:
+        return self._as_step(inputs, training)
 
     def get_config(self) -> dict[str, Any]:
         name, advice = getattr(self.function, "__name__", "<lambda>"), "define it with def"

@@ -8,7 +8,8 @@ from typing import Any, Self
 import numpy as np
 
 from digits.keras import config
-from digits.keras.layer import Layer, arguments, both
+from digits.keras.arguments import both
+from digits.keras.layer import Layer, arguments
 from digits.keras.layers.basic import KERAS_1, MoveAxis, activation_core, fused
 from digits.keras.legacy import note
 from digits.nn import convolution, pooling

@@ -8,6 +8,8 @@ from digits.keras.legacy import ask_for, note
 from digits.keras.optimizers import less_common as more
 from digits.keras.optimizers import schedules
 from digits.keras.serialization import Configured, argument_names, from_table, plain, with_side
+from digits.keras.tape import GradientTape
+from digits.keras.tensor import tensor
 from digits.nn import optimizers as nn
 from digits.nn.parameters import Parameters
 from digits.validation import check
@@ -97,6 +99,37 @@ class Optimizer(nn.Optimizer, Configured):
         if self.clipvalue is not None:
             np.clip(grads.flat, -self.clipvalue, self.clipvalue, out=grads.flat)
         super().update(params, grads, scale)
+
+    # --- for a loop of one's own ------------------------------------------------------------------
+
+    def apply_gradients(self, grads_and_vars: Any, *_: Any, **__: Any) -> None:
+        """One step for variables, each of which comes with its gradient."""
+        pairs = [(gradient, v) for gradient, v in grads_and_vars if gradient is not None]
+        advice = "compute the loss within the tape, from outputs of the model"
+        check(pairs, "a gradient for at least one variable", "None for all", advice)
+        variables = tuple(v for _, v in pairs)
+        shapes = {str(number): v.shape for number, v in enumerate(variables)}
+        params, grads = Parameters(shapes, variables[0].dtype), Parameters(shapes)
+        for name, (gradient, v) in zip(shapes, pairs, strict=True):
+            params[name], grads[name] = v.array, np.asarray(gradient)
+        remembered = vars(self).setdefault("slots_of", {})
+        slots, self.slots = self.slots, remembered.get(variables, {})
+        self.update(params, grads)
+        remembered[variables], self.slots = self.slots, slots
+        for name, v in zip(shapes, variables, strict=True):
+            v.assign(params[name] if v.constraint is None else v.constraint(tensor(params[name])))
+
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        """The same, as Keras 3 calls it."""
+        self.apply_gradients(zip(grads, trainable_variables, strict=True))
+
+    def minimize(self, loss: Any, var_list: Any, tape: Any = None, **_: Any) -> None:
+        """One step that makes a loss smaller: a tensor of a tape, or a function that gives it."""
+        if callable(loss):
+            with GradientTape() as tape:
+                loss = loss()
+        variables = list(var_list() if callable(var_list) else var_list)
+        self.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make this optimizer again, as plain values."""

@@ -1,0 +1,71 @@
+"""The arguments of layers as they are kept: names turned into what they stand for, one number for
+height and width into two, shapes without the batch.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from digits.keras import activations, config, initializers, regularizers
+from digits.types import Shape
+from digits.validation import check
+
+ONLY_AT_DEFAULT = {
+    "groups": "use several layers and Concatenate",
+    "dilation_rate": "use strides or pooling",
+    "output_padding": "use padding='same'",
+    "sparse": "give arrays",
+    "ragged": "give arrays of one shape",
+    **dict.fromkeys(
+        (
+            *("noise_shape", "renorm", "renorm_clipping", "synchronized", "fused"),
+            *("virtual_batch_size", "adjustment", "quantization_config", "lora_rank"),
+            *("lora_alpha", "optional"),
+        ),
+        "leave it out",
+    ),
+}
+"""Arguments that are taken at their default only, and what to do instead."""
+WITHOUT_EFFECT = ("implementation", "unroll", "renorm_momentum", "tensor", "type_spec", "autocast")
+
+
+def sizes_of(shape: Any) -> Shape:
+    """The shape of one sample, from a number, a list or a tuple."""
+    sizes = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
+    whole = all(isinstance(size, int | np.integer) and size > 0 for size in sizes)
+    check(sizes and whole, "a shape of whole numbers above 0, such as (28, 28, 1)", shape)
+    return tuple(map(int, sizes))
+
+
+def dtype_name(dtype: Any) -> str:
+    """The dtype of a layer's weights: float32, or float64 where that is asked for."""
+    if isinstance(dtype, dict):
+        dtype = dtype.get("config", {}).get("name")
+    name = getattr(dtype, "name", dtype) or config.floatx()
+    return "float64" if str(name) == "float64" else config.floatx()
+
+
+def kept(name: str, value: Any) -> Any:
+    """An argument as a layer keeps it: a name turned into the object that it stands for, one number
+    for height and width into two.
+    """
+    if name.endswith("_initializer"):
+        return initializers.get(value)
+    if name.endswith("_regularizer"):
+        return regularizers.get(value)
+    if name == "activation":
+        return activations.name_of(value)
+    if name in ("units", "filters"):
+        number = int(value) if isinstance(value, str) and value.isdigit() else value
+        good = not isinstance(number, str) and number >= 1
+        check(good, f"a number of {name} above 0", value)
+        return int(number)
+    if name in ("kernel_size", "pool_size", "strides", "size") and value is not None:
+        return both(value)
+    return value
+
+
+def both(value: Any) -> tuple[int, int]:
+    """One number for height and width, or one each."""
+    first, second = value if isinstance(value, tuple | list) else (value, value)
+    return int(first), int(second)

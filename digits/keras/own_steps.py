@@ -1,0 +1,173 @@
+"""Models with a `train_step` or `test_step` of their own: batches as they come, steps that the model
+takes itself, and the figures that it gives back.
+"""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from digits.keras.data import SourceBatches, is_source, parts_of, targets_of
+from digits.keras.dataset import Dataset
+from digits.keras.legacy import Logs
+from digits.keras.objectives import Objective
+from digits.keras.tape import GradientTape
+from digits.keras.tensor import tensor
+from digits.nn.parameters import Parameters
+
+
+class OwnBatches(SourceBatches):
+    """Batches as a step of one's own is given them: (x, y), or x alone."""
+
+    def __init__(self, x: Any, y: Any, weight: Any, size: int, steps: Any, rng: Any) -> None:
+        """rng: what shuffles the samples of arrays; None leaves them in their order."""
+        self.parts: tuple[Any, ...] = ()
+        if not is_source(x):
+            self.parts = tuple(np.asarray(part) for part in (x, y, weight) if part is not None)
+            source = Dataset.from_tensor_slices(
+                self.parts if len(self.parts) > 1 else self.parts[0]
+            )
+            x = (source if rng is None else source.shuffle(len(self.parts[0]))).batch(size)
+        super().__init__(x, {}, [], "float32", None, steps, False, rng or np.random.default_rng(0))
+        self.size, self.shuffled = size, rng
+
+    def split(self, fraction: float) -> tuple["OwnBatches", tuple[Any, ...]]:
+        """Batches of the first samples of arrays, and the last ones."""
+        cut = int(len(self.parts[0]) * (1 - fraction))
+        first = [*(part[:cut] for part in self.parts), None, None][:3]
+        return OwnBatches(*first, self.size, None, self.shuffled), tuple(
+            part[cut:] for part in self.parts
+        )
+
+    def _batch(self, batch: Any) -> Any:
+        if isinstance(batch, tuple | list):
+            return tuple(map(tensor, batch)), None
+        return tensor(batch), None
+
+
+class OwnNetwork:
+    """Such a model as the training loop sees it: network and optimizer in one, as the step of the
+    model changes the weights itself.
+    """
+
+    use_ema = False
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.params = self.grads = Parameters({})
+        self.latest = Logs()
+
+    def loss_and_gradient(self, x: Any, t: Any, *, scale: float = 1.0) -> tuple[float, Parameters]:
+        self.latest = figures(self.model.train_step(x))
+        return self.latest.get("loss", 0.0), self.grads
+
+    def evaluate(self, x: Any, t: Any, objectives: Any) -> float:
+        """The loss of a batch, by the `test_step` of the model."""
+        self.latest = figures(self.model.test_step(x))
+        return self.latest.get("loss", 0.0)
+
+    def gradient_scale(self) -> float:
+        return 1.0
+
+    def update(self, params: Parameters, grads: Parameters, scale: float = 1.0) -> None:
+        """The model has done so."""
+
+    def constrain(self) -> None:
+        """The optimizer of the model has done so."""
+
+
+class OwnFigures:
+    """What the steps of an epoch have given back: the latest says it, as metrics are running."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.reset()
+
+    def reset(self) -> None:
+        self.latest = Logs()
+        for metric in self.model.metrics:
+            metric.reset_state()
+
+    def add(self, loss: float, latest: Logs) -> None:
+        self.latest = latest
+
+    def logs(self) -> Logs:
+        return Logs(self.latest)
+
+
+def figures(given: Any) -> Logs:
+    """What a step gives back, as plain numbers by name."""
+    given = given if isinstance(given, dict) else {"loss": given}
+    return Logs({name: float(np.mean(value)) for name, value in given.items()})
+
+
+class StepVerbs:
+    """What a model takes a step with; a mixin of `Trainer`. A subclass may have others."""
+
+    losses: list[Any]
+    objectives: list[Objective]
+    output_names: list[str]
+    optimizer: Any
+    trainable_variables: list[Any]
+    get_metrics_result: Any
+    compiled: bool
+
+    def has_own(self, verb: str) -> bool:
+        """Whether the class of the model has a `verb` of its own."""
+        return getattr(type(self), verb) is not getattr(StepVerbs, verb)
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """One step on a batch (x, y); its figures. A subclass may have another one."""
+        x, y, weight = parts_of(data)
+        with GradientTape() as tape:
+            outputs = self(x, training=True)
+            loss = self.compute_loss(x, y, outputs, weight)
+        variables = self.trainable_variables
+        self.optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+        return {"loss": loss, **self.compute_metrics(x, y, outputs, weight)}
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """The figures of a batch (x, y) that is not trained on."""
+        x, y, weight = parts_of(data)
+        outputs = self(x, training=False)
+        loss = self.compute_loss(x, y, outputs, weight)
+        return {"loss": loss, **self.compute_metrics(x, y, outputs, weight)}
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, **_: Any
+    ) -> Any:
+        """The loss of outputs, with what regularizers and layers add, as a tensor."""
+        total = sum(self.losses, start=tensor(0.0))
+        for (output, _, loss, factor, _), t in self._paired(y):
+            found = y_pred[output] if isinstance(y_pred, list | tuple) else y_pred
+            total = total + factor * loss(t, found, sample_weight)
+        return total
+
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
+        """The figures of the metrics, these outputs taken in."""
+        for objective, t in self._paired(y):
+            found = y_pred[objective.output] if isinstance(y_pred, list | tuple) else y_pred
+            for metric in objective.metrics:
+                metric.update_state(t, np.asarray(found))
+        return self.get_metrics_result()
+
+    def _paired(self, y: Any) -> list[tuple[Objective, Any]]:
+        """The objectives, each with its targets."""
+        if y is None:
+            return []
+        targets = targets_of(y, None, None, self.output_names)
+        return [(o, np.asarray(t.t)) for o, t in zip(self.objectives, targets, strict=True)]
+
+    def compiled_loss(self, y: Any, y_pred: Any, sample_weight: Any = None, **_: Any) -> Any:
+        """The loss, as Keras 2 calls it."""
+        return self.compute_loss(None, y, y_pred, sample_weight)
+
+    @property
+    def compiled_metrics(self) -> Any:
+        """The metrics, as Keras 2 calls them."""
+        return SimpleNamespace(
+            update_state=lambda y, y_pred, weight=None: self.compute_metrics(None, y, y_pred),
+            metrics=[metric for objective in self.objectives for metric in objective.metrics],
+        )
