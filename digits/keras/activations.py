@@ -112,7 +112,10 @@ def _public(name: str) -> Callable[..., Any]:
             y, way_back = MORE[kind](x.array)
         else:
             y = getattr(functions, kind)(x.array, *args, **kwargs)
-            way_back = functools.partial(ACTIVATIONS[kind].backward, y=y)
+
+            def way_back(dy: Array) -> Array:
+                return ACTIVATIONS[kind].backward(dy, y)
+
         return record(y, [x], lambda dy: [way_back(dy) if callable(way_back) else dy * way_back])
 
     call.__name__ = call.__qualname__ = name

@@ -47,17 +47,26 @@ class Dataset:
     _arrays: Any = None  # while elements are rows of arrays: they can be taken many at a time
     _single = False
     _order: Any = None
+    _rounds: float = 1  # how often they are gone through
 
     def shuffle(self, buffer_size: int = 0, seed: Any = None, **_: Any) -> "Dataset":
         rng = new_generator(seed)
 
         def shuffled() -> Iterator[Any]:
-            elements = list(self)
-            for i in rng.permutation(len(elements)):
-                yield elements[i]
+            source, at_once = iter(self), buffer_size if self._length == math.inf else None
+            while elements := list(itertools.islice(source, at_once)):
+                for i in rng.permutation(len(elements)):
+                    yield elements[i]
 
-        made = Dataset(shuffled, self._length)
-        made._arrays, made._single, made._order = self._arrays, self._single, rng
+        made = self._of_arrays(shuffled, self._length)
+        made._order = rng
+        return made
+
+    def _of_arrays(self, make: Callable[[], Iterator[Any]], length: float) -> "Dataset":
+        """Other elements, of the same arrays."""
+        made = Dataset(make, length)
+        made._arrays, made._single, made._order = self._arrays, self._single, self._order
+        made._rounds = self._rounds
         return made
 
     def batch(self, batch_size: int, drop_remainder: bool = False, **_: Any) -> "Dataset":
@@ -66,17 +75,27 @@ class Dataset:
             count = math.floor(count) if drop_remainder else math.ceil(count)
         if self._arrays is None:
             return Dataset(lambda: self._stacked(batch_size, drop_remainder), count)
-        arrays, single, rng = self._arrays, self._single, self._order
+        arrays, single, rng, rounds = self._arrays, self._single, self._order, self._rounds
+
+        def rows(chosen: Any) -> Any:
+            parts = tuple(tensor(array[chosen]) for array in arrays)
+            return parts[0] if single else parts
 
         def batches() -> Iterator[Any]:
-            n = len(arrays[0])
-            order = np.arange(n) if rng is None else rng.permutation(n)
-            for i in range(int(count)):
-                rows = order[i * batch_size : (i + 1) * batch_size]
-                parts = tuple(tensor(array[rows]) for array in arrays)
-                yield parts[0] if single else parts
+            n, rest = len(arrays[0]), np.empty(0, int)
+            for _ in itertools.repeat(0) if rounds == math.inf else [0] * int(rounds):
+                order = np.arange(n) if rng is None else rng.permutation(n)
+                order = np.concatenate([rest, order])
+                whole = len(order) // batch_size * batch_size
+                for start in np.arange(0, whole, batch_size):
+                    yield rows(order[start : start + batch_size])
+                rest = order[whole:]
+            if len(rest) and not drop_remainder:
+                yield rows(rest)
 
-        return Dataset(batches, count)
+        made = Dataset(batches, count)
+        made._rounds = rounds
+        return made
 
     def _stacked(self, batch_size: int, drop_remainder: bool) -> Iterator[Any]:
         waiting: list[Any] = []
@@ -92,10 +111,11 @@ class Dataset:
         return Dataset(lambda: (function(*_parts(element)) for element in self), self._length)
 
     def repeat(self, count: int | None = None) -> "Dataset":
-        if count is None or count < 0:
-            return Dataset(lambda: chain.from_iterable(itertools.repeat(self)), math.inf)
-        rounds = count
-        return Dataset(lambda: chain.from_iterable([self] * rounds), self._length * rounds)
+        rounds = math.inf if count is None or count < 0 else count
+        again = itertools.repeat(self) if rounds == math.inf else [self] * int(rounds)
+        made = self._of_arrays(lambda: chain.from_iterable(again), self._length * rounds)
+        made._rounds *= rounds
+        return made
 
     def take(self, count: int) -> "Dataset":
         return Dataset(lambda: itertools.islice(self, count), min(count, self._length))

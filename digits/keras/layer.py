@@ -257,6 +257,10 @@ class Layer(OwnCall, Configured):
         return (None, *other.output_sizes)
 
     def __getattr__(self, name: str) -> Any:
+        if name in ("kernel", "bias"):
+            found = [v for v in self.weights if v.name.endswith(name)]
+            if found:
+                return found[0]
         if name in INSTEAD:
             kind = type(self).__name__
             raise AttributeError(f"{kind}.{name} is not there in digits.keras: {INSTEAD[name]}")
@@ -359,16 +363,6 @@ class Layer(OwnCall, Configured):
 
     def count_params(self) -> int:
         return sum(variable.array.size for variable in self.weights)
-
-    @property
-    def kernel(self) -> Variable:
-        """The weight that multiplies the inputs."""
-        return next(v for v in self.weights if v.name.endswith("kernel"))
-
-    @property
-    def bias(self) -> Variable:
-        """The weight that is added."""
-        return next(v for v in self.weights if v.name == "bias")
 
     @property
     def output(self) -> KerasTensor:

@@ -84,8 +84,8 @@ class FunctionLoss(Loss):
             tape.watch(outputs)
             values = tensor(self.function(tensor(target), outputs))
             if values.shape[:1] != (len(y),):  # one number: that of each sample
-                values = np.broadcast_to(values, (len(y),))
-            losses = np.mean(np.reshape(values, (len(y), -1)), axis=1)
+                values = tensor(np.broadcast_to(values, (len(y),)))
+            losses = tensor(np.mean(np.reshape(values, (len(y), -1)), axis=1))
         dy = tape.gradient(losses, outputs)
         expected = f"a loss {self.name} that depends on the outputs"
         check(dy is not None, expected, "one that does not", "compute it with functions of tf")

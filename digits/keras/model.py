@@ -16,7 +16,7 @@ from digits.keras.layers.basic import Input, InputLayer
 from digits.keras.legacy import note, renamed
 from digits.keras.lookup import look_up
 from digits.keras.network import Network
-from digits.keras.own import mode, mode_of, on_graph
+from digits.keras.own import SeveralOutputs, mode, mode_of, on_graph
 from digits.keras.summary import print_summary
 from digits.keras.tensor import Tensor, tapes, tensor
 from digits.keras.training import Trainer
@@ -47,10 +47,10 @@ class Model(Trainer, Layer):
             self._set_graph(_flat(inputs), _flat(outputs))
 
     def _set_graph(self, inputs: list[KerasTensor], outputs: list[KerasTensor]) -> None:
-        for tensor in (*inputs, *outputs):
+        for given in (*inputs, *outputs):
             advice = "call the layers on Input(shape=...)"
-            made = isinstance(tensor, KerasTensor)
-            check(made, "tensors made by Input and layers", tensor, advice)
+            made = isinstance(given, KerasTensor)
+            check(made, "tensors made by Input and layers", given, advice)
         self.inputs, self.outputs, self._network, self._wanted = inputs, outputs, None, None
         self._single_output = len(outputs) == 1
         self._graph_layers = layers_by_depth(inputs, outputs)
@@ -117,7 +117,10 @@ class Model(Trainer, Layer):
         """Find the graph for inputs (None, ...)."""
         several = isinstance(input_shape, list)
         shapes = [sizes_of(s[1:]) for s in (input_shape if several else [input_shape])]
-        self.set_up(shapes if several else shapes[0])
+        try:
+            self.set_up(shapes if several else shapes[0])
+        except SeveralOutputs:
+            self.built = True  # the layers are; the model is called, but has no graph
 
     def __call__(self, inputs: Any, *args: Any, training: Any = None, **kwargs: Any) -> Any:
         """The outputs for tensors, as part of another model; for arrays, arrays."""
@@ -140,10 +143,8 @@ class Model(Trainer, Layer):
                     return self.compute(single, training, *args, **kwargs)
             x = self._as_inputs(inputs)
             if tapes:
-                given = [
-                    np.reshape(tensor(part, self.dtype), array.shape)
-                    for part, array in zip(parts, x, strict=True)
-                ]
+                pairs = zip(parts, x, strict=True)
+                given = [tensor(np.reshape(tensor(part, self.dtype), a.shape)) for part, a in pairs]
                 results = self._recorded_graph(given, training)
             else:
                 arrays = self.training_network.forward(x, training)
@@ -244,7 +245,8 @@ class Model(Trainer, Layer):
         return [*own, *(pair for layer in self.layers for pair in layer.trained())]
 
     def count_params(self) -> int:
-        self._require_graph("number of parameters")
+        if not self.built:
+            self._require_graph("number of parameters")
         return super().count_params()
 
     # --- looking inside, files --------------------------------------------------------------------

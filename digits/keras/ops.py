@@ -13,8 +13,8 @@ import numpy as np
 from digits.keras import activations, losses
 from digits.keras.graph import KerasTensor
 from digits.keras.lookup import look_up
-from digits.keras.tape import GradientTape as GradientTape
 from digits.keras.tensor import Tensor, is_recorded, parts_of, tensor
+from digits.nn.losses import EPSILON
 
 OTHER_NAMES = {
     **{
@@ -206,7 +206,7 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
     if from_logits:
         x = output
         return np.maximum(x, 0) - x * target + np.log1p(np.exp(-np.abs(x)))
-    y = np.clip(output, losses.nn.EPSILON, 1 - losses.nn.EPSILON)
+    y = np.clip(output, EPSILON, 1 - EPSILON)
     return -target * np.log(y) - (1 - target) * np.log(1 - y)
 
 

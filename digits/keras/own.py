@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from digits.keras import constraints, initializers, regularizers
+from digits.keras.config import snake_case
 from digits.keras.graph import KerasTensor
 from digits.keras.tape import GradientTape, gradients
 from digits.keras.tensor import Node, Tensor, tensor
 from digits.keras.variable import Variable
 from digits.types import Array
-from digits.validation import check
 
 AS_THE_MODEL = "as the model"
 """What `training` is while a call of one's own is followed: true, so that layers which are only
@@ -42,7 +42,49 @@ def mode_of(training: Any, otherwise: bool) -> bool:
     return bool(training)
 
 
-class OwnCall:
+class SeveralOutputs(ValueError):
+    """A call of one's own has given something else than one tensor, which no graph can hold."""
+
+
+class Holder:
+    """An object with variables, and other such objects, among its attributes."""
+
+    @property
+    def own_variables(self) -> list[Variable]:
+        """The variables of this object itself: those that were added, and its attributes."""
+        found = (v for v in _attributes(self) if isinstance(v, Variable))
+        own = [v for v in found if v.layer is None or v.layer is self]
+        return list(dict.fromkeys([*self.added_variables, *own]))
+
+    @property
+    def added_variables(self) -> list[Variable]:
+        return self.__dict__.setdefault("_added_variables", [])
+
+    @property
+    def sublayers(self) -> list[Any]:
+        """The layers, and other holders, among its attributes."""
+        return [v for v in dict.fromkeys(_attributes(self)) if isinstance(v, Holder)]
+
+
+class Module(Holder):
+    """TensorFlow's class for things with variables."""
+
+    def __init__(self, name: str | None = None) -> None:
+        self.name = name or snake_case(type(self).__name__)
+
+    @property
+    def variables(self) -> list[Variable]:
+        below = [v for part in self.sublayers for v in part.variables]
+        return list(dict.fromkeys([*self.own_variables, *below]))
+
+    @property
+    def trainable_variables(self) -> list[Variable]:
+        return [variable for variable in self.variables if variable.trainable]
+
+    submodules = Holder.sublayers
+
+
+class OwnCall(Holder):
     """The part of a layer that is there for subclasses with a `call` of their own."""
 
     name: str
@@ -68,8 +110,9 @@ class OwnCall:
         self.forget_losses()
         with GradientTape(), mode(training):
             self._y = self.compute(self._x if self.merges else self._x[0], training)
-        single = isinstance(self._y, np.ndarray | Variable)
-        check(single, f"one tensor from {self.name}", type(self._y).__name__)
+        if not isinstance(self._y, np.ndarray | Variable):
+            what = type(self._y).__name__
+            raise SeveralOutputs(f"expected one tensor from {self.name}; received {what}")
         return np.asarray(self._y, self.dtype)
 
     def backward_by_tape(self, dy: Array) -> Any:
@@ -112,22 +155,6 @@ class OwnCall:
 
     add_variable = add_weight
 
-    @property
-    def added_variables(self) -> list[Variable]:
-        return self.__dict__.setdefault("_added_variables", [])
-
-    @property
-    def own_variables(self) -> list[Variable]:
-        """The variables of this layer itself: those that were added, and its attributes."""
-        found = (v for v in _attributes(self) if isinstance(v, Variable))
-        own = [v for v in found if v.layer is None or v.layer is self]
-        return list(dict.fromkeys([*self.added_variables, *own]))
-
-    @property
-    def sublayers(self) -> list[Any]:
-        """The layers among its attributes."""
-        return [v for v in dict.fromkeys(_attributes(self)) if isinstance(v, OwnCall)]
-
     # --- losses -----------------------------------------------------------------------------------
 
     def add_loss(self, losses: Any, inputs: Any = None) -> None:
@@ -162,14 +189,13 @@ class OwnCall:
 
 
 def _attributes(owner: Any) -> list[Any]:
-    """The layers and variables among the attributes, and in lists and dicts among them."""
+    """The holders and variables among the attributes, and in lists and dicts among them."""
     found: list[Any] = []
     for name, value in vars(owner).items():
-        if isinstance(value, dict):
-            value = list(value.values())
-        parts = value if isinstance(value, list | tuple) else [value]
+        held = list(value.values()) if isinstance(value, dict) else value
+        parts = held if isinstance(held, list | tuple) else [held]
         if name != "_graph_layers":
-            found += [part for part in parts if isinstance(part, OwnCall | Variable)]
+            found += [part for part in parts if isinstance(part, Holder | Variable)]
     return found
 
 

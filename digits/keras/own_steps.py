@@ -1,5 +1,5 @@
-"""Models with a `train_step` or `test_step` of their own: batches as they come, steps that the model
-takes itself, and the figures that it gives back.
+"""Models with a `train_step` or `test_step` of their own: batches as they come, steps that the
+model takes itself, and the figures that it gives back.
 """
 
 from types import SimpleNamespace
@@ -34,10 +34,9 @@ class OwnBatches(SourceBatches):
     def split(self, fraction: float) -> tuple["OwnBatches", tuple[Any, ...]]:
         """Batches of the first samples of arrays, and the last ones."""
         cut = int(len(self.parts[0]) * (1 - fraction))
-        first = [*(part[:cut] for part in self.parts), None, None][:3]
-        return OwnBatches(*first, self.size, None, self.shuffled), tuple(
-            part[cut:] for part in self.parts
-        )
+        x, y, weight = (*(part[:cut] for part in self.parts), None, None)[:3]
+        batches = OwnBatches(x, y, weight, self.size, None, self.shuffled)
+        return batches, tuple(part[cut:] for part in self.parts)
 
     def _batch(self, batch: Any) -> Any:
         if isinstance(batch, tuple | list):
@@ -104,13 +103,14 @@ def figures(given: Any) -> Logs:
 class StepVerbs:
     """What a model takes a step with; a mixin of `Trainer`. A subclass may have others."""
 
-    losses: list[Any]
-    objectives: list[Objective]
-    output_names: list[str]
+    losses: Any
+    objectives: Any
+    output_names: Any
     optimizer: Any
-    trainable_variables: list[Any]
+    trainable_variables: Any
     get_metrics_result: Any
-    compiled: bool
+    compiled: Any
+    __call__: Any
 
     def has_own(self, verb: str) -> bool:
         """Whether the class of the model has a `verb` of its own."""
@@ -138,9 +138,9 @@ class StepVerbs:
     ) -> Any:
         """The loss of outputs, with what regularizers and layers add, as a tensor."""
         total = sum(self.losses, start=tensor(0.0))
-        for (output, _, loss, factor, _), t in self._paired(y):
-            found = y_pred[output] if isinstance(y_pred, list | tuple) else y_pred
-            total = total + factor * loss(t, found, sample_weight)
+        for objective, t in self._paired(y):
+            found = y_pred[objective.output] if isinstance(y_pred, list | tuple) else y_pred
+            total = total + objective.factor * objective.loss(t, found, sample_weight)
         return total
 
     def compute_metrics(

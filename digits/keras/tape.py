@@ -1,5 +1,5 @@
-"""Gradients of whatever has been computed with tensors: `GradientTape`, as in TensorFlow. The record
-is a graph of nodes, through which the gradient goes back from the latest to the earliest.
+"""Gradients of whatever has been computed with tensors: `GradientTape`, as in TensorFlow. What is
+recorded is a graph of nodes, and the gradient goes back from the latest to the earliest.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from digits.validation import check
 
 
 class GradientTape:
-    """Records what is computed with variables, and with tensors that are watched, in a `with` block.
+    """Records what is computed with variables, and with watched tensors, in a `with` block.
 
     >>> x = tensor(3.0)
     >>> with GradientTape() as tape:
@@ -62,20 +62,21 @@ class GradientTape:
         """The gradient of a tensor, or of the sum of several, with respect to each source, in a
         structure like `sources`; None for one that the target does not depend on.
         """
+        wanted = _flat(sources)
         on = self in tapes  # asked within its own block: what follows is not recorded
         if on:
             tapes.remove(self)
         try:
-            found = gradients(_flat(target), _flat(sources), _flat(output_gradients))
+            found = gradients(_flat(target), wanted, _flat(output_gradients))
         finally:
             if on:
                 tapes.append(self)
         if str(getattr(unconnected_gradients, "value", unconnected_gradients)) == "zero":
-            pairs = zip(found, _flat(sources), strict=True)
+            pairs = zip(found, wanted, strict=True)
             found = [tensor(np.zeros(x.shape, x.dtype)) if g is None else g for g, x in pairs]
         if isinstance(sources, dict):
             return dict(zip(sources, found, strict=True))
-        return found if isinstance(sources, list | tuple) else found[0]
+        return found[0] if hasattr(sources, "node") else found
 
     def jacobian(self, target: Any, sources: Any, **_: Any) -> Any:
         """The gradient of each number of the target, in the shape of the target and the source."""
@@ -90,9 +91,13 @@ class GradientTape:
 
 
 def _flat(value: Any) -> list[Any]:
+    """One tensor, several, or several by name, as a list."""
     if isinstance(value, dict):
         return list(value.values())
-    return list(value) if isinstance(value, list | tuple) else [] if value is None else [value]
+    if value is None:
+        return []
+    single = hasattr(value, "node") or isinstance(value, np.ndarray)
+    return list(value) if hasattr(value, "__iter__") and not single else [value]
 
 
 def gradients(targets: list[Any], sources: list[Any], dy: list[Any] | None = None) -> list[Any]:

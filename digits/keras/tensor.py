@@ -1,5 +1,5 @@
-"""Arrays with the methods that scripts expect of TensorFlow's. While a tape is on, what functions of
-NumPy make of them is recorded, so that a gradient can find its way back.
+"""Arrays with the methods that scripts expect of TensorFlow's. While a tape is on, what functions
+of NumPy make of them is recorded, so that a gradient can find its way back.
 """
 
 import itertools
@@ -107,8 +107,11 @@ class Computes:
     """What NumPy asks when one of its functions is given such an object."""
 
     node: Node | None = None
-    array: Array
-    """The numbers, as a plain array."""
+
+    @property
+    def array(self) -> Array:
+        """The numbers, as a plain array."""
+        raise NotImplementedError
 
     def __array_ufunc__(
         self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **kwargs: Any
@@ -139,8 +142,10 @@ class Tensor(Computes, np.ndarray):
         return np.asarray(np.asarray(self)[key]).view(Tensor) if found is None else found
 
     # x += 1 makes another tensor, as in TensorFlow: what was recorded with x stays as it was.
-    __iadd__, __isub__ = np.ndarray.__add__, np.ndarray.__sub__
-    __imul__, __itruediv__ = np.ndarray.__mul__, np.ndarray.__truediv__
+    __iadd__: Any = np.ndarray.__add__
+    __isub__: Any = np.ndarray.__sub__
+    __imul__: Any = np.ndarray.__mul__
+    __itruediv__: Any = np.ndarray.__truediv__
 
     @property
     def array(self) -> Array:
@@ -148,7 +153,7 @@ class Tensor(Computes, np.ndarray):
         return np.asarray(self)
 
     @property
-    def T(self) -> Any:  # type: ignore[override]
+    def T(self) -> Any:
         return np.transpose(self)
 
     def eval(self, session: Any = None, feed_dict: Any = None) -> Array:

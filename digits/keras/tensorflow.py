@@ -14,12 +14,14 @@ from digits import keras
 from digits.keras import activations, ops
 from digits.keras.dataset import Dataset
 from digits.keras.legacy import note
+from digits.keras.own import Module
 from digits.keras.preprocessing import image as _images
 from digits.keras.random import new_generator, normal, set_seed, shuffle, uniform
-from digits.keras.tape import GradientTape as GradientTape
+from digits.keras.tape import GradientTape
 from digits.keras.tensor import Tensor, tensor
 from digits.keras.variable import Variable
 
+__all__ = ["GradientTape", "Module", "Variable"]
 __version__ = "2.21.0"
 newaxis = None
 float16, float32, float64 = np.float16, np.float32, np.float64
@@ -321,7 +323,7 @@ class Session(Quiet):
 
 def get_variable(
     name: str, shape: Any = None, dtype: Any = None, initializer: Any = None, **_: Any
-) -> Tensor:
+) -> Variable:
     if initializer is None or callable(initializer):
         initializer = (initializer or keras.initializers.GlorotUniform())(shape)
     return Variable(initializer, dtype=dtype)

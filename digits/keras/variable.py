@@ -1,5 +1,5 @@
-"""Weights as Keras shows them: with a name, a shape and `assign`. The numbers are in an array of the
-layer of digits.nn that computes with them, the `core`, or in one of the variable's own.
+"""Weights as Keras shows them: with a name, a shape and `assign`. The numbers are in an array of
+the layer of digits.nn that computes with them, the `core`, or in one of the variable's own.
 """
 
 from typing import Any, Self
@@ -77,8 +77,7 @@ class Variable(Computes, NDArrayOperatorsMixin):
     @property
     def value(self) -> Tensor:
         """The numbers as they are now, as a tensor."""
-        made: Tensor = np.positive(self)
-        return made
+        return tensor(np.positive(self))
 
     @property
     def shape(self) -> Shape:

@@ -125,11 +125,12 @@ class Optimizer(nn.Optimizer, Configured):
 
     def minimize(self, loss: Any, var_list: Any, tape: Any = None, **_: Any) -> None:
         """One step that makes a loss smaller: a tensor of a tape, or a function that gives it."""
+        recorded = tape or GradientTape()
         if callable(loss):
-            with GradientTape() as tape:
+            with recorded:
                 loss = loss()
         variables = list(var_list() if callable(var_list) else var_list)
-        self.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+        self.apply_gradients(zip(recorded.gradient(loss, variables), variables, strict=True))
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make this optimizer again, as plain values."""
