@@ -19,9 +19,7 @@ GROUPS = {
         "IntegerLookup CategoryEncoding Discretization"
     ),
     DATA: "imdb reuters cifar10 cifar100 boston_housing california_housing",
-    "there is no automatic differentiation here: use model.compile and model.fit": (
-        "GradientTape gradients grad custom_gradient AggregationMethod"
-    ),
+    "use tf.GradientTape": "gradients grad custom_gradient AggregationMethod",
     "networks for large photographs are not there: stack Conv2D, MaxPooling2D and Dense": (
         "applications VGG16 VGG19 ResNet50 MobileNet MobileNetV2 InceptionV3 Xception"
     ),
@@ -30,15 +28,11 @@ GROUPS = {
     ),
     "feed arrays to model.fit instead": "placeholder feed_dict get_session",
     "use a model of keras, its compile and fit": "estimator feature_column Estimator",
-    "use model.save_weights and load_weights": "Checkpoint CheckpointManager Saver",
+    "use model.save_weights and load_weights": "Saver",
     "use digits.sklearn.DigitsClassifier": "wrappers scikit_learn KerasClassifier KerasRegressor",
     "use Conv2DTranspose": "Deconvolution2D",
     "use model_from_json": "model_from_yaml",
     "use to_json": "to_yaml",
-    "without automatic differentiation a layer of one's own is made of those that exist": (
-        "add_weight add_variable"
-    ),
-    "put the term into the loss, or use kernel_regularizer=": "add_loss",
     "pass metrics= to compile": "add_metric",
     "use concatenate, add or multiply": "Merge",
     "use kernel_regularizer=": "activity_l1 activity_l2",

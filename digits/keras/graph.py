@@ -7,9 +7,11 @@ import operator
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from digits.keras import config
 from digits.keras.lookup import look_up
-from digits.types import Shape
+from digits.types import Array, Shape
 from digits.validation import check
 
 _followed: list[bool] = []
@@ -32,24 +34,36 @@ def refuse_to_follow(what: str) -> None:
 
 
 class KerasTensor:
-    """One output of one call of a layer; `sizes` is its shape without the batch."""
+    """One output of one call of a layer; `sizes` is its shape without the batch. One that is not
+    `batched` is one number for the whole batch, such as a loss.
+    """
 
     __array_priority__ = 100  # so that NumPy leaves `array + tensor` to this class
 
     def __init__(
-        self, sizes: Shape, layer: Any, inputs: tuple["KerasTensor", ...] = (), index: int = 0
+        self,
+        sizes: Shape,
+        layer: Any,
+        inputs: tuple["KerasTensor", ...] = (),
+        index: int = 0,
+        batched: bool = True,
     ) -> None:
         self.sizes, self.layer, self.inputs, self.index = sizes, layer, inputs, index
+        self.batched = batched
         self.name = f"{layer.name}/output" if inputs else layer.name
         self.dtype = config.floatx()
 
     @property
     def shape(self) -> tuple[int | None, ...]:
-        return (None, *self.sizes)
+        return (None, *self.sizes) if self.batched else ()
 
     @property
     def ndim(self) -> int:
-        return len(self.sizes) + 1
+        return len(self.shape)
+
+    def zeros(self) -> Array:
+        """Numbers that it could stand for, of two samples."""
+        return np.zeros((2, *self.sizes) if self.batched else (), self.dtype)
 
     def get_shape(self) -> tuple[int | None, ...]:
         return self.shape
@@ -100,10 +114,19 @@ def _between(function: Any, *args: Any) -> KerasTensor:
     return look_up("ops.between")(function, args)
 
 
+OPERATORS = {
+    **{"Add": operator.add, "Subtract": operator.sub},
+    **{"Multiply": operator.mul, "Divide": operator.mul},
+}
+"""What the layers that merge do to numbers; for a quotient 1 / x is given."""
+
+
 def combine(
     kind: str, x: KerasTensor, other: Any, offset: int = 0, scale: bool = False
 ) -> KerasTensor:
     """Two tensors through a layer that merges them; a tensor and a number through Rescaling."""
+    if not (x.batched and getattr(other, "batched", True)):
+        return _between(OPERATORS[kind], x, other)
     if isinstance(other, KerasTensor):
         return look_up(f"layers.{kind}")()([x, other])
     numbers = (float(other),) if scale else (1.0, offset * float(other))

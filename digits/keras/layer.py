@@ -148,17 +148,20 @@ class Layer(OwnCall, Configured):
         """A step of a model that runs the call of one's own."""
         self.merges = isinstance(inputs, list | tuple)
         sources = tuple(inputs) if self.merges else (inputs,)
-        zeros = [np.zeros((2, *source.sizes), self.dtype) for source in sources]
+        zeros = [source.zeros() for source in sources]
         with np.errstate(all="ignore"):
             y = self.forward_by_tape(zeros if self.merges else zeros[0], False)
-        check(y.shape[:1] == (2,), f"an output for each sample from {self.name}", y.shape)
-        return self._place(sources, training, y.shape[1:])
+        good = y.shape in ((), (2, *y.shape[1:]))
+        check(good, f"an output for each sample from {self.name}", y.shape)
+        return self._place(sources, training, y.shape[1:], batched=y.shape != ())
 
-    def _place(self, sources: tuple[Any, ...], training: Any, sizes: Shape) -> KerasTensor:
+    def _place(
+        self, sources: tuple[Any, ...], training: Any, sizes: Shape, batched: bool = True
+    ) -> KerasTensor:
         """The output of a call, as a tensor of a model."""
         self.built, self.output_sizes = True, sizes
         self.training_mode = None if training is AS_THE_MODEL else training
-        self.calls.append(KerasTensor(sizes, self, sources))
+        self.calls.append(KerasTensor(sizes, self, sources, batched=batched))
         return self.calls[-1]
 
     def call(self, inputs: Any, training: Any = None) -> Any:

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from digits.keras.config import snake_case
+from digits.keras.graph import KerasTensor
 from digits.keras.legacy import ask_for
+from digits.keras.lookup import look_up
 from digits.keras.serialization import Configured, from_table, plain, with_side
 from digits.keras.tape import GradientTape
 from digits.keras.tensor import Tensor, record, tensor
@@ -37,6 +39,9 @@ class Loss(nn.Loss, Configured):
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The loss of outputs y_pred for targets y_true, as a tensor."""
+        if any(isinstance(part, KerasTensor) for part in (y_true, y_pred)):
+            weights = () if sample_weight is None else (sample_weight,)
+            return look_up("ops.between")(self, (y_true, y_pred, *weights))
         y = tensor(y_pred)
         y = y if y.dtype.kind == "f" else tensor(y, np.float32)
         if hasattr(self, "call"):  # a loss of one's own

@@ -43,13 +43,14 @@ class Model(Trainer, Layer):
         self._trainable = True
         Layer.__init__(self, name or config.new_name(kind), **options)
         self._network: Network | None = None
+        self._loss_tensors: list[KerasTensor] = []
         if outputs is not None:
             self._set_graph(_flat(inputs), _flat(outputs))
 
     def _set_graph(self, inputs: list[KerasTensor], outputs: list[KerasTensor]) -> None:
         for given in (*inputs, *outputs):
             advice = "call the layers on Input(shape=...)"
-            made = isinstance(given, KerasTensor)
+            made = isinstance(given, KerasTensor) and given.batched
             check(made, "tensors made by Input and layers", given, advice)
         self.inputs, self.outputs, self._network, self._wanted = inputs, outputs, None, None
         self._single_output = len(outputs) == 1
@@ -86,7 +87,7 @@ class Model(Trainer, Layer):
                     f"model {self.name} does not know the shape of its inputs yet: begin with "
                     "Input(shape=...), or call build((None, ...)) or fit first"
                 )
-            self._network = Network(self.inputs, self.outputs, self.dtype)
+            self._network = Network(self.inputs, self.outputs, self._loss_tensors, self.dtype)
         return self._network
 
     def set_up(self, shape: Any) -> None:
@@ -204,6 +205,15 @@ class Model(Trainer, Layer):
     def input_names(self) -> list[str]:
         self._require_graph("input")
         return [tensor.layer.name for tensor in self.inputs]
+
+    def add_loss(self, losses: Any, inputs: Any = None) -> None:
+        """Add to the loss: numbers of the batch that is computed, or tensors of the model."""
+        self._network = None
+        for loss in _flat(losses):
+            if isinstance(loss, KerasTensor):
+                self._loss_tensors.append(loss)
+            else:
+                super().add_loss(loss)
 
     def _require_graph(self, what: str) -> None:
         if not hasattr(self, "outputs"):

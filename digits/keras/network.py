@@ -56,13 +56,41 @@ class Latest(NamedTuple):
     losses: list[float]
 
 
+class AddedLoss:
+    """A value of the graph that is added to the loss as it is: its mean, if it is several numbers.
+
+    value: the latest one.
+    """
+
+    scale = 1.0
+    """What the gradient of the loss is multiplied with."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.value: Array = np.zeros(())
+
+    @property
+    def penalty(self) -> float:
+        return float(self.value.mean())
+
+    def gradient(self) -> Array:
+        """The gradient of the loss with respect to the value."""
+        return np.full_like(self.value, self.scale / self.value.size)
+
+
 class Network:
     """The graph from `inputs` to `outputs`, models inside it opened.
 
     `latest` holds what the latest `loss_and_gradient` has computed, for the metrics.
     """
 
-    def __init__(self, inputs: list[KerasTensor], outputs: list[KerasTensor], dtype: str) -> None:
+    def __init__(
+        self,
+        inputs: list[KerasTensor],
+        outputs: list[KerasTensor],
+        losses: list[KerasTensor],
+        dtype: str,
+    ) -> None:
         self.dtype = dtype
         self.params = self.grads = Parameters({}, dtype)
         self.wanted: set[tuple[Core, str]] | None = None
@@ -71,7 +99,9 @@ class Network:
         self.inputs = list(range(len(inputs)))
         self._count = len(inputs)
         where = {id(tensor): number for number, tensor in enumerate(inputs)}
-        self.outputs = self._open(inputs, outputs, where)
+        ends = self._open(inputs, outputs + losses, where)
+        self.outputs = ends[: len(outputs)]
+        self.added = [AddedLoss(number) for number in ends[len(outputs) :]]
         self.layers = [step.layer for step in self.steps if step.layer not in self.twins]
         shared = any(core.shares_work for layer in self.layers for core in layer.cores)
         self._products: Any = single_threaded_blas if shared else adaptive_blas
@@ -80,7 +110,7 @@ class Network:
         self.penalties: list[tuple[Any, Any, str]] = []
         self.constrained: list[tuple[Any, Any, str]] = []
         self.by_tape = [step.layer for step in self.steps if step.layer.by_tape]
-        self.activity = self.by_tape + [
+        self.activity: list[Any] = [*self.added, *self.by_tape] + [
             core
             for step in self.steps
             for core in step.layer.cores
@@ -198,6 +228,8 @@ class Network:
                 losses.append(loss)
             for penalty in self.activity:
                 penalty.scale = scale
+            for added in self.added:
+                _add(gradients, added.number, added.gradient())
             for layer in self.by_tape:
                 for core, key in layer.trainable_pairs():
                     core.grads[key].fill(0)
@@ -275,6 +307,8 @@ class Network:
                 values[result] = given
             else:
                 values[result] = layer.forward(given, trains)
+        for added in self.added:
+            added.value = values[added.number]
         return [values[number] for number in self.outputs]
 
     def predict(self, x: list[Array], chunk: int = 256) -> list[Array]:

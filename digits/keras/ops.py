@@ -51,11 +51,11 @@ def between(function: Any, args: Any, kwargs: dict[str, Any] | None = None) -> A
 
         return function(*map(filled, args), **kwargs or {})
 
-    zeros = [np.zeros((2, *part.sizes), np.float32).view(Tensor) for part in tensors]
+    zeros = [part.zeros().view(Tensor) for part in tensors]
     with np.errstate(all="ignore"):
         shape = np.shape(on_arrays(zeros if len(zeros) > 1 else zeros[0]))
-    on_arrays.__name__ = function.__name__
-    if shape[:1] != (2,):
+    on_arrays.__name__ = getattr(function, "__name__", type(function).__name__)
+    if shape not in ((), (2, *shape[1:])):
         raise TypeError(
             f"expected a result for each sample of {tensors[0]!r}; {on_arrays.__name__} mixes "
             "samples: give it an axis above 0, or put it into the loss"

@@ -12,6 +12,7 @@ import numpy as np
 
 from digits import keras
 from digits.keras import activations, ops
+from digits.keras.checkpoints import Checkpoint, CheckpointManager, latest_checkpoint
 from digits.keras.dataset import Dataset
 from digits.keras.legacy import note
 from digits.keras.own import Module
@@ -333,12 +334,6 @@ random_normal, random_uniform = normal, uniform
 InteractiveSession = Session
 
 
-def _latest_checkpoint(checkpoint_dir: Any, *_: Any) -> str | None:
-    """The newest file of weights in a folder, by the name that `save_weights` was given."""
-    files = sorted(Path(checkpoint_dir).glob("*.weights.h5"), key=lambda path: path.stat().st_mtime)
-    return str(files[-1]).removesuffix(".weights.h5") if files else None
-
-
 train = SimpleNamespace(
     AdamOptimizer=optimizers.Adam,
     AdagradOptimizer=optimizers.Adagrad,
@@ -346,7 +341,9 @@ train = SimpleNamespace(
     RMSPropOptimizer=optimizers.RMSprop,
     GradientDescentOptimizer=optimizers.SGD,
     MomentumOptimizer=optimizers.SGD,
-    latest_checkpoint=_latest_checkpoint,
+    latest_checkpoint=latest_checkpoint,
+    Checkpoint=Checkpoint,
+    CheckpointManager=CheckpointManager,
 )
 global_variables_initializer = initialize_all_variables = Quiet()
 ConfigProto = GPUOptions = Quiet

@@ -75,17 +75,12 @@ def test_public_script_ends_well(script: Path | None, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("from keras.layers import LSTM; LSTM(3)", "keras.layers.LSTM is not there"),
+        ("from keras.layers import ConvLSTM2D as L; L(3, 3)", "keras.layers.ConvLSTM2D is not"),
         ("import keras.applications.vgg16 as v; v.VGG16()", "keras.applications is not there"),
-        ("import tensorflow as tf; tf.GradientTape()", "tensorflow.GradientTape is not there"),
+        ("import tensorflow as tf; tf.gradients([], [])", "tensorflow.gradients is not there"),
         ("import keras; keras.layers.Dens", "there is Dense"),
         ("import keras, keras_tuner", "keras_tuner is not there in digits.keras: write a loop"),
-        ("import keras; keras.Model().add_loss(0)", "Model.add_loss is not there"),
-        (
-            "import keras\nclass L(keras.layers.Layer):\n  def build(self, s): self.add_weight()\n"
-            "  def call(self, x): return x * self.w\nL()(keras.Input((3,)))",
-            "L.add_weight is not there",
-        ),
+        ("import keras; keras.Model().add_metric(0)", "Model.add_metric is not there"),
     ],
 )
 def test_what_is_absent_is_named_in_full(line: str, words: str, tmp_path: Path) -> None:

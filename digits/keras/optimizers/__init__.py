@@ -112,12 +112,39 @@ class Optimizer(nn.Optimizer, Configured):
         params, grads = Parameters(shapes, variables[0].dtype), Parameters(shapes)
         for name, (gradient, v) in zip(shapes, pairs, strict=True):
             params[name], grads[name] = v.array, np.asarray(gradient)
-        remembered = vars(self).setdefault("slots_of", {})
-        slots, self.slots = self.slots, remembered.get(variables, {})
+        slots, self.slots = self.slots, self._slots_for(variables)
         self.update(params, grads)
-        remembered[variables], self.slots = self.slots, slots
+        self.slots_of[variables], self.slots = self.slots, slots
         for name, v in zip(shapes, variables, strict=True):
             v.assign(params[name] if v.constraint is None else v.constraint(tensor(params[name])))
+
+    @property
+    def slots_of(self) -> dict[tuple[Any, ...], Any]:
+        """What is remembered of each group of variables that had a step together."""
+        return vars(self).setdefault("_slots_of", {})
+
+    def _slots_for(self, variables: tuple[Any, ...]) -> Any:
+        waiting = vars(self).get("_restored", [])
+        if variables not in self.slots_of and waiting:
+            return waiting.pop(0)
+        return self.slots_of.get(variables, {})
+
+    def get_state(self) -> dict[str, Any]:
+        """All that the optimizer remembers, as arrays by name."""
+        groups = enumerate(self.slots_of.values())
+        slots = {f"{i}/{name}": slot for i, group in groups for name, slot in group.items()}
+        return {"iterations": np.array(self.iterations), **slots}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Remember that: groups of variables, in the order in which they have their steps."""
+        self.iterations = int(state["iterations"])
+        groups: dict[str, Any] = {}
+        for key, slot in state.items():
+            number, _, name = key.partition("/")
+            if name:
+                groups.setdefault(number, {})[name] = slot
+        self.slots_of.clear()
+        vars(self)["_restored"] = list(groups.values())
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> None:
         """The same, as Keras 3 calls it."""
