@@ -106,7 +106,8 @@ class CheckpointManager:
 
     @property
     def latest_checkpoint(self) -> str | None:
-        return (self.checkpoints or [None])[-1]
+        found = self.checkpoints
+        return found[-1] if found else None
 
     def save(self, checkpoint_number: int | None = None, **_: Any) -> str:
         """Write another file; its path."""
