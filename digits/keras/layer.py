@@ -2,6 +2,7 @@
 written. The mathematics is done by layers of digits.nn, the `cores`.
 """
 
+import contextlib
 import copy
 import functools
 from collections.abc import Callable
@@ -137,11 +138,9 @@ class Layer(OwnCall, Configured):
     def _follow(self, inputs: Any, training: Any) -> Any:
         """A layer made of other layers alone becomes these; any other one is a step of its own."""
         if not self.own_variables:
-            try:
-                with following():
-                    return self.compute(inputs, AS_THE_MODEL if training is None else training)
-            except Exception:  # it computes with numbers, and a mistake will show below, too
-                self.built = True
+            # It may compute with numbers; a mistake of the user will show in the next line, too.
+            with contextlib.suppress(Exception), following():
+                return self.compute(inputs, AS_THE_MODEL if training is None else training)
         return self._as_step(inputs, training)
 
     def _as_step(self, inputs: Any, training: Any) -> KerasTensor:

@@ -66,7 +66,7 @@ class Model(Trainer, Layer):
 
     def __getstate__(self) -> dict[str, Any]:
         """What copies and pickles take along: the network is made anew, of the layers."""
-        return self.__dict__ | {"_network": None}
+        return super().__getstate__() | {"_network": None}
 
     # --- the graph --------------------------------------------------------------------------------
 
@@ -136,16 +136,17 @@ class Model(Trainer, Layer):
         else:
             if training is None and mode_of(None, True):  # no model around it
                 self.forget_losses()
-            training = mode_of(training, False)
-            if not self._finds_graph(inputs) or (tapes and self.by_tape):
+            training, found = mode_of(training, False), self._finds_graph(inputs)
+            given = [tensor(part, self.dtype) for part in parts]
+            if found:
+                x = self._as_inputs(inputs)
+                pairs = zip(given, x, strict=True)
+                given = [tensor(np.reshape(part, array.shape)) for part, array in pairs]
+            if self.by_tape and (tapes or not found):
                 with mode(training):
-                    given = [tensor(part, self.dtype) for part in parts]
-                    single = given if isinstance(inputs, list | tuple) else given[0]
-                    return self.compute(single, training, *args, **kwargs)
-            x = self._as_inputs(inputs)
+                    several = isinstance(inputs, list | tuple)
+                    return self.compute(given if several else given[0], training, *args, **kwargs)
             if tapes:
-                pairs = zip(parts, x, strict=True)
-                given = [tensor(np.reshape(tensor(part, self.dtype), a.shape)) for part, a in pairs]
                 results = self._recorded_graph(given, training)
             else:
                 arrays = self.training_network.forward(x, training)

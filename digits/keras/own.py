@@ -128,6 +128,11 @@ class OwnCall(Holder):
         arrays = [None if part is None else part.array for part in dx]
         return arrays if self.merges else arrays[0]
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What copies and pickles take along: not the record of the latest call."""
+        forgotten = ("_x", "_y", "_added_losses")
+        return {name: value for name, value in vars(self).items() if name not in forgotten}
+
     # --- variables --------------------------------------------------------------------------------
 
     def add_weight(

@@ -141,6 +141,14 @@ class Tensor(Computes, np.ndarray):
         found = apply(operator.getitem, (self, key), {}) if is_recorded(self) else None
         return np.asarray(np.asarray(self)[key]).view(Tensor) if found is None else found
 
+    def __iter__(self) -> Any:
+        return (self[i] for i in range(len(self)))
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if is_recorded(self):
+            raise TypeError("expected a variable to change; received a tensor of which a tape knows")
+        super().__setitem__(key, value)
+
     # x += 1 makes another tensor, as in TensorFlow: what was recorded with x stays as it was.
     __iadd__: Any = np.ndarray.__add__
     __isub__: Any = np.ndarray.__sub__

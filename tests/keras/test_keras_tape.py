@@ -3,6 +3,7 @@ with them: loops, layers, losses and steps of one's own.
 """
 
 import operator
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -284,3 +285,6 @@ def test_a_layer_of_ones_own_is_saved(tmp_path: Any) -> None:
         model.save(tmp_path / name)
         again = keras.models.load_model(tmp_path / name, custom_objects={"Scale": Scale})
         np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+    copied = pickle.loads(pickle.dumps(model))
+    copied.layers[0].s.assign(np.zeros(4))
+    assert np.abs(copied.predict(x, verbose=0) - model.predict(x, verbose=0)).max() > 0
