@@ -146,7 +146,7 @@ class Tensor(Computes, np.ndarray):
 
     def __setitem__(self, key: Any, value: Any) -> None:
         if is_recorded(self):
-            raise TypeError("expected a variable to change; received a tensor of which a tape knows")
+            raise TypeError("expected a variable to change; received a recorded tensor")
         super().__setitem__(key, value)
 
     # x += 1 makes another tensor, as in TensorFlow: what was recorded with x stays as it was.
