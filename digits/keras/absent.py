@@ -19,7 +19,7 @@ GROUPS = {
         "IntegerLookup CategoryEncoding Discretization"
     ),
     DATA: "imdb reuters cifar10 cifar100 boston_housing california_housing",
-    "use tf.GradientTape": "gradients grad custom_gradient AggregationMethod",
+    "use tf.GradientTape": "gradients grad AggregationMethod",
     "networks for large photographs are not there: stack Conv2D, MaxPooling2D and Dense": (
         "applications VGG16 VGG19 ResNet50 MobileNet MobileNetV2 InceptionV3 Xception"
     ),

@@ -300,7 +300,9 @@ class Model(Trainer, Layer):
 def _flat(tensors: Any) -> list[Any]:
     if isinstance(tensors, dict):
         return list(tensors.values())
-    return list(tensors) if isinstance(tensors, list | tuple) else [tensors]
+    if isinstance(tensors, list | tuple):
+        return [part for item in tensors for part in _flat(item)]
+    return [tensors]
 
 
 class Sequential(Model):

@@ -104,6 +104,10 @@ BY_LAYERS: dict[str, Callable[..., Any]] = {
 """Functions that layers have exact derivatives of; None where the arguments are of another kind."""
 
 
+MAKE = {"zeros": 1, "ones": 1, "empty": 1, "eye": 3, "full": 2, "fill": 2, "linspace": 3}
+"""Functions that make numbers, float32 unless they are told, and how many arguments they have
+before the dtype."""
+
 TAKE_LISTS = ("concat", "concatenate", "stack", "einsum")
 """Functions that take several tensors as a list; for others a list is one tensor."""
 
@@ -127,6 +131,8 @@ def _on_arrays(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
             if any(map(is_recorded, args[0])):
                 args = (np.stack(args[0]), *args[1:])
         result = function(*args, **kwargs)
+        if name in MAKE and "dtype" not in kwargs and len(args) <= MAKE[name]:
+            result = np.asarray(result, None if result.dtype.kind in "iub" else np.float32)
         return tensor(result) if isinstance(result, np.ndarray | np.generic) else result
 
     call.__name__ = call.__qualname__ = name

@@ -10,6 +10,7 @@ import numpy as np
 from digits.keras.data import SourceBatches, is_source, parts_of, targets_of
 from digits.keras.dataset import Dataset
 from digits.keras.legacy import Logs
+from digits.keras.metrics import Mean
 from digits.keras.objectives import Objective
 from digits.keras.tape import GradientTape
 from digits.keras.tensor import tensor
@@ -141,7 +142,13 @@ class StepVerbs:
         for objective, t in self._paired(y):
             found = y_pred[objective.output] if isinstance(y_pred, list | tuple) else y_pred
             total = total + objective.factor * objective.loss(t, found, sample_weight)
+        self._loss_mean.update_state(total)
         return total
+
+    @property
+    def _loss_mean(self) -> Mean:
+        """The mean of the losses of an epoch so far, for steps of one's own."""
+        return self.__dict__.setdefault("_mean_of_losses", Mean(name="loss"))
 
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None

@@ -3,13 +3,14 @@ recorded is a graph of nodes, and the gradient goes back from the latest to the 
 """
 
 import contextlib
+import functools
 import heapq
 from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
 
-from digits.keras.tensor import Node, Tensor, tapes, tensor
+from digits.keras.tensor import Node, Tensor, record, tapes, tensor
 from digits.validation import check
 
 
@@ -88,6 +89,23 @@ class GradientTape:
             for parts in zip(*rows, strict=True)
         ]
         return found[0] if single else found
+
+
+def custom_gradient(function: Any) -> Any:
+    """A decorator for a function of tensors that gives a tensor and its own way back: what takes
+    the gradient with respect to it and gives those for the arguments.
+    """
+
+    @functools.wraps(function)
+    def call(*args: Any) -> Tensor:
+        on, tapes[:] = tapes[:], []
+        try:
+            y, backward = function(*map(tensor, args))
+        finally:
+            tapes[:] = on
+        return record(y, args, lambda dy: _flat(backward(tensor(dy))))
+
+    return call
 
 
 def _flat(value: Any) -> list[Any]:

@@ -18,11 +18,11 @@ from digits.keras.legacy import note
 from digits.keras.own import Module
 from digits.keras.preprocessing import image as _images
 from digits.keras.random import new_generator, normal, set_seed, shuffle, uniform
-from digits.keras.tape import GradientTape
+from digits.keras.tape import GradientTape, custom_gradient
 from digits.keras.tensor import Tensor, tensor
 from digits.keras.variable import Variable
 
-__all__ = ["GradientTape", "Module", "Variable"]
+__all__ = ["GradientTape", "Module", "Variable", "custom_gradient"]
 __version__ = "2.21.0"
 newaxis = None
 float16, float32, float64 = np.float16, np.float32, np.float64
