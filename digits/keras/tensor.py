@@ -82,7 +82,10 @@ def _held(x: Any) -> Any:
 def apply(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """function(*args, **kwargs), a function of NumPy; a tensor, if a gradient can go back."""
     result = function(*_mapped(_plain, args), **_mapped_values(kwargs))
-    sources = parts_of(args) if tapes else []
+    sources = parts_of(args)
+    changes = any(isinstance(x, Computes) and not isinstance(x, Tensor) for x in sources)
+    if changes and isinstance(result, np.ndarray) and result.base is not None:
+        result = result.copy()  # not a view of a variable, which will be given other numbers
     if not any(map(is_recorded, sources)) or function in FLAT:
         return result
     if not isinstance(result, list) and getattr(result, "dtype", np.dtype(int)).kind != "f":

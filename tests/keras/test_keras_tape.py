@@ -205,7 +205,9 @@ def test_a_variable_may_change_before_the_gradient_is_asked_for() -> None:
     dense = layers.Dense(1, kernel_initializer="ones")
     with GradientTape(persistent=True) as tape:
         y = dense(tf.matmul(x, w) * w)
+    seen = tf.reshape(w, [1])
     w.assign([[5.0]])
+    assert seen == 2
     dense.kernel.assign([[7.0]])
     assert tape.gradient(y, w).numpy() == 2 * 2 * 3
     assert tape.gradient(y, dense.kernel).numpy() == 12
