@@ -128,7 +128,9 @@ class Layer(OwnCall, Configured):
         self.merges = several
         given = [tensor(part, self.dtype) for part in (inputs if several else [inputs])]
         with mode(training := mode_of(training, False)):
-            return self.compute(given if several else given[0], training)
+            y = self.compute(given if several else given[0], training)
+        self.built, self.output_sizes = True, getattr(y, "shape", ())[1:]
+        return y
 
     @property
     def by_tape(self) -> Any:

@@ -4,6 +4,7 @@ is NumPy's, and arrays can be asked for `.numpy()`.
 
 import builtins
 import functools
+import math
 import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ import numpy as np
 from digits.keras import activations, losses
 from digits.keras.graph import KerasTensor
 from digits.keras.lookup import look_up
-from digits.keras.tensor import Tensor, is_recorded, parts_of, tensor
+from digits.keras.tensor import Tensor, is_recorded, parts_of, record, tensor
 from digits.nn.losses import EPSILON
 
 OTHER_NAMES = {
@@ -247,6 +248,15 @@ def matmul(a: Any, b: Any, transpose_a: bool = False, transpose_b: bool = False)
 def l2_normalize(x: Any, axis: Any = None, epsilon: float = 1e-12) -> Any:
     length = np.sum(np.square(x), axis=axis, keepdims=True)
     return x / np.sqrt(np.maximum(length, epsilon))
+
+
+@_method
+def erf(x: Any) -> Any:
+    """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
+    x = tensor(x)
+    y = np.frompyfunc(math.erf, 1, 1)(x.array).astype(x.dtype)
+    slope = 2 / math.sqrt(math.pi) * np.exp(-np.square(x.array))
+    return record(y, [x], lambda dy: [dy * slope])
 
 
 @_method

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from digits.keras import constraints, initializers, regularizers
+from digits.keras.arguments import sizes_of
 from digits.keras.config import snake_case
 from digits.keras.graph import KerasTensor
 from digits.keras.tape import GradientTape, gradients
@@ -150,7 +151,7 @@ class OwnCall(Holder):
         if isinstance(name, list | tuple):
             name, shape, initializer = None, name, shape if initializer is None else initializer
         initial = initializers.get("glorot_uniform" if initializer is None else initializer)
-        value = initial(tuple(int(size) for size in shape or ()), dtype or self.dtype)
+        value = initial(sizes_of(shape) if shape else (), dtype or self.dtype)
         made = Variable(value, bool(trainable in (None, True)), name=name)
         made.layer, made.path = self, f"{self.name}/{made.name}"
         made.regularizer = regularizers.get(regularizer)

@@ -97,7 +97,7 @@ class OwnFigures:
 
 def figures(given: Any) -> Logs:
     """What a step gives back, as plain numbers by name."""
-    given = given if isinstance(given, dict) else {"loss": given}
+    given = {} if given is None else given if isinstance(given, dict) else {"loss": given}
     return Logs({name: float(np.mean(value)) for name, value in given.items()})
 
 

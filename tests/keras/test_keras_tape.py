@@ -124,6 +124,7 @@ ARRANGEMENTS: dict[str, Callable[[Any], Any]] = {
     "a list is one tensor": lambda x: ops.reduce_mean([x, x * x], axis=0),
     "top_k": lambda x: ops.top_k(x, 2).values,
     "sort": lambda x: ops.sort(x, direction="DESCENDING"),
+    "erf": ops.erf,
     "norm": lambda x: ops.norm(x, axis=-1),
     "l2_normalize": lambda x: ops.l2_normalize(x, axis=-1),
     "logsumexp": lambda x: ops.logsumexp(x, axis=-1),

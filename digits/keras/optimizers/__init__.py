@@ -106,9 +106,9 @@ class Optimizer(nn.Optimizer, Configured):
         """One step for variables, each of which comes with its gradient."""
         pairs = [(gradient, v) for gradient, v in grads_and_vars if gradient is not None]
         advice = "compute the loss within the tape, from outputs of the model"
-        check(pairs, "a gradient for at least one variable", "None for all", advice)
+        check(pairs, "a gradient for at least one variable", None, advice)
         variables = tuple(v for _, v in pairs)
-        shapes = {str(number): v.shape for number, v in enumerate(variables)}
+        shapes = {f"gradient {i}, of {v.path}": v.shape for i, v in enumerate(variables)}
         params, grads = Parameters(shapes, variables[0].dtype), Parameters(shapes)
         for name, (gradient, v) in zip(shapes, pairs, strict=True):
             params[name], grads[name] = v.array, np.asarray(gradient)
