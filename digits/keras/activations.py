@@ -13,7 +13,7 @@ from digits.keras.legacy import renamed
 from digits.keras.lookup import look_up
 from digits.keras.serialization import get_custom_objects
 from digits.keras.tape import GradientTape
-from digits.keras.tensor import Tensor, record, tensor
+from digits.keras.tensor import Tensor, paused, record, tensor
 from digits.nn.activations import ACTIVATIONS, softmax_backward
 from digits.types import Array
 from digits.validation import check
@@ -214,7 +214,13 @@ def _by_tape(function: Any, x: Array) -> tuple[Array, Any]:
     with GradientTape() as tape:
         tape.watch(given)
         y = tensor(function(given), x.dtype)
-    return y.array, lambda dy: tape.gradient(y, given, dy).array
+
+    def way_back(dy: Array) -> Array:
+        with paused():
+            dx: Array = tape.gradient(y, given, dy).array
+        return dx
+
+    return y.array, way_back
 
 
 def get(identifier: Any) -> Callable[..., Any]:

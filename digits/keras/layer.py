@@ -19,7 +19,7 @@ from digits.keras.legacy import ask_for, renamed
 from digits.keras.own import AS_THE_MODEL, OwnCall, mode, mode_of, on_graph
 from digits.keras.random import new_generator
 from digits.keras.serialization import Configured, argument_names, plain
-from digits.keras.tensor import Tensor, is_recorded, record, tapes, tensor
+from digits.keras.tensor import Tensor, is_recorded, paused, record, tapes, tensor
 from digits.keras.variable import Variable
 from digits.nn.layer import Layer as Core
 from digits.types import Array, Shape
@@ -183,7 +183,8 @@ class Layer(OwnCall, Configured):
         """y of arrays by a twin, whose weights stay as they are now."""
         twin = self.twin(frozen=True)
         twin.set_needs_dx(any(map(is_recorded, sources)))
-        y = twin.forward(arrays if self.merges else arrays[0], training)
+        with paused():
+            y = twin.forward(arrays if self.merges else arrays[0], training)
         variables = [v for v in self.weights if v.key in v.core.weights]
         numbers = {core: number for number, core in enumerate(self.cores)}
 

@@ -13,7 +13,7 @@ from digits.keras.legacy import ask_for
 from digits.keras.lookup import look_up
 from digits.keras.serialization import Configured, from_table, plain, with_side
 from digits.keras.tape import GradientTape
-from digits.keras.tensor import Tensor, record, tensor
+from digits.keras.tensor import Tensor, paused, record, tensor
 from digits.nn import losses as nn
 from digits.types import Array
 from digits.validation import check
@@ -80,17 +80,21 @@ class FunctionLoss(Loss):
         self.function, self.reduction = function, "sum_over_batch_size"
         self.name = name or getattr(function, "__name__", type(function).__name__)
 
+    def call(self, y_true: Any, y_pred: Tensor) -> Tensor:
+        """The loss of each sample."""
+        t, n = np.asarray(y_true), len(y_pred)
+        if t.size == y_pred.size:  # (n,) for outputs (n, 1)
+            t = t.reshape(y_pred.shape).astype(y_pred.dtype)
+        values = tensor(self.function(tensor(t), y_pred))
+        if values.shape[:1] != (n,):  # one number: that of each sample
+            values = tensor(np.broadcast_to(values, (n,)))
+        return tensor(np.mean(np.reshape(values, (n, -1)), axis=1))
+
     def per_sample(self, y: Array, t: Any) -> tuple[Array, Array]:
-        target = np.asarray(t)
-        if target.size == y.size:  # (n,) for outputs (n, 1)
-            target = target.reshape(y.shape).astype(y.dtype)
         outputs = y.view(Tensor)
-        with GradientTape() as tape:
+        with paused(), GradientTape() as tape:
             tape.watch(outputs)
-            values = tensor(self.function(tensor(target), outputs))
-            if values.shape[:1] != (len(y),):  # one number: that of each sample
-                values = tensor(np.broadcast_to(values, (len(y),)))
-            losses = tensor(np.mean(np.reshape(values, (len(y), -1)), axis=1))
+            losses = self.call(t, outputs)
         dy = tape.gradient(losses, outputs)
         expected = f"a loss {self.name} that is computed from the outputs by functions of tf"
         check(dy is not None, expected, None, "as np.asarray(y) and y.numpy() have no gradient")
@@ -185,9 +189,11 @@ def deserialize(identifier: Any) -> Any:
 def get(identifier: Any) -> Any:
     """A loss object that has a gradient."""
     found = deserialize(identifier)
+    if found is None or isinstance(found, FunctionLoss):
+        return found
     if hasattr(found, "call"):
         return FunctionLoss(found.call, found.name)
-    return found if found is None or isinstance(found, Loss) else FunctionLoss(found)
+    return found if isinstance(found, Loss) else FunctionLoss(found)
 
 
 serialize = plain

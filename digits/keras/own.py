@@ -14,7 +14,7 @@ from digits.keras.arguments import sizes_of
 from digits.keras.config import snake_case
 from digits.keras.graph import KerasTensor
 from digits.keras.tape import GradientTape, gradients
-from digits.keras.tensor import Node, Tensor, tensor
+from digits.keras.tensor import Node, Tensor, paused, tensor
 from digits.keras.variable import Variable
 from digits.types import Array
 
@@ -121,7 +121,8 @@ class OwnCall(Holder):
         variables = [v for v in self.weights if v.key in v.core.grads]
         losses = self.losses_below()
         scales = [np.full(loss.shape, self.scale / loss.size) for loss in losses]
-        found = gradients([self._y, *losses], [*self._x, *variables], [dy, *scales])
+        with paused():
+            found = gradients([self._y, *losses], [*self._x, *variables], [dy, *scales])
         dx, others = found[: len(self._x)], found[len(self._x) :]
         for variable, gradient in zip(variables, others, strict=True):
             if gradient is not None:

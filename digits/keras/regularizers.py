@@ -7,7 +7,7 @@ import numpy as np
 
 from digits.keras.serialization import Configured, from_table
 from digits.keras.tape import GradientTape
-from digits.keras.tensor import Tensor, tensor
+from digits.keras.tensor import Tensor, paused, tensor
 from digits.types import Array
 
 
@@ -24,7 +24,7 @@ class Regularizer(Configured):
     def gradient(self, x: Array) -> Array:
         """The derivative of the penalty with respect to x."""
         weights = x.view(Tensor)
-        with GradientTape() as tape:
+        with paused(), GradientTape() as tape:
             tape.watch(weights)
             penalty = self(weights)
         gradient = tape.gradient(penalty, weights, unconnected_gradients="zero")

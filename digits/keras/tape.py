@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from digits.keras.tensor import Node, Tensor, record, tapes, tensor
+from digits.keras.tensor import Node, Tensor, paused, record, tapes, tensor
 from digits.validation import check
 
 
@@ -98,11 +98,8 @@ def custom_gradient(function: Any) -> Any:
 
     @functools.wraps(function)
     def call(*args: Any) -> Tensor:
-        on, tapes[:] = tapes[:], []
-        try:
+        with paused():
             y, backward = function(*map(tensor, args))
-        finally:
-            tapes[:] = on
         return record(y, args, lambda dy: _flat(backward(tensor(dy))))
 
     return call

@@ -2,9 +2,10 @@
 of NumPy make of them is recorded, so that a gradient can find its way back.
 """
 
+import contextlib
 import itertools
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,16 @@ class Node:
 
 tapes: list[Any] = []
 """The tapes that are on; without one nothing is recorded."""
+
+
+@contextlib.contextmanager
+def paused() -> Iterator[None]:
+    """A block in which no tape is on that was on before."""
+    on, tapes[:] = tapes[:], []
+    try:
+        yield
+    finally:
+        tapes[:] = on
 
 
 def is_recorded(x: Any) -> bool:

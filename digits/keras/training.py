@@ -107,9 +107,7 @@ class Trainer(StepVerbs):
         own = [v for v in vars(self).values() if isinstance(v, Metric)]
         known = hasattr(self, "outputs") and self.compiled
         found = [m for o in (self.objectives if known else []) for m in o.metrics]
-        mean = (
-            [self._loss_mean] if known and self.objectives and self.has_own("train_step") else []
-        )
+        mean = [self._loss_mean] if known and self.objectives and self.has_own("train_step") else []
         return list(dict.fromkeys([*mean, *own, *found]))
 
     @property
