@@ -11,6 +11,7 @@ import numpy as np
 
 from digits.keras import config
 from digits.keras.lookup import look_up
+from digits.keras.shape import TensorShape
 from digits.types import Array, Shape
 from digits.validation import check
 
@@ -54,8 +55,8 @@ class KerasTensor:
         self.dtype = config.floatx()
 
     @property
-    def shape(self) -> tuple[int | None, ...]:
-        return (None, *self.sizes) if self.batched else ()
+    def shape(self) -> TensorShape:
+        return TensorShape((None, *self.sizes) if self.batched else ())
 
     @property
     def ndim(self) -> int:
@@ -65,7 +66,7 @@ class KerasTensor:
         """Numbers that it could stand for, of two samples."""
         return np.zeros((2, *self.sizes) if self.batched else (), self.dtype)
 
-    def get_shape(self) -> tuple[int | None, ...]:
+    def get_shape(self) -> TensorShape:
         return self.shape
 
     def __repr__(self) -> str:

@@ -45,7 +45,7 @@ class Loss(nn.Loss, Configured):
         y = tensor(y_pred)
         y = y if y.dtype.kind == "f" else tensor(y, np.float32)
         if hasattr(self, "call"):  # a loss of one's own
-            losses = tensor(self.call(tensor(y_true), y))
+            losses: Any = tensor(self.call(tensor(y_true), y))
         else:
             losses = self._of_vectors(y, np.asarray(y_true))
         if sample_weight is not None:

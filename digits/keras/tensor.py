@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from digits.keras.derivatives import FLAT, ONLY_ONCE, gradient_of
+from digits.keras.shape import TensorShape
 from digits.types import Array
 
 _numbers = itertools.count()
@@ -181,8 +182,10 @@ class Tensor(Computes, np.ndarray):
     def eval(self, session: Any = None, feed_dict: Any = None) -> Array:
         return self.numpy()
 
-    def get_shape(self) -> tuple[int, ...]:
-        return self.shape
+    shape: Any = property(lambda self: TensorShape(np.asarray(self).shape))
+
+    def get_shape(self) -> TensorShape:
+        return TensorShape(self.shape)
 
     def assign(self, value: Any) -> "Tensor":
         self[...] = value

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from digits.keras.config import new_name
+from digits.keras.shape import TensorShape
 from digits.keras.tensor import Computes, Node, Tensor, tensor
 from digits.nn.layer import Layer as Core
-from digits.types import Array, Shape
+from digits.types import Array
 from digits.validation import check
 
 KERAS_NAMES = {"W": "kernel", "b": "bias"}
@@ -80,8 +81,8 @@ class Variable(Computes, NDArrayOperatorsMixin):
         return tensor(np.positive(self))
 
     @property
-    def shape(self) -> Shape:
-        return self.array.shape
+    def shape(self) -> Any:
+        return TensorShape(self.array.shape)
 
     @property
     def dtype(self) -> Any:
@@ -97,7 +98,7 @@ class Variable(Computes, NDArrayOperatorsMixin):
     def read_value(self) -> Tensor:
         return self.value
 
-    def get_shape(self) -> Shape:
+    def get_shape(self) -> TensorShape:
         return self.shape
 
     def assign(self, value: Any, *_: Any, **__: Any) -> "Variable":
