@@ -10,7 +10,7 @@
 is; `install()` serves these names within a running Python. What is where, from a script down:
 
     install, absent, legacy        names that are served, refused, or called otherwise today
-    tensorflow, backend, ops       functions of arrays, and of TensorFlow 1 and 2
+    tensorflow, nn, backend, ops   functions of arrays, and of TensorFlow 1 and 2
     model, training, callbacks     compile, fit, evaluate, predict: what users see
     objectives, moments, data      losses, callbacks and batches for the loop of train_net.py
     graph, layer, layers           tensors without numbers; layers made of those of digits.nn

@@ -113,7 +113,12 @@ def _matmul(y: Any, x1: Any, x2: Any) -> Gradient:
     def gradient(dy: Any) -> list[Any]:
         dy = np.expand_dims(dy, -1) if column else dy
         dy = np.expand_dims(dy, -2) if row else dy
-        d1, d2 = np.matmul(dy, np.swapaxes(m2, -1, -2)), np.matmul(np.swapaxes(m1, -1, -2), dy)
+        d1 = np.matmul(dy, np.swapaxes(m2, -1, -2))
+        if np.ndim(m2) == 2:  # the same for all matrices in m1: one product instead of a sum
+            rows = np.reshape(m1, (-1, np.shape(m1)[-1])), np.reshape(dy, (-1, np.shape(dy)[-1]))
+            d2 = np.matmul(np.transpose(rows[0]), rows[1])
+        else:
+            d2 = np.matmul(np.swapaxes(m1, -1, -2), dy)
         d1, d2 = _summed_to(np.shape(m1), d1), _summed_to(np.shape(m2), d2)
         return [np.reshape(d1, np.shape(x1)), np.reshape(d2, np.shape(x2))]
 
@@ -130,9 +135,9 @@ def _dot(y: Any, x1: Any, x2: Any) -> Gradient:
 
 def _einsum(y: Any, subscripts: str, *operands: Any) -> Gradient:
     """Each operand gets the product of dy and of the other operands, summed over what it lacks."""
-    inputs, _, output = subscripts.replace(" ", "").partition("->")
+    inputs, arrow, output = subscripts.replace(" ", "").partition("->")
     letters = inputs.split(",")
-    if not output or "." in subscripts or any(len(set(part)) < len(part) for part in letters):
+    if not arrow or "." in subscripts or any(len(set(part)) < len(part) for part in letters):
         raise NotImplementedError("expected einsum with ->, and no letter twice in an operand")
 
     def one(dy: Any, i: int) -> Any:

@@ -181,10 +181,12 @@ def argmax(x: Any = None, axis: Any = None, dimension: Any = None, **options: An
 
 
 def one_hot(
-    x: Any, num_classes: Any = None, axis: int = -1, dtype: Any = None, **options: Any
+    x: Any = None, num_classes: Any = None, axis: int = -1, dtype: Any = None, **options: Any
 ) -> Tensor:
-    depth = options.pop("depth", num_classes)
-    return tensor(np.eye(int(depth), dtype=_dtype(dtype) or np.float32)[np.asarray(x, int)])
+    depth = int(options.pop("depth", num_classes))
+    x = options.pop("indices", x)
+    rows = np.eye(depth, dtype=_dtype(dtype) or np.float32)
+    return tensor(np.moveaxis(rows[np.asarray(x, int)], -1, axis))
 
 
 def _crossentropy(kind: Any) -> Any:
@@ -200,12 +202,12 @@ categorical_crossentropy = _crossentropy(losses.CategoricalCrossentropy)
 sparse_categorical_crossentropy = _crossentropy(losses.SparseCategoricalCrossentropy)
 
 
-def _method(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of arrays of this module, for tensors of a model, too."""
+def of_tensors(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of arrays, for tensors of a model, too."""
     return _on_arrays(function.__name__, function)
 
 
-@_method
+@of_tensors
 def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Any:
     """-t log(y) - (1 - t) log(1 - y) of each number; of logits x, max(x, 0) - x t + log(1 +
     exp(-|x|)).
@@ -217,40 +219,40 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
     return -target * np.log(y) - (1 - target) * np.log(1 - y)
 
 
-@_method
+@of_tensors
 def identity(x: Any) -> Any:
     return np.copy(x)
 
 
-@_method
+@of_tensors
 def gather(params: Any, indices: Any, axis: int = 0) -> Any:
     return np.take(params, np.asarray(indices), axis)
 
 
-@_method
+@of_tensors
 def unstack(value: Any, num: int | None = None, axis: int = 0) -> Any:
     return [np.take(value, i, axis) for i in builtins.range(np.shape(value)[axis])]
 
 
-@_method
+@of_tensors
 def where(condition: Any, x1: Any = None, x2: Any = None) -> Any:
     """x1 where the condition holds, else x2; without them, the indices where it does."""
     return np.argwhere(condition) if x1 is None else np.where(condition, x1, x2)
 
 
-@_method
+@of_tensors
 def matmul(a: Any, b: Any, transpose_a: bool = False, transpose_b: bool = False) -> Any:
     x = np.swapaxes(a, -1, -2) if transpose_a else a
     return np.matmul(x, np.swapaxes(b, -1, -2) if transpose_b else b)
 
 
-@_method
+@of_tensors
 def l2_normalize(x: Any, axis: Any = None, epsilon: float = 1e-12) -> Any:
     length = np.sum(np.square(x), axis=axis, keepdims=True)
     return x / np.sqrt(np.maximum(length, epsilon))
 
 
-@_method
+@of_tensors
 def erf(x: Any) -> Any:
     """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
     x = tensor(x)
@@ -259,12 +261,12 @@ def erf(x: Any) -> Any:
     return record(y, [x], lambda dy: [dy * slope])
 
 
-@_method
+@of_tensors
 def squared_difference(x: Any, y: Any) -> Any:
     return np.square(np.subtract(x, y))
 
 
-@_method
+@of_tensors
 def reverse(tensor: Any, axis: Any) -> Any:
     return np.flip(tensor, tuple(axis) if isinstance(axis, list) else axis)
 
@@ -293,6 +295,11 @@ def top_k(input: Any, k: int = 1, sorted: bool = True, name: Any = None) -> TopK
     return TopK(tensor(np.take_along_axis(x, np.asarray(indices), -1)), indices)
 
 
+def in_top_k(targets: Any, predictions: Any, k: int = 1, name: Any = None) -> Tensor:
+    """Whether the right class is among the k most likely ones of each row."""
+    return tensor((top_k(predictions, k).indices == np.reshape(targets, (-1, 1))).any(axis=1))
+
+
 def is_tensor(x: Any) -> bool:
     """Whether x is a tensor of TensorFlow, with numbers or without."""
     return isinstance(x, Tensor | KerasTensor)
@@ -302,7 +309,7 @@ def rsqrt(x: Any, name: str | None = None) -> Tensor:
     return tensor(1 / np.sqrt(x))
 
 
-@_method
+@of_tensors
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """The length of vectors; the sum or the largest of absolute values for ord 1 or inf."""
     if ord in (1, np.inf):
@@ -335,7 +342,7 @@ def boolean_mask(tensor: Any, mask: Any, **_: Any) -> Any:
     return convert_to_tensor(tensor)[np.asarray(mask, bool)]
 
 
-@_method
+@of_tensors
 def logsumexp(x: Any, axis: Any = None, keepdims: Any = False) -> Any:
     """log(sum(exp(x))), of numbers from which the largest is taken first, so that none is inf."""
     largest = np.max(np.asarray(x), axis=axis, keepdims=True)

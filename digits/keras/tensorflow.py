@@ -11,18 +11,20 @@ from typing import Any, Self
 import numpy as np
 
 from digits import keras
-from digits.keras import activations, ops
+from digits.keras import activations, nn, ops
 from digits.keras.checkpoints import Checkpoint, CheckpointManager, latest_checkpoint
 from digits.keras.dataset import Dataset
 from digits.keras.legacy import note
 from digits.keras.own import Module
 from digits.keras.preprocessing import image as _images
 from digits.keras.random import new_generator, normal, set_seed, shuffle, uniform
+from digits.keras.shape import TensorShape
 from digits.keras.tape import GradientTape, custom_gradient
 from digits.keras.tensor import Tensor, tensor
 from digits.keras.variable import Variable
+from digits.nn.geometry import positions_along
 
-__all__ = ["GradientTape", "Module", "Variable", "custom_gradient"]
+__all__ = ["GradientTape", "Module", "TensorShape", "Variable", "custom_gradient", "nn"]
 __version__ = "2.21.0"
 newaxis = None
 float16, float32, float64 = np.float16, np.float32, np.float64
@@ -113,39 +115,6 @@ py_function = numpy_function
 
 
 # --- namespaces -----------------------------------------------------------------------------------
-
-
-def _softmax_cross_entropy(
-    labels: Any = None, logits: Any = None, axis: int = -1, name: Any = None
-) -> Any:
-    return ops.categorical_crossentropy(labels, logits, from_logits=True)
-
-
-def _sigmoid_cross_entropy(labels: Any = None, logits: Any = None, name: Any = None) -> Any:
-    return ops.binary_crossentropy(labels, logits, from_logits=True)
-
-
-def _sparse_softmax_cross_entropy(labels: Any = None, logits: Any = None, name: Any = None) -> Any:
-    return ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
-
-
-_ACTIVATIONS = {
-    name: getattr(activations, name)
-    for name in (
-        *("elu", "gelu", "leaky_relu", "log_softmax", "relu", "relu6", "selu", "sigmoid", "silu"),
-        *("softmax", "softplus", "softsign", "swish", "tanh"),
-    )
-}
-
-nn = SimpleNamespace(
-    **_ACTIVATIONS,
-    top_k=ops.top_k,
-    l2_normalize=ops.l2_normalize,
-    softmax_cross_entropy_with_logits=_softmax_cross_entropy,
-    softmax_cross_entropy_with_logits_v2=_softmax_cross_entropy,
-    sigmoid_cross_entropy_with_logits=_sigmoid_cross_entropy,
-    sparse_softmax_cross_entropy_with_logits=_sparse_softmax_cross_entropy,
-)
 
 
 math = linalg = ops
@@ -288,6 +257,26 @@ def _per_image_standardization(image: Any) -> Tensor:
     return tensor((x - x.mean(axis=axes, keepdims=True)) / deviation)
 
 
+@ops.of_tensors
+def _extract_patches(
+    images: Any, sizes: Any, strides: Any, rates: Any = None, padding: str = "VALID"
+) -> Any:
+    """The pixels under a window at every position, as one row: (n, rows, columns, pixels)."""
+    (_, *window, _), (_, down, right, _), border = sizes, strides, []
+    positions = []
+    for size, kernel, stride in zip(np.shape(images)[1:3], window, (down, right), strict=True):
+        found = positions_along(size, kernel, stride, padding.lower())
+        positions.append(found[0])
+        border.append(found[1])
+    rows, columns = positions
+    x = np.pad(images, ((0, 0), *border, (0, 0)))
+    taps = [
+        x[:, i : i + (rows - 1) * down + 1 : down, j : j + (columns - 1) * right + 1 : right]
+        for i, j in np.ndindex(*window)
+    ]
+    return np.concatenate(taps, axis=-1)
+
+
 _decoders = dict.fromkeys(("decode_image", "decode_jpeg", "decode_png", "decode_bmp"), _decode)
 io = SimpleNamespace(read_file=_read_file, **_decoders)
 image = SimpleNamespace(
@@ -295,6 +284,7 @@ image = SimpleNamespace(
     convert_image_dtype=_convert_image_dtype,
     resize=_resize,
     rgb_to_grayscale=_rgb_to_grayscale,
+    extract_patches=_extract_patches,
     grayscale_to_rgb=lambda x: tensor(np.repeat(np.asarray(x), 3, axis=-1)),
     flip_left_right=lambda x: tensor(np.flip(np.asarray(x), -2)),
     flip_up_down=lambda x: tensor(np.flip(np.asarray(x), -3)),
