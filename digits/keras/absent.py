@@ -15,7 +15,7 @@ GROUPS = {
         "LSTMCell GRUCell SimpleRNNCell StackedRNNCells Masking RepeatVector Wrapper"
     ),
     "text is not there: this library is for images": (
-        "Embedding TextVectorization text sequence pad_sequences Tokenizer StringLookup Hashing "
+        "TextVectorization text sequence pad_sequences Tokenizer StringLookup Hashing "
         "IntegerLookup CategoryEncoding Discretization"
     ),
     DATA: "imdb reuters cifar10 cifar100 boston_housing california_housing",
@@ -36,19 +36,15 @@ GROUPS = {
     "pass metrics= to compile": "add_metric",
     "use concatenate, add or multiply": "Merge",
     "use kernel_regularizer=": "activity_l1 activity_l2",
-    "use Conv2D": (
-        "LocallyConnected2D MultiHeadAttention Attention AdditiveAttention AtrousConvolution2D"
-    ),
-    "use Dense": "MaxoutDense EinsumDense Highway Dot dot",
-    "use LeakyReLU": "PReLU ThresholdedReLU SReLU ParametricSoftplus",
-    "use BatchNormalization": (
-        "LayerNormalization GroupNormalization UnitNormalization SpectralNormalization "
-        "RMSNormalization"
-    ),
+    "use Conv2D": "LocallyConnected2D AtrousConvolution2D",
+    "use MultiHeadAttention": "Attention AdditiveAttention",
+    "use Dense": "MaxoutDense EinsumDense Highway",
+    "use LeakyReLU or PReLU": "SReLU ParametricSoftplus",
+    "use LayerNormalization": "SpectralNormalization RMSNormalization",
     "use RandomRotation, RandomTranslation, RandomZoom or RandomFlip": (
         "RandomBrightness RandomCrop RandomHeight RandomWidth RandomShear"
     ),
-    "prepare the images before, with NumPy or OpenCV": "Resizing CenterCrop Cropping2D",
+    "prepare the images before, with NumPy or OpenCV": "Resizing CenterCrop",
     "use preprocessing.image.ImageDataGenerator().flow_from_directory": (
         "image_dataset_from_directory"
     ),

@@ -19,6 +19,7 @@ ONLY_AT_DEFAULT = {
     **dict.fromkeys(
         (
             *("noise_shape", "renorm", "renorm_clipping", "synchronized", "fused"),
+            *("attention_axes", "flash_attention", "output_shape", "rms_scaling"),
             *("virtual_batch_size", "adjustment", "quantization_config", "lora_rank"),
             *("lora_alpha", "optional"),
         ),
@@ -45,9 +46,9 @@ def dtype_name(dtype: Any) -> str:
     return "float64" if str(name) == "float64" else config.floatx()
 
 
-def kept(name: str, value: Any) -> Any:
+def kept(name: str, value: Any, rank: int = 2) -> Any:
     """An argument as a layer keeps it: a name turned into the object that it stands for, one number
-    for height and width into two.
+    for height and width into two (for rank 1, the length, into a tuple of one).
     """
     if name.endswith("_initializer"):
         return initializers.get(value)
@@ -61,7 +62,7 @@ def kept(name: str, value: Any) -> Any:
         check(good, f"a number of {name} above 0", value)
         return int(number)
     if name in ("kernel_size", "pool_size", "strides", "size") and value is not None:
-        return both(value)
+        return both(value) if rank == 2 else (int(np.ravel(value)[0]),)
     return value
 
 

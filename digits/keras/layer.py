@@ -60,6 +60,7 @@ class Layer(OwnCall, Configured):
     """
 
     module = "keras.layers"
+    rank = 2  # how many axes strides and the like are for
     merges = False  # whether it takes a list of inputs
     trains_alone = False  # whether it computes as in training when it is called on arrays
     training_mode: Any = None  # True or False, if it was called on a tensor with training=
@@ -82,7 +83,7 @@ class Layer(OwnCall, Configured):
     def __post_init__(self) -> None:
         """Turn names among the arguments into what they stand for."""
         for field in fields(self):  # type: ignore[arg-type]
-            setattr(self, field.name, kept(field.name, getattr(self, field.name)))
+            setattr(self, field.name, kept(field.name, getattr(self, field.name), self.rank))
 
     def _take(self, options: dict[str, Any]) -> None:
         """Read the arguments that every layer has; refuse those that none has."""
@@ -91,16 +92,14 @@ class Layer(OwnCall, Configured):
             if options.get(batched) is not None:
                 shape = options[batched][1:]
             options.pop(batched, None)
-        if (size := options.pop("input_dim", None)) is not None:
-            length = options.get("input_length")
-            shape = (size,) if length is None else (length, size)
+        length, size = options.pop("input_length", None), options.pop("input_dim", None)
+        shape = tuple(n for n in (length, size) if n is not None) or shape
         if shape is not None:
             self.declared_shape = sizes_of(shape)
         self.first_weights = options.pop("weights", None)
         self.activity_regularizer = regularizers.get(options.pop("activity_regularizer", None))
         given = {name: options.pop(name) for name in [*options] if name.endswith("_constraint")}
         self.constraints = {name: constraints.get(value) for name, value in given.items()}
-        options.pop("input_length", None)
         self.dtype = dtype_name(options.pop("dtype", None))
         options.pop("batch_size", None)
         for option, value in options.items():

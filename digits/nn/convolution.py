@@ -111,6 +111,7 @@ class Conv2D(KernelLayer):
         algorithm = self.cache.algorithm = self.algorithm(len(x))
         self.cache.activation = activation
         W = full_kernel(self.weights["W"], self.connections)
+        W = W.reshape(*self.kernel, -1, self.filters)
         return algorithm.forward(x, W, self.weights.get("b"), activation)
 
     def backward(self, dy: Array) -> Array | None:

@@ -3,16 +3,20 @@
 # isort: skip_file
 # fmt: off
 from digits.keras.layer import Layer
+from digits.keras.layers.attention import MultiHeadAttention
 from digits.keras.layers.basic import (
     BatchNormalization, Dense, Dropout, Flatten, Input, InputLayer, Lambda, Permute, Reshape,
     SpatialDropout2D,
 )
 from digits.keras.layers.elementwise import (
     ELU, Activation, AlphaDropout, GaussianDropout, GaussianNoise, LeakyReLU, Normalization, ReLU,
-    Rescaling, Softmax,
+    Rescaling, Softmax, ThresholdedReLU,
+)
+from digits.keras.layers.formulas import (
+    Dot, Embedding, GroupNormalization, LayerNormalization, PReLU, UnitNormalization, dot,
 )
 from digits.keras.layers.images import (
-    AveragePooling2D, Conv2D, Conv2DTranspose, Convolution2D, DepthwiseConv2D,
+    AveragePooling2D, Conv2D, Conv2DTranspose, Convolution2D, Cropping2D, DepthwiseConv2D,
     GlobalAveragePooling2D, GlobalMaxPooling2D, MaxPooling2D, SeparableConv2D, UpSampling2D,
     ZeroPadding2D,
 )
@@ -23,20 +27,30 @@ from digits.keras.layers.merging import (
 from digits.keras.layers.preprocessing import (
     RandomContrast, RandomFlip, RandomRotation, RandomTranslation, RandomZoom,
 )
+from digits.keras.layers.rows import (
+    AveragePooling1D, Conv1D, Convolution1D, Cropping1D, GlobalAveragePooling1D,
+    GlobalMaxPooling1D, MaxPooling1D, SpatialDropout1D, UpSampling1D, ZeroPadding1D,
+)
 
 MaxPool2D, AvgPool2D = MaxPooling2D, AveragePooling2D
 GlobalAvgPool2D, GlobalMaxPool2D = GlobalAveragePooling2D, GlobalMaxPooling2D
+MaxPool1D, AvgPool1D = MaxPooling1D, AveragePooling1D
+GlobalAvgPool1D, GlobalMaxPool1D = GlobalAveragePooling1D, GlobalMaxPooling1D
 
 __all__ = [
-    "ELU", "Activation", "Add", "AlphaDropout", "Average", "AveragePooling2D", "AvgPool2D",
-    "BatchNormalization", "Concatenate", "Conv2D", "Conv2DTranspose", "Convolution2D", "Dense",
-    "DepthwiseConv2D", "Dropout", "Flatten", "GaussianDropout", "GaussianNoise",
-    "GlobalAveragePooling2D", "GlobalAvgPool2D", "GlobalMaxPool2D", "GlobalMaxPooling2D",
-    "Input", "InputLayer", "Lambda", "Layer", "LeakyReLU", "MaxPool2D", "MaxPooling2D",
-    "Maximum", "Minimum", "Multiply", "Normalization", "Permute", "RandomContrast",
+    "ELU", "Activation", "Add", "AlphaDropout", "Average", "AveragePooling1D", "AveragePooling2D",
+    "AvgPool1D", "AvgPool2D", "BatchNormalization", "Concatenate", "Conv1D", "Conv2D",
+    "Conv2DTranspose", "Convolution1D", "Convolution2D", "Cropping1D", "Cropping2D", "Dense",
+    "DepthwiseConv2D", "Dot", "Dropout", "Embedding", "Flatten", "GaussianDropout", "GaussianNoise",
+    "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAvgPool1D", "GlobalAvgPool2D",
+    "GlobalMaxPool1D", "GlobalMaxPool2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D",
+    "GroupNormalization", "Input", "InputLayer", "Lambda", "Layer", "LayerNormalization",
+    "LeakyReLU", "MaxPool1D", "MaxPool2D", "MaxPooling1D", "MaxPooling2D", "Maximum", "Minimum",
+    "MultiHeadAttention", "Multiply", "Normalization", "PReLU", "Permute", "RandomContrast",
     "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "ReLU", "Rescaling",
-    "Reshape", "SeparableConv2D", "Softmax", "SpatialDropout2D", "Subtract", "UpSampling2D",
-    "ZeroPadding2D", "add", "average", "concatenate", "maximum", "merge", "minimum", "multiply",
-    "subtract",
+    "Reshape", "SeparableConv2D", "Softmax", "SpatialDropout1D", "SpatialDropout2D", "Subtract",
+    "ThresholdedReLU", "UnitNormalization", "UpSampling1D", "UpSampling2D", "ZeroPadding1D",
+    "ZeroPadding2D", "add", "average", "concatenate", "dot", "maximum", "merge", "minimum",
+    "multiply", "subtract",
 ]
 # fmt: on

@@ -66,6 +66,17 @@ class LeakyReLU(Layer):
 
 
 @arguments()
+class ThresholdedReLU(Layer):
+    """x where x > theta, else 0 (Konda et al. 2015)."""
+
+    theta: float = 1.0
+
+    def elements(self, x: Array) -> tuple[Array, Array]:
+        above = (x > self.theta).astype(x.dtype)
+        return x * above, above
+
+
+@arguments()
 class ELU(Layer):
     """x where x > 0, else alpha (exp(x) - 1) (Clevert et al. 2016)."""
 

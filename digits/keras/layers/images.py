@@ -3,6 +3,7 @@ data_format="channels_first".
 """
 
 import functools
+import math
 from typing import Any, Self
 
 import numpy as np
@@ -33,9 +34,10 @@ class ImageLayer(Layer):
 
     def check_images(self, shape: Shape) -> None:
         """Raise ValueError for inputs that are no images."""
-        expected = f"images such as (n, 28, 28, 1) for {type(self).__name__} {self.name}"
-        advice = "put Reshape((28, 28, 1)) before it"
-        check(len(shape) == 3, expected, (None, *shape), advice)
+        what = "images such as (n, 28, 28, 1)" if self.rank == 2 else "rows such as (n, 28, 28)"
+        expected = f"{what} for {type(self).__name__} {self.name}"
+        advice = f"put Reshape({'(28, 28, 1)' if self.rank == 2 else '(28, 28)'}) before it"
+        check(len(shape) == self.rank + 1, expected, (None, *shape), advice)
 
     def make(self, shape: Shape) -> list[Core]:
         self.check_images(shape)
@@ -271,8 +273,9 @@ class _GlobalPooling(ImageLayer):
     keepdims: bool = False
 
     @property
-    def axes(self) -> tuple[int, int]:
-        return (2, 3) if self.is_channels_first() else (1, 2)
+    def axes(self) -> tuple[int, ...]:
+        first = 2 if self.is_channels_first() else 1
+        return tuple(range(first, first + self.rank))
 
     def make(self, shape: Shape) -> list[Core]:
         self.check_images(shape)
@@ -291,7 +294,7 @@ class GlobalAveragePooling2D(_GlobalPooling):
     """The mean of each channel."""
 
     def elements(self, x: Array) -> tuple[Array, Array]:
-        pixels = x.shape[self.axes[0]] * x.shape[self.axes[1]]
+        pixels = math.prod(x.shape[axis] for axis in self.axes)
         return x.mean(axis=self.axes, keepdims=self.keepdims), np.full_like(x, 1 / pixels)
 
 
@@ -342,6 +345,41 @@ class Frame(Core):
         (top, _), (left, _) = self.padding[1:3]
         height, width, _ = self.input_shape
         return dy[:, top : top + height, left : left + width]
+
+
+@arguments()
+class Cropping2D(ImageLayer):
+    """The image without its border, given as the padding of ZeroPadding2D."""
+
+    cropping: Any = ((0, 0), (0, 0))
+    data_format: str | None = None
+
+    def image_cores(self, shape: Shape) -> list[Core]:
+        rows, columns = both_sides(self.cropping)
+        return [Crop(both(rows), both(columns))]
+
+
+class Crop(Core):
+    """The way back through a Frame: the image without so many (before, after) rows and columns."""
+
+    def __init__(self, rows: tuple[int, int], columns: tuple[int, int]) -> None:
+        super().__init__()
+        self.border = ((0, 0), rows, columns, (0, 0))
+
+    def build(self, input_shape: Shape) -> None:
+        super().build(input_shape)
+        pairs = zip(input_shape, self.border[1:], strict=True)
+        self.output_shape = tuple(size - sum(both) for size, both in pairs)
+        left = min(self.output_shape) > 0
+        check(left, "a border smaller than the images", self.border[1:3], f"they are {input_shape}")
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        (top, _), (left, _) = self.border[1:3]
+        height, width, _ = self.output_shape
+        return x[:, top : top + height, left : left + width]
+
+    def backward(self, dy: Array) -> Array:
+        return np.pad(dy, self.border)
 
 
 @arguments()

@@ -1,0 +1,200 @@
+"""Layers that are written as one formula on tensors. The tape finds the way back through it, so
+that none of them needs a rule of its own.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from digits.keras import ops
+from digits.keras.arguments import sizes_of
+from digits.keras.layer import Layer, arguments
+from digits.keras.legacy import note
+from digits.keras.lookup import look_up
+from digits.keras.variable import Variable
+from digits.validation import check
+
+
+class Formula(Layer):
+    """A step of a model by a formula: a subclass gives `call`, and `make_weights` if it has any."""
+
+    def make_weights(self, shape: Any) -> None:
+        """Make the variables, for inputs of that shape, the samples counted in."""
+
+    def variable(self, name: str, shape: Any) -> Variable:
+        """A variable with the initializer, regularizer and constraint among the arguments."""
+        kind = name.rpartition("/")[2]
+        return self.add_weight(
+            name,
+            shape,
+            initializer=getattr(self, f"{kind}_initializer"),
+            regularizer=getattr(self, f"{kind}_regularizer", None),
+            constraint=self.constraints.get(f"{kind}_constraint"),
+        )
+
+    def build(self, input_shape: Any) -> None:
+        if not self.built:
+            self.make_weights(input_shape)
+            self.built = True
+            if self.first_weights is not None:
+                self.set_weights(self.first_weights)
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
+        other = self.from_config(self.get_config())
+        several = isinstance(input_shape[0], list | tuple)
+        shapes = input_shape if several else [input_shape]
+        inputs = [look_up("layers.Input")(sizes_of(s[1:]), name="input") for s in shapes]
+        made: tuple[int | None, ...] = other(inputs if several else inputs[0]).shape
+        return made
+
+    def compute(self, inputs: Any, training: Any, *args: Any, **kwargs: Any) -> Any:
+        y = super().compute(inputs, training, *args, **kwargs)
+        if self.activity_regularizer:
+            self.add_loss(self.activity_regularizer(y) / len(y))
+        return y
+
+    def _follow(self, inputs: Any, training: Any) -> Any:
+        several = isinstance(inputs, list | tuple)
+        self.input_sizes = [part.sizes for part in inputs] if several else inputs.sizes
+        return self._as_step(inputs, training)
+
+
+def standardized(x: Any, axes: tuple[int, ...], epsilon: float) -> Any:
+    """x brought to mean 0 and variance 1 along these axes."""
+    centered = x - np.mean(x, axes, keepdims=True)
+    return centered / np.sqrt(np.var(x, axes, keepdims=True) + epsilon)
+
+
+@arguments()
+class LayerNormalization(Formula):
+    """y = gamma (x - mean) / sqrt(variance + epsilon) + beta, with mean and variance of each sample
+    along the last axis, or the last axes (Ba et al. 2016).
+    """
+
+    axis: Any = -1
+    epsilon: float = 1e-3
+    center: bool = True
+    scale: bool = True
+    beta_initializer: Any = "zeros"
+    gamma_initializer: Any = "ones"
+    beta_regularizer: Any = None
+    gamma_regularizer: Any = None
+
+    def make_weights(self, shape: Any) -> None:
+        rank = len(shape)
+        self.axes = tuple(sorted(int(axis) % rank for axis in np.ravel(self.axis)))
+        last = self.axes == tuple(range(rank - len(self.axes), rank))
+        check(last, f"the last axes for {self.name}", self.axis, "use Permute first")
+        sizes = shape[-len(self.axes) :]
+        self.gamma = self.variable("gamma", sizes) if self.scale else 1.0
+        self.beta = self.variable("beta", sizes) if self.center else 0.0
+
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        return self.gamma * standardized(inputs, self.axes, self.epsilon) + self.beta
+
+
+@arguments()
+class GroupNormalization(Formula):
+    """The same with mean and variance of groups of channels, over all pixels (Wu and He 2018)."""
+
+    groups: int = 32
+    axis: int = -1
+    epsilon: float = 1e-3
+    center: bool = True
+    scale: bool = True
+    beta_initializer: Any = "zeros"
+    gamma_initializer: Any = "ones"
+    beta_regularizer: Any = None
+    gamma_regularizer: Any = None
+
+    def make_weights(self, shape: Any) -> None:
+        last = self.axis in (-1, len(shape) - 1)
+        check(last, f"axis=-1, the last, for {self.name}", self.axis, "use Permute first")
+        self.count = shape[-1] if self.groups == -1 else self.groups
+        fits = shape[-1] % self.count == 0
+        check(fits, f"groups that divide the {shape[-1]} channels", self.groups)
+        self.gamma = self.variable("gamma", shape[-1:]) if self.scale else 1.0
+        self.beta = self.variable("beta", shape[-1:]) if self.center else 0.0
+
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        n, channels = np.shape(inputs)[0], np.shape(inputs)[-1]
+        groups = np.reshape(inputs, (n, -1, self.count, channels // self.count))
+        y = np.reshape(standardized(groups, (1, 3), self.epsilon), np.shape(inputs))
+        return self.gamma * y + self.beta
+
+
+@arguments()
+class UnitNormalization(Formula):
+    """y = x / |x|: each vector along the axis gets the length 1."""
+
+    axis: Any = -1
+
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        axes = tuple(self.axis) if isinstance(self.axis, list | tuple) else self.axis
+        return ops.l2_normalize(inputs, axes)
+
+
+@arguments()
+class PReLU(Formula):
+    """x where x > 0, else alpha x with an alpha that is learned (He et al. 2015).
+
+    shared_axes: axes along which all numbers have the same alpha, counted from 1.
+    """
+
+    alpha_initializer: Any = "zeros"
+    alpha_regularizer: Any = None
+    shared_axes: Any = None
+
+    def make_weights(self, shape: Any) -> None:
+        shared = np.ravel(() if self.shared_axes is None else self.shared_axes)
+        sizes = [1 if i in shared else size for i, size in enumerate(shape[1:], 1)]
+        self.alpha = self.variable("alpha", sizes)
+
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        return np.where(inputs > 0, inputs, self.alpha * inputs)
+
+
+@arguments()
+class Embedding(Formula):
+    """A row of a table for each index from 0 to input_dim - 1: (n, ...) becomes (n, ...,
+    output_dim).
+    """
+
+    input_dim: int
+    output_dim: int
+    embeddings_initializer: Any = "uniform"
+    embeddings_regularizer: Any = None
+    mask_zero: bool = False
+
+    def make_weights(self, shape: Any) -> None:
+        if self.mask_zero:
+            note("mask_zero=True has no effect: index 0 counts as any other")
+        self.embeddings = self.variable("embeddings", (self.input_dim, self.output_dim))
+
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        return np.take(self.embeddings, np.asarray(inputs, int), axis=0)
+
+
+@arguments()
+class Dot(Formula):
+    """Products of the vectors of two inputs, summed along an axis of each: (n, a, k) and (n, b, k)
+    with axes=2 become (n, a, b). `normalize` brings the vectors to length 1 first, for the cosine.
+    """
+
+    axes: Any
+    normalize: bool = False
+
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        pair = self.axes if isinstance(self.axes, list | tuple) else (self.axes, self.axes)
+        if self.normalize:
+            inputs = [ops.l2_normalize(x, axis) for x, axis in zip(inputs, pair, strict=True)]
+        first, second = (np.moveaxis(x, a, -1) for x, a in zip(inputs, pair, strict=True))
+        n, *rows, size = np.shape(first)
+        _, *columns, _ = np.shape(second)
+        m1, m2 = np.reshape(first, (n, -1, size)), np.reshape(second, (n, -1, size))
+        y = np.matmul(m1, np.swapaxes(m2, 1, 2))
+        return np.reshape(y, (n, *(rows + columns or [1])))
+
+
+def dot(inputs: Any, axes: Any = -1, **options: Any) -> Any:
+    return Dot(axes, **options)(inputs)
