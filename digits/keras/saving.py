@@ -21,6 +21,7 @@ from digits.keras.model import Model, Sequential
 from digits.keras.optimizers import Optimizer
 from digits.keras.serialization import custom_object_scope, plain
 from digits.keras.structure import model_from
+from digits.keras.variable import Variable
 from digits.nn.layer import Layer as Core
 from digits.nn.sequential import Input
 from digits.nn.sequential import Sequential as Network
@@ -178,8 +179,9 @@ def _write_tree(model: Model, group: Any) -> None:
             _write_tree(layer, own)
             continue
         own.create_group("vars").attrs["name"] = layer.name
-        for number, array in enumerate(layer.get_weights()):
-            own["vars"].create_dataset(str(number), data=array)
+        for path, variables in _groups(layer).items():
+            for number, variable in enumerate(variables):
+                own.create_dataset(f"{path}/{number}", data=variable.array)
 
 
 def _read_tree(model: Model, group: Any) -> None:
@@ -190,8 +192,17 @@ def _read_tree(model: Model, group: Any) -> None:
         if isinstance(layer, Model):
             _read_tree(layer, own)
         elif layer.get_weights():
-            stored = own["vars"]
-            layer.set_weights([stored[str(number)][()] for number in range(len(stored))])
+            stored = [own.get(path, {}) for path in _groups(layer)]
+            layer.set_weights([part[str(i)][()] for part in stored for i in range(len(part))])
+
+
+def _groups(layer: Any) -> dict[str, list[Variable]]:
+    """The weights of a layer, by the paths of the groups that hold them."""
+    found: dict[str, list[Variable]] = {}
+    for variable in layer.weights:
+        part = layer.stored_under.get(variable.name.rpartition("/")[0])
+        found.setdefault(f"{part}/vars" if part else "vars", []).append(variable)
+    return found
 
 
 def save_weights(model: Model, filepath: Any, overwrite: bool = True) -> None:

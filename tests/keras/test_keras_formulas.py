@@ -227,3 +227,36 @@ def test_shapes_are_tuples_with_methods() -> None:
 def test_what_does_not_fit_is_refused(layer: Any, shape: Any, text: str) -> None:
     with pytest.raises(ValueError, match=text):
         layer(L.Input(shape))
+
+
+def test_files_of_keras_3_hold_the_matrices_of_attention_apart(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    x = L.Input((3, 4))
+    layer = L.MultiHeadAttention(2, 5, name="attention")
+    model = keras.Model(x, layer(x, x))
+    model.save_weights(tmp_path / "attention.weights.h5")
+    with h5py.File(tmp_path / "attention.weights.h5") as file:
+        group = file["layers/multi_head_attention"]
+        assert group["query_dense/vars/0"].shape == (4, 2, 5)
+        assert group["output_dense/vars/1"].shape == (4,)
+    before = layer.get_weights()
+    layer.set_weights([0 * weight for weight in before])
+    model.load_weights(tmp_path / "attention.weights.h5")
+    for found, expected in zip(layer.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [
+        (L.Conv1D, {"filters": 2, "kernel_size": [3], "dilation_rate": [1], "groups": 1}),
+        (L.MultiHeadAttention, {"num_heads": 2, "key_dim": 3, "attention_axes": [1], "seed": None}),
+        (L.Cropping2D, {"cropping": [[1, 0], [0, 2]], "data_format": "channels_last"}),
+        (L.ZeroPadding1D, {"padding": [1, 1]}),
+        (L.Embedding, {"input_dim": 3, "output_dim": 2, "embeddings_constraint": None}),
+    ],
+)
+def test_configurations_as_keras_3_writes_them(kind: Any, config: dict[str, Any]) -> None:
+    found = kind.from_config(config).get_config()
+    expected = {key: value for key, value in config.items() if key in found}
+    assert {key: found[key] for key in expected} == expected

@@ -10,6 +10,7 @@ import numpy as np
 from digits.keras import activations, nn
 from digits.keras.layer import arguments
 from digits.keras.layers.formulas import Formula
+from digits.keras.random import new_generator
 
 
 @arguments()
@@ -20,6 +21,11 @@ class MultiHeadAttention(Formula):
     It is called on (n, steps, features), as `layer(query, value)` or `layer(query, value, key)`.
     """
 
+    stored_under = {  # noqa: RUF012  the same for all
+        **{name: f"{name}_dense" for name in ("query", "key", "value")},
+        "attention_output": "output_dense",
+    }
+
     num_heads: int
     key_dim: int
     value_dim: int | None = None
@@ -29,6 +35,7 @@ class MultiHeadAttention(Formula):
     bias_initializer: Any = "zeros"
     kernel_regularizer: Any = None
     bias_regularizer: Any = None
+    seed: Any = None
 
     def __call__(  # type: ignore[override]
         self, query: Any, value: Any = None, key: Any = None, *, training: Any = None
@@ -39,6 +46,7 @@ class MultiHeadAttention(Formula):
     def make_weights(self, shape: Any) -> None:
         query, value, key = (shapes[-1] for shapes in (shape[0], shape[1], shape[-1]))
         outputs = self.value_dim or self.key_dim
+        self.rng = new_generator(self.seed)
         heads = [("query", query, self.key_dim), ("key", key, self.key_dim)]
         self.parts: dict[str, Any] = {}
         for name, features, size in (*heads, ("value", value, outputs)):
@@ -71,7 +79,7 @@ class MultiHeadAttention(Formula):
         scores = np.matmul(q, np.swapaxes(k, 2, 3)) / math.sqrt(self.key_dim)
         shares = activations.softmax(scores)  # of each step (n, heads, steps, steps of the value)
         if training:
-            shares = nn.dropout(shares, self.dropout)
+            shares = nn.dropout(shares, self.dropout, seed=self.rng.integers(2**31))
         y = np.transpose(np.matmul(shares, v), (0, 2, 1, 3))
         y = np.reshape(y, (*np.shape(query)[:2], -1))
         kernel = self.parts["attention_output/kernel"]
