@@ -221,6 +221,7 @@ def test_shapes_are_tuples_with_methods() -> None:
         (L.Conv1D(2, 3), (5,), "expected rows such as"),
         (L.Cropping2D(3), (6, 6, 1), "expected a border smaller than the images"),
         (L.LayerNormalization(axis=1), (3, 4), "expected the last axes"),
+        (lambda x: L.MultiHeadAttention(1, 2)(x, x), (4,), "inputs .n, steps, features."),
         (L.GroupNormalization(3), (3, 4), "expected groups that divide the 4 channels"),
     ],
 )

@@ -11,6 +11,7 @@ from digits.keras import activations, nn
 from digits.keras.layer import arguments
 from digits.keras.layers.formulas import Formula
 from digits.keras.random import new_generator
+from digits.validation import check
 
 
 @arguments()
@@ -44,44 +45,40 @@ class MultiHeadAttention(Formula):
         return super().__call__(list(parts), training=training)
 
     def make_weights(self, shape: Any) -> None:
-        query, value, key = (shapes[-1] for shapes in (shape[0], shape[1], shape[-1]))
-        outputs = self.value_dim or self.key_dim
+        sequences = all(len(sizes) == 3 for sizes in shape)
+        check(sequences, f"inputs (n, steps, features) for {self.name}", shape)
+        (*_, query), (*_, value), (*_, key) = shape[0], shape[1], shape[-1]
+        heads, outputs = self.num_heads, self.value_dim or self.key_dim
+        sizes = {
+            "query": (query, heads, self.key_dim),
+            "key": (key, heads, self.key_dim),
+            "value": (value, heads, outputs),
+            "attention_output": (heads, outputs, query),
+        }
+        self.kernels: dict[str, Any] = {}
+        self.biases: dict[str, Any] = dict.fromkeys(sizes, 0.0)
+        for name, size in sizes.items():
+            self.kernels[name] = self.variable(f"{name}/kernel", size)
+            if self.use_bias:
+                bias = size[2:] if name == "attention_output" else size[1:]
+                self.biases[name] = self.variable(f"{name}/bias", bias)
         self.rng = new_generator(self.seed)
-        heads = [("query", query, self.key_dim), ("key", key, self.key_dim)]
-        self.parts: dict[str, Any] = {}
-        for name, features, size in (*heads, ("value", value, outputs)):
-            self._matrix(name, (features, self.num_heads, size), (self.num_heads, size))
-        self._matrix("attention_output", (self.num_heads, outputs, query), (query,))
-
-    def _matrix(self, name: str, shape: Any, bias: Any) -> None:
-        """The variables of one matrix."""
-        self.parts[f"{name}/kernel"] = self.variable(f"{name}/kernel", shape)
-        if self.use_bias:
-            self.parts[f"{name}/bias"] = self.variable(f"{name}/bias", bias)
-
-    def _heads(self, name: str, x: Any) -> Any:
-        """x times the matrix of each head: (n, heads, steps, size)."""
-        kernel = self.parts[f"{name}/kernel"]
-        y = np.matmul(x, np.reshape(kernel, (kernel.shape[0], -1)))
-        y = np.reshape(y, (*np.shape(x)[:2], *kernel.shape[1:])) + self._bias(name)
-        return np.transpose(y, (0, 2, 1, 3))
-
-    def _bias(self, name: str) -> Any:
-        return self.parts[f"{name}/bias"] if self.use_bias else 0.0
 
     def call(self, inputs: Any, training: Any = None) -> Any:
-        query, value, key = (
-            inputs[0],
-            inputs[1],
-            inputs[-1],
-        )  # the value is the key if there is none
+        query, value, key = inputs[0], inputs[1], inputs[-1]  # of two inputs, the value is the key
         q, k, v = self._heads("query", query), self._heads("key", key), self._heads("value", value)
         scores = np.matmul(q, np.swapaxes(k, 2, 3)) / math.sqrt(self.key_dim)
-        shares = activations.softmax(scores)  # of each step (n, heads, steps, steps of the value)
+        shares = activations.softmax(scores)  # (n, heads, steps of the query, steps of the value)
         if training:
             shares = nn.dropout(shares, self.dropout, seed=self.rng.integers(2**31))
         y = np.transpose(np.matmul(shares, v), (0, 2, 1, 3))
-        y = np.reshape(y, (*np.shape(query)[:2], -1))
-        kernel = self.parts["attention_output/kernel"]
+        kernel, bias = self.kernels["attention_output"], self.biases["attention_output"]
         matrix = np.reshape(kernel, (-1, kernel.shape[-1]))
-        return np.matmul(y, matrix) + self._bias("attention_output")
+        return np.matmul(np.reshape(y, (*np.shape(query)[:2], -1)), matrix) + bias
+
+    def _heads(self, name: str, x: Any) -> Any:
+        """x times the matrix of each head: (n, heads, steps, size)."""
+        kernel = self.kernels[name]
+        y = np.matmul(x, np.reshape(kernel, (kernel.shape[0], -1)))
+        y = np.reshape(y, (*np.shape(x)[:2], *kernel.shape[1:])) + self.biases[name]
+        return np.transpose(y, (0, 2, 1, 3))
