@@ -61,6 +61,7 @@ LAYERS = [
     (L.Conv1D, {"filters": 3, "kernel_size": 2, "padding": "same"}, [(2, 5, 2)]),
     (L.Conv1D, {"filters": 3, "kernel_size": 3, "padding": "causal"}, [(2, 5, 2)]),
     (L.Conv1D, {"filters": 3, "kernel_size": 2, "data_format": "channels_first"}, [(2, 2, 5)]),
+    (L.DepthwiseConv2D, {"kernel_size": 2, "data_format": "channels_first"}, [(2, 3, 4, 5)]),
     (L.MaxPooling1D, {}, [(2, 5, 2)]),
     (L.AveragePooling1D, {"pool_size": 3, "strides": 2, "padding": "same"}, [(2, 5, 2)]),
     (L.GlobalAveragePooling1D, {}, [(2, 5, 2)]),

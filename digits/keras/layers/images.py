@@ -41,17 +41,16 @@ class ImageLayer(Layer):
 
     def make(self, shape: Shape) -> list[Core]:
         self.check_images(shape)
-        cores = self.image_cores(shape)
         if self.is_channels_first():
-            return [MoveAxis(1, -1), *cores, MoveAxis(-1, 1)]
-        return cores
+            return [MoveAxis(1, -1), *self.image_cores((*shape[1:], shape[0])), MoveAxis(-1, 1)]
+        return self.image_cores(shape)
 
     def is_channels_first(self) -> bool:
         """Whether the channels come before the pixels."""
         return config.standard_data_format(self.data_format) == "channels_first"
 
     def image_cores(self, shape: Shape) -> list[Core]:
-        """The layers of digits.nn that do the work."""
+        """The layers of digits.nn that do the work, for images of that shape, channels last."""
         raise NotImplementedError
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from digits.keras.arguments import both
 from digits.keras.layer import arguments
-from digits.keras.layers.basic import KERAS_1, MoveAxis, SpatialDropout2D, fused
+from digits.keras.layers.basic import KERAS_1, SpatialDropout2D, fused
 from digits.keras.layers.images import (
     Crop,
     Frame,
@@ -60,16 +60,16 @@ class AsRows(Core):
 
 
 class RowLayer(ImageLayer):
-    """A layer for rows; a subclass gives `image_cores`, for images of height 1."""
+    """A layer for rows; a subclass gives `row_cores`, for images of height 1."""
 
     rank = 1
 
-    def make(self, shape: Shape) -> list[Core]:
-        self.check_images(shape)
-        cores = [AsImages(), *self.image_cores(shape), AsRows()]
-        if self.is_channels_first():
-            return [MoveAxis(1, -1), *cores, MoveAxis(-1, 1)]
-        return cores
+    def image_cores(self, shape: Shape) -> list[Core]:
+        return [AsImages(), *self.row_cores(), AsRows()]
+
+    def row_cores(self) -> list[Core]:
+        """The layers of digits.nn that do the work."""
+        raise NotImplementedError
 
 
 class RowConvolution(convolution.Conv2D):
@@ -99,7 +99,7 @@ class Conv1D(RowLayer):
     kernel_regularizer: Any = None
     bias_regularizer: Any = None
 
-    def image_cores(self, shape: Shape) -> list[Core]:
+    def row_cores(self) -> list[Core]:
         activation, more = fused(self.activation)
         (length,), (stride,), padding = self.kernel_size, self.strides, self.padding.lower()
         before: list[Core] = []
@@ -123,7 +123,7 @@ class _Pooling1D(RowLayer):
     data_format: str | None = None
     core = pooling.Pooling
 
-    def image_cores(self, shape: Shape) -> list[Core]:
+    def row_cores(self) -> list[Core]:
         self.strides = self.pool_size if self.strides is None else self.strides
         return [self.core((1, *self.pool_size), (1, *self.strides), self.padding.lower())]
 
@@ -163,7 +163,7 @@ class ZeroPadding1D(RowLayer):
     padding: Any = 1
     data_format: str | None = None
 
-    def image_cores(self, shape: Shape) -> list[Core]:
+    def row_cores(self) -> list[Core]:
         return [Frame((0, 0), both(self.padding))]
 
 
@@ -174,7 +174,7 @@ class Cropping1D(RowLayer):
     cropping: Any = (1, 1)
     data_format: str | None = None
 
-    def image_cores(self, shape: Shape) -> list[Core]:
+    def row_cores(self) -> list[Core]:
         return [Crop((0, 0), both(self.cropping))]
 
 
@@ -185,5 +185,5 @@ class UpSampling1D(RowLayer):
     size: Any = 2
     data_format: str | None = None
 
-    def image_cores(self, shape: Shape) -> list[Core]:
+    def row_cores(self) -> list[Core]:
         return [Repeat((1, *self.size))]
