@@ -16,9 +16,14 @@ ONLY_AT_DEFAULT = {
     "output_padding": "use padding='same'",
     "sparse": "give arrays",
     "ragged": "give arrays of one shape",
+    "return_state": "the last state is the output; of all times, with return_sequences=True",
+    "stateful": "every state begins at 0; put all steps into one sequence",
+    "initial_state": "every state begins at 0",
+    "mask": "give sequences of one length",
+    "time_major": "give arrays (n, times, features)",
     **dict.fromkeys(
         (
-            *("noise_shape", "renorm", "renorm_clipping", "synchronized", "fused"),
+            *("noise_shape", "renorm", "renorm_clipping"),
             *("attention_axes", "flash_attention", "output_shape", "rms_scaling"),
             *("virtual_batch_size", "adjustment", "quantization_config", "lora_rank"),
             *("lora_alpha", "optional"),
@@ -27,7 +32,10 @@ ONLY_AT_DEFAULT = {
     ),
 }
 """Arguments that are taken at their default only, and what to do instead."""
-WITHOUT_EFFECT = ("implementation", "unroll", "renorm_momentum", "tensor", "type_spec", "autocast")
+WITHOUT_EFFECT = (
+    *("implementation", "unroll", "renorm_momentum", "tensor", "type_spec", "autocast"),
+    *("fused", "synchronized", "use_cudnn", "zero_output_for_mask"),
+)
 
 
 def sizes_of(shape: Any) -> Shape:
@@ -54,7 +62,7 @@ def kept(name: str, value: Any, rank: int = 2) -> Any:
         return initializers.get(value)
     if name.endswith("_regularizer"):
         return regularizers.get(value)
-    if name == "activation":
+    if name in ("activation", "recurrent_activation"):
         return activations.name_of(value)
     if name in ("units", "filters"):
         number = int(value) if isinstance(value, str) and value.isdigit() else value

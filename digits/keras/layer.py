@@ -97,7 +97,8 @@ class Layer(OwnCall, Configured):
             options.pop(batched, None)
         length, size = options.pop("input_length", None), options.pop("input_dim", None)
         shape = tuple(n for n in (length, size) if n is not None) or shape
-        if shape is not None:
+        several = isinstance(shape, tuple | list)
+        if shape is not None and not (several and None in shape):  # else the first data tell it
             self.declared_shape = sizes_of(shape)
         self.first_weights = options.pop("weights", None)
         self.activity_regularizer = regularizers.get(options.pop("activity_regularizer", None))
@@ -119,6 +120,9 @@ class Layer(OwnCall, Configured):
     def __call__(self, inputs: Any, *args: Any, training: Any = None, **kwargs: Any) -> Any:
         """The tensor that the layer makes of a tensor; of an array, an array."""
         if not self.by_tape:
+            for name in kwargs.keys() & ONLY_AT_DEFAULT.keys():
+                expected, given = f"no {name}= for {self.name}", kwargs[name]
+                check(given is None, expected, type(given).__name__, ONLY_AT_DEFAULT[name])
             return self.call(inputs, training)
         if type(self).build is not Layer.build and not self.built:
             several = isinstance(inputs, list | tuple)

@@ -77,5 +77,6 @@ def ask_for(value: Any, argument: str, advice: str) -> None:
     """Raise ValueError if an argument that this library takes at its default only is set."""
     if isinstance(value, list):
         value = tuple(value)
-    if value not in (None, False, 0, 1, (1,), (1, 1), (), "sum_over_batch_size"):
+    default = (None, False, 0, 1, (1,), (1, 1), (), "sum_over_batch_size")
+    if value is True or value not in default:
         raise ValueError(f"expected {argument} at its default; received {value!r}: {advice}")

@@ -411,6 +411,16 @@ def test_npz_files_are_read_by_the_library(rng: np.random.Generator, tmp_path: P
         branched.save(tmp_path / "other.npz")
 
 
+def test_what_is_taken_at_its_default_only_is_refused_as_true() -> None:
+    with pytest.raises(ValueError, match=r"expected sparse= of InputLayer .* True: give arrays"):
+        keras.Input((3,), sparse=True)
+    with pytest.raises(ValueError, match=r"expected no mask= for dense; received 'list'"):
+        layers.Dense(2)(np.ones((4, 3)), mask=[1])
+    layers.BatchNormalization(fused=True)
+    deferred = layers.Dense(2, input_shape=(None, 3))
+    assert not keras.Sequential([deferred]).built
+
+
 def test_names_that_are_absent_are_told_without_install() -> None:
     for module, name in ((layers, "LSTM"), (keras.datasets, "cifar10"), (keras, "applications")):
         with pytest.raises(NotImplementedError, match=rf"^keras\..*{name} is not there .*: "):
