@@ -10,10 +10,10 @@ from typing import Any
 DATA = "only mnist and fashion_mnist are there"
 
 GROUPS = {
-    "recurrent layers are not there: take the rows of an image together, with Flatten or Conv2D": (
-        "LSTM GRU SimpleRNN RNN Bidirectional TimeDistributed CuDNNLSTM CuDNNGRU ConvLSTM2D "
-        "LSTMCell GRUCell SimpleRNNCell StackedRNNCells Masking RepeatVector Wrapper"
+    "use LSTM, GRU or SimpleRNN, which take whole sequences": (
+        "RNN ConvLSTM2D LSTMCell GRUCell SimpleRNNCell StackedRNNCells"
     ),
+    "give sequences of one length": "Masking",
     "text is not there: this library is for images": (
         "TextVectorization text sequence pad_sequences Tokenizer StringLookup Hashing "
         "IntegerLookup CategoryEncoding Discretization"
@@ -53,7 +53,7 @@ GROUPS = {
     ),
     "it is no part of TensorFlow any more either": "contrib",
     "use keras.datasets.mnist.load_data()": "examples",
-    "use a model of layers": "ActivityRegularization InputSpec",
+    "use a model of layers": "ActivityRegularization InputSpec Wrapper",
     "use the model itself: there is one processor": "multi_gpu_model",
     "open the file with h5py, and give arrays": "HDF5Matrix",
     "read arguments with argparse, and call main()": "app flags",

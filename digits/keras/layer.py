@@ -7,7 +7,7 @@ import copy
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, TypeVar, dataclass_transform
+from typing import Any, TypeVar, dataclass_transform
 
 import numpy as np
 
@@ -64,9 +64,6 @@ class Layer(OwnCall, Configured):
     merges = False  # whether it takes a list of inputs
     trains_alone = False  # whether it computes as in training when it is called on arrays
     training_mode: Any = None  # True or False, if it was called on a tensor with training=
-    stored_under: ClassVar[
-        dict[str, str]
-    ] = {}  # in files of Keras: "a/b" under what "a" stands for
     unused: tuple[str, ...] = ()  # weights of cores that this layer does not have
     declared_shape: Shape | None = None
     activation: Any  # of layers that have one
@@ -371,6 +368,10 @@ class Layer(OwnCall, Configured):
         check(own == given, f"weights of shapes {own} for {self.name}", given)
         for variable, array in zip(variables, arrays, strict=True):
             variable.assign(array)
+
+    def stored(self) -> dict[str, list[Variable]]:
+        """The weights by the groups of a file of Keras 3 that hold them."""
+        return {"vars": self.weights}
 
     def count_params(self) -> int:
         return sum(variable.array.size for variable in self.weights)

@@ -179,7 +179,7 @@ def _write_tree(model: Model, group: Any) -> None:
             _write_tree(layer, own)
             continue
         own.create_group("vars").attrs["name"] = layer.name
-        for path, variables in _groups(layer).items():
+        for path, variables in layer.stored().items():
             for number, variable in enumerate(variables):
                 own.create_dataset(f"{path}/{number}", data=variable.array)
 
@@ -192,17 +192,8 @@ def _read_tree(model: Model, group: Any) -> None:
         if isinstance(layer, Model):
             _read_tree(layer, own)
         elif layer.get_weights():
-            stored = [own.get(path, {}) for path in _groups(layer)]
+            stored = [own.get(path, {}) for path in layer.stored()]
             layer.set_weights([part[str(i)][()] for part in stored for i in range(len(part))])
-
-
-def _groups(layer: Any) -> dict[str, list[Variable]]:
-    """The weights of a layer, by the paths of the groups that hold them."""
-    found: dict[str, list[Variable]] = {}
-    for variable in layer.weights:
-        part = layer.stored_under.get(variable.name.rpartition("/")[0])
-        found.setdefault(f"{part}/vars" if part else "vars", []).append(variable)
-    return found
 
 
 def save_weights(model: Model, filepath: Any, overwrite: bool = True) -> None:

@@ -422,7 +422,7 @@ def test_what_is_taken_at_its_default_only_is_refused_as_true() -> None:
 
 
 def test_names_that_are_absent_are_told_without_install() -> None:
-    for module, name in ((layers, "LSTM"), (keras.datasets, "cifar10"), (keras, "applications")):
+    for module, name in ((layers, "RNN"), (keras.datasets, "cifar10"), (keras, "applications")):
         with pytest.raises(NotImplementedError, match=rf"^keras\..*{name} is not there .*: "):
             getattr(module, name).whatever()
 

@@ -11,6 +11,7 @@ from digits.keras import activations, nn
 from digits.keras.layer import arguments
 from digits.keras.layers.formulas import Formula
 from digits.keras.random import new_generator
+from digits.keras.variable import Variable
 from digits.validation import check
 
 
@@ -21,11 +22,6 @@ class MultiHeadAttention(Formula):
 
     It is called on (n, steps, features), as `layer(query, value)` or `layer(query, value, key)`.
     """
-
-    stored_under = {  # noqa: RUF012  the same for all
-        **{name: f"{name}_dense" for name in ("query", "key", "value")},
-        "attention_output": "output_dense",
-    }
 
     num_heads: int
     key_dim: int
@@ -63,6 +59,13 @@ class MultiHeadAttention(Formula):
                 bias = size[2:] if name == "attention_output" else size[1:]
                 self.biases[name] = self.variable(f"{name}/bias", bias)
         self.rng = new_generator(self.seed)
+
+    def stored(self) -> dict[str, list[Variable]]:
+        found: dict[str, list[Variable]] = {}
+        for variable in self.weights:
+            part = variable.name.partition("/")[0].removeprefix("attention_")
+            found.setdefault(f"{part}_dense/vars", []).append(variable)
+        return found
 
     def call(self, inputs: Any, training: Any = None) -> Any:
         query, value, key = inputs[0], inputs[1], inputs[-1]  # of two inputs, the value is the key
