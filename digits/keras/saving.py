@@ -21,7 +21,6 @@ from digits.keras.model import Model, Sequential
 from digits.keras.optimizers import Optimizer
 from digits.keras.serialization import custom_object_scope, plain
 from digits.keras.structure import model_from
-from digits.keras.variable import Variable
 from digits.nn.layer import Layer as Core
 from digits.nn.sequential import Input
 from digits.nn.sequential import Sequential as Network
