@@ -22,6 +22,9 @@ MAX_SIDES = 50
 MIN_SIDE = 0.85
 """As a share of the longest one in its row of cells: a shorter side is a stroke."""
 
+MIN_INKED = 0.96
+"""The same of how much of their lengths has ink: a stroke ends short of the long lines."""
+
 MAX_DARKER = 1.4
 """A printed line is at most so many times as dark as the others."""
 
@@ -214,20 +217,16 @@ def _without_dark_strokes(lines: list[Line], long: list[Line], axis: int) -> lis
 
 
 def _without_strokes(lines: list[Line], long: list[Line], axis: int) -> list[Line]:
-    """The lines without those that are shorter than the other sides of a row of cells, or between
-    those of equal cells."""
+    """The lines without those that are shorter than the other sides of a row of cells, or further
+    from the long lines."""
     in_cell = _are_in_cells(lines, long, axis)
     found = [line for line, is_in in zip(lines, in_cell, strict=True) if not is_in]
     sides = [line for line, is_in in zip(lines, in_cell, strict=True) if is_in]
     for row in _rows_of_cells(sides, axis):
-        least = MIN_SIDE * max(line.length for line in row) if len(row) >= MIN_SIDES else 0.0
-        long_ones = [line for line in row if line.length > least]
-        between: set[int] = set()
-        if MIN_SIDES < len(long_ones) <= MAX_SIDES:
-            _, on_grid, _ = _equal_cells(long_ones, axis)
-            if len(on_grid) > max(MIN_SIDES, len(long_ones) / 2):
-                between = set(range(on_grid[0], on_grid[-1])) - set(on_grid)
-        found += [line for number, line in enumerate(long_ones) if number not in between]
+        some = len(row) >= MIN_SIDES
+        length = MIN_SIDE * max(line.length for line in row) if some else 0.0
+        inked = MIN_INKED * max(line.inked for line in row) if some else 0.0
+        found += [line for line in row if line.length > length and line.inked > inked]
     return found
 
 

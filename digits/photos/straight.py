@@ -30,6 +30,7 @@ class Line:
     thickness: float
     limit: float  # up to this darkness it may be the line, above it there is a stroke
     pixels: tuple[Array, Array]  # where it is: rows and columns, of the transposed picture if it is
+    inked: float = 1.0  # so much of its length is not in gaps
 
     @property
     def length(self) -> float:
@@ -65,14 +66,16 @@ def straight_lines(
         if near.mean() < 0.75:  # several lines, which a stroke joins
             near[:] = True
         rows, columns = rows[near] + top, columns[near] + left
-        own = np.sort(shades[rows, columns][cells[rows, columns] > 0])
+        marked = cells[rows, columns] > 0
+        own = np.sort(shades[rows, columns][marked])
         if not len(own):
             continue
         limit = 1.3 * float(own[3 * len(own) // 4])
         start, end = np.array([left, top + first]), np.array([left + length - 1, top + last])
         if turned:
             start, end = start[::-1], end[::-1]
-        lines.append(Line(start, end, max(1.0, thickness), limit, (rows, columns)))
+        inked = (len(np.unique(columns[marked])) + 1) / length  # one end may be rounded off
+        lines.append(Line(start, end, max(1.0, thickness), limit, (rows, columns), inked))
     return lines
 
 
