@@ -2,8 +2,9 @@
 letters of words; and the rows that they stand in.
 """
 
+import re
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import combinations, groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +39,12 @@ BENT_SIGN_HEIGHT = 1.55
 STRAIGHT = 0.6
 """A stroke is straight if the standard deviation of its pixels across its axis is less than so many
 widths of the pen."""
+
+DATE_FORM = re.compile(r"\d\d?/\d\d?/(\d\d){1,2}|\d{4}/\d\d?/\d\d?")
+
+_DAY, _MONTH = "(0[1-9]|[12][0-9]|3[01])", "(0[1-9]|1[0-2])"
+DATE = re.compile(rf"({_DAY}/{_MONTH}|{_MONTH}/{_DAY})/\d+|\d+/{_MONTH}/{_DAY}")
+"""A date that can be, of days and months of two digits."""
 
 GROUP_GAP = 0.8
 """Of the height of a digit: wider gaps part the words and numbers of a row."""
@@ -117,7 +124,8 @@ def filter_signs(
 ) -> list[int]:
     """The digits without the slashes and brackets between them: what is read as a 1 and is much
     higher than the other digits of its row, and than the next ones on either side, as words have
-    lower letters. A 1 with a flag may be higher than a straight one."""
+    lower letters. A 1 with a flag may be higher than a straight one. The slashes of a date are no
+    digits from then on: `p` says so."""
     signs: set[int] = set()
     for members in rows_of([candidates[index].box for index in chosen]):
         row = [chosen[member] for member in members]
@@ -127,19 +135,39 @@ def filter_signs(
         tall = [other for other in others if other.height > 0.6 * highest]  # not letters of words
         others = tall if len(tall) > 1 else others
         if len(others) > 1:
+            straight = [i for i in ones if _is_straight(page.ink(candidates[i].pieces))]
             for index in ones:
                 box = candidates[index].box
                 before = [other.height for other in others if other.x < box.x]
                 after = [other.height for other in others if other.x >= box.x]
                 sides = [side for side in (before[-3:], after[:3]) if len(side) > 1]
                 height = box.height / max(np.median(side) for side in (*sides, before + after))
-                if height >= BENT_SIGN_HEIGHT or (
-                    height >= SIGN_HEIGHT and _is_straight(page.ink(candidates[index].pieces))
-                ):
+                if height >= (SIGN_HEIGHT if index in straight else BENT_SIGN_HEIGHT):
                     signs.add(index)
+            slashes = _date_slashes(row, straight, candidates, p)
+            ink = {piece for index in slashes for piece in candidates[index].pieces}
+            p[[not ink.isdisjoint(candidate.pieces) for candidate in candidates], :10] = 0
+            signs |= slashes
         boxes = {index: candidates[index].box for index in row}
         signs |= {i for i in row if any(_is_comma(other, boxes[i]) for other in boxes.values())}
     return [index for index in chosen if index not in signs]
+
+
+def _date_slashes(
+    row: list[int], ones: list[int], candidates: Sequence[Candidate], p: Array
+) -> set[int]:
+    """The two of these ones that are the slashes of a date: the rest of the row is day, month and
+    year; they are no lower than its digits are, or higher than all if such a day cannot be."""
+    digits = p[row, :10].argmax(axis=1)
+    heights = np.array([candidates[index].box.height for index in row])
+    for pair in combinations(ones, 2):
+        is_slash = np.isin(row, pair)
+        text = "".join("/" if slash else str(n) for n, slash in zip(digits, is_slash, strict=True))
+        rest = heights[~is_slash]
+        least = np.median(rest) if DATE.fullmatch(text) else 1.1 * rest.max()
+        if DATE_FORM.fullmatch(text) and heights[is_slash].min() >= least:
+            return set(pair)
+    return set()
 
 
 def _is_comma(digit: Box, box: Box) -> bool:
