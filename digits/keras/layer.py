@@ -16,7 +16,7 @@ from digits.keras.absent import INSTEAD
 from digits.keras.arguments import ONLY_AT_DEFAULT, WITHOUT_EFFECT, dtype_name, kept, sizes_of
 from digits.keras.graph import KerasTensor, following
 from digits.keras.legacy import ask_for, renamed
-from digits.keras.own import AS_THE_MODEL, OwnCall, mode, mode_of, on_graph
+from digits.keras.own import AS_THE_MODEL, OwnCall, is_outermost, mode, mode_of, on_graph
 from digits.keras.random import new_generator
 from digits.keras.serialization import Configured, argument_names, plain
 from digits.keras.tensor import Tensor, is_recorded, paused, record, tapes, tensor
@@ -130,6 +130,8 @@ class Layer(OwnCall, Configured):
         several = isinstance(inputs, list | tuple)
         self.merges = several
         given = [tensor(part, self.dtype) for part in (inputs if several else [inputs])]
+        if is_outermost():
+            self.forget_losses()
         with mode(training := mode_of(training, False)):
             y = self.compute(given if several else given[0], training)
         self.built, self.output_sizes = True, getattr(y, "shape", ())[1:]

@@ -16,7 +16,7 @@ from digits.keras.layers.basic import Input, InputLayer
 from digits.keras.legacy import note, renamed
 from digits.keras.lookup import look_up
 from digits.keras.network import Network
-from digits.keras.own import SeveralOutputs, mode, mode_of, on_graph
+from digits.keras.own import SeveralOutputs, is_outermost, mode, mode_of, on_graph
 from digits.keras.summary import print_summary
 from digits.keras.tensor import Tensor, tapes, tensor
 from digits.keras.training import Trainer
@@ -134,7 +134,7 @@ class Model(Trainer, Layer):
             ]
             self.calls.append(results[0])
         else:
-            if training is None and mode_of(None, True):  # no model around it
+            if is_outermost():
                 self.forget_losses()
             training, found = mode_of(training, False), self._finds_graph(inputs)
             given = [tensor(part, self.dtype) for part in parts]
@@ -147,7 +147,8 @@ class Model(Trainer, Layer):
                     several = isinstance(inputs, list | tuple)
                     return self.compute(given if several else given[0], training, *args, **kwargs)
             if tapes:
-                results = self._recorded_graph(given, training)
+                with mode(training):
+                    results = self._recorded_graph(given, training)
             else:
                 arrays = self.training_network.forward(x, training)
                 results = [y.copy().view(Tensor) for y in arrays]

@@ -43,6 +43,11 @@ def mode_of(training: Any, otherwise: bool) -> bool:
     return bool(training)
 
 
+def is_outermost() -> bool:
+    """Whether no call of a layer or model is around."""
+    return not _modes
+
+
 class SeveralOutputs(ValueError):
     """A call of one's own has given something else than one tensor, which no graph can hold."""
 

@@ -300,7 +300,7 @@ class Trainer(StepVerbs):
         told.tell("on_test_begin", {})
         for number, (x, targets) in enumerate(batches.epoch(0)):
             told.tell("on_test_batch_begin", number, {})
-            loss = network.evaluate(x, targets, self.objectives)
+            loss = network.evaluate(x, targets, [] if own else self.objectives)
             measures.add(loss, network.latest)
             told.tell("on_test_batch_end", number, measures.logs() if told.callbacks else {})
         logs = measures.logs()
