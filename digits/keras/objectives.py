@@ -4,7 +4,7 @@ import copy
 from typing import Any, NamedTuple
 
 from digits.keras import losses, metrics
-from digits.keras.graph import KerasTensor
+from digits.types import Shape
 from digits.validation import check
 
 
@@ -26,7 +26,7 @@ class Objective(NamedTuple):
 
 
 def objectives(
-    names: list[str], outputs: list[KerasTensor], loss: Any, weights: Any, wanted: Any
+    names: list[str], sizes: list[Shape], loss: Any, weights: Any, wanted: Any
 ) -> list[Objective]:
     """An objective for each output that has a loss, from the arguments of `compile`."""
     several = len(names) > 1
@@ -38,7 +38,7 @@ def objectives(
             names[i] if several else "",
             objects,
             1.0 if factor is None else float(factor),
-            [metrics.get(copy.copy(m), objects, outputs[i].sizes) for m in asked],
+            [metrics.get(copy.copy(m), objects, sizes[i]) for m in asked],
         )
         for i, (objects, factor, asked) in enumerate(found)
         if objects is not None

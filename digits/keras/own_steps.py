@@ -106,6 +106,8 @@ class StepVerbs:
 
     losses: Any
     objectives: Any
+    objectives_of: Any
+    _objectives: Any
     output_names: Any
     optimizer: Any
     trainable_variables: Any
@@ -139,7 +141,7 @@ class StepVerbs:
     ) -> Any:
         """The loss of outputs, with what regularizers and layers add, as a tensor."""
         total = sum(self.losses, start=tensor(0.0))
-        for objective, t in self._paired(y):
+        for objective, t in self._paired(y, y_pred):
             found = y_pred[objective.output] if isinstance(y_pred, list | tuple) else y_pred
             total = total + objective.factor * objective.loss(t, found, sample_weight)
         self._loss_mean.update_state(total)
@@ -154,17 +156,23 @@ class StepVerbs:
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
     ) -> dict[str, Any]:
         """The figures of the metrics, these outputs taken in."""
-        for objective, t in self._paired(y):
+        for objective, t in self._paired(y, y_pred):
             found = y_pred[objective.output] if isinstance(y_pred, list | tuple) else y_pred
             for metric in objective.metrics:
                 metric.update_state(t, np.asarray(found))
         return self.get_metrics_result()
 
-    def _paired(self, y: Any) -> list[tuple[Objective, Any]]:
+    def _paired(self, y: Any, y_pred: Any) -> list[tuple[Objective, Any]]:
         """The objectives, each with its targets."""
         if y is None:
             return []
-        targets = targets_of(y, None, None, self.output_names)
+        found = y_pred if isinstance(y_pred, list | tuple) else [y_pred]
+        names = [f"output_{number}" for number in range(1, len(found) + 1)]
+        if hasattr(self, "outputs"):
+            names = self.output_names
+        elif self._objectives is None:  # a model that runs others, without a call of its own
+            self._objectives = self.objectives_of(names, found)
+        targets = targets_of(y, None, None, names)
         return [(o, np.asarray(t.t)) for o, t in zip(self.objectives, targets, strict=True)]
 
     def compiled_loss(self, y: Any, y_pred: Any, sample_weight: Any = None, **_: Any) -> Any:

@@ -92,20 +92,19 @@ class Trainer(StepVerbs):
     def objectives(self) -> list[Objective]:
         """What the outputs are trained and measured by."""
         if self._objectives is None:
-            self._objectives = objectives(
-                self.output_names,
-                self.outputs,
-                self._losses,
-                self.loss_weights,
-                self.metrics_given,
-            )
+            self._objectives = self.objectives_of(self.output_names, self.outputs)
         return self._objectives
+
+    def objectives_of(self, names: list[str], outputs: list[Any]) -> list[Objective]:
+        """What `compile` asks of outputs by these names."""
+        sizes = [tuple(output.shape)[1:] for output in outputs]
+        return objectives(names, sizes, self._losses, self.loss_weights, self.metrics_given)
 
     @property
     def metrics(self) -> list[Any]:
         """The metrics of `compile`, and those among the model's attributes."""
         own = [v for v in vars(self).values() if isinstance(v, Metric)]
-        known = hasattr(self, "outputs") and self.compiled
+        known = self.compiled and (hasattr(self, "outputs") or self._objectives is not None)
         found = [m for o in (self.objectives if known else []) for m in o.metrics]
         mean = [self._loss_mean] if known and self.objectives and self.has_own("train_step") else []
         return list(dict.fromkeys([*mean, *own, *found]))
