@@ -389,8 +389,8 @@ class Layer(OwnCall, Configured):
 
     @property
     def input(self) -> Any:
-        """What the layer was first called on."""
-        sources = self.output.inputs
+        """What the layer was first called on; of an Input, itself."""
+        sources = self.output.inputs or (self.output,)
         return sources[0] if len(sources) == 1 else list(sources)
 
     @property

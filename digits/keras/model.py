@@ -51,6 +51,8 @@ class Model(Trainer, Layer):
         for given in (*inputs, *outputs):
             advice = "call the layers on Input(shape=...)"
             made = isinstance(given, KerasTensor) and given.batched
+            sized = not getattr(getattr(given, "layer", None), "waits", False)
+            check(sized, "an Input with all its sizes in a graph", "None", "give Input((28, 28))")
             check(made, "tensors made by Input and layers", given, advice)
         self.inputs, self.outputs, self._network, self._wanted = inputs, outputs, None, None
         self._single_output = len(outputs) == 1
@@ -326,7 +328,8 @@ class Sequential(Model):
             raise TypeError(f"expected a layer, such as Dense(10); received {layer!r}")
         if isinstance(layer, InputLayer):
             check(not self._stack, "Input as the first layer", "it after others")
-            self._begin(layer.output)
+            if not layer.waits:
+                self._begin(layer.output)
             return
         if any(layer is other for other in self._stack):
             raise ValueError(f"expected another layer; {layer.name} is in the stack: make a second")

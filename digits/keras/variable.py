@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from digits.keras import initializers
 from digits.keras.config import new_name
 from digits.keras.shape import TensorShape
 from digits.keras.tensor import Computes, Node, Tensor, tensor
@@ -43,6 +44,8 @@ class Variable(Computes, NDArrayOperatorsMixin):
         if isinstance(trainable, list | tuple):  # keras.Variable(initializer, shape)
             shape, trainable = trainable, True
         value = initializer if initial_value is None else initial_value
+        if isinstance(value, str):
+            value = initializers.get(value)
         if callable(value):
             value = value() if shape is None else value(shape)
         array = np.array(tensor(value, dtype))

@@ -281,6 +281,20 @@ def test_the_gradient_of_a_layer_of_ones_own() -> None:
         assert (up - down) / (2 * step) == pytest.approx(float(analytic @ way), abs=2e-3)
 
 
+def test_the_first_data_say_how_long_sequences_are() -> None:
+    model = keras.Sequential([keras.Input((None, 3)), layers.GRU(4), layers.Dense(1)])
+    assert model.predict(np.ones((2, 5, 3)), verbose=0).shape == (2, 1)
+    with pytest.raises(ValueError, match="an Input with all its sizes"):
+        keras.Model(given := keras.Input((None, 3)), layers.Flatten()(given))
+    assert keras.Variable(shape=(2, 3), initializer="ones").numpy().sum() == 6
+
+
+def test_losses_of_a_layer_are_those_of_its_latest_call() -> None:
+    layer = Scale()
+    layer(np.ones((2, 3)))
+    assert len(layer(np.ones((2, 3))).shape) == len(layer.losses) == 2
+
+
 def test_a_layer_of_ones_own_is_saved(tmp_path: Any) -> None:
     model = keras.Sequential([keras.Input((3,)), Scale(name="scale"), layers.Dense(2)])
     x = RNG.normal(size=(5, 3))

@@ -65,6 +65,10 @@ class InputLayer(Layer):
         super().__init__(name or config.new_name("input_layer"), **options)
         if shape is None and self.declared_shape is None:
             raise ValueError("expected the shape of one input, such as (28, 28, 1); received none")
+        several = isinstance(shape, tuple | list)
+        self.waits = several and None in shape
+        """Whether the first data say how long the sequences are."""
+        shape = [size or 1 for size in shape] if several else shape
         self.shape = sizes_of(shape) if shape is not None else self.declared_shape or ()
         self.built, self.input_sizes, self.output_sizes = True, self.shape, self.shape
         self.calls = [KerasTensor(self.shape, self)]
