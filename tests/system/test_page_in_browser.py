@@ -329,7 +329,7 @@ def test_step_by_step(page: Page) -> None:
     page.draw(hand(7, np.random.default_rng(2), 200, 60, 200))
     page.rows()
     page.open_tab("steps")
-    page.wait_for("document.getElementById('step-title').textContent")
+    page.wait_for("document.getElementById('step-of').textContent")
     first = re.match(r"Step 1 of (\d+)", page.text("step-of"))
     assert first
     titles = []
