@@ -37,6 +37,9 @@ def refuse_to_follow(what: str) -> None:
 class KerasTensor:
     """One output of one call of a layer; `sizes` is its shape without the batch. One that is not
     `batched` is one number for the whole batch, such as a loss.
+
+    training: True or False, if the call said so. run: what the call does, where that is not the
+    layer's own formula: a function of arrays with a way back.
     """
 
     __array_priority__ = 100  # so that NumPy leaves `array + tensor` to this class
@@ -48,9 +51,11 @@ class KerasTensor:
         inputs: tuple["KerasTensor", ...] = (),
         index: int = 0,
         batched: bool = True,
+        training: Any = None,
+        run: Any = None,
     ) -> None:
         self.sizes, self.layer, self.inputs, self.index = sizes, layer, inputs, index
-        self.batched = batched
+        self.batched, self.training, self.run = batched, training, run
         self.name = f"{layer.name}/output" if inputs else layer.name
         self.dtype = config.floatx()
 
@@ -109,6 +114,24 @@ class KerasTensor:
             f"expected numbers; received {self!r}, which has none yet: within a model use layers "
             "and functions of tf or keras.ops; a loss is an argument of compile"
         )
+
+
+def tensors_in(value: Any) -> list[KerasTensor]:
+    """The tensors of a model in a value, or in the lists and dicts that it is made of."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        return [tensor for part in value for tensor in tensors_in(part)]
+    return [value] if isinstance(value, KerasTensor) else []
+
+
+def filled(value: Any, numbers: Iterator[Any]) -> Any:
+    """The same value with the next of these numbers for each tensor of a model."""
+    if isinstance(value, dict):
+        return {name: filled(part, numbers) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(filled(part, numbers) for part in value)
+    return next(numbers) if isinstance(value, KerasTensor) else value
 
 
 def _between(function: Any, *args: Any) -> KerasTensor:

@@ -16,8 +16,9 @@ from digits.keras.absent import INSTEAD
 from digits.keras.arguments import ONLY_AT_DEFAULT, WITHOUT_EFFECT, dtype_name, kept, sizes_of
 from digits.keras.graph import KerasTensor, following
 from digits.keras.legacy import ask_for, renamed
-from digits.keras.own import AS_THE_MODEL, OwnCall, is_outermost, mode, mode_of, on_graph
+from digits.keras.own import AS_THE_MODEL, OwnCall, Run, is_outermost, mode, mode_of, on_graph
 from digits.keras.random import new_generator
+from digits.keras.regularizers import ActivityPenalty
 from digits.keras.serialization import Configured, argument_names, plain
 from digits.keras.tensor import Tensor, is_recorded, paused, record, tapes, tensor
 from digits.keras.variable import Variable
@@ -26,6 +27,12 @@ from digits.types import Array, Shape
 from digits.validation import check
 
 T = TypeVar("T")
+
+WEIGHTS = (
+    *("kernel", "bias", "recurrent_kernel", "gamma", "beta", "moving_mean", "moving_variance"),
+    *("depthwise_kernel", "pointwise_kernel"),
+)
+"""Names of weights that scripts ask a layer for."""
 
 
 @dataclass_transform()
@@ -63,7 +70,6 @@ class Layer(OwnCall, Configured):
     rank = 2  # how many axes strides and the like are for
     merges = False  # whether it takes a list of inputs
     trains_alone = False  # whether it computes as in training when it is called on arrays
-    training_mode: Any = None  # True or False, if it was called on a tensor with training=
     unused: tuple[str, ...] = ()  # weights of cores that this layer does not have
     declared_shape: Shape | None = None
     activation: Any  # of layers that have one
@@ -116,24 +122,22 @@ class Layer(OwnCall, Configured):
 
     def __call__(self, inputs: Any, *args: Any, training: Any = None, **kwargs: Any) -> Any:
         """The tensor that the layer makes of a tensor; of an array, an array."""
+        several = isinstance(inputs, list | tuple)
         if not self.by_tape:
             for name in kwargs.keys() & ONLY_AT_DEFAULT.keys():
                 expected, given = f"no {name}= for {self.name}", kwargs[name]
                 check(given is None, expected, type(given).__name__, ONLY_AT_DEFAULT[name])
             return self.call(inputs, training)
         if type(self).build is not Layer.build and not self.built:
-            several = isinstance(inputs, list | tuple)
             self.build([x.shape for x in inputs] if several else inputs.shape)
             self.built = True
-        if on_graph(inputs):
-            return self._follow(inputs, training)
-        several = isinstance(inputs, list | tuple)
-        self.merges = several
-        given = [tensor(part, self.dtype) for part in (inputs if several else [inputs])]
+        if on_graph([inputs, args, kwargs]):
+            return self._follow(inputs, training, *args, **kwargs)
+        tensors = [tensor(part, self.dtype) for part in (inputs if several else [inputs])]
         if is_outermost():
             self.forget_losses()
         with mode(training := mode_of(training, False)):
-            y = self.compute(given if several else given[0], training)
+            y = self.compute(tensors if several else tensors[0], training, *args, **kwargs)
         self.built, self.output_sizes = True, getattr(y, "shape", ())[1:]
         return y
 
@@ -142,33 +146,51 @@ class Layer(OwnCall, Configured):
         """Whether the layer runs a `call` of one's own."""
         return type(self).call is not Layer.call
 
-    def _follow(self, inputs: Any, training: Any) -> Any:
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes the weights, those of the layers among the attributes, too."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = value
+        for part in self.sublayers if self.by_tape else []:
+            part.trainable = value
+
+    def _follow(self, inputs: Any, training: Any, *args: Any, **kwargs: Any) -> Any:
         """A layer made of other layers alone becomes these; any other one is a step of its own."""
+        if not self.trainable:
+            self.trainable = False  # for the layers made since
         if not self.own_variables:
             # It may compute with numbers; a mistake of the user will show in the next line, too.
             with contextlib.suppress(Exception), following():
-                return self.compute(inputs, AS_THE_MODEL if training is None else training)
-        return self._as_step(inputs, training)
+                followed = AS_THE_MODEL if training is None else training
+                return self.compute(inputs, followed, *args, **kwargs)
+        return self._as_step(inputs, training, *args, **kwargs)
 
-    def _as_step(self, inputs: Any, training: Any) -> KerasTensor:
+    def _as_step(self, inputs: Any, training: Any, *args: Any, **kwargs: Any) -> KerasTensor:
         """A step of a model that runs the call of one's own."""
-        self.merges = isinstance(inputs, list | tuple)
-        sources = tuple(inputs) if self.merges else (inputs,)
-        zeros = [source.zeros() for source in sources]
+        run = Run(self, (inputs, *args), kwargs)
         with np.errstate(all="ignore"):
-            y = self.forward_by_tape(zeros if self.merges else zeros[0], False)
+            y = run.forward([source.zeros() for source in run.sources], False)
         good = y.shape in ((), (2, *y.shape[1:]))
         check(good, f"an output for each sample from {self.name}", y.shape)
-        return self._place(sources, training, y.shape[1:], batched=y.shape != ())
+        return self._place(run.sources, training, y.shape[1:], y.shape != (), run)
 
     def _place(
-        self, sources: tuple[Any, ...], training: Any, sizes: Shape, batched: bool = True
+        self,
+        sources: tuple[Any, ...],
+        training: Any,
+        sizes: Shape,
+        batched: bool = True,
+        run: Any = None,
     ) -> KerasTensor:
         """The output of a call, as a tensor of a model."""
         self.built, self.output_sizes = True, sizes
-        self.training_mode = None if training is AS_THE_MODEL else training
-        self.calls.append(KerasTensor(sizes, self, sources, batched=batched))
-        return self.calls[-1]
+        training = None if training is AS_THE_MODEL else training
+        made = KerasTensor(sizes, self, sources, batched=batched, training=training, run=run)
+        self.calls.append(made)
+        return made
 
     def call(self, inputs: Any, training: Any = None) -> Any:
         """What `__call__` does; a layer of one's own has another one."""
@@ -258,7 +280,9 @@ class Layer(OwnCall, Configured):
         raise NotImplementedError
 
     def build(self, input_shape: Any) -> None:
-        self.set_up(sizes_of(input_shape[1:]))
+        if not self.by_tape:
+            self.set_up(sizes_of(input_shape[1:]))
+        self.built = True
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         other = copy.copy(self)
@@ -267,7 +291,7 @@ class Layer(OwnCall, Configured):
         return (None, *other.output_sizes)
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("kernel", "bias"):
+        if name in WEIGHTS:
             found = [v for v in self.weights if v.name.endswith(name)]
             if found:
                 return found[0]
@@ -280,8 +304,6 @@ class Layer(OwnCall, Configured):
 
     def forward(self, x: Any, training: bool) -> Array:
         """y from x; remembers what `backward` will need."""
-        if self.by_tape:
-            return self.forward_by_tape(x, training)
         if not self.cores:
             y, self.derivative = self.elements(x)
             return y
@@ -291,8 +313,6 @@ class Layer(OwnCall, Configured):
 
     def backward(self, dy: Array) -> Any:
         """dx from dy, for the latest `forward`; a list of them, if the layer merges."""
-        if self.by_tape:
-            return self.backward_by_tape(dy)
         if not self.cores:
             return [dy * s for s in self.derivative] if self.merges else dy * self.derivative
         dx: Array | None = dy
@@ -329,11 +349,10 @@ class Layer(OwnCall, Configured):
     @property
     def weights(self) -> list[Variable]:
         """All weights, those that training changes first."""
-        if self.by_tape:
-            below = [v for layer in self.sublayers for v in layer.weights]
-            return list(dict.fromkeys([*self.own_variables, *below]))
+        below = [v for layer in self.sublayers for v in layer.weights] if self.by_tape else []
+        own = self.own_variables if self.by_tape else []
         kinds = ("weight_shapes", "buffer_shapes")
-        return [
+        return [*dict.fromkeys([*own, *below])] + [
             self._window(core, key)
             for kind in kinds
             for core in self.cores
@@ -421,25 +440,3 @@ class Layer(OwnCall, Configured):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
-
-
-class ActivityPenalty(Core):
-    """The outputs as they are; they add a penalty to the loss, on average of the samples."""
-
-    def __init__(self, regularizer: Any) -> None:
-        super().__init__()
-        self.regularizer = regularizer
-        self.scale = 1.0
-        """What the gradient of the loss is multiplied with, and so that of the penalty."""
-
-    def forward(self, x: Array, training: bool = False) -> Array:
-        self.x = x
-        return x
-
-    def backward(self, dy: Array) -> Array:
-        return dy + self.scale / len(self.x) * self.regularizer.gradient(self.x)
-
-    @property
-    def penalty(self) -> float:
-        """What the latest outputs add to the loss."""
-        return float(self.regularizer(self.x)) / len(self.x)

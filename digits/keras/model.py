@@ -16,7 +16,7 @@ from digits.keras.layers.basic import Input, InputLayer
 from digits.keras.legacy import note, renamed
 from digits.keras.lookup import look_up
 from digits.keras.network import Network
-from digits.keras.own import SeveralOutputs, is_outermost, mode, mode_of, on_graph
+from digits.keras.own import AS_THE_MODEL, SeveralOutputs, is_outermost, mode, mode_of, on_graph
 from digits.keras.summary import print_summary
 from digits.keras.tensor import Tensor, tapes, tensor
 from digits.keras.training import Trainer
@@ -118,7 +118,7 @@ class Model(Trainer, Layer):
 
     def build(self, input_shape: Any) -> None:
         """Find the graph for inputs (None, ...)."""
-        several = isinstance(input_shape, list)
+        several = isinstance(input_shape, list) and isinstance(input_shape[0], list | tuple)
         shapes = [sizes_of(s[1:]) for s in (input_shape if several else [input_shape])]
         try:
             self.set_up(shapes if several else shapes[0])
@@ -128,10 +128,13 @@ class Model(Trainer, Layer):
     def __call__(self, inputs: Any, *args: Any, training: Any = None, **kwargs: Any) -> Any:
         """The outputs for tensors, as part of another model; for arrays, arrays."""
         parts: list[Any] = [inputs] if isinstance(inputs, np.ndarray) else _flat(inputs)
-        if on_graph(parts):
+        if on_graph([parts, args, kwargs]):
+            if args or kwargs:
+                return self._follow(inputs, training, *args, **kwargs)
             self.set_up([p.sizes for p in parts] if len(parts) > 1 else parts[0].sizes)
+            said = None if training is AS_THE_MODEL else training
             results: list[Any] = [
-                KerasTensor(output.sizes, self, tuple(parts), index)
+                KerasTensor(output.sizes, self, tuple(parts), index, training=said)
                 for index, output in enumerate(self.outputs)
             ]
             self.calls.append(results[0])
@@ -144,7 +147,7 @@ class Model(Trainer, Layer):
                 x = self._as_inputs(inputs)
                 pairs = zip(given, x, strict=True)
                 given = [tensor(np.reshape(part, array.shape)) for part, array in pairs]
-            if self.by_tape and (tapes or not found):
+            if self.by_tape and (tapes or not found or args or kwargs):
                 with mode(training):
                     several = isinstance(inputs, list | tuple)
                     return self.compute(given if several else given[0], training, *args, **kwargs)
@@ -175,10 +178,11 @@ class Model(Trainer, Layer):
             if id(result) not in values and call not in made:
                 given = [values[id(source)] for source in result.inputs]
                 several = result.layer.merges or len(given) > 1
-                own = result.layer.training_mode
-                made[call] = result.layer(
-                    given if several else given[0], training=training if own is None else own
-                )
+                said = training if result.training is None else result.training
+                if result.run is not None:
+                    made[call] = result.run.now(given, said)
+                else:
+                    made[call] = result.layer(given if several else given[0], training=said)
             if id(result) not in values:
                 found = made[call]
                 values[id(result)] = found[result.index] if isinstance(found, list) else found

@@ -11,8 +11,10 @@ import numpy as np
 
 from digits.compute.threads import adaptive_blas, single_threaded_blas
 from digits.keras.graph import KerasTensor, in_order
-from digits.keras.layer import ActivityPenalty, Layer
+from digits.keras.layer import Layer
 from digits.keras.objectives import Objective
+from digits.keras.own import Run
+from digits.keras.regularizers import ActivityPenalty
 from digits.keras.tensor import Tensor
 from digits.nn.layer import Layer as Core
 from digits.nn.layers import Activation
@@ -29,11 +31,15 @@ class Targets(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One call of a layer: the numbers of the values it reads, and of the one it makes."""
+    """One call of a layer: the numbers of the values it reads, and of the one it makes; whether it
+    is in training, if the call says so; and what it runs, if that is a call of one's own.
+    """
 
     layer: Layer
     sources: tuple[int, ...]
     result: int
+    training: bool | None
+    run: Run | None
 
 
 class Head(NamedTuple):
@@ -102,15 +108,16 @@ class Network:
         ends = self._open(inputs, outputs + losses, where)
         self.outputs = ends[: len(outputs)]
         self.added = [AddedLoss(number) for number in ends[len(outputs) :]]
-        self.layers = [step.layer for step in self.steps if step.layer not in self.twins]
+        own = (step.layer for step in self.steps if step.layer not in self.twins)
+        self.layers = list(dict.fromkeys(own))
         shared = any(core.shares_work for layer in self.layers for core in layer.cores)
         self._products: Any = single_threaded_blas if shared else adaptive_blas
         self.heads: list[Head] = []
         self.taken_in: set[int] = set()  # the outputs whose last activation their loss has taken in
         self.penalties: list[tuple[Any, Any, str]] = []
         self.constrained: list[tuple[Any, Any, str]] = []
-        self.by_tape = [step.layer for step in self.steps if step.layer.by_tape]
-        self.activity: list[Any] = [*self.added, *self.by_tape] + [
+        self.runs = [step.run for step in self.steps if step.run]
+        self.activity: list[Any] = [*self.added, *self.runs] + [
             core
             for step in self.steps
             for core in step.layer.cores
@@ -120,7 +127,11 @@ class Network:
         self.latest = Latest(0, [], [], [])
 
     def _open(
-        self, inputs: list[KerasTensor], outputs: list[KerasTensor], where: dict[int, int]
+        self,
+        inputs: list[KerasTensor],
+        outputs: list[KerasTensor],
+        where: dict[int, int],
+        training: bool | None = None,
     ) -> list[int]:
         """Append the steps from inputs to outputs; the numbers of the outputs."""
         inner: dict[tuple[int, tuple[int, ...]], list[int]] = {}
@@ -128,15 +139,16 @@ class Network:
             if id(tensor) in where:
                 continue
             sources = tuple(where[id(source)] for source in tensor.inputs)
-            model = tensor.layer
-            if hasattr(model, "outputs") and all(tensor is not made for made in model.outputs):
+            model, mode = tensor.layer, training if tensor.training is None else tensor.training
+            if hasattr(model, "outputs") and tensor.run is None:
                 call = id(model), sources
                 if call not in inner:
                     within = {id(t): n for t, n in zip(model.inputs, sources, strict=True)}
-                    inner[call] = self._open(model.inputs, model.outputs, within)
+                    inner[call] = self._open(model.inputs, model.outputs, within, mode)
                 where[id(tensor)] = inner[call][tensor.index]
             else:
-                self.steps.append(Step(self._for_one_call(model), sources, self._count))
+                layer = model if tensor.run else self._for_one_call(model)
+                self.steps.append(Step(layer, sources, self._count, mode, tensor.run))
                 where[id(tensor)] = self._count
                 self._count += 1
         return [where[id(tensor)] for tensor in outputs]
@@ -169,7 +181,7 @@ class Network:
             if (core, key) in self._trained(layer)
         ]
         trained: set[int] = set()
-        for layer, sources, result in self.steps:
+        for layer, sources, result, _, _ in self.steps:
             needed = any(source in trained for source in sources)
             layer.set_needs_dx(needed)
             if needed or self._trained(self.twins.get(layer, layer)):
@@ -230,8 +242,8 @@ class Network:
                 penalty.scale = scale
             for added in self.added:
                 _add(gradients, added.number, added.gradient())
-            for layer in self.by_tape:
-                for core, key in layer.trainable_pairs():
+            for run in self.runs:
+                for core, key in run.layer.trainable_pairs():
                     core.grads[key].fill(0)
             self._backward(gradients)
         for twin, layer in self.twins.items():
@@ -270,17 +282,20 @@ class Network:
         return sum(core.penalty for core in self.activity)
 
     def _backward(self, gradients: dict[int, Array]) -> None:
-        for layer, sources, result in reversed(self.steps):
+        for layer, sources, result, _, run in reversed(self.steps):
             if result not in self.trained_values or result not in gradients:
                 continue
             dy = gradients.pop(result)
-            if result in self.taken_in:
-                dx: Any = self._backward_without_last(layer, dy)
+            several = layer.merges or run is not None
+            if run is not None:
+                dx: Any = run.backward(dy)
+            elif result in self.taken_in:
+                dx = self._backward_without_last(layer, dy)
             else:
                 dx = layer.backward(dy)
             if dx is None:
                 continue
-            for source, part in zip(sources, dx if layer.merges else [dx], strict=True):
+            for source, part in zip(sources, dx if several else [dx], strict=True):
                 if part is not None:
                     _add(gradients, source, part)
 
@@ -297,10 +312,13 @@ class Network:
     def forward(self, x: list[Array], training: bool = False, logits: bool = False) -> list[Array]:
         """The outputs; with `logits` those before the activation that the loss has taken in."""
         values = dict(zip(self.inputs, x, strict=True))
-        for layer, sources, result in self.steps:
+        for layer, sources, result, mode, run in self.steps:
             given: Any = [values[source] for source in sources]
+            trains = training if mode is None else bool(mode)
+            if run is not None:
+                values[result] = run.forward(given, trains)
+                continue
             given = given if layer.merges else given[0]
-            trains = training if layer.training_mode is None else bool(layer.training_mode)
             if logits and result in self.taken_in:
                 for core in layer.cores[:-1]:
                     given = core.forward(given, trains)

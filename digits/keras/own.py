@@ -12,7 +12,7 @@ import numpy as np
 from digits.keras import constraints, initializers, regularizers
 from digits.keras.arguments import sizes_of
 from digits.keras.config import snake_case
-from digits.keras.graph import KerasTensor
+from digits.keras.graph import filled, tensors_in
 from digits.keras.tape import GradientTape, gradients
 from digits.keras.tensor import Node, Tensor, paused, tensor
 from digits.keras.variable import Variable
@@ -98,8 +98,6 @@ class OwnCall(Holder):
     merges: bool
     call: Any
     weights: Any
-    scale = 1.0
-    """What the gradient of the loss is multiplied with, and so that of added losses."""
 
     def compute(self, inputs: Any, training: Any, *args: Any, **kwargs: Any) -> Any:
         """What `call` makes of tensors."""
@@ -108,37 +106,9 @@ class OwnCall(Holder):
             kwargs["training"] = training
         return self.call(inputs, *args, **kwargs)
 
-    def forward_by_tape(self, x: Any, training: bool) -> Array:
-        """y from x, of which a record is kept."""
-        self._x = [np.asarray(part).view(Tensor) for part in (x if self.merges else [x])]
-        for part in self._x:
-            part.node = Node()
-        self.forget_losses()
-        with GradientTape(), mode(training):
-            self._y = self.compute(self._x if self.merges else self._x[0], training)
-        if not isinstance(self._y, np.ndarray | Variable):
-            what = type(self._y).__name__
-            raise SeveralOutputs(f"expected one tensor from {self.name}; received {what}")
-        return np.asarray(self._y, self.dtype)
-
-    def backward_by_tape(self, dy: Array) -> Any:
-        """dx from dy; adds to the gradients of the variables."""
-        variables = [v for v in self.weights if v.key in v.core.grads]
-        losses = self.losses_below()
-        scales = [np.full(loss.shape, self.scale / loss.size) for loss in losses]
-        with paused():
-            found = gradients([self._y, *losses], [*self._x, *variables], [dy, *scales])
-        dx, others = found[: len(self._x)], found[len(self._x) :]
-        for variable, gradient in zip(variables, others, strict=True):
-            if gradient is not None:
-                variable.core.grads[variable.key] += gradient.array
-        arrays = [None if part is None else part.array for part in dx]
-        return arrays if self.merges else arrays[0]
-
     def __getstate__(self) -> dict[str, Any]:
-        """What copies and pickles take along: not the record of the latest call."""
-        forgotten = ("_x", "_y", "_added_losses")
-        return {name: value for name, value in vars(self).items() if name not in forgotten}
+        """What copies and pickles take along: not what the latest call has added."""
+        return {name: value for name, value in vars(self).items() if name != "_added_losses"}
 
     # --- variables --------------------------------------------------------------------------------
 
@@ -194,24 +164,79 @@ class OwnCall(Holder):
         regularized = (v for v in self.weights if v.regularizer)
         return [*(tensor(v.regularizer(v.value)) for v in regularized), *self.losses_below()]
 
+
+class Run:
+    """A call of one's own as a step of a model: its arguments, and the record of the latest time.
+
+    sources: the tensors of the model among the arguments. scale: what the gradient of the loss is
+    multiplied with, and so that of added losses.
+    """
+
+    scale = 1.0
+
+    def __init__(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.layer, self.args, self.kwargs = layer, args, kwargs
+        self.sources = tuple(tensors_in([args, kwargs]))
+        self.x: list[Tensor] = []
+        self.y: Any = None
+        self.losses: list[Any] = []
+
+    def forward(self, x: list[Array], training: bool) -> Array:
+        """y from x, of which a record is kept."""
+        self.x = [np.asarray(part).view(Tensor) for part in x]
+        for part in self.x:
+            part.node = Node()
+        self.layer.forget_losses()
+        with paused(), GradientTape():
+            self.y = self.now(self.x, training)
+        self.losses = self.layer.losses_below()
+        if not isinstance(self.y, np.ndarray | Variable):
+            what = type(self.y).__name__
+            raise SeveralOutputs(f"expected one tensor from {self.layer.name}; received {what}")
+        return np.asarray(self.y, self.layer.dtype)
+
+    def now(self, x: list[Any], training: bool) -> Any:
+        """What the call gives for these tensors."""
+        numbers = iter(x)
+        (inputs, *args), kwargs = filled(self.args, numbers), filled(self.kwargs, numbers)
+        with mode(training):
+            return self.layer.compute(inputs, training, *args, **kwargs)
+
+    def backward(self, dy: Array) -> list[Array | None]:
+        """dx for each input from dy; adds to the gradients of the variables."""
+        variables = [v for v in self.layer.weights if v.key in v.core.grads]
+        scales = [np.full(loss.shape, self.scale / loss.size) for loss in self.losses]
+        with paused():
+            found = gradients([self.y, *self.losses], [*self.x, *variables], [dy, *scales])
+        for variable, gradient in zip(variables, found[len(self.x) :], strict=True):
+            if gradient is not None:
+                variable.core.grads[variable.key] += gradient.array
+        return [None if part is None else part.array for part in found[: len(self.x)]]
+
     @property
     def penalty(self) -> float:
         """What the latest call has added to the loss."""
-        return sum(float(np.mean(loss.array)) for loss in self.losses_below())
+        return sum(float(np.mean(loss.array)) for loss in self.losses)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What copies and pickles take along: not the record."""
+        return vars(self) | {"x": [], "y": None, "losses": []}
 
 
 def _attributes(owner: Any) -> list[Any]:
     """The holders and variables among the attributes, and in lists and dicts among them."""
-    found: list[Any] = []
-    for name, value in vars(owner).items():
-        held = list(value.values()) if isinstance(value, dict) else value
-        parts = held if isinstance(held, list | tuple) else [held]
-        if name != "_graph_layers":
-            found += [part for part in parts if isinstance(part, Holder | Variable)]
-    return found
+    hidden = ("_graph_layers", "calls", "inputs", "outputs", "_loss_tensors")
+    return _held_in([value for name, value in vars(owner).items() if name not in hidden])
+
+
+def _held_in(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        return [item for part in value for item in _held_in(part)]
+    return [value] if isinstance(value, Holder | Variable) else []
 
 
 def on_graph(inputs: Any) -> bool:
     """Whether there are tensors of a model among the inputs."""
-    parts = inputs if isinstance(inputs, list | tuple) else [inputs]
-    return any(isinstance(part, KerasTensor) for part in parts)
+    return bool(tensors_in(inputs))

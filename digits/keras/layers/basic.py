@@ -255,7 +255,7 @@ class Lambda(Layer):
     def compute(self, inputs: Any, training: Any, *_: Any, **__: Any) -> Any:
         return self.function(inputs, **self.arguments or {})
 
-    def _follow(self, inputs: Any, training: Any) -> Any:
+    def _follow(self, inputs: Any, training: Any, *_: Any, **__: Any) -> Any:
         return self._as_step(inputs, training)
 
     def get_config(self) -> dict[str, Any]:

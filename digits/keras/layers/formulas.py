@@ -53,7 +53,7 @@ class Formula(Layer):
             self.add_loss(self.activity_regularizer(y) / len(y))
         return y
 
-    def _follow(self, inputs: Any, training: Any) -> Any:
+    def _follow(self, inputs: Any, training: Any, *_: Any, **__: Any) -> Any:
         several = isinstance(inputs, list | tuple)
         self.input_sizes = [part.sizes for part in inputs] if several else inputs.sizes
         return self._as_step(inputs, training)
