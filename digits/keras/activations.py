@@ -106,17 +106,17 @@ def _public(name: str) -> Callable[..., Any]:
     def call(x: Any, *args: Any, name: str | None = None, **kwargs: Any) -> Any:
         kind = call.__name__
         if isinstance(x, KerasTensor):
+            if args or kwargs:
+                return look_up("ops.between")(call, (x, *args), kwargs)
             return apply_activation(kind, x)
         x = _floats(x)
         if kind in MORE:
             y, way_back = MORE[kind](x.array)
-        else:
-            y = getattr(functions, kind)(x.array, *args, **kwargs)
-
-            def way_back(dy: Array) -> Array:
-                return ACTIVATIONS[kind].backward(dy, y)
-
-        return record(y, [x], lambda dy: [way_back(dy) if callable(way_back) else dy * way_back])
+            return record(
+                y, [x], lambda dy: [way_back(dy) if callable(way_back) else dy * way_back]
+            )
+        y = getattr(functions, kind)(x.array)
+        return record(y, [x], lambda dy: [ACTIVATIONS[kind].backward(dy, y)])
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = f"{name}(x), number by number."
@@ -136,8 +136,10 @@ def linear(x: Any) -> Any:
 def softmax(x: Any = None, axis: int = -1, logits: Any = None, name: str | None = None) -> Any:
     """Probabilities from logits, along an axis."""
     x = logits if x is None else x
-    if isinstance(x, KerasTensor) and axis in (-1, len(x.shape) - 1):
-        return apply_activation("softmax", x)
+    if isinstance(x, KerasTensor):
+        if axis in (-1, len(x.shape) - 1):
+            return apply_activation("softmax", x)
+        return look_up("ops.between")(softmax, (x, axis))
     x = np.moveaxis(_floats(x), axis, -1)
     y = functions.softmax(np.asarray(x))
     return np.moveaxis(record(y, [x], lambda dy: [softmax_backward(dy, y)]), -1, axis)
@@ -149,14 +151,31 @@ def relu(
 ) -> Any:
     """max(x, 0); with a slope below the threshold, and a greatest value."""
     if isinstance(x, KerasTensor):
-        return apply_activation("relu", x)
+        if not negative_slope and max_value is None and not threshold:
+            return apply_activation("relu", x)
+        return look_up("ops.between")(relu, (x, negative_slope, max_value, threshold))
     x = tensor(x)
     y = np.where(x > threshold, x, negative_slope * (x - threshold))
     return tensor(y if max_value is None else np.minimum(y, max_value), x.dtype)
 
 
-sigmoid, tanh, elu = map(_public, ("sigmoid", "tanh", "elu"))
-leaky_relu = renamed(alpha="negative_slope")(_public("leaky_relu"))
+@renamed(alpha="negative_slope", features="x")
+def leaky_relu(x: Any, negative_slope: float = functions.LEAKY_SLOPE, name: Any = None) -> Any:
+    """x where x > 0, else negative_slope x."""
+    if isinstance(x, KerasTensor) and negative_slope == functions.LEAKY_SLOPE:
+        return apply_activation("leaky_relu", x)
+    return relu(x, negative_slope)
+
+
+def elu(x: Any, alpha: float = 1.0, name: Any = None) -> Any:
+    """x where x > 0, else alpha (exp(x) - 1)."""
+    if isinstance(x, KerasTensor):
+        return apply_activation("elu", x) if alpha == 1 else look_up("ops.between")(elu, (x, alpha))
+    x = _floats(x)
+    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+
+
+sigmoid, tanh = map(_public, ("sigmoid", "tanh"))
 selu, gelu, softplus, softsign = map(_public, ("selu", "gelu", "softplus", "softsign"))
 mish, exponential, relu6 = map(_public, ("mish", "exponential", "relu6"))
 hard_sigmoid, log_softmax = _public("hard_sigmoid"), _public("log_softmax")
@@ -191,7 +210,10 @@ def name_of(activation: Any) -> Any:
         return getattr(activation, "activation", "softmax")
     given = "linear" if activation is None else getattr(activation, "__name__", activation)
     name = {"swish": "silu", "hard_swish": "hard_silu"}.get(str(given).lower(), str(given).lower())
-    if name in IN_NN or name in MORE:
+    ours = str(getattr(activation, "__module__", "digits")).startswith(
+        ("digits", "functions", "numpy")
+    )
+    if (name in IN_NN or name in MORE) and (ours or not callable(activation)):
         return Name(name)
     activation = get_custom_objects().get(given if isinstance(given, str) else "", activation)
     names = ", ".join((*IN_NN, *MORE))

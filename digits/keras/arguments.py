@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from digits.keras import activations, config, initializers, regularizers
+from digits.keras import activations, config, constraints, initializers, regularizers
+from digits.keras.legacy import ask_for
+from digits.keras.serialization import argument_names
 from digits.types import Shape
 from digits.validation import check
 
@@ -78,3 +80,31 @@ def both(value: Any) -> tuple[int, int]:
     """One number for height and width, or one each."""
     first, second = value if isinstance(value, tuple | list) else (value, value)
     return int(first), int(second)
+
+
+def take_options(layer: Any, options: dict[str, Any]) -> None:
+    """Read the arguments that every layer has; refuse those that none has."""
+    shape = options.pop("input_shape", None)
+    for batched in ("batch_input_shape", "batch_shape"):
+        if options.get(batched) is not None:
+            shape = options[batched][1:]
+        options.pop(batched, None)
+    length, size = options.pop("input_length", None), options.pop("input_dim", None)
+    shape = tuple(n for n in (length, size) if n is not None) or shape
+    several = isinstance(shape, tuple | list)
+    if shape is not None and not (several and None in shape):  # else the first data tell it
+        layer.declared_shape = sizes_of(shape)
+    layer.first_weights = options.pop("weights", None)
+    layer.activity_regularizer = regularizers.get(options.pop("activity_regularizer", None))
+    given = {name: options.pop(name) for name in [*options] if name.endswith("_constraint")}
+    layer.constraints = {name: constraints.get(value) for name, value in given.items()}
+    layer.dtype = dtype_name(options.pop("dtype", None))
+    options.pop("batch_size", None)
+    for option, value in options.items():
+        if option in ONLY_AT_DEFAULT:
+            ask_for(value, f"{option}= of {type(layer).__name__}", ONLY_AT_DEFAULT[option])
+        elif option not in WITHOUT_EFFECT:
+            names = ", ".join(argument_names(type(layer)))
+            raise TypeError(
+                f"{type(layer).__name__} has no argument {option}={value!r}; it takes {names}"
+            )

@@ -11,11 +11,11 @@ from typing import Any, TypeVar, dataclass_transform
 
 import numpy as np
 
-from digits.keras import config, constraints, regularizers
+from digits.keras import config
 from digits.keras.absent import INSTEAD
-from digits.keras.arguments import ONLY_AT_DEFAULT, WITHOUT_EFFECT, dtype_name, kept, sizes_of
+from digits.keras.arguments import ONLY_AT_DEFAULT, kept, sizes_of, take_options
 from digits.keras.graph import KerasTensor, following
-from digits.keras.legacy import ask_for, renamed
+from digits.keras.legacy import renamed
 from digits.keras.own import AS_THE_MODEL, OwnCall, Run, is_outermost, mode, mode_of, on_graph
 from digits.keras.random import new_generator
 from digits.keras.regularizers import ActivityPenalty
@@ -84,39 +84,12 @@ class Layer(OwnCall, Configured):
         self._windows: dict[tuple[Core, str], Variable] = {}
         self.built = False
         self.calls: list[KerasTensor] = []
-        self._take(options)
+        take_options(self, options)
 
     def __post_init__(self) -> None:
         """Turn names among the arguments into what they stand for."""
         for field in fields(self):  # type: ignore[arg-type]
             setattr(self, field.name, kept(field.name, getattr(self, field.name), self.rank))
-
-    def _take(self, options: dict[str, Any]) -> None:
-        """Read the arguments that every layer has; refuse those that none has."""
-        shape = options.pop("input_shape", None)
-        for batched in ("batch_input_shape", "batch_shape"):
-            if options.get(batched) is not None:
-                shape = options[batched][1:]
-            options.pop(batched, None)
-        length, size = options.pop("input_length", None), options.pop("input_dim", None)
-        shape = tuple(n for n in (length, size) if n is not None) or shape
-        several = isinstance(shape, tuple | list)
-        if shape is not None and not (several and None in shape):  # else the first data tell it
-            self.declared_shape = sizes_of(shape)
-        self.first_weights = options.pop("weights", None)
-        self.activity_regularizer = regularizers.get(options.pop("activity_regularizer", None))
-        given = {name: options.pop(name) for name in [*options] if name.endswith("_constraint")}
-        self.constraints = {name: constraints.get(value) for name, value in given.items()}
-        self.dtype = dtype_name(options.pop("dtype", None))
-        options.pop("batch_size", None)
-        for option, value in options.items():
-            if option in ONLY_AT_DEFAULT:
-                ask_for(value, f"{option}= of {type(self).__name__}", ONLY_AT_DEFAULT[option])
-            elif option not in WITHOUT_EFFECT:
-                names = ", ".join(argument_names(type(self)))
-                raise TypeError(
-                    f"{type(self).__name__} has no argument {option}={value!r}; it takes {names}"
-                )
 
     # --- in a model -------------------------------------------------------------------------------
 
@@ -195,20 +168,33 @@ class Layer(OwnCall, Configured):
     def call(self, inputs: Any, training: Any = None) -> Any:
         """What `__call__` does; a layer of one's own has another one."""
         sources = tuple(inputs) if isinstance(inputs, list | tuple) else (inputs,)
-        if on_graph(inputs):
-            shapes = [source.sizes for source in sources]
-            self.set_up(shapes if self.merges else shapes[0])
+        numbers = not on_graph(inputs)
+        arrays = [np.asarray(source, self.dtype) for source in sources] if numbers else []
+        shapes: Any = [x.shape[1:] for x in arrays] or [source.sizes for source in sources]
+        shape = shapes if self.merges else shapes[0]
+        if self.built and self.cores and shape != self.input_sizes and not self.weights:
+            return self._for_shape(shape).call(inputs, training)
+        self.set_up(shape)
+        if not numbers:
             return self._place(sources, training, self.output_sizes)
-        arrays = [np.asarray(source, self.dtype) for source in sources]
-        self.set_up([a.shape[1:] for a in arrays] if self.merges else arrays[0].shape[1:])
         training = mode_of(training, self.trains_alone)
         if tapes:
             return self._recorded(sources, arrays, training)
         return self.forward(arrays if self.merges else arrays[0], training).copy().view(Tensor)
 
+    def _for_shape(self, shape: Any) -> Any:
+        """The same layer, without weights, for inputs of another shape."""
+        others = vars(self).setdefault("_for_shapes", {})
+        if shape not in others:
+            other = others[shape] = copy.copy(self)
+            other.built, other.cores, other.calls = False, [], []
+            other.name = config.new_name(config.snake_case(type(self).__name__))
+        return others[shape]
+
     def _recorded(self, sources: tuple[Any, ...], arrays: list[Array], training: bool) -> Tensor:
         """y of arrays by a twin, whose weights stay as they are now."""
         twin = self.twin(frozen=True)
+        twin.cores = [core for core in twin.cores if not isinstance(core, ActivityPenalty)]
         twin.set_needs_dx(any(map(is_recorded, sources)))
         with paused():
             y = twin.forward(arrays if self.merges else arrays[0], training)
@@ -220,7 +206,10 @@ class Layer(OwnCall, Configured):
             grads = [twin.cores[numbers[v.core]].grads[v.key].copy() for v in variables]
             return [*(dx if self.merges and dx is not None else [dx] * len(sources)), *grads]
 
-        return record(y.copy(), [*sources, *variables], backward)
+        made = record(y.copy(), [*sources, *variables], backward)
+        if self.activity_regularizer:
+            self.add_loss(self.activity_regularizer(made) / len(made))
+        return made
 
     def set_up(self, shape: Any) -> None:
         """Learn the shape of one input (of each, if it merges several) and make the weights."""

@@ -12,7 +12,7 @@ from digits.keras.graph import KerasTensor
 from digits.keras.legacy import ask_for
 from digits.keras.lookup import look_up
 from digits.keras.serialization import Configured, from_table, plain, with_side
-from digits.keras.tape import GradientTape
+from digits.keras.tape import GradientTape, leaves
 from digits.keras.tensor import Tensor, paused, record, tensor
 from digits.nn import losses as nn
 from digits.types import Array
@@ -47,23 +47,36 @@ class Loss(nn.Loss, Configured):
         if hasattr(self, "call"):  # a loss of one's own
             losses: Any = tensor(self.call(tensor(y_true), y))
         else:
-            losses = self._of_vectors(y, np.asarray(y_true))
+            losses = self._of_vectors(y, y_true)
         if sample_weight is not None:
             losses = losses * np.asarray(sample_weight, losses.dtype).reshape(losses.shape)
         if self.reduction == "none":
             return losses
         return tensor(np.sum(losses) if self.reduction == "sum" else np.mean(losses))
 
-    def _of_vectors(self, y: Tensor, t: Array) -> Tensor:
+    def _of_vectors(self, y: Tensor, y_true: Any) -> Tensor:
         """The loss of each vector along the last axis of y."""
-        vectors = y.array.reshape(-1, y.shape[-1])
+        vectors, t = y.array.reshape(-1, y.shape[-1] if y.ndim else 1), np.asarray(y_true)
         t = t.reshape(vectors.shape) if t.size == y.size else t.reshape(len(vectors))
         losses, dy = self.per_sample(vectors, t)
 
         def backward(dlosses: Array) -> list[Array]:
-            return [(dy * np.reshape(dlosses, (-1, 1))).reshape(y.shape)]
+            column = np.reshape(dlosses, (-1, 1))
+            found = [(dy * column).reshape(y.shape)]
+            if getattr(y_true, "node", None) is not None:
+                found.append((self._gradient_of_targets(vectors, t) * column).reshape(y_true.shape))
+            return found
 
-        return record(losses.reshape(y.shape[:-1]), [y], backward)
+        return record(losses.reshape(y.shape[:-1]), [y, y_true], backward)
+
+    def _gradient_of_targets(self, y: Array, t: Array) -> Array:
+        """By central differences in float64: it is asked for where both sides of a loss come out of
+        networks, which is rare."""
+        wide, target, dt = y.astype(np.float64), t.astype(np.float64), np.empty(t.shape)
+        for j, step in enumerate(1e-6 * np.eye(t.shape[1])):
+            up, down = (self.per_sample(wide, target + s)[0] for s in (step, -step))
+            dt[:, j] = (up - down) / 2e-6
+        return dt
 
     def loss_and_grad(self, y: Array, t: Any, sample_weight: Any = None) -> tuple[float, Array]:
         """As in digits.nn.losses, with (outputs, targets); a sum where that is the reduction."""
@@ -96,6 +109,11 @@ class FunctionLoss(Loss):
             tape.watch(outputs)
             losses = self.call(t, outputs)
         dy = tape.gradient(losses, outputs)
+        if any(leaf.trains for leaf in leaves(losses)):
+            raise NotImplementedError(
+                f"the loss {self.name} depends on weights, too: put that part into add_loss, or "
+                "use kernel_regularizer="
+            )
         expected = f"a loss {self.name} that is computed from the outputs by functions of tf"
         check(dy is not None, expected, None, "as np.asarray(y) and y.numpy() have no gradient")
         return losses.array, dy.array
@@ -192,7 +210,9 @@ def get(identifier: Any) -> Any:
     if found is None or isinstance(found, FunctionLoss):
         return found
     if hasattr(found, "call"):
-        return FunctionLoss(found.call, found.name)
+        made = FunctionLoss(found.call, found.name)
+        made.reduction = found.reduction
+        return made
     return found if isinstance(found, Loss) else FunctionLoss(found)
 
 

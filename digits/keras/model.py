@@ -173,7 +173,7 @@ class Model(Trainer, Layer):
         """The outputs, layer by layer, so that a tape records each of them."""
         values = {id(t): part for t, part in zip(self.inputs, x, strict=True)}
         made: dict[Any, Any] = {}
-        for result in in_order(self.outputs, self.inputs):
+        for result in in_order(self.outputs + self._loss_tensors, self.inputs):
             call = result.layer, *map(id, result.inputs)
             if id(result) not in values and call not in made:
                 given = [values[id(source)] for source in result.inputs]
@@ -186,6 +186,8 @@ class Model(Trainer, Layer):
             if id(result) not in values:
                 found = made[call]
                 values[id(result)] = found[result.index] if isinstance(found, list) else found
+        for loss in self._loss_tensors:
+            self.added_losses.append(values[id(loss)])
         return [values[id(result)] for result in self.outputs]
 
     @property

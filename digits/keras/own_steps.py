@@ -116,8 +116,9 @@ class StepVerbs:
     __call__: Any
 
     def has_own(self, verb: str) -> bool:
-        """Whether the class of the model has a `verb` of its own."""
-        return getattr(type(self), verb) is not getattr(StepVerbs, verb)
+        """Whether the class of the model has a `verb` of its own, or what it calls."""
+        verbs = (verb, "compute_loss", "compute_metrics")
+        return any(getattr(type(self), name) is not getattr(StepVerbs, name) for name in verbs)
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """One step on a batch (x, y); its figures. A subclass may have another one."""
@@ -184,5 +185,7 @@ class StepVerbs:
         """The metrics, as Keras 2 calls them."""
         return SimpleNamespace(
             update_state=lambda y, y_pred, weight=None: self.compute_metrics(None, y, y_pred),
-            metrics=[metric for objective in self.objectives for metric in objective.metrics],
+            metrics=[
+                metric for objective in self._objectives or [] for metric in objective.metrics
+            ],
         )

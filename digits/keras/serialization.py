@@ -73,7 +73,8 @@ class Configured:
         }
 
     def __repr__(self) -> str:
-        arguments = (f"{name}={getattr(self, name)!r}" for name in argument_names(type(self)))
+        names = [name for name in argument_names(type(self)) if hasattr(self, name)]
+        arguments = (f"{name}={getattr(self, name)!r}" for name in names)
         return f"{type(self).__name__}({', '.join(arguments)})"
 
 

@@ -161,3 +161,18 @@ def _go_back(found: dict[Node, Any], wanted: set[Node]) -> None:
             else:
                 found[source] = dx
                 heapq.heappush(waiting, (-source.number, source))
+
+
+def leaves(x: Tensor) -> set[Node]:
+    """What a tensor was made of in the end: watched tensors and variables."""
+    found, waiting = set[Node](), [x.node]
+    seen = set(waiting)
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node.backward is None:
+            found.add(node)
+        for source in node.sources if node is not None else ():
+            if source not in seen:
+                seen.add(source)
+                waiting.append(source)
+    return found

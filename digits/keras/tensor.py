@@ -30,6 +30,7 @@ class Node:
     ) -> None:
         self.number = next(_numbers)  # always above those of its sources
         self.sources, self.backward, self.once = sources, backward, once
+        self.trains = False  # whether it is a variable that training changes
 
 
 tapes: list[Any] = []
@@ -134,6 +135,8 @@ class Computes:
         if out is not None:
             getattr(ufunc, method)(*_mapped(_plain, inputs), out=_mapped(_plain, out), **kwargs)
             return out[0] if len(out) == 1 else out
+        if any(type(x) is np.float64 for x in inputs):  # no reason for a tensor of float64
+            inputs = tuple(float(x) if type(x) is np.float64 else x for x in inputs)
         if method != "__call__":
             y = getattr(ufunc, method)(*_mapped(_plain, inputs), **kwargs)
         else:
@@ -143,6 +146,20 @@ class Computes:
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         y = apply(func, args, kwargs)
         return y.view(Tensor) if type(y) is np.ndarray else y
+
+
+def _in_place(name: str) -> Callable[..., Any]:
+    """x += 1 makes another tensor, as in TensorFlow: what was recorded with x stays as it was."""
+    function = getattr(operator, name)
+
+    def call(self: Any, other: Any) -> Any:
+        return function(self, other)
+
+    return call
+
+
+for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul"):
+    setattr(Computes, f"__i{_name}__", _in_place(_name))
 
 
 class Tensor(Computes, np.ndarray):
@@ -163,12 +180,6 @@ class Tensor(Computes, np.ndarray):
         if is_recorded(self):
             raise TypeError("expected a variable to change; received a recorded tensor")
         super().__setitem__(key, value)
-
-    # x += 1 makes another tensor, as in TensorFlow: what was recorded with x stays as it was.
-    __iadd__: Any = np.ndarray.__add__
-    __isub__: Any = np.ndarray.__sub__
-    __imul__: Any = np.ndarray.__mul__
-    __itruediv__: Any = np.ndarray.__truediv__
 
     @property
     def array(self) -> Array:

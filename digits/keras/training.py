@@ -221,6 +221,7 @@ class Trainer(StepVerbs):
         """Inputs and targets as arrays; the model learns the shape of its inputs, if it has to."""
         inputs = self._as_inputs(x)
         check(y is not None or self.loss is None, "targets y", None)
+        y = None if self.loss is None else y
         targets = data.targets_of(y, sample_weight, class_weight, self.output_names)
         n = len(inputs[0])
         for t, _ in targets:

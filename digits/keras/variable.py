@@ -56,12 +56,14 @@ class Variable(Computes, NDArrayOperatorsMixin):
             self.core.buffers = {"value": array}
         self.path = self.argument = self.name
         self.node = Node()
+        self.node.trains = "value" in self.core.weights
 
     @classmethod
     def of(cls, layer: Any, core: Core, key: str) -> Self:
         """The weight of a layer that is kept in `core` under that key."""
         self = cls.__new__(cls)
         self.layer, self.core, self.key, self.node = layer, core, key, Node()
+        self.node.trains = key in core.weights
         self.name = getattr(core, "names", KERAS_NAMES).get(key, KERAS_NAMES.get(key, key))
         self.path = f"{layer.name}/{self.name}"
         self.argument = self.name.removesuffix("_kernel")  # as in depthwise_initializer=
@@ -143,4 +145,5 @@ class Variable(Computes, NDArrayOperatorsMixin):
         return format(self.numpy(), spec)
 
     def __repr__(self) -> str:
-        return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}>"
+        settings = f"path={self.path}, shape={self.shape}, dtype={self.dtype}"
+        return f"<Variable {settings}, numpy={self.numpy()!r}>"
