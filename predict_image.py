@@ -50,6 +50,9 @@ ENOUGH_EVIDENCE = 12.0
 TURNING_EVIDENCE = 4.0
 """By so much a picture must say more when it is turned; by half of it, if it says nothing now."""
 
+MOST_WORDS = -6.0
+"""With less evidence for digits a turned picture is words: upside down, letters look like them."""
+
 # OpenCV loads when the first picture is read, hence the imports inside functions: who asks for help
 # does not wait for it, and where it is missing one sentence says so.
 
@@ -91,7 +94,7 @@ def read_digits(
         for turned in turning.better_ways_up(page, mask, flat, reader):
             again = _read_page(turned.page, reader)
             evidence = max(again.evidence, turned.evidence)
-            if evidence > least:
+            if evidence > least and again.evidence > MOST_WORDS:
                 least, rotation = evidence, turned.angle
                 back = [turning.turn_back(d.box, turned.matrix) for d in again.digits]
                 boxed = [replace(d, box=b) for d, b in zip(again.digits, back, strict=True)]

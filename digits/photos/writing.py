@@ -30,6 +30,12 @@ fitted, with `IN_WORDS`, by benchmarks/evidence.py to pages of open handwriting 
 
 LOG_PRIOR_DIGITS = 0.49
 
+WORDS_ON_THEIR_SIDE = -3
+"""With less evidence a page whose lines run from top to bottom has no digits, in spite of a row."""
+
+EVIDENCE_OF_WORDS = 8
+"""That a row of words gives. Each is one more chance that some of them look like a number."""
+
 SIGN_HEIGHT = 1.3
 """So many times as high as the other digits of its row, a straight 1 is a slash instead."""
 
@@ -232,8 +238,7 @@ def _nearest_heights(boxes: list[Box], digits: list[Box]) -> list[float]:
     across = np.maximum(x, left) - np.minimum(x + w, left + width)  # (digits, boxes): gaps
     down = np.maximum(y, top) - np.minimum(y + h, top + height)
     nearest = np.hypot(np.maximum(0, across), np.maximum(0, down)).argmin(axis=0)
-    found: list[float] = height[nearest, 0].tolist()
-    return found
+    return [float(found) for found in height[nearest, 0]]
 
 
 def filter_rows(
@@ -247,10 +252,9 @@ def filter_rows(
     digits, what else has their size is one too, unless the network rules it out.
     """
     whole = {candidate.box: index for index, candidate in reversed(list(enumerate(candidates)))}
-    heights = [candidates[index].box.height for index in chosen]
-    typical = float(np.median(heights or [0]))
+    typical = float(np.median([candidates[index].box.height for index in chosen] or [0]))
     kept: dict[int, float] = {}
-    total = 0.0
+    total = of_numbers = of_words = 0.0
     rows = measure_rows(chosen, page, candidates, p)
     for digits, others, measures in rows:
         evidence = ROW_WEIGHTS * measures
@@ -267,9 +271,22 @@ def filter_rows(
             numbers = _numbers(digits, others, candidates, p, prior, of_row)
         sure = {index: float(1 / (1 + np.exp(-odds))) for index, odds in numbers.items()}
         best = max((q * p[i, :10].max() for i, q in sure.items()), default=0.0)
-        if len(chosen) == 1 or best > MIN_CONFIDENCE_ALONE:
+        if sure and (len(chosen) == 1 or best > MIN_CONFIDENCE_ALONE):
             kept |= sure
+            of_numbers += max(numbers.values())
+        else:
+            of_words -= of_row
+    by_chance = of_numbers < np.log(max(1.0, of_words / EVIDENCE_OF_WORDS))
+    if by_chance or (total < WORDS_ON_THEIR_SIDE and _lines_run_down(page)):
+        kept = {}
     return kept, total
+
+
+def _lines_run_down(page: InkMap) -> bool:
+    """Whether the ink makes far fewer lines from top to bottom than from left to right."""
+    boxes = [component.box for component in page.components]
+    lines = rows_of([Box(box.y, box.x, box.height, box.width) for box in boxes])
+    return 2 * len(rows_of(boxes)) > 3 * len(lines)
 
 
 def _numbers(
@@ -370,10 +387,8 @@ def unread_signs(chosen: list[int], page: InkMap, candidates: Sequence[Candidate
     found = []
     for run in _unread_runs(chosen, page, candidates):
         box = page.box(run)
-        is_line = (
-            box.width > max(4 * box.height, 1.5 * typical)
-            and _length(page.ink(run) > 0) < 1.7 * box.width
-        )
+        is_wide = box.width > max(4 * box.height, 1.5 * typical)
+        is_line = is_wide and _length(page.ink(run) > 0) < 1.7 * box.width
         if not is_line and not any(encircles(box, digit) for digit in digits):
             found.append(box)
     return found
