@@ -197,8 +197,11 @@ def _std(y: Any, a: Any, axis: Any = None, keepdims: bool = False) -> Gradient:
     return lambda dy: rule(dy / (2 * y))
 
 
-def _cumsum(y: Any, a: Any, axis: int = 0) -> Gradient:
-    return lambda dy: [np.flip(np.cumsum(np.flip(dy, axis), axis), axis)]
+def _cumsum(y: Any, a: Any, axis: int | None = None) -> Gradient:
+    def gradient(dy: Any) -> list[Any]:
+        return [np.reshape(np.flip(np.cumsum(np.flip(dy, axis), axis), axis), np.shape(a))]
+
+    return gradient
 
 
 # --- other arrangements of the same numbers -------------------------------------------------------

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from digits.keras import initializers, losses
+from digits.keras import initializers, losses, ops
 from digits.keras.config import new_name, snake_case
 from digits.keras.serialization import Configured, from_table
 from digits.keras.tensor import Tensor, tensor
@@ -54,6 +54,12 @@ def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> T
     y = np.asarray(y_pred)
     of_class = np.take_along_axis(y, _labels(y_true, y)[..., np.newaxis].astype(int), -1)
     return tensor((y > of_class).sum(axis=-1) < k, np.float32)
+
+
+def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
+    """The cosine of the angle between target and output: 1 for equal directions."""
+    t, y = (tensor(x, np.float32) for x in (y_true, y_pred))
+    return tensor(np.sum(ops.l2_normalize(t, axis) * ops.l2_normalize(y, axis), axis=axis))
 
 
 # --- running results ------------------------------------------------------------------------------
@@ -163,6 +169,7 @@ TopKCategoricalAccuracy = _mean_of("TopKCategoricalAccuracy", top_k_categorical_
 SparseTopKCategoricalAccuracy = _mean_of(
     "SparseTopKCategoricalAccuracy", sparse_top_k_categorical_accuracy, "k"
 )
+CosineSimilarity = _mean_of("CosineSimilarity", cosine_similarity)
 MeanSquaredError = _mean_of("MeanSquaredError", losses.mean_squared_error)
 MeanAbsoluteError = _mean_of("MeanAbsoluteError", losses.mean_absolute_error)
 
@@ -362,7 +369,8 @@ def get(identifier: Any, loss: Any = None, outputs: tuple[int, ...] = (1,)) -> M
     """
     if isinstance(identifier, dict) and identifier["class_name"] == "function":
         identifier = identifier["config"]
-    name = getattr(identifier, "__name__", identifier)
+    ours = str(getattr(identifier, "__module__", "")).startswith("digits.")
+    name = getattr(identifier, "__name__", identifier) if ours else identifier
     if name in ("accuracy", "acc", "crossentropy", "ce"):
         return _that_goes_with(name, loss, outputs)
     if name in SHORT:

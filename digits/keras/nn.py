@@ -27,7 +27,7 @@ from digits.keras.graph import KerasTensor, refuse_to_follow
 from digits.keras.layers.images import TransposedConvolution
 from digits.keras.lookup import look_up
 from digits.keras.ops import in_top_k, l2_normalize, of_tensors, top_k
-from digits.keras.random import new_generator
+from digits.keras.random import generator_of, of_op
 from digits.keras.tensor import is_recorded, record, tensor
 from digits.nn import convolution, pooling
 from digits.nn.layer import Layer as Core
@@ -209,7 +209,7 @@ def dropout(
     refuse_to_follow("a random tensor")
     x = tensor(x)
     shape = x.shape if noise_shape is None else noise_shape
-    left = new_generator(seed).random(shape) >= rate
+    left = generator_of(of_op(seed)).random(shape) >= rate
     return x * (left / (1 - rate)).astype(x.dtype)
 
 

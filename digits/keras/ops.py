@@ -22,9 +22,9 @@ OTHER_NAMES = {
         f"reduce_{name}": name
         for name in ("sum", "mean", "max", "min", "prod", "any", "all", "std")
     },
-    **{"reduce_variance": "var", "pow": "power", "concat": "concatenate", "add_n": "sum"},
+    **{"reduce_variance": "var", "pow": "power", "concat": "concatenate"},
     **{"acos": "arccos", "asin": "arcsin", "atan": "arctan", "range": "arange", "fill": "full"},
-    **{"divide_no_nan": "divide", "floordiv": "floor_divide", "truediv": "true_divide"},
+    **{"floordiv": "floor_divide", "truediv": "true_divide"},
     **{"clip_by_value": "clip", "rank": "ndim", "stop_gradient": "asarray"},
     **{"flatten": "ravel", "batch_flatten": "ravel", "permute_dimensions": "transpose"},
 }
@@ -109,7 +109,7 @@ MAKE = {"zeros": 1, "ones": 1, "empty": 1, "eye": 3, "full": 2, "fill": 2, "lins
 """Functions that make numbers, float32 unless they are told, and how many arguments they have
 before the dtype."""
 
-TAKE_LISTS = ("concat", "concatenate", "stack", "einsum")
+TAKE_LISTS = ("concat", "concatenate", "stack", "einsum", "add_n")
 """Functions that take several tensors as a list; for others a list is one tensor."""
 
 
@@ -174,19 +174,31 @@ def shape(x: Any) -> Any:
     return x.shape if isinstance(x, KerasTensor) else np.shape(x)
 
 
-def argmax(x: Any = None, axis: Any = None, dimension: Any = None, **options: Any) -> Tensor:
-    x = options.pop("input", x)
-    found = np.argmax(x, axis=dimension if axis is None else axis)
-    return tensor(found, options.get("output_type"))
+def _index_of(function: Callable[..., Any]) -> Callable[..., Tensor]:
+    """A function (x, axis) that gives indices."""
+
+    def call(x: Any = None, axis: Any = None, dimension: Any = None, **options: Any) -> Tensor:
+        x = options.pop("input", x)
+        found = function(x, axis=dimension if axis is None else axis)
+        if options.get("keepdims"):
+            found = function(x, axis=axis, keepdims=True)
+        return tensor(found, options.get("dtype", options.get("output_type")))
+
+    call.__name__ = call.__qualname__ = function.__name__
+    return call
+
+
+argmax, argmin = _index_of(np.argmax), _index_of(np.argmin)
 
 
 def one_hot(
     x: Any = None, num_classes: Any = None, axis: int = -1, dtype: Any = None, **options: Any
 ) -> Tensor:
+    """1 in the place of each index; zeros for an index that is no class."""
     depth = int(options.pop("depth", num_classes))
-    x = options.pop("indices", x)
-    rows = np.eye(depth, dtype=_dtype(dtype) or np.float32)
-    return tensor(np.moveaxis(rows[np.asarray(x, int)], -1, axis))
+    indices = np.asarray(options.pop("indices", x), int)
+    found = indices[..., np.newaxis] == np.arange(depth)
+    return tensor(np.moveaxis(found, -1, axis), _dtype(dtype) or np.float32)
 
 
 def _crossentropy(kind: Any) -> Any:
@@ -222,6 +234,19 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
 @of_tensors
 def identity(x: Any) -> Any:
     return np.copy(x)
+
+
+@of_tensors
+def add_n(inputs: Any) -> Any:
+    """The sum of several tensors of one shape."""
+    return functools.reduce(np.add, inputs)
+
+
+@of_tensors
+def divide_no_nan(x: Any, y: Any) -> Any:
+    """x / y, and 0 where y is 0."""
+    zero = np.equal(y, 0)
+    return np.where(zero, 0, x / np.where(zero, 1, y))
 
 
 @of_tensors

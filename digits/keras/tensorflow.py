@@ -1,28 +1,32 @@
 """The names of TensorFlow, besides tf.keras, that scripts for MNIST use, on NumPy's arrays."""
 
 import contextlib
+import functools
+import inspect
 import io as io_
 import logging as python_logging
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from digits import keras
 from digits.keras import activations, nn, ops
+from digits.keras import random as draws
 from digits.keras.checkpoints import Checkpoint, CheckpointManager, latest_checkpoint
 from digits.keras.dataset import Dataset
 from digits.keras.legacy import note
 from digits.keras.own import Module
 from digits.keras.preprocessing import image as _images
-from digits.keras.random import new_generator, normal, set_seed, shuffle, uniform
+from digits.keras.random import generator_of, of_op, set_seed
 from digits.keras.shape import TensorShape
 from digits.keras.tape import GradientTape, custom_gradient
 from digits.keras.tensor import Tensor, tensor
 from digits.keras.variable import Variable
 from digits.nn.geometry import positions_along
+from digits.validation import check
 
 __all__ = ["GradientTape", "Module", "TensorShape", "Variable", "custom_gradient", "nn"]
 __version__ = "2.21.0"
@@ -114,22 +118,105 @@ def numpy_function(func: Any, inp: Any, Tout: Any = None, **_: Any) -> Any:
 py_function = numpy_function
 
 
+def argmax(input: Any, axis: Any = None, output_type: Any = None, **old: Any) -> Tensor:
+    """The index of the largest number, along the first axis unless another is named."""
+    return ops.argmax(input, old.get("dimension", 0) if axis is None else axis, dtype=output_type)
+
+
+def argmin(input: Any, axis: Any = None, output_type: Any = None, **old: Any) -> Tensor:
+    """The index of the smallest number, along the first axis unless another is named."""
+    return ops.argmin(input, old.get("dimension", 0) if axis is None else axis, dtype=output_type)
+
+
+@ops.of_tensors
+def cumsum(x: Any, axis: int = 0, exclusive: Any = False, reverse: Any = False) -> Any:
+    """Sums of all numbers up to each; without itself, or from the end."""
+    given = np.flip(x, axis) if reverse else x
+    sums = np.cumsum(given, axis)
+    sums = np.subtract(sums, given) if exclusive else sums
+    return np.flip(sums, axis) if reverse else sums
+
+
+def one_hot(
+    indices: Any,
+    depth: Any,
+    on_value: Any = None,
+    off_value: Any = None,
+    axis: int | None = None,
+    dtype: Any = None,
+    name: Any = None,
+) -> Tensor:
+    """on_value in the place of each index, off_value elsewhere."""
+    on, off = (1 if on_value is None else on_value), (0 if off_value is None else off_value)
+    if dtype is None:
+        given = [value for value in (on_value, off_value) if value is not None]
+        dtype = tensor(given[0]).dtype if given else np.float32
+    found = ops.one_hot(indices, depth, axis=-1 if axis is None else axis, dtype=np.bool_)
+    return tensor(np.where(found, on, off), dtype)
+
+
+@ops.of_tensors
+def diag(diagonal: Any, k: int = 0) -> Any:
+    """A matrix with these numbers on its diagonal, for each row of a batch."""
+    check(k == 0, "k=0, the main diagonal", k)
+    return np.expand_dims(diagonal, -1) * np.eye(np.shape(diagonal)[-1], dtype=np.bool_)
+
+
+class Unique(NamedTuple):
+    """The numbers in the order they first come in, and the index of each in them."""
+
+    y: Tensor
+    idx: Tensor
+
+
+def unique(x: Any, out_idx: Any = int32, name: Any = None) -> Unique:
+    """Every number of x once."""
+    x = tensor(x).array
+    values, first, indices = np.unique(x, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    return Unique(tensor(values[order]), tensor(np.argsort(order)[indices], out_idx))
+
+
 # --- namespaces -----------------------------------------------------------------------------------
 
 
-math = linalg = ops
+math = linalg = sys.modules[__name__]
 confusion_matrix = ops.confusion_matrix
 sigmoid, tanh = activations.sigmoid, activations.tanh
 set_random_seed = set_seed
 
+
+def _as_op(draw: Any) -> Any:
+    """A function of keras.random as TensorFlow has it: with a seed it goes on from call to call."""
+    signature = inspect.signature(draw)
+
+    @functools.wraps(draw)
+    def call(*args: Any, **kwargs: Any) -> Tensor:
+        given = signature.bind(*args, **kwargs)
+        given.arguments["seed"] = of_op(given.arguments.get("seed"))
+        made: Tensor = draw(*given.args, **given.kwargs)
+        return made
+
+    return call
+
+
+def _shuffle(value: Any, seed: Any = None, name: Any = None) -> Tensor:
+    """The rows in another order."""
+    return draws.shuffle(value, seed=of_op(seed))
+
+
+random_normal, random_uniform = _as_op(draws.normal), _as_op(draws.uniform)
+truncated_normal = _as_op(draws.truncated_normal)
 random = SimpleNamespace(
     set_seed=set_seed,
     set_random_seed=set_seed,
-    normal=normal,
-    uniform=uniform,
-    shuffle=shuffle,
-    truncated_normal=normal,
+    normal=random_normal,
+    uniform=random_uniform,
+    shuffle=_shuffle,
+    truncated_normal=truncated_normal,
+    categorical=_as_op(draws.categorical),
 )
+random_shuffle = _shuffle
 
 _devices = {"list_physical_devices": _no_devices, "list_logical_devices": _no_devices}
 config = Quiet(**_devices, experimental=Quiet(**_devices))
@@ -230,23 +317,25 @@ def _crop_or_pad(image: Any, target_height: int, target_width: int) -> Tensor:
 
 def _random_crop(value: Any, size: Any, seed: Any = None) -> Tensor:
     """A part of that size at a random place."""
-    x, rng = np.asarray(value), new_generator(seed)
+    x, rng = np.asarray(value), generator_of(of_op(seed))
     begins = [int(rng.integers(n - s + 1)) for n, s in zip(x.shape, size, strict=True)]
     return tensor(x[tuple(slice(b, b + s) for b, s in zip(begins, size, strict=True))])
 
 
 def _random_brightness(image: Any, max_delta: float, seed: Any = None) -> Tensor:
-    return tensor(np.asarray(image) + new_generator(seed).uniform(-max_delta, max_delta), float32)
+    return tensor(
+        np.asarray(image) + generator_of(of_op(seed)).uniform(-max_delta, max_delta), float32
+    )
 
 
 def _random_contrast(image: Any, lower: float, upper: float, seed: Any = None) -> Tensor:
     mean = np.mean(image, axis=(-3, -2), keepdims=True)
-    factor = new_generator(seed).uniform(lower, upper)
+    factor = generator_of(of_op(seed)).uniform(lower, upper)
     return tensor((np.asarray(image) - mean) * factor + mean, float32)
 
 
 def _random_flip(image: Any, seed: Any = None) -> Tensor:
-    return tensor(np.flip(image, -2) if new_generator(seed).random() < 0.5 else image)
+    return tensor(np.flip(image, -2) if generator_of(of_op(seed)).random() < 0.5 else image)
 
 
 def _per_image_standardization(image: Any) -> Tensor:
@@ -320,7 +409,6 @@ def get_variable(
     return Variable(initializer, dtype=dtype)
 
 
-random_normal, random_uniform = normal, uniform
 InteractiveSession = Session
 
 

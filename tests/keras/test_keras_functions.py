@@ -1,0 +1,109 @@
+"""Functions of TensorFlow and Keras by value, where NumPy's of that name give something else."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from digits import keras
+from digits.keras import metrics, ops
+from digits.keras import tensorflow as tf
+
+tf_: Any = tf
+ops_: Any = ops
+
+
+def same(found: Any, expected: Any, dtype: Any = None) -> None:
+    """Compare numbers, and their type if it is named."""
+    np.testing.assert_allclose(np.asarray(found), expected, rtol=1e-5, atol=1e-6)
+    assert dtype is None or found.dtype == dtype
+
+
+def slope(f: Any, *arrays: Any) -> Any:
+    """Gradients of the sum of f."""
+    tensors = [tf_.constant(x, tf.float64) for x in arrays]
+    with tf.GradientTape() as tape:
+        tape.watch(tensors)
+        y = tf_.reduce_sum(f(*tensors))
+    found = tape.gradient(y, tensors)
+    return found[0] if len(found) == 1 else found
+
+
+DRAWS = [
+    lambda: tf.random.normal([1], seed=3),
+    lambda: tf.random.uniform([1], seed=3),
+    lambda: tf.random.truncated_normal([1], seed=3),
+    lambda: tf.random.shuffle(np.arange(1000), seed=3),
+    lambda: tf_.nn.dropout(np.ones(1000), 0.5, seed=3),
+]
+
+
+@pytest.mark.parametrize("draw", DRAWS)
+def test_numbers_of_a_seed_go_on(draw: Any) -> None:
+    tf.random.set_seed(0)
+    drawn = [np.asarray(draw()) for _ in range(3)]
+    assert not np.array_equal(drawn[0], drawn[1])
+    assert not np.array_equal(drawn[1], drawn[2])
+    tf.random.set_seed(0)
+    assert np.array_equal(draw(), drawn[0])
+    tf.random.set_seed(1)
+    assert not np.array_equal(draw(), drawn[0])
+
+
+def test_a_seed_generator_goes_on_a_number_does_not() -> None:
+    seed = keras.random.SeedGenerator(1337)
+    first = keras.random.normal([2], seed=seed)
+    assert not np.array_equal(first, keras.random.normal([2], seed=seed))
+    keras.random.set_seed(0)
+    same(keras.random.normal([2], seed=seed), first)
+    same(keras.random.normal([2], seed=3), keras.random.normal([2], seed=3))
+
+
+def test_random_numbers_within_bounds_and_of_classes() -> None:
+    z = np.asarray(tf.random.truncated_normal([5000], mean=1.0, stddev=3.0))
+    assert 0.85 < z.max() / 7 < 1
+    assert -5 < z.min() < -4
+    assert (np.asarray(tf.random.categorical([[0.0, 50.0, 0.0]], 4)) == [[1, 1, 1, 1]]).all()
+
+
+def test_functions_along_the_first_axis() -> None:
+    x = [[1.0, 5.0], [4.0, 2.0]]
+    same(tf.argmax(x), [1, 0], np.int64)
+    same(tf_.math.argmin(x, output_type=tf.int32), [0, 1], np.int32)
+    same(tf.argmax(x, 1), [1, 0])
+    assert ops_.argmax(x) == 1
+    same(tf_.math.cumsum(x), [[1, 5], [5, 7]])
+    same(tf.cumsum(x, 1, exclusive=True), [[0, 1], [0, 4]])
+    same(tf.cumsum(x, reverse=True), [[5, 7], [4, 2]])
+    same(slope(ops_.cumsum, x), [[4, 3], [2, 1]])
+
+
+def test_sums_and_quotients() -> None:
+    assert [float(g) for g in slope(lambda a, b: tf_.add_n([a, b, b]), 1.0, 2.0)] == [1, 2]
+    same(tf_.add_n([[1.0, 2.0], [3.0, 4.0]]), [4, 6])
+    same(tf_.math.divide_no_nan([1.0, 2.0], [0.0, 4.0]), [0, 0.5])
+    dx, dy = slope(tf_.math.divide_no_nan, [1.0, 2.0], [0.0, 4.0])
+    same(dx, [0, 0.25])
+    same(dy, [0, -0.125])
+
+
+def test_one_hot_diag_and_unique() -> None:
+    same(tf.one_hot([0, -1, 5, 1], 2), [[1, 0], [0, 0], [0, 0], [0, 1]], np.float32)
+    same(tf.one_hot([1], 2, 0.9, 0.1), [[0.1, 0.9]], np.float32)
+    same(ops_.one_hot([1, 7], 2), [[0, 1], [0, 0]])
+    same(tf_.linalg.diag([[1.0, 2.0], [3.0, 4.0]]), [[[1, 0], [0, 2]], [[3, 0], [0, 4]]])
+    y, idx = tf.unique([7, 2, 7, 1])
+    same(y, [7, 2, 1])
+    same(idx, [0, 1, 0, 2], np.int32)
+
+
+def test_metrics() -> None:
+    metric = metrics.CosineSimilarity()
+    same(metric([[1.0, 2.0]], [[2.0, 4.0]]), 1)
+    same(metrics.get("cosine_similarity")([[1.0, 0.0]], [[-2.0, 0.0]]), -1)
+
+    def accuracy(y_true: Any, y_pred: Any) -> Any:
+        return ops_.mean(y_pred) * 0 + 42
+
+    assert float(metrics.get(accuracy)([[1.0]], [[1.0]])) == 42
+    assert isinstance(metrics.get(keras.losses.mse), metrics.Metric)
