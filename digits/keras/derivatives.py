@@ -56,6 +56,7 @@ OF_TWO: dict[Any, tuple[Callable[..., Any], Callable[..., Any]]] = {
         lambda x1, x2, y: np.greater(x1, x2),
     ),
     np.logaddexp: (lambda x1, x2, y: np.exp(x1 - y), lambda x1, x2, y: np.exp(x2 - y)),
+    np.remainder: (lambda x1, x2, y: 1.0, lambda x1, x2, y: -np.floor_divide(x1, x2)),
     np.arctan2: (
         lambda x1, x2, y: x2 / (x1 * x1 + x2 * x2),
         lambda x1, x2, y: -x1 / (x1 * x1 + x2 * x2),
@@ -182,7 +183,12 @@ def _extreme(y: Any, a: Any, axis: Any = None, keepdims: bool = False) -> Gradie
 
 
 def _prod(y: Any, a: Any, axis: Any = None, keepdims: bool = False) -> Gradient:
-    return lambda dy: [_with_axes(a, dy * y, axis) / a]
+    """Each gets the product of the others: 0 for all but the zero, if there is one, among them."""
+    zero = np.equal(a, 0)
+    count = np.sum(zero, axis=axis, keepdims=True)
+    others = np.where(zero, 1, a)
+    product = np.prod(others, axis=axis, keepdims=True) / others
+    return lambda dy: [_with_axes(a, dy, axis) * product * np.equal(count, zero)]
 
 
 def _var(y: Any, a: Any, axis: Any = None, keepdims: bool = False) -> Gradient:
@@ -202,6 +208,11 @@ def _cumsum(y: Any, a: Any, axis: int | None = None) -> Gradient:
         return [np.reshape(np.flip(np.cumsum(np.flip(dy, axis), axis), axis), np.shape(a))]
 
     return gradient
+
+
+def _cumprod(y: Any, a: Any, axis: int | None = None) -> Gradient:
+    rule = _cumsum(y, a, axis)
+    return lambda dy: [rule(dy * y)[0] / a]
 
 
 # --- other arrangements of the same numbers -------------------------------------------------------
@@ -326,7 +337,7 @@ RULES: dict[Any, Callable[..., Gradient]] = {
     **{np.matmul: _matmul, np.dot: _dot, np.einsum: _einsum},
     **{np.sum: _sum, np.mean: _mean, np.prod: _prod, np.var: _var, np.std: _std},
     **{np.max: _extreme, np.min: _extreme, np.amax: _extreme, np.amin: _extreme},
-    **{np.cumsum: _cumsum, np.broadcast_to: _broadcast_to, np.copy: _reshape},
+    **{np.cumsum: _cumsum, np.cumprod: _cumprod, np.broadcast_to: _broadcast_to, np.copy: _reshape},
     **dict.fromkeys((np.reshape, np.ravel, np.squeeze, np.expand_dims), _reshape),
     **{np.transpose: _transpose, np.swapaxes: _swapaxes, np.moveaxis: _moveaxis},
     **{np.flip: _flip, np.roll: _roll, np.tile: _tile, np.repeat: _repeat, np.pad: _pad},

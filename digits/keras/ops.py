@@ -112,19 +112,67 @@ before the dtype."""
 TAKE_LISTS = ("concat", "concatenate", "stack", "einsum", "add_n")
 """Functions that take several tensors as a list; for others a list is one tensor."""
 
+WITH_AXIS = (
+    *("sum", "mean", "max", "min", "prod", "any", "all", "std", "var", "amax", "amin"),
+    *("squeeze", "logsumexp", "expand_dims", "flip"),
+)
+"""Functions whose second argument is an axis, or a list of them; the third of most is keepdims."""
+
+
+def _axis(axis: Any) -> Any:
+    """Axes as NumPy takes them: a number, or a tuple of numbers."""
+    return tuple(map(int, axis)) if np.ndim(axis) == 1 else axis
+
+
+def _dtypes(args: Any) -> list[Any]:
+    """The dtypes of the arrays among the arguments, and within lists."""
+    found: list[Any] = []
+    for value in args:
+        if isinstance(value, list | tuple):
+            found += _dtypes(value)
+        elif hasattr(value, "dtype"):
+            found.append(value.dtype)
+    return found
+
+
+def as_tensor(result: Any, args: Any) -> Tensor:
+    """A result as TensorFlow types it: float32 and int32, unless an argument has more bits."""
+    given = _dtypes(args)
+    wide = {"f": np.float64, "i": np.int64}.get(result.dtype.kind)
+    if result.dtype != wide or wide in given or any(isinstance(a, type | np.dtype) for a in args):
+        return tensor(result)
+    if wide == np.float64:
+        return tensor(result, np.float32)
+    whole = np.int32 in given or any(isinstance(a, int) for a in _numbers(args))
+    return tensor(result, np.int32) if whole else tensor(result)
+
+
+def _numbers(args: Any) -> list[Any]:
+    """The plain numbers among the arguments, and within lists."""
+    parts = [_numbers(a) if isinstance(a, list | tuple) else [a] for a in args]
+    return [number for part in parts for number in part]
+
 
 def _on_arrays(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    axes = OTHER_NAMES.get(name, name) in WITH_AXIS
+
     @functools.wraps(function, assigned=("__name__", "__doc__"))
     def call(*args: Any, **kwargs: Any) -> Any:
         kwargs.pop("name", None)
         kwargs = {ARGUMENTS.get(key, key): value for key, value in kwargs.items()}
-        if isinstance(kwargs.get("axis"), list):
-            kwargs["axis"] = tuple(kwargs["axis"])
+        if "axis" in kwargs:
+            kwargs["axis"] = _axis(kwargs["axis"])
         for unnamed in ("input", "x", "tensor", "values", "t"):
-            if unnamed in kwargs and not args:
+            if unnamed in kwargs and not args and "condition" not in kwargs:
                 args = (kwargs.pop(unnamed),)
-        if "a" in kwargs and not args:
-            args = (kwargs.pop("a"),)
+        for unnamed in ("a", "x1", "inputs"):
+            if unnamed in kwargs and not args and "condition" not in kwargs:
+                args = (kwargs.pop(unnamed),)
+        if getattr(function, "nin", 1) == 2 and len(args) == 1:
+            args += tuple(kwargs.pop(key) for key in ("y", "x2", "b") if key in kwargs)
+        if axes and len(args) > 1:
+            kwargs |= {"keepdims": args[2]} if len(args) > 2 else {}
+            args = (args[0], _axis(args[1]))
         if any(isinstance(part, KerasTensor) for part in parts_of(args)):
             made = BY_LAYERS[name](*args, **kwargs) if name in BY_LAYERS else None
             return made if made is not None else between(call, args, kwargs)
@@ -132,9 +180,10 @@ def _on_arrays(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
             if any(map(is_recorded, args[0])):
                 args = (np.stack(args[0]), *args[1:])
         result = function(*args, **kwargs)
-        if name in MAKE and "dtype" not in kwargs and len(args) <= MAKE[name]:
-            result = np.asarray(result, None if result.dtype.kind in "iub" else np.float32)
-        return tensor(result) if isinstance(result, np.ndarray | np.generic) else result
+        if not isinstance(result, np.ndarray | np.generic):
+            return result
+        told = "dtype" in kwargs or len(args) > MAKE.get(name, len(args))
+        return tensor(result) if told else as_tensor(result, [*args, *kwargs.values()])
 
     call.__name__ = call.__qualname__ = name
     return call
@@ -260,9 +309,47 @@ def unstack(value: Any, num: int | None = None, axis: int = 0) -> Any:
 
 
 @of_tensors
-def where(condition: Any, x1: Any = None, x2: Any = None) -> Any:
+def where(condition: Any, x1: Any = None, x2: Any = None, x: Any = None, y: Any = None) -> Any:
     """x1 where the condition holds, else x2; without them, the indices where it does."""
+    x1, x2 = (x if x1 is None else x1), (y if x2 is None else x2)
     return np.argwhere(condition) if x1 is None else np.where(condition, x1, x2)
+
+
+@of_tensors
+def pad(
+    x: Any,
+    pad_width: Any = None,
+    mode: str = "constant",
+    constant_values: Any = None,
+    paddings: Any = None,
+) -> Any:
+    """More numbers around x: constant ones, or those of x again from its borders inwards."""
+    widths = np.asarray(paddings if pad_width is None else pad_width, int)
+    widths, mode = np.broadcast_to(widths, (np.ndim(x), 2)), mode.lower()
+    if mode == "constant":
+        return np.pad(x, widths, constant_values=constant_values or 0)
+    for axis, width in enumerate(widths):
+        if width.any():
+            x = np.take(x, np.pad(np.arange(np.shape(x)[axis]), width, mode), axis)  # type: ignore[call-overload]
+    return x
+
+
+@of_tensors
+def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
+    """Sums of products along the last axes of x1 and the first of x2, or along those named."""
+    if np.ndim(axes) == 0:
+        axes = [*builtins.range(-int(axes), 0)], [*builtins.range(int(axes))]
+    first, second = (
+        [int(i) % np.ndim(x) for i in np.ravel(a)] for a, x in zip(axes, (x1, x2), strict=True)
+    )
+    left = [i for i in builtins.range(np.ndim(x1)) if i not in first]
+    right = [i for i in builtins.range(np.ndim(x2)) if i not in second]
+    sizes = [np.shape(x1)[i] for i in left] + [np.shape(x2)[i] for i in right]
+    count = math.prod(np.shape(x1)[i] for i in first)
+    a = np.reshape(np.transpose(x1, left + first), (-1, count))
+    return np.reshape(
+        np.matmul(a, np.reshape(np.transpose(x2, second + right), (count, -1))), sizes
+    )
 
 
 @of_tensors
@@ -330,8 +417,9 @@ def is_tensor(x: Any) -> bool:
     return isinstance(x, Tensor | KerasTensor)
 
 
-def rsqrt(x: Any, name: str | None = None) -> Tensor:
-    return tensor(1 / np.sqrt(x))
+@of_tensors
+def rsqrt(x: Any) -> Any:
+    return 1 / np.sqrt(x)
 
 
 @of_tensors
@@ -347,6 +435,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
 
 def clip_by_norm(t: Any, clip_norm: float, axes: Any = None, name: Any = None) -> Tensor:
     """t, made shorter if it is longer than clip_norm."""
+    t = tensor(t)
     length = np.maximum(norm(t, axis=axes, keepdims=True), clip_norm)
     return tensor(t * (clip_norm / length))
 

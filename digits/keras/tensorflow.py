@@ -106,7 +106,8 @@ def split(value: Any, num_or_size_splits: Any, axis: int = 0, *_: Any, **__: Any
 
 def range(start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, **_: Any) -> Tensor:
     first, end = (0, start) if limit is None else (start, limit)
-    return tensor(np.arange(first, end, delta), dtype)
+    made = np.arange(first, end, delta)
+    return ops.as_tensor(made, (first, end, delta)) if dtype is None else tensor(made, dtype)
 
 
 def numpy_function(func: Any, inp: Any, Tout: Any = None, **_: Any) -> Any:

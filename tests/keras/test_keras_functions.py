@@ -107,3 +107,54 @@ def test_metrics() -> None:
 
     assert float(metrics.get(accuracy)([[1.0]], [[1.0]])) == 42
     assert isinstance(metrics.get(keras.losses.mse), metrics.Metric)
+
+
+def test_numbers_and_lists_are_float32_and_int32() -> None:
+    for y in (
+        *(tf_.math.log(2.0), tf_.exp(1.0), tf_.reduce_mean([1.0, 2.0]), tf_.multiply(2.0, 3.0)),
+        *(tf_.math.rsqrt(2.0), tf_.add(tf_.constant([1.0]), [2.0]), tf_.zeros([2])),
+        tf_.range(2.0),
+    ):
+        assert y.dtype == np.float32
+    wide = np.ones(2)
+    for y in (tf_.exp(wide), tf_.zeros(2, tf.float64), tf_.zeros_like([1.0], tf.float64)):
+        assert y.dtype == np.float64
+    same(tf_.reduce_sum(tf_.constant([1, 2])), 3, np.int32)
+    same(tf_.reduce_sum([1, 2]), 3, np.int32)
+    same(tf.range(3), [0, 1, 2], np.int32)
+    assert tf_.reduce_sum(np.array([1])).dtype == np.int64
+    assert slope(lambda x: tf_.math.log(x) * [1.0], [2.0]).dtype == np.float64
+
+
+def test_axes_as_lists_and_arguments_by_name() -> None:
+    x = tf_.ones([1, 2, 3])
+    same(tf_.reduce_sum(x, [0, 1]), [2, 2, 2], np.float32)
+    assert tf_.reduce_mean(x, [0]).shape == (2, 3)
+    assert tf_.reduce_sum(x, [1, 2], True).shape == (1, 1, 1)
+    assert tf_.reduce_logsumexp(x, [1, 2]).shape == (1,)
+    assert tf_.squeeze(x, [0]).shape == (2, 3)
+    same(tf_.where(condition=[True, False], x=[1.0, 2.0], y=[3.0, 4.0]), [1, 4])
+    same(tf_.where([True, False], x=1.0, y=2.0), [1, 2])
+    same(tf_.multiply(x=2.0, y=3.0), 6)
+    same(tf_.add(2.0, y=3.0), 5)
+    same(tf_.maximum(x1=2.0, x2=3.0), 3)
+    row = [1.0, 2.0, 3.0]
+    same(tf_.pad(row, paddings=[[1, 0]], mode="CONSTANT"), [0, 1, 2, 3])
+    same(tf_.pad(row, [[0, 1]], "CONSTANT", 7), [1, 2, 3, 7])
+    same(tf_.pad(tensor=row, paddings=[[2, 1]], mode="REFLECT"), [3, 2, 1, 2, 3, 2])
+    same(slope(lambda x: tf_.pad(x, [[2, 1]], "REFLECT"), row), [1, 3, 2])
+
+
+def test_gradients_of_products() -> None:
+    product = tf_.reduce_prod
+    same(slope(product, [2.0, 0.0, 3.0]), [0, 6, 0])
+    same(slope(product, [0.0, 0.0, 3.0]), [0, 0, 0])
+    same(slope(lambda x: product(x, 1), [[2.0, 5.0], [0.0, 3.0]]), [[5, 2], [3, 0]])
+    same(slope(tf_.math.cumprod, [2.0, 3.0]), [4, 2])
+    dx, dy = slope(tf_.math.mod, [7.0], [3.0])
+    same([*dx, *dy], [1, -2])
+    a, b = np.arange(6.0).reshape(1, 2, 3), np.arange(12.0).reshape(3, 4)
+    same(tf_.tensordot(a, b, 1), np.tensordot(a, b, 1))
+    same(tf_.tensordot(a, b, [[2], [0]]), np.tensordot(a, b, 1))
+    same(tf_.tensordot(a, b.T, axes=[-1, -1]), np.tensordot(a, b, 1))
+    same(slope(lambda a, b: tf_.tensordot(a, b, 1), a, b)[0], np.tile([6, 22, 38], (1, 2, 1)))
