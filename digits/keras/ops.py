@@ -14,7 +14,7 @@ import numpy as np
 from digits.keras import activations, losses
 from digits.keras.graph import KerasTensor
 from digits.keras.lookup import look_up
-from digits.keras.tensor import Tensor, is_recorded, parts_of, record, tensor
+from digits.keras.tensor import Computes, Tensor, is_recorded, parts_of, record, tensor
 from digits.nn.losses import EPSILON
 
 OTHER_NAMES = {
@@ -25,6 +25,7 @@ OTHER_NAMES = {
     **{"reduce_variance": "var", "pow": "power", "concat": "concatenate"},
     **{"acos": "arccos", "asin": "arcsin", "atan": "arctan", "range": "arange", "fill": "full"},
     **{"floordiv": "floor_divide", "truediv": "true_divide"},
+    **{"is_nan": "isnan", "is_inf": "isinf", "is_finite": "isfinite"},
     **{"clip_by_value": "clip", "rank": "ndim", "stop_gradient": "asarray"},
     **{"flatten": "ravel", "batch_flatten": "ravel", "permute_dimensions": "transpose"},
 }
@@ -216,6 +217,8 @@ def cast(x: Any, dtype: Any = "float32", name: str | None = None) -> Any:
 
 def constant(value: Any, dtype: Any = None, shape: Any = None, name: Any = None) -> Tensor:
     made = tensor(value, _dtype(dtype))
+    if isinstance(value, np.ndarray) and not is_recorded(value):
+        made = made.copy()  # the array may be given other numbers
     return made if shape is None else tensor(np.broadcast_to(made, shape).copy())
 
 
@@ -301,6 +304,47 @@ def divide_no_nan(x: Any, y: Any) -> Any:
 @of_tensors
 def gather(params: Any, indices: Any, axis: int = 0) -> Any:
     return np.take(params, np.asarray(indices), axis)
+
+
+@of_tensors
+def gather_nd(params: Any, indices: Any) -> Any:
+    """What each row of indices says: a number, or a part of params."""
+    return convert_to_tensor(params)[tuple(np.moveaxis(np.asarray(indices, int), -1, 0))]
+
+
+@of_tensors
+def slice(x: Any, begin: Any = None, size: Any = None, **other: Any) -> Any:
+    """A part of that size from `begin` on; up to the end for a size of -1."""
+    begin, size = other.get("start_indices", begin), other.get("shape", size)
+    pairs = [(int(b), int(s)) for b, s in zip(begin, size, strict=True)]
+    parts = tuple(builtins.slice(b, None if s == -1 else b + s) for b, s in pairs)
+    return convert_to_tensor(x)[parts]
+
+
+@of_tensors
+def xlogy(x: Any, y: Any) -> Any:
+    """x log(y), and 0 where x is 0."""
+    zero = np.equal(x, 0)
+    return np.where(zero, 0, x * np.log(np.where(zero, 1, y)))
+
+
+@of_tensors
+def log_sigmoid(x: Any) -> Any:
+    """log(1 / (1 + exp(-x)))."""
+    return -np.logaddexp(0, np.negative(x))
+
+
+@of_tensors
+def batch_dot(x: Any, y: Any, axes: Any = None) -> Any:
+    """Sums of products along one axis of each, for each sample."""
+    if axes is None:
+        axes = (np.ndim(x) - 1, max(np.ndim(y) - 2, 1))
+    i, j = (axes, axes) if np.ndim(axes) == 0 else axes
+    a, b = np.moveaxis(x, i, -1), np.moveaxis(y, j, 1)
+    n, *left, count = np.shape(a)
+    right = np.shape(b)[2:]
+    z = np.matmul(np.reshape(a, (n, -1, count)), np.reshape(b, (n, count, -1)))
+    return np.reshape(z, (n, *left, *right) if left or right else (n, 1))
 
 
 @of_tensors
@@ -414,7 +458,7 @@ def in_top_k(targets: Any, predictions: Any, k: int = 1, name: Any = None) -> Te
 
 def is_tensor(x: Any) -> bool:
     """Whether x is a tensor of TensorFlow, with numbers or without."""
-    return isinstance(x, Tensor | KerasTensor)
+    return isinstance(x, Computes | KerasTensor)
 
 
 @of_tensors

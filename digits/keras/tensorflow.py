@@ -6,6 +6,7 @@ import inspect
 import io as io_
 import logging as python_logging
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple, Self
@@ -17,6 +18,7 @@ from digits.keras import activations, nn, ops
 from digits.keras import random as draws
 from digits.keras.checkpoints import Checkpoint, CheckpointManager, latest_checkpoint
 from digits.keras.dataset import Dataset
+from digits.keras.graph import KerasTensor
 from digits.keras.legacy import note
 from digits.keras.own import Module
 from digits.keras.preprocessing import image as _images
@@ -178,6 +180,63 @@ def unique(x: Any, out_idx: Any = int32, name: Any = None) -> Unique:
     return Unique(tensor(values[order]), tensor(np.argsort(order)[indices], out_idx))
 
 
+# --- blocks, choices and loops --------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def name_scope(name: Any = None, *_: Any, **__: Any) -> Any:
+    """A block like any other: names mean nothing here."""
+    yield name
+
+
+init_scope = control_dependencies = name_scope
+
+
+def cond(pred: Any, true_fn: Any = None, false_fn: Any = None, name: Any = None) -> Any:
+    """What one of two functions gives."""
+    return true_fn() if np.asarray(pred) else false_fn()
+
+
+def while_loop(
+    cond: Any, body: Any, loop_vars: Any, maximum_iterations: Any = None, **_: Any
+) -> Any:
+    """What the variables become, as long as cond(*variables) holds."""
+    rounds = 0
+    while (maximum_iterations is None or rounds < maximum_iterations) and cond(*loop_vars):
+        found = body(*loop_vars)
+        loop_vars = found if isinstance(found, list | tuple) else [found]
+        rounds += 1
+    return loop_vars
+
+
+def map_fn(fn: Any, elems: Any, *_: Any, **__: Any) -> Any:
+    """fn of each element along the first axis; of several tensors, of a tuple of their elements."""
+    several = isinstance(elems, list | tuple)
+    made = [fn(each) for each in (zip(*elems, strict=True) if several else tensor(elems))]
+    if isinstance(made[0], list | tuple):
+        return tuple(ops.stack(part) for part in zip(*made, strict=True))
+    return ops.stack(made)
+
+
+def group(*_: Any, **__: Any) -> None:
+    """Nothing to do: what is given has run already."""
+
+
+def ensure_shape(x: Any, shape: Any, name: Any = None) -> Any:
+    """x itself; ValueError if it has another shape, None being any size."""
+    sizes = tuple(x.shape)
+    fits = len(sizes) == len(shape) and all(
+        None in pair or pair[0] == pair[1] for pair in zip(sizes, shape, strict=True)
+    )
+    check(fits, f"a tensor of shape {tuple(shape)}", sizes)
+    return x
+
+
+def timestamp(name: Any = None) -> Tensor:
+    """Seconds since 1970."""
+    return tensor(time.time(), float64)
+
+
 # --- namespaces -----------------------------------------------------------------------------------
 
 
@@ -222,7 +281,46 @@ random_shuffle = _shuffle
 _devices = {"list_physical_devices": _no_devices, "list_logical_devices": _no_devices}
 config = Quiet(**_devices, experimental=Quiet(**_devices))
 logging = Quiet(DEBUG=10, INFO=20, WARN=30, ERROR=40, FATAL=50)
-autograph = summary = profiler = debugging = Quiet()
+autograph = summary = profiler = Quiet()
+UnconnectedGradients = SimpleNamespace(NONE="none", ZERO="zero")
+
+
+def check_numerics(tensor: Any, message: str = "", name: Any = None) -> Any:
+    """The tensor itself; ValueError if a number of it is nan or inf."""
+    if not isinstance(tensor, KerasTensor):
+        check(np.isfinite(np.asarray(tensor)).all(), f"finite numbers: {message}", tensor)
+    return tensor
+
+
+def _assertion(expected: str, holds: Any) -> Any:
+    """A function that raises ValueError for arguments of which `holds` is not true everywhere."""
+
+    def call(x: Any, *args: Any, message: str | None = None, **kwargs: Any) -> None:
+        given = [x, *args[: holds.__code__.co_argcount - 1]]
+        given += [kwargs[key] for key in ("y", "rank") if key in kwargs]
+        if not any(isinstance(part, KerasTensor) for part in given):
+            given = [np.asarray(part) for part in given]
+            check(np.all(holds(*given)), message or expected, ", ".join(map(str, given)))
+
+    return call
+
+
+_asserts = {
+    "assert_equal": _assertion("equal numbers", lambda x, y: x == y),
+    "assert_none_equal": _assertion("other numbers", lambda x, y: x != y),
+    "assert_less": _assertion("x < y", lambda x, y: x < y),
+    "assert_less_equal": _assertion("x <= y", lambda x, y: x <= y),
+    "assert_greater": _assertion("x > y", lambda x, y: x > y),
+    "assert_greater_equal": _assertion("x >= y", lambda x, y: x >= y),
+    "assert_near": _assertion("x near y", lambda x, y: np.isclose(x, y, 1e-5, 1e-5)),
+    "assert_positive": _assertion("numbers above 0", lambda x: x > 0),
+    "assert_negative": _assertion("numbers below 0", lambda x: x < 0),
+    "assert_non_negative": _assertion("numbers of 0 or more", lambda x: x >= 0),
+    "assert_non_positive": _assertion("numbers of 0 or less", lambda x: x <= 0),
+    "assert_rank": _assertion("as many axes as said", lambda x, rank: x.ndim == rank),
+    "Assert": _assertion("what is asserted", lambda condition: condition),
+}
+debugging = Quiet(check_numerics=check_numerics, assert_all_finite=check_numerics, **_asserts)
 test = SimpleNamespace(
     is_gpu_available=lambda *_, **__: False,
     is_built_with_cuda=lambda: False,
@@ -435,4 +533,4 @@ compat.v1 = compat.v2 = sys.modules[__name__]
 def __getattr__(name: str) -> Any:
     if name.endswith("_initializer"):
         return getattr(initializers, name.removesuffix("_initializer"))
-    return getattr(ops, name)
+    return _asserts[name] if name in _asserts else getattr(ops, name)

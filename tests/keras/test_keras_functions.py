@@ -1,5 +1,6 @@
 """Functions of TensorFlow and Keras by value, where NumPy's of that name give something else."""
 
+import time
 from typing import Any
 
 import numpy as np
@@ -158,3 +159,66 @@ def test_gradients_of_products() -> None:
     same(tf_.tensordot(a, b, [[2], [0]]), np.tensordot(a, b, 1))
     same(tf_.tensordot(a, b.T, axes=[-1, -1]), np.tensordot(a, b, 1))
     same(slope(lambda a, b: tf_.tensordot(a, b, 1), a, b)[0], np.tile([6, 22, 38], (1, 2, 1)))
+
+
+def test_constants_tensors_and_blocks() -> None:
+    a = np.zeros(2)
+    constant = tf_.constant(a)
+    a[0] = 5
+    same(constant, [0, 0])
+    assert tf_.is_tensor(tf.Variable(1.0))
+    with tf.name_scope("x"), tf.init_scope():
+        same(tf.cond(tf_.constant(1) > 0, lambda: 1, lambda: 2), 1)
+    same(tf.while_loop(lambda i, s: i < 4, lambda i, s: (i + 1, s + i), (0, 0)), [4, 6])
+    same(tf.while_loop(lambda i: True, lambda i: [i * 2], [1], maximum_iterations=3), [8])
+    same(tf.map_fn(lambda x: x * 2, np.ones(2)), [2, 2])
+    same(tf.map_fn(lambda x: x[0] - x[1], (np.ones(2), np.ones(2))), [0, 0])
+    same(slope(lambda x: tf.map_fn(lambda row: row * row, x), [1.0, 2.0]), [2, 4])
+    tf.group(1, 2)
+    assert tf.UnconnectedGradients.ZERO == "zero"
+    assert abs(float(tf.timestamp()) - time.time()) < 60
+
+
+def test_parts_and_functions_of_numbers() -> None:
+    x = np.arange(6.0).reshape(2, 3)
+    same(tf_.gather_nd(x, [[0, 1], [1, 2]]), [1, 5])
+    same(tf_.gather_nd(x, [[1]]), [[3, 4, 5]])
+    same(tf_.slice(x, [0, 1], [-1, 2]), [[1, 2], [4, 5]])
+    same(slope(lambda x: tf_.slice(x, begin=[1, 0], size=[1, 2]), x), [[0, 0, 0], [1, 1, 0]])
+    values = [np.nan, np.inf, 1.0]
+    assert tf_.math.is_nan(values).tolist() == [True, False, False]
+    assert tf_.math.is_inf(values).tolist() == [False, True, False]
+    assert tf_.math.is_finite(values).tolist() == [False, False, True]
+    same(tf_.math.xlogy([0.0, 2.0], [0.0, np.e]), [0, 2])
+    same(tf_.math.log_sigmoid([0.0, -1000.0]), [-np.log(2), -1000], np.float32)
+    same(slope(tf_.math.log_sigmoid, [0.0]), [0.5])
+    backend: Any = keras.backend
+    a, b = np.ones((2, 3, 4)), np.ones((2, 4, 5))
+    same(backend.batch_dot(a, b), np.matmul(a, b))
+    same(backend.batch_dot(a, np.ones((2, 4)), axes=(2, 1)), np.full((2, 3), 4))
+    same(backend.batch_dot(x, x, axes=1), [[5], [50]])
+
+
+def test_assertions() -> None:
+    same(tf.debugging.check_numerics([1.0], "x"), [1])
+    tf.debugging.assert_equal([1, 2], [1, 2], message="same")
+    tf_.assert_less(1, y=2)
+    tf_.Assert(True, [1])
+    assert tf.ensure_shape(np.ones((2, 3)), [None, 3]).shape == (2, 3)
+    wrongs: list[Any] = [
+        lambda: tf.debugging.check_numerics([np.nan], "x"),
+        lambda: tf.debugging.assert_equal(1, 2, "other"),
+        lambda: tf_.debugging.assert_greater_equal([1, 3], [2, 2]),
+        lambda: tf_.debugging.assert_positive([0]),
+        lambda: tf_.debugging.assert_rank([0], 2),
+        lambda: tf.ensure_shape(np.ones((2, 3)), (3, 3)),
+    ]
+    for wrong in wrongs:
+        with pytest.raises(ValueError, match="expected"):
+            wrong()
+
+
+def test_cosine_decay_with_restarts() -> None:
+    rate = keras.optimizers.schedules.CosineDecayRestarts(1.0, 10, m_mul=0.5, alpha=0.1)
+    expected = [1, 0.55, 0.55, 0.325, 0.325]
+    same([rate(step) for step in (0, 5, 10, 20, 30)], expected)

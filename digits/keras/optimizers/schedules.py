@@ -39,6 +39,27 @@ class CosineDecay(nn.CosineDecay, LearningRateSchedule):
 
 
 @dataclass(frozen=True)
+class CosineDecayRestarts(LearningRateSchedule):
+    """Half a cosine wave again and again: each t_mul times as long and m_mul times as high as the
+    one before (Loshchilov and Hutter 2017).
+    """
+
+    initial_learning_rate: float
+    first_decay_steps: int
+    t_mul: float = 2.0
+    m_mul: float = 1.0
+    alpha: float = 0.0
+    name: str | None = None
+
+    def __call__(self, step: Any) -> float:
+        done, length, height = float(step), float(self.first_decay_steps), 1.0
+        while done >= length:
+            done, length, height = done - length, length * self.t_mul, height * self.m_mul
+        wave = 0.5 * height * (1 + math.cos(math.pi * done / length))
+        return self.initial_learning_rate * (self.alpha + (1 - self.alpha) * wave)
+
+
+@dataclass(frozen=True)
 class InverseTimeDecay(LearningRateSchedule):
     """initial_learning_rate / (1 + decay_rate * step / decay_steps)."""
 
