@@ -125,20 +125,20 @@ def _axis(axis: Any) -> Any:
     return tuple(map(int, axis)) if np.ndim(axis) == 1 else axis
 
 
-def _dtypes(args: Any) -> list[Any]:
-    """The dtypes of the arrays among the arguments, and within lists."""
+def _dtypes(args: Any, kind: Any = object) -> list[Any]:
+    """The dtypes of the arrays of that kind among the arguments, and within lists."""
     found: list[Any] = []
     for value in args:
         if isinstance(value, list | tuple):
-            found += _dtypes(value)
-        elif hasattr(value, "dtype"):
+            found += _dtypes(value, kind)
+        elif hasattr(value, "dtype") and isinstance(value, kind):
             found.append(value.dtype)
     return found
 
 
 def as_tensor(result: Any, args: Any) -> Tensor:
     """A result as TensorFlow types it: float32 and int32, unless an argument has more bits."""
-    given = _dtypes(args)
+    given = _dtypes(args, np.ndarray | Computes) or _dtypes(args)
     wide = {"f": np.float64, "i": np.int64}.get(result.dtype.kind)
     if result.dtype != wide or wide in given or any(isinstance(a, type | np.dtype) for a in args):
         return tensor(result)

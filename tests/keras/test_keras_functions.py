@@ -117,6 +117,7 @@ def test_numbers_and_lists_are_float32_and_int32() -> None:
         tf_.range(2.0),
     ):
         assert y.dtype == np.float32
+    assert tf_.multiply(tf_.constant([1.0]), np.sqrt(2.0)).dtype == np.float32
     wide = np.ones(2)
     for y in (tf_.exp(wide), tf_.zeros(2, tf.float64), tf_.zeros_like([1.0], tf.float64)):
         assert y.dtype == np.float64
