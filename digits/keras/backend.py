@@ -17,8 +17,7 @@ from digits.keras.config import (
 from digits.keras.graph import KerasTensor
 from digits.keras.legacy import note
 from digits.keras.lookup import look_up
-from digits.keras.random import normal as random_normal
-from digits.keras.random import uniform as random_uniform
+from digits.keras.random import normal, of_op, uniform
 from digits.keras.tensor import Tensor, tensor
 from digits.types import Array
 
@@ -28,6 +27,26 @@ __all__ = [
     "set_epsilon", "set_floatx", "set_image_data_format",
 ]
 # fmt: on
+
+
+def random_normal(
+    shape: Any, mean: float = 0, stddev: float = 1, dtype: Any = None, seed: Any = None
+) -> Tensor:
+    return normal(shape, mean, stddev, dtype, of_op(seed))
+
+
+def random_uniform(
+    shape: Any, minval: float = 0, maxval: float = 1, dtype: Any = None, seed: Any = None
+) -> Tensor:
+    return uniform(shape, minval, maxval, dtype, of_op(seed))
+
+
+def argmax(x: Any, axis: int = -1) -> Tensor:
+    return ops.argmax(x, axis)
+
+
+def argmin(x: Any, axis: int = -1) -> Tensor:
+    return ops.argmin(x, axis)
 
 
 def backend() -> str:
