@@ -107,7 +107,7 @@ def _public(name: str) -> Callable[..., Any]:
         kind = call.__name__
         if isinstance(x, KerasTensor):
             if args or kwargs:
-                return look_up("ops.between")(call, (x, *args), kwargs)
+                return look_up("dispatch.between")(call, (x, *args), kwargs)
             return apply_activation(kind, x)
         x = _floats(x)
         if kind in MORE:
@@ -139,7 +139,7 @@ def softmax(x: Any = None, axis: int = -1, logits: Any = None, name: str | None 
     if isinstance(x, KerasTensor):
         if axis in (-1, len(x.shape) - 1):
             return apply_activation("softmax", x)
-        return look_up("ops.between")(softmax, (x, axis))
+        return look_up("dispatch.between")(softmax, (x, axis))
     x = np.moveaxis(_floats(x), axis, -1)
     y = functions.softmax(np.asarray(x))
     return np.moveaxis(record(y, [x], lambda dy: [softmax_backward(dy, y)]), -1, axis)
@@ -153,7 +153,7 @@ def relu(
     if isinstance(x, KerasTensor):
         if not negative_slope and max_value is None and not threshold:
             return apply_activation("relu", x)
-        return look_up("ops.between")(relu, (x, negative_slope, max_value, threshold))
+        return look_up("dispatch.between")(relu, (x, negative_slope, max_value, threshold))
     x = tensor(x)
     y = np.where(x > threshold, x, negative_slope * (x - threshold))
     return tensor(y if max_value is None else np.minimum(y, max_value), x.dtype)
@@ -170,7 +170,11 @@ def leaky_relu(x: Any, negative_slope: float = functions.LEAKY_SLOPE, name: Any 
 def elu(x: Any, alpha: float = 1.0, name: Any = None) -> Any:
     """x where x > 0, else alpha (exp(x) - 1)."""
     if isinstance(x, KerasTensor):
-        return apply_activation("elu", x) if alpha == 1 else look_up("ops.between")(elu, (x, alpha))
+        return (
+            apply_activation("elu", x)
+            if alpha == 1
+            else look_up("dispatch.between")(elu, (x, alpha))
+        )
     x = _floats(x)
     return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
 

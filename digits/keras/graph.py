@@ -135,7 +135,7 @@ def filled(value: Any, numbers: Iterator[Any]) -> Any:
 
 
 def _between(function: Any, *args: Any) -> KerasTensor:
-    return look_up("ops.between")(function, args)
+    return look_up("dispatch.between")(function, args)
 
 
 OPERATORS = {

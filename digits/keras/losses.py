@@ -41,7 +41,7 @@ class Loss(nn.Loss, Configured):
         """The loss of outputs y_pred for targets y_true, as a tensor."""
         if any(isinstance(part, KerasTensor) for part in (y_true, y_pred)):
             weights = () if sample_weight is None else (sample_weight,)
-            return look_up("ops.between")(self, (y_true, y_pred, *weights))
+            return look_up("dispatch.between")(self, (y_true, y_pred, *weights))
         y = tensor(y_pred)
         y = y if y.dtype.kind == "f" else tensor(y, np.float32)
         if hasattr(self, "call"):  # a loss of one's own

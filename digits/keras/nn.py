@@ -23,10 +23,11 @@ from digits.keras.activations import (
     swish,
     tanh,
 )
+from digits.keras.dispatch import of_tensors
 from digits.keras.graph import KerasTensor, refuse_to_follow
 from digits.keras.layers.images import TransposedConvolution
 from digits.keras.lookup import look_up
-from digits.keras.ops import in_top_k, l2_normalize, of_tensors, top_k
+from digits.keras.ops import in_top_k, l2_normalize, top_k
 from digits.keras.random import generator_of, of_op
 from digits.keras.tensor import is_recorded, record, tensor
 from digits.nn import convolution, pooling

@@ -3,11 +3,9 @@
 import contextlib
 import functools
 import inspect
-import io as io_
 import logging as python_logging
 import sys
 import time
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple, Self
 
@@ -18,19 +16,28 @@ from digits.keras import activations, nn, ops
 from digits.keras import random as draws
 from digits.keras.checkpoints import Checkpoint, CheckpointManager, latest_checkpoint
 from digits.keras.dataset import Dataset
+from digits.keras.dispatch import as_tensor, of_tensors
 from digits.keras.graph import KerasTensor
+from digits.keras.images import image, io
 from digits.keras.legacy import note
 from digits.keras.own import Module
-from digits.keras.preprocessing import image as _images
-from digits.keras.random import generator_of, of_op, set_seed
+from digits.keras.random import of_op, set_seed
 from digits.keras.shape import TensorShape
 from digits.keras.tape import GradientTape, custom_gradient
 from digits.keras.tensor import Tensor, tensor
 from digits.keras.variable import Variable
-from digits.nn.geometry import positions_along
 from digits.validation import check
 
-__all__ = ["GradientTape", "Module", "TensorShape", "Variable", "custom_gradient", "nn"]
+__all__ = [
+    "GradientTape",
+    "Module",
+    "TensorShape",
+    "Variable",
+    "custom_gradient",
+    "image",
+    "io",
+    "nn",
+]
 __version__ = "2.21.0"
 newaxis = None
 float16, float32, float64 = np.float16, np.float32, np.float64
@@ -109,7 +116,7 @@ def split(value: Any, num_or_size_splits: Any, axis: int = 0, *_: Any, **__: Any
 def range(start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, **_: Any) -> Tensor:
     first, end = (0, start) if limit is None else (start, limit)
     made = np.arange(first, end, delta)
-    return ops.as_tensor(made, (first, end, delta)) if dtype is None else tensor(made, dtype)
+    return as_tensor(made, (first, end, delta)) if dtype is None else tensor(made, dtype)
 
 
 def numpy_function(func: Any, inp: Any, Tout: Any = None, **_: Any) -> Any:
@@ -131,7 +138,7 @@ def argmin(input: Any, axis: Any = None, output_type: Any = None, **old: Any) ->
     return ops.argmin(input, old.get("dimension", 0) if axis is None else axis, dtype=output_type)
 
 
-@ops.of_tensors
+@of_tensors
 def cumsum(x: Any, axis: int = 0, exclusive: Any = False, reverse: Any = False) -> Any:
     """Sums of all numbers up to each; without itself, or from the end."""
     given = np.flip(x, axis) if reverse else x
@@ -158,7 +165,7 @@ def one_hot(
     return tensor(np.where(found, on, off), dtype)
 
 
-@ops.of_tensors
+@of_tensors
 def diag(diagonal: Any, k: int = 0) -> Any:
     """A matrix with these numbers on its diagonal, for each row of a batch."""
     check(k == 0, "k=0, the main diagonal", k)
@@ -369,119 +376,6 @@ distribute = SimpleNamespace(
     MirroredStrategy=_Strategy,
     OneDeviceStrategy=_Strategy,
     get_strategy=_Strategy,
-)
-
-
-def _convert_image_dtype(image: Any, dtype: Any = float32, saturate: Any = False) -> Tensor:
-    """Pixels of another type, whole numbers of 0 to 255 becoming numbers of 0 to 1."""
-    x = np.asarray(image)
-    scale = np.iinfo(x.dtype).max if x.dtype.kind in "ui" and np.dtype(dtype).kind == "f" else 1
-    return tensor((x / scale).astype(dtype))
-
-
-def _read_file(filename: Any, name: str | None = None) -> bytes:
-    return Path(str(np.asarray(filename))).read_bytes()
-
-
-def _decode(contents: bytes, channels: int = 0, dtype: Any = uint8, *_: Any, **__: Any) -> Tensor:
-    """The picture in a file as an array (height, width, channels)."""
-    modes = {0: None, 1: "grayscale", 3: "rgb", 4: "rgba"}
-    picture = _images.load_img(io_.BytesIO(contents), color_mode=modes[int(channels or 0)])
-    return tensor(_images.img_to_array(picture, "channels_last", "uint8"), dtype)
-
-
-def _resize(images: Any, size: Any, *_: Any, **__: Any) -> Tensor:
-    x = np.asarray(images, np.float32)
-    if x.ndim == 3:
-        return tensor(_images.smart_resize(x, size))
-    return tensor(np.stack([_images.smart_resize(image, size) for image in x]))
-
-
-def _rgb_to_grayscale(images: Any) -> Tensor:
-    """One channel of three, weighted as the eye does (ITU-R BT.601)."""
-    return tensor((np.asarray(images) @ np.array([0.2989, 0.587, 0.114]))[..., np.newaxis], float32)
-
-
-def _crop_or_pad(image: Any, target_height: int, target_width: int) -> Tensor:
-    """The middle of an image (..., h, w, channels), or the image in the middle of zeros."""
-    x = np.asarray(image)
-    for axis, size in ((-3, target_height), (-2, target_width)):
-        more = size - x.shape[axis]
-        border = [(0, 0)] * x.ndim
-        border[axis] = (max(more, 0) // 2, max(more, 0) - max(more, 0) // 2)
-        begin = max(-more, 0) // 2
-        x = np.pad(x, border).take(np.arange(begin, begin + size), axis)
-    return tensor(x)
-
-
-def _random_crop(value: Any, size: Any, seed: Any = None) -> Tensor:
-    """A part of that size at a random place."""
-    x, rng = np.asarray(value), generator_of(of_op(seed))
-    begins = [int(rng.integers(n - s + 1)) for n, s in zip(x.shape, size, strict=True)]
-    return tensor(x[tuple(slice(b, b + s) for b, s in zip(begins, size, strict=True))])
-
-
-def _random_brightness(image: Any, max_delta: float, seed: Any = None) -> Tensor:
-    return tensor(
-        np.asarray(image) + generator_of(of_op(seed)).uniform(-max_delta, max_delta), float32
-    )
-
-
-def _random_contrast(image: Any, lower: float, upper: float, seed: Any = None) -> Tensor:
-    mean = np.mean(image, axis=(-3, -2), keepdims=True)
-    factor = generator_of(of_op(seed)).uniform(lower, upper)
-    return tensor((np.asarray(image) - mean) * factor + mean, float32)
-
-
-def _random_flip(image: Any, seed: Any = None) -> Tensor:
-    return tensor(np.flip(image, -2) if generator_of(of_op(seed)).random() < 0.5 else image)
-
-
-def _per_image_standardization(image: Any) -> Tensor:
-    """Pixels of mean 0 and variance 1 in every image."""
-    x, axes = np.asarray(image, np.float32), (-3, -2, -1)
-    least = 1 / np.sqrt(np.prod(x.shape[-3:]))
-    deviation = np.maximum(x.std(axis=axes, keepdims=True), least)
-    return tensor((x - x.mean(axis=axes, keepdims=True)) / deviation)
-
-
-@ops.of_tensors
-def _extract_patches(
-    images: Any, sizes: Any, strides: Any, rates: Any = None, padding: str = "VALID"
-) -> Any:
-    """The pixels under a window at every position, as one row: (n, rows, columns, pixels)."""
-    (_, *window, _), (_, down, right, _), border = sizes, strides, []
-    positions = []
-    for size, kernel, stride in zip(np.shape(images)[1:3], window, (down, right), strict=True):
-        found = positions_along(size, kernel, stride, padding.lower())
-        positions.append(found[0])
-        border.append(found[1])
-    rows, columns = positions
-    x = np.pad(images, ((0, 0), *border, (0, 0)))
-    taps = [
-        x[:, i : i + (rows - 1) * down + 1 : down, j : j + (columns - 1) * right + 1 : right]
-        for i, j in np.ndindex(*window)
-    ]
-    return np.concatenate(taps, axis=-1)
-
-
-_decoders = dict.fromkeys(("decode_image", "decode_jpeg", "decode_png", "decode_bmp"), _decode)
-io = SimpleNamespace(read_file=_read_file, **_decoders)
-image = SimpleNamespace(
-    **_decoders,
-    convert_image_dtype=_convert_image_dtype,
-    resize=_resize,
-    rgb_to_grayscale=_rgb_to_grayscale,
-    extract_patches=_extract_patches,
-    grayscale_to_rgb=lambda x: tensor(np.repeat(np.asarray(x), 3, axis=-1)),
-    flip_left_right=lambda x: tensor(np.flip(np.asarray(x), -2)),
-    flip_up_down=lambda x: tensor(np.flip(np.asarray(x), -3)),
-    resize_with_crop_or_pad=_crop_or_pad,
-    random_brightness=_random_brightness,
-    random_contrast=_random_contrast,
-    random_crop=_random_crop,
-    random_flip_left_right=_random_flip,
-    per_image_standardization=_per_image_standardization,
 )
 
 
