@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from digits.keras import activations, nn
+from digits.keras import activations
 from digits.keras.layer import arguments
 from digits.keras.layers.formulas import Formula
 from digits.keras.random import new_generator
@@ -73,7 +73,8 @@ class MultiHeadAttention(Formula):
         scores = np.matmul(q, np.swapaxes(k, 2, 3)) / math.sqrt(self.key_dim)
         shares = activations.softmax(scores)  # (n, heads, steps of the query, steps of the value)
         if training:
-            shares = nn.dropout(shares, self.dropout, seed=self.rng.integers(2**31))
+            left = self.rng.random(shares.shape) >= self.dropout
+            shares = shares * (left / (1 - self.dropout)).astype(shares.dtype)
         y = np.transpose(np.matmul(shares, v), (0, 2, 1, 3))
         kernel, bias = self.kernels["attention_output"], self.biases["attention_output"]
         matrix = np.reshape(kernel, (-1, kernel.shape[-1]))
