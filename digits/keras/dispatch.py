@@ -11,7 +11,7 @@ import numpy as np
 
 from digits.keras.graph import KerasTensor, filled, tensors_in
 from digits.keras.lookup import look_up
-from digits.keras.tensor import Computes, Tensor, is_recorded, parts_of, tensor
+from digits.keras.tensor import Computes, Tensor, found_in, is_recorded, parts_of, tensor
 
 OTHER_NAMES = {
     **{
@@ -117,13 +117,7 @@ def _axis(axis: Any) -> Any:
 
 def _dtypes(args: Any, kind: Any = object) -> list[Any]:
     """The dtypes of the arrays of that kind among the arguments, and within lists."""
-    found: list[Any] = []
-    for value in args:
-        if isinstance(value, list | tuple):
-            found += _dtypes(value, kind)
-        elif hasattr(value, "dtype") and isinstance(value, kind):
-            found.append(value.dtype)
-    return found
+    return [value.dtype for value in found_in(args, kind) if hasattr(value, "dtype")]
 
 
 def as_tensor(result: Any, args: Any) -> Tensor:
@@ -134,14 +128,8 @@ def as_tensor(result: Any, args: Any) -> Tensor:
         return tensor(result)
     if wide == np.float64:
         return tensor(result, np.float32)
-    whole = np.int32 in given or any(isinstance(a, int) for a in _numbers(args))
+    whole = np.int32 in given or found_in(args, int)
     return tensor(result, np.int32) if whole else tensor(result)
-
-
-def _numbers(args: Any) -> list[Any]:
-    """The plain numbers among the arguments, and within lists."""
-    parts = [_numbers(a) if isinstance(a, list | tuple) else [a] for a in args]
-    return [number for part in parts for number in part]
 
 
 def on_arrays(name: str, function: Callable[..., Any]) -> Callable[..., Any]:

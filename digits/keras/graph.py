@@ -12,6 +12,7 @@ import numpy as np
 from digits.keras import config
 from digits.keras.lookup import look_up
 from digits.keras.shape import TensorShape
+from digits.keras.tensor import found_in
 from digits.types import Array, Shape
 from digits.validation import check
 
@@ -118,11 +119,7 @@ class KerasTensor:
 
 def tensors_in(value: Any) -> list[KerasTensor]:
     """The tensors of a model in a value, or in the lists and dicts that it is made of."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        return [tensor for part in value for tensor in tensors_in(part)]
-    return [value] if isinstance(value, KerasTensor) else []
+    return found_in(value, KerasTensor)
 
 
 def filled(value: Any, numbers: Iterator[Any]) -> Any:

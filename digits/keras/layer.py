@@ -127,7 +127,7 @@ class Layer(OwnCall, Configured):
     @trainable.setter
     def trainable(self, value: bool) -> None:
         self._trainable = value
-        for part in self.sublayers if self.by_tape else []:
+        for part in self.sublayers:
             part.trainable = value
 
     def _follow(self, inputs: Any, training: Any, *args: Any, **kwargs: Any) -> Any:

@@ -40,7 +40,6 @@ class Model(Trainer, Layer):
         self, inputs: Any = None, outputs: Any = None, name: str | None = None, **options: Any
     ) -> None:
         kind = "functional" if type(self) is Model else config.snake_case(type(self).__name__)
-        self._trainable = True
         Layer.__init__(self, name or config.new_name(kind), **options)
         self._network: Network | None = None
         self._loss_tensors: list[KerasTensor] = []
@@ -141,33 +140,31 @@ class Model(Trainer, Layer):
         else:
             if is_outermost():
                 self.forget_losses()
-            training, found = mode_of(training, False), self._finds_graph(inputs)
+            training, x = mode_of(training, False), self._inputs_of_graph(inputs)
+            if x is not None and not tapes and not (self.by_tape and (args or kwargs)):
+                arrays = self.training_network.forward(x, training)
+                results = [y.copy().view(Tensor) for y in arrays]
+                return results[0] if self._single_output else results
             given = [tensor(part, self.dtype) for part in parts]
-            if found:
-                x = self._as_inputs(inputs)
+            if x is not None:
                 pairs = zip(given, x, strict=True)
                 given = [tensor(np.reshape(part, array.shape)) for part, array in pairs]
-            if self.by_tape and (tapes or not found or args or kwargs):
+            if self.by_tape:
                 with mode(training):
                     several = isinstance(inputs, list | tuple)
                     return self.compute(given if several else given[0], training, *args, **kwargs)
-            if tapes:
-                with mode(training):
-                    results = self._recorded_graph(given, training)
-            else:
-                arrays = self.training_network.forward(x, training)
-                results = [y.copy().view(Tensor) for y in arrays]
+            with mode(training):
+                results = self._recorded_graph(given, training)
         return results[0] if self._single_output else results
 
-    def _finds_graph(self, inputs: Any) -> bool:
-        """Whether there is a graph for such inputs; a call of one's own may do without."""
+    def _inputs_of_graph(self, inputs: Any) -> list[Array] | None:
+        """The inputs as the graph takes them; None for a call of one's own that has no graph."""
         try:
-            self._as_inputs(inputs)
+            return self._as_inputs(inputs)
         except Exception:
             if not self.by_tape:
                 raise
-            return False
-        return True
+            return None
 
     def _recorded_graph(self, x: list[Any], training: bool) -> list[Tensor]:
         """The outputs, layer by layer, so that a tape records each of them."""
@@ -240,17 +237,6 @@ class Model(Trainer, Layer):
         return found[str(name)]
 
     # --- weights ----------------------------------------------------------------------------------
-
-    @property
-    def trainable(self) -> bool:
-        """Whether training changes the weights."""
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        self._trainable = value
-        for layer in self.layers if hasattr(self, "calls") else []:
-            layer.trainable = value
 
     @property
     def weights(self) -> list[Variable]:

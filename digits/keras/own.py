@@ -14,7 +14,7 @@ from digits.keras.arguments import sizes_of
 from digits.keras.config import snake_case
 from digits.keras.graph import filled, tensors_in
 from digits.keras.tape import GradientTape, gradients
-from digits.keras.tensor import Node, Tensor, paused, tensor
+from digits.keras.tensor import Node, Tensor, found_in, paused, tensor
 from digits.keras.variable import Variable
 from digits.types import Array
 
@@ -95,7 +95,6 @@ class OwnCall(Holder):
 
     name: str
     dtype: str
-    merges: bool
     call: Any
     weights: Any
 
@@ -226,15 +225,8 @@ class Run:
 def _attributes(owner: Any) -> list[Any]:
     """The holders and variables among the attributes, and in lists and dicts among them."""
     hidden = ("_graph_layers", "calls", "inputs", "outputs", "_loss_tensors")
-    return _held_in([value for name, value in vars(owner).items() if name not in hidden])
-
-
-def _held_in(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        return [item for part in value for item in _held_in(part)]
-    return [value] if isinstance(value, Holder | Variable) else []
+    values = [value for name, value in vars(owner).items() if name not in hidden]
+    return found_in(values, Holder | Variable)
 
 
 def on_graph(inputs: Any) -> bool:

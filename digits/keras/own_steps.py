@@ -142,9 +142,8 @@ class StepVerbs:
     ) -> Any:
         """The loss of outputs, with what regularizers and layers add, as a tensor."""
         total = sum(self.losses, start=tensor(0.0))
-        for objective, t in self._paired(y, y_pred):
-            found = y_pred[objective.output] if isinstance(y_pred, list | tuple) else y_pred
-            total = total + objective.factor * objective.loss(t, found, sample_weight)
+        for objective, t, outputs in self._paired(y, y_pred):
+            total = total + objective.factor * objective.loss(t, outputs, sample_weight)
         self._loss_mean.update_state(total)
         return total
 
@@ -157,14 +156,13 @@ class StepVerbs:
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
     ) -> dict[str, Any]:
         """The figures of the metrics, these outputs taken in."""
-        for objective, t in self._paired(y, y_pred):
-            found = y_pred[objective.output] if isinstance(y_pred, list | tuple) else y_pred
+        for objective, t, outputs in self._paired(y, y_pred):
             for metric in objective.metrics:
-                metric.update_state(t, np.asarray(found))
+                metric.update_state(t, np.asarray(outputs))
         return self.get_metrics_result()
 
-    def _paired(self, y: Any, y_pred: Any) -> list[tuple[Objective, Any]]:
-        """The objectives, each with its targets."""
+    def _paired(self, y: Any, y_pred: Any) -> list[tuple[Objective, Any, Any]]:
+        """The objectives, each with its targets and outputs."""
         if y is None:
             return []
         found = y_pred if isinstance(y_pred, list | tuple) else [y_pred]
@@ -174,7 +172,8 @@ class StepVerbs:
         elif self._objectives is None:  # a model that runs others, without a call of its own
             self._objectives = self.objectives_of(names, found)
         targets = targets_of(y, None, None, names)
-        return [(o, np.asarray(t.t)) for o, t in zip(self.objectives, targets, strict=True)]
+        pairs = zip(self.objectives, targets, strict=True)
+        return [(o, np.asarray(t.t), found[o.output]) for o, t in pairs]
 
     def compiled_loss(self, y: Any, y_pred: Any, sample_weight: Any = None, **_: Any) -> Any:
         """The loss, as Keras 2 calls it."""

@@ -46,9 +46,13 @@ class GradientTape:
     @contextlib.contextmanager
     def stop_recording(self) -> Iterator[None]:
         """A block of which nothing is recorded."""
+        on = self in tapes
         self.__exit__()
-        yield
-        self.__enter__()
+        try:
+            yield
+        finally:
+            if on:
+                self.__enter__()
 
     def reset(self) -> None:
         """Nothing to forget: a record lives as long as its tensors."""
@@ -64,14 +68,8 @@ class GradientTape:
         structure like `sources`; None for one that the target does not depend on.
         """
         wanted = _flat(sources)
-        on = self in tapes  # asked within its own block: what follows is not recorded
-        if on:
-            tapes.remove(self)
-        try:
+        with self.stop_recording():  # it may be asked within its own block
             found = gradients(_flat(target), wanted, _flat(output_gradients))
-        finally:
-            if on:
-                tapes.append(self)
         if str(getattr(unconnected_gradients, "value", unconnected_gradients)) == "zero":
             pairs = zip(found, wanted, strict=True)
             found = [tensor(np.zeros(x.shape, x.dtype)) if g is None else g for g, x in pairs]

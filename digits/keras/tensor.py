@@ -72,6 +72,15 @@ def parts_of(args: Any) -> list[Any]:
     return [part for a in args for part in (a if isinstance(a, list | tuple) else [a])]
 
 
+def found_in(value: Any, kind: Any) -> list[Any]:
+    """What is of a kind in a value, or in the lists and dicts that it is made of."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        return [item for part in value for item in found_in(part, kind)]
+    return [value] if isinstance(value, kind) else []
+
+
 def _mapped(f: Callable[[Any], Any], value: Any) -> Any:
     """f of a value, or of all that a list holds."""
     if type(value) in (list, tuple):

@@ -79,17 +79,6 @@ class Wrapper(Layer):
             for path, variables in part.stored().items()
         }
 
-    @property
-    def trainable(self) -> bool:
-        """Whether training changes the weights."""
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        self._trainable = value
-        for part in vars(self).get("parts", {}).values():
-            part.trainable = value
-
     def trained(self) -> list[tuple[Core, str]]:
         return [pair for part in self.parts.values() for pair in part.trained()]
 

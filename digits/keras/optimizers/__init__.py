@@ -41,6 +41,10 @@ class Optimizer(nn.Optimizer, Configured):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self.name = options.pop("name", None) or type(self).__name__.lower()
+        self.slots_of: dict[tuple[Any, ...], Any] = {}
+        """What is remembered of each group of variables that had a step together."""
+        self.restored: list[Any] = []
+        """The same out of a file, for groups that have not had a step since."""
         if "lr" in options:
             note("lr= is called learning_rate= today")
             options.setdefault("learning_rate", options.pop("lr"))
@@ -118,15 +122,9 @@ class Optimizer(nn.Optimizer, Configured):
         for name, v in zip(shapes, variables, strict=True):
             v.assign(params[name] if v.constraint is None else v.constraint(tensor(params[name])))
 
-    @property
-    def slots_of(self) -> dict[tuple[Any, ...], Any]:
-        """What is remembered of each group of variables that had a step together."""
-        return vars(self).setdefault("_slots_of", {})
-
     def _slots_for(self, variables: tuple[Any, ...]) -> Any:
-        waiting = vars(self).get("_restored", [])
-        if variables not in self.slots_of and waiting:
-            return waiting.pop(0)
+        if variables not in self.slots_of and self.restored:
+            return self.restored.pop(0)
         return self.slots_of.get(variables, {})
 
     def get_state(self) -> dict[str, Any]:
@@ -144,7 +142,7 @@ class Optimizer(nn.Optimizer, Configured):
             if name:
                 groups.setdefault(number, {})[name] = slot
         self.slots_of.clear()
-        vars(self)["_restored"] = list(groups.values())
+        self.restored = list(groups.values())
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> None:
         """The same, as Keras 3 calls it."""
