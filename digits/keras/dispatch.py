@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from digits.keras.graph import KerasTensor, filled, tensors_in
+from digits.keras.graph import KerasTensor, filled, refuse_variables, tensors_in
 from digits.keras.lookup import look_up
 from digits.keras.tensor import Computes, Tensor, found_in, is_recorded, parts_of, tensor
 
@@ -37,6 +37,7 @@ ARGUMENTS = {
 
 def between(function: Any, args: Any, kwargs: dict[str, Any] | None = None) -> Any:
     """What a function of arrays makes of the tensors of a model among its arguments: a Lambda."""
+    refuse_variables([args, kwargs])
     tensors = tensors_in(args)
 
     def run(given: Any) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 from digits.keras import config
 from digits.keras.lookup import look_up
 from digits.keras.shape import TensorShape
-from digits.keras.tensor import found_in
+from digits.keras.tensor import Computes, Tensor, found_in
 from digits.types import Array, Shape
 from digits.validation import check
 
@@ -117,6 +117,12 @@ class KerasTensor:
         )
 
 
+def refuse_variables(values: Any) -> None:
+    """The same for variables: their numbers would be taken once, and not trained."""
+    if any(not isinstance(x, Tensor) for x in found_in(values, Computes)):
+        refuse_to_follow("a variable")
+
+
 def tensors_in(value: Any) -> list[KerasTensor]:
     """The tensors of a model in a value, or in the lists and dicts that it is made of."""
     return found_in(value, KerasTensor)
@@ -146,6 +152,7 @@ def combine(
     kind: str, x: KerasTensor, other: Any, offset: int = 0, scale: bool = False
 ) -> KerasTensor:
     """Two tensors through a layer that merges them; a tensor and a number through Rescaling."""
+    refuse_variables([other])
     if not (x.batched and getattr(other, "batched", True)):
         return _between(OPERATORS[kind], x, other)
     if isinstance(other, KerasTensor):

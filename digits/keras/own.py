@@ -71,6 +71,20 @@ class Holder:
         """The layers, and other holders, among its attributes."""
         return [v for v in dict.fromkeys(_attributes(self)) if isinstance(v, Holder)]
 
+    @property
+    def added_losses(self) -> list[Any]:
+        return self.__dict__.setdefault("_added_losses", [])
+
+    def losses_below(self) -> list[Any]:
+        """What this layer and those among its attributes have added."""
+        return [*self.added_losses, *(x for part in self.sublayers for x in part.losses_below())]
+
+    def forget_losses(self) -> None:
+        """Forget what has been added: another batch begins."""
+        self.added_losses.clear()
+        for part in self.sublayers:
+            part.forget_losses()
+
 
 class Module(Holder):
     """TensorFlow's class for things with variables."""
@@ -82,6 +96,8 @@ class Module(Holder):
     def variables(self) -> list[Variable]:
         below = [v for part in self.sublayers for v in part.variables]
         return list(dict.fromkeys([*self.own_variables, *below]))
+
+    weights = variables
 
     @property
     def trainable_variables(self) -> list[Variable]:
@@ -142,20 +158,6 @@ class OwnCall(Holder):
         """Add numbers to the loss of the batch that is being computed."""
         for loss in losses if isinstance(losses, list | tuple) else [losses]:
             self.added_losses.append(tensor(loss() if callable(loss) else loss))
-
-    @property
-    def added_losses(self) -> list[Any]:
-        return self.__dict__.setdefault("_added_losses", [])
-
-    def losses_below(self) -> list[Any]:
-        """What this layer and those among its attributes have added."""
-        return [*self.added_losses, *(x for part in self.sublayers for x in part.losses_below())]
-
-    def forget_losses(self) -> None:
-        """Forget what has been added: another batch begins."""
-        self.added_losses.clear()
-        for part in self.sublayers:
-            part.forget_losses()
 
     @property
     def losses(self) -> list[Any]:

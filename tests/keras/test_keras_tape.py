@@ -289,6 +289,25 @@ def test_the_first_data_say_how_long_sequences_are() -> None:
     assert keras.Variable(shape=(2, 3), initializer="ones").numpy().sum() == 6
 
 
+class Held(layers.Layer):
+    """A layer that holds a module with a variable."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held = tf.Module()
+        self.held.scale = tf.Variable(2.0)  # type: ignore[attr-defined]
+
+    def call(self, x: Any, training: Any = None) -> Any:
+        return x * self.held.scale  # type: ignore[attr-defined]
+
+
+def test_a_layer_trains_what_a_module_in_it_holds() -> None:
+    model = keras.Sequential([keras.Input((1,)), Held()])
+    model.compile("sgd", "mse")
+    model.fit(np.ones((1, 1)), np.zeros((1, 1)), verbose=0)
+    assert model.get_weights()[0] == pytest.approx(2 - 0.01 * 2 * 2)
+
+
 def test_losses_of_a_layer_are_those_of_its_latest_call() -> None:
     layer = Scale()
     layer(np.ones((2, 3)))
