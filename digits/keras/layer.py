@@ -14,9 +14,9 @@ import numpy as np
 from digits.keras import config
 from digits.keras.absent import INSTEAD
 from digits.keras.arguments import ONLY_AT_DEFAULT, kept, sizes_of, take_options
+from digits.keras.custom import AS_THE_MODEL, CustomCall, Run, is_outermost, mode, mode_of, on_graph
 from digits.keras.graph import KerasTensor, following
 from digits.keras.legacy import renamed
-from digits.keras.own import AS_THE_MODEL, OwnCall, Run, is_outermost, mode, mode_of, on_graph
 from digits.keras.random import new_generator
 from digits.keras.regularizers import ActivityPenalty
 from digits.keras.serialization import Configured, argument_names, plain
@@ -59,7 +59,7 @@ def arguments(**old_names: str | None) -> Callable[[type[T]], type[T]]:
     return decorate
 
 
-class Layer(OwnCall, Configured):
+class Layer(CustomCall, Configured):
     """A layer: called on a tensor it becomes part of a model, called on an array it computes.
 
     A subclass gives `make`, the layers of digits.nn that do its work; or, if it has no weights,

@@ -10,13 +10,13 @@ import numpy as np
 
 from digits.keras import config
 from digits.keras.arguments import sizes_of
+from digits.keras.custom import AS_THE_MODEL, SeveralOutputs, is_outermost, mode, mode_of, on_graph
 from digits.keras.graph import KerasTensor, in_order, layers_by_depth
 from digits.keras.layer import Layer
 from digits.keras.layers.basic import Input, InputLayer
 from digits.keras.legacy import note, renamed
 from digits.keras.lookup import look_up
 from digits.keras.network import Network
-from digits.keras.own import AS_THE_MODEL, SeveralOutputs, is_outermost, mode, mode_of, on_graph
 from digits.keras.summary import print_summary
 from digits.keras.tensor import Tensor, tapes, tensor
 from digits.keras.training import Trainer

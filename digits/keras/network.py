@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from digits.compute.threads import adaptive_blas, single_threaded_blas
+from digits.keras.custom import Run
 from digits.keras.graph import KerasTensor, in_order
 from digits.keras.layer import Layer
 from digits.keras.objectives import Objective
-from digits.keras.own import Run
 from digits.keras.regularizers import ActivityPenalty
 from digits.keras.tensor import Tensor
 from digits.nn.layer import Layer as Core

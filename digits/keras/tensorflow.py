@@ -15,12 +15,12 @@ from digits import keras
 from digits.keras import activations, nn, ops
 from digits.keras import random as draws
 from digits.keras.checkpoints import Checkpoint, CheckpointManager, latest_checkpoint
+from digits.keras.custom import Module
 from digits.keras.dataset import Dataset
 from digits.keras.dispatch import as_tensor, of_tensors
 from digits.keras.graph import KerasTensor
 from digits.keras.images import image, io
 from digits.keras.legacy import note
-from digits.keras.own import Module
 from digits.keras.random import of_op, set_seed
 from digits.keras.shape import TensorShape
 from digits.keras.tape import GradientTape, custom_gradient

@@ -9,12 +9,12 @@ import numpy as np
 
 from digits.keras import data, optimizers
 from digits.keras.callbacks import CallbackList, History, ProgbarLogger
+from digits.keras.custom_steps import CustomBatches, CustomFigures, CustomNetwork, StepVerbs
 from digits.keras.legacy import Logs, note, renamed
 from digits.keras.metrics import Metric
 from digits.keras.moments import KerasMoments, Measures
 from digits.keras.network import Targets
 from digits.keras.objectives import Objective, listed, loss_objects, objectives
-from digits.keras.own_steps import OwnBatches, OwnFigures, OwnNetwork, StepVerbs
 from digits.keras.progress import Progbar
 from digits.keras.random import new_generator
 from digits.types import Array
@@ -157,7 +157,7 @@ class Trainer(StepVerbs):
             given, held_out = given.split(validation_split)
             held_out = held_out if own else self._held_out(held_out, sample_weight)
             validation_data = validation_data or held_out
-        network: Any = OwnNetwork(self) if own else self._prepare()
+        network: Any = CustomNetwork(self) if own else self._prepare()
         verbose = 1 if verbose in ("auto", True) else int(verbose)
         self.history = History()
         bar = next((c for c in listed(callbacks) if isinstance(c, ProgbarLogger)), None)
@@ -173,7 +173,7 @@ class Trainer(StepVerbs):
             hearers = CallbackList(hearing, self, params)
             validate = self._validation(validation_data, validation_steps, size, hearers)
         iterations = max(0, epochs - initial_epoch) * len(given)
-        measures: Any = OwnFigures(self) if own else Measures(self.objectives)
+        measures: Any = CustomFigures(self) if own else Measures(self.objectives)
         around = KerasMoments(self, measures, told, bar, validate, validation_freq, initial_epoch)
         train_loop(network, given, network if own else self.optimizer, iterations, [around])
         return self.history
@@ -244,7 +244,7 @@ class Trainer(StepVerbs):
         steps = None if options.get("steps") is None else max(1, int(options["steps"]))
         shuffle, rng = options.get("shuffle", False), new_generator()
         if options.get("own"):
-            return OwnBatches(x, y, weight, size, steps, rng if shuffle else None)
+            return CustomBatches(x, y, weight, size, steps, rng if shuffle else None)
         if not data.is_source(x):
             inputs, targets = self._arrays(x, y, weight, class_weight)
             return data.ArrayBatches(inputs, targets, size, shuffle, rng, steps)
@@ -294,9 +294,9 @@ class Trainer(StepVerbs):
         return values if len(values) > 1 else values[0]
 
     def _evaluate(self, batches: Any, told: CallbackList) -> Logs:
-        own = isinstance(batches, OwnBatches)
-        network: Any = OwnNetwork(self) if own else self._prepare()
-        measures: Any = OwnFigures(self) if own else Measures(self.objectives)
+        own = isinstance(batches, CustomBatches)
+        network: Any = CustomNetwork(self) if own else self._prepare()
+        measures: Any = CustomFigures(self) if own else Measures(self.objectives)
         told.tell("on_test_begin", {})
         for number, (x, targets) in enumerate(batches.epoch(0)):
             told.tell("on_test_batch_begin", number, {})

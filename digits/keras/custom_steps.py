@@ -1,5 +1,5 @@
-"""Models with a `train_step` or `test_step` of their own: batches as they come, steps that the
-model takes itself, and the figures that it gives back.
+"""Custom training steps: models with a `train_step` or `test_step` of their own take batches as
+they come, take the steps themselves, and give figures back.
 """
 
 from types import SimpleNamespace
@@ -17,7 +17,7 @@ from digits.keras.tensor import tensor
 from digits.nn.parameters import Parameters
 
 
-class OwnBatches(SourceBatches):
+class CustomBatches(SourceBatches):
     """Batches as a step of one's own is given them: (x, y), or x alone."""
 
     def __init__(self, x: Any, y: Any, weight: Any, size: int, steps: Any, rng: Any) -> None:
@@ -32,11 +32,11 @@ class OwnBatches(SourceBatches):
         super().__init__(x, {}, [], "float32", None, steps, False, rng or np.random.default_rng(0))
         self.size, self.shuffled = size, rng
 
-    def split(self, fraction: float) -> tuple["OwnBatches", tuple[Any, ...]]:
+    def split(self, fraction: float) -> tuple["CustomBatches", tuple[Any, ...]]:
         """Batches of the first samples of arrays, and the last ones."""
         cut = int(len(self.parts[0]) * (1 - fraction))
         x, y, weight = (*(part[:cut] for part in self.parts), None, None)[:3]
-        batches = OwnBatches(x, y, weight, self.size, None, self.shuffled)
+        batches = CustomBatches(x, y, weight, self.size, None, self.shuffled)
         return batches, tuple(part[cut:] for part in self.parts)
 
     def _batch(self, batch: Any) -> Any:
@@ -45,7 +45,7 @@ class OwnBatches(SourceBatches):
         return tensor(batch), None
 
 
-class OwnNetwork:
+class CustomNetwork:
     """Such a model as the training loop sees it: network and optimizer in one, as the step of the
     model changes the weights itself.
     """
@@ -76,7 +76,7 @@ class OwnNetwork:
         """The optimizer of the model has done so."""
 
 
-class OwnFigures:
+class CustomFigures:
     """What the steps of an epoch have given back: the latest says it, as metrics are running."""
 
     def __init__(self, model: Any) -> None:

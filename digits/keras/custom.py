@@ -1,5 +1,5 @@
-"""What a layer with a `call` of one's own inherits: variables and losses that it adds, and a call
-that is recorded, so that the gradient finds its way back through it.
+"""Custom layers: what a layer with a `call` of one's own inherits. It adds variables and losses,
+and its call is recorded, so that the gradient finds its way back through it.
 """
 
 import contextlib
@@ -106,7 +106,7 @@ class Module(Holder):
     submodules = Holder.sublayers
 
 
-class OwnCall(Holder):
+class CustomCall(Holder):
     """The part of a layer that is there for subclasses with a `call` of their own."""
 
     name: str
