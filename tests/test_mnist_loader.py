@@ -240,6 +240,15 @@ def test_files_put_there_by_hand(published: Published, tmp_path: Path) -> None:
     published.check(load_mnist(dataset_dir=tmp_path))
 
 
+def test_a_folder_named_by_mistake(server: Server, tmp_path: Path) -> None:
+    server.use("good")
+    for name, advice in {"mnist": f"name {tmp_path} instead", "other": "move its files"}.items():
+        folder = server.data.put_into(tmp_path / name)
+        with pytest.raises(DatasetError, match=f"found it in {folder}: {advice}"):
+            load_mnist(dataset_dir=folder)
+    assert not server.requests
+
+
 @pytest.mark.parametrize("wrong", [b"", b"<html>sign in</html>", b"\x1f\x8b half a file"])
 def test_a_wrong_file_is_kept_and_a_good_one_downloaded(
     server: Server, tmp_path: Path, wrong: bytes, caplog: pytest.LogCaptureFixture
