@@ -221,9 +221,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    outs = {
-        name: getattr(options, name) for name in ("annotate", "steps") if getattr(options, name)
-    }
+    outs = {name: out for name in ("annotate", "steps") if (out := getattr(options, name))}
     used = {_same_file(image) for image in options.images}
     for name, out in outs.items():
         if os.path.isdir(out):
@@ -240,14 +238,7 @@ def main(arguments: list[str] | None = None) -> int:
         if _same_file(out) in used:
             parser.error(f"--{name}: expected a file of its own, received {out} twice")
         used.add(_same_file(out))
-    try:
-        return _answer(options, outs)
-    except KeyboardInterrupt:
-        warn("stopped")
-        return 130
-    except (ImportError, OSError, ValueError, MemoryError) as error:
-        warn(f"predict_image: {error}")
-        return 1
+    return parser.run(lambda: _answer(options, outs))
 
 
 def _answer(options: argparse.Namespace, outs: dict[str, Path]) -> int:
