@@ -102,7 +102,7 @@ def _no_file(path: Path, kind: str) -> FileNotFoundError | StorageError:
     archive = next((parent for parent in path.parents if parent.is_file()), None)
     found = "there is none: check the path, or train a network"
     if archive is not None:
-        found = f"{archive} is a file, not a folder: if it is an archive, unpack it"
+        found = f"{archive} is a file: name its folder, or unpack an archive"
     return FileNotFoundError(f"expected a {kind} file at {path}; {found}")
 
 

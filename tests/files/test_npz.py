@@ -112,7 +112,7 @@ def test_what_is_no_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="found a folder: name the file in it"):
         load_arrays(tmp_path, "model")
     (tmp_path / "digits.whl").touch()
-    with pytest.raises(FileNotFoundError, match=r"digits\.whl is a file, not a folder.*unpack it"):
+    with pytest.raises(FileNotFoundError, match=r"digits\.whl is a file: name its folder"):
         load_arrays(tmp_path / "digits.whl" / "models" / "photo.npz", "model")
 
 
