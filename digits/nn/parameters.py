@@ -32,6 +32,8 @@ class Parameters(Mapping[str, Array]):
     above 0, and, before any memory is asked for, for more than MAX_SIZE numbers.
     """
 
+    __array_ufunc__ = None  # arithmetic is that of `flat`; NumPy would compute with the names
+
     def __init__(self, shapes: Mapping[str, Shape], dtype: DTypeLike = np.float32) -> None:
         real = np.dtype(dtype) in (np.float32, np.float64)
         check(real, "parameters of dtype float32 or float64", dtype)
@@ -56,9 +58,6 @@ class Parameters(Mapping[str, Array]):
         shapes, flat = state
         self._make_views(shapes, np.require(flat, requirements=["W", "E"]))  # joblib maps files
 
-    def __copy__(self) -> "Parameters":
-        return self.copy()
-
     def _make_views(self, shapes: dict[str, Shape], flat: Array) -> None:
         self.shapes, start = shapes, 0
         self._parts: list[tuple[str, slice, Shape]] = []
@@ -73,10 +72,12 @@ class Parameters(Mapping[str, Array]):
         self._views = {name: flat[part].reshape(shape) for name, part, shape in self._parts}
 
     def __getitem__(self, name: str) -> Array:
+        if name not in self._views:
+            raise KeyError(f"expected a name among {', '.join(self)}; received {name!r}")
         return self._views[name]
 
     def __setitem__(self, name: str, value: ArrayLike) -> None:
-        view, value = self._views[name], np.asarray(value)
+        view, value = self[name], np.asarray(value)
         if value is view:  # what `params[name] -= step` hands back: already done, in place
             return
         if value.shape != view.shape:  # never broadcast: a bias is not a weight matrix
@@ -119,3 +120,5 @@ class Parameters(Mapping[str, Array]):
     def copy(self) -> "Parameters":
         """A copy that shares no memory with this one."""
         return self.astype(self.dtype)
+
+    __copy__ = copy

@@ -318,6 +318,7 @@ class Sequential(Network):
 
 def _built(entries: Sequence[Layer | Input]) -> tuple[Shape, list[Layer]]:
     """The input shape, and the layers, each told the shape that the one before it gives."""
+    check(not isinstance(entries, Layer), "a list of layers", entries, "put it into [ ]")
     entries = list(entries)
     shape: Shape = (784,)
     if entries and isinstance(entries[0], Input):
@@ -332,8 +333,7 @@ def _built(entries: Sequence[Layer | Input]) -> tuple[Shape, list[Layer]]:
     _check_rank("inputs", shape)
     for layer in layers:
         if layer.bound:
-            kind = type(layer).__name__
-            raise ValueError(f"this {kind} is part of another network: make a new one")
+            raise ValueError(f"{type(layer).__name__} is part of another network: make a new one")
     for layer in layers:
         layer.build(shape)
         shape = layer.output_shape

@@ -48,9 +48,9 @@ def test_it_is_a_mapping_in_the_order_it_was_given(params: Parameters) -> None:
     assert list(params) == list(params.keys()) == NAMES and len(params) == 4
     assert "W1" in params and "W2" not in params
     assert params.get("W2") is None
-    with pytest.raises(KeyError, match="W2"):
+    with pytest.raises(KeyError, match="among W1, b1, kernel, scale; received 'W2'"):
         params["W2"]
-    with pytest.raises(KeyError, match="W2"):
+    with pytest.raises(KeyError, match="among W1, b1, kernel, scale; received 'W2'"):
         params["W2"] = np.zeros(3)
 
 
@@ -59,6 +59,8 @@ def test_the_line_of_the_book_works_in_place(params: Parameters) -> None:
     params["W1"] -= np.float32(0.5) * np.ones((3, 4), dtype=np.float32)
     assert params["W1"] is view
     np.testing.assert_array_equal(params["W1"], before - 0.5)
+    with pytest.raises(TypeError, match="operand 'Parameters' does not"):
+        params.flat -= params
     assert is_tied(params)
 
 

@@ -11,7 +11,8 @@ import pytest
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 import functions
-from digits import Activation, BatchNormalization, Conv2D, Dense, Dropout, Flatten, Layer, Reshape
+from digits import Activation, BatchNormalization, Conv2D, Dense, Dropout, Flatten, Layer, Maxout
+from digits.nn.layers import Reshape
 from digits.nn.pooling import MaxPooling2D
 from digits.nn.sequential import PREDICT_BATCH_SIZE as SIZE
 from digits.nn.sequential import Input, Sequential
@@ -291,6 +292,7 @@ ONE = Dense(4)
     [
         ([], r"expected a list of layers, at least one; received \[\]"),
         ([Input((4,))], r"expected a list of layers, at least one; received \[\]"),
+        (Dense(4), r"a list of layers; received Dense.*: put it into \[ \]"),
         ([Dense], r"expected a list of layers.*received \[<class 'digits.nn.layers.Dense'>\]"),
         ([Dense(4), "relu", Dense(10)], r"expected a list of layers.*received \['relu'\]"),
         ([Dense(4), Input((4,)), Dense(10)], "expected a list of layers"),
@@ -298,7 +300,7 @@ ONE = Dense(4)
         ([Dense(4), Reshape((2, 2))], r"one logit for each class; received \(2, 2\): end with"),
         ([Input((4, 4, 1)), Conv2D(3, 2)], r"one logit for each class; received \(3, 3, 3\)"),
         ([Input((4, 4, 1)), Dense(10)], r"Dense expected .*received \(4, 4, 1\): put Flatten"),
-        ([Input((9, 9, 1)), Conv2D(3, 2), Dense(10)], r"received \(8, 8, 3\): put Flatten"),
+        ([Input((9, 9, 1)), Conv2D(3, 2), Maxout(10)], r"received \(8, 8, 3\): put Flatten"),
         ([Conv2D(3, 3)], r"Conv2D expected .*received \(784,\): put Reshape\(\(28, 28, 1\)\)"),
         ([MaxPooling2D(2)], r"MaxPooling2D expected .*received \(784,\): put Reshape"),
         ([Input((3, 4, 1)), Conv2D(3, 5)], r"Conv2D expected images of at least \(5, 5\)"),
