@@ -187,6 +187,12 @@ class BinaryCrossentropy(Elementwise):
         check(0 <= label_smoothing < 1, "a label_smoothing in [0, 1)", label_smoothing)
         self.from_logits, self.label_smoothing = from_logits, label_smoothing
 
+    def per_sample(self, y: Array, t: ArrayLike) -> tuple[Array, Array]:
+        target = np.asarray(t)  # integers are classes, and only those of 0 and 1 have a loss >= 0
+        known = target.dtype.kind not in "iu" or ((target == 0) | (target == 1)).all()
+        check(known, "targets of 0 and 1", target, "for more classes use another loss")
+        return super().per_sample(y, target)
+
     def elements(self, y: Array, t: Array) -> tuple[Array, Array]:
         """From logits x, with p = 1 / (1 + exp(-x)), the formula is log(1 + exp(x)) - t x, written
         so that nothing overflows; as the derivative of log(1 + exp(x)) is p, its own is p - t.

@@ -136,9 +136,11 @@ def test_targets_of_another_shape_are_refused_with_both_shapes(loss: losses.Loss
     assert str(t.shape) in str(error.value)
 
 
-def test_a_weight_for_each_sample_is_wanted() -> None:
+def test_weights_and_classes_that_do_not_fit() -> None:
     with pytest.raises(ValueError, match="a weight for each of 3 samples"):
         losses.MeanSquaredError()(np.zeros((3, 2)), np.zeros((3, 2)), [1, 2])
+    with pytest.raises(ValueError, match=r"targets of 0 and 1; received array\(\[1, 2\]\)"):
+        losses.BinaryCrossentropy()(np.full((2, 1), 0.5), [1, 2])
 
 
 def test_a_loss_shows_what_makes_it_again() -> None:
