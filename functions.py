@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from digits.types import Array
-from digits.validation import check
+from digits.validation import check, generator, is_number
 
 without_warnings = np.errstate(over="ignore", invalid="ignore")
 """Decorator: silence NumPy's warnings of overflow; callers see inf or nan instead."""
@@ -103,7 +103,8 @@ def to_inputs(
     if x.dtype.kind != "f":
         raise TypeError(
             f"expected inputs of a float type, scaled to [0, 1]; received {x.dtype}; "
-            "load them with load_mnist(normalize=True) or divide raw pixels by 255"
+            "load them with load_mnist(normalize=True), divide raw pixels by 255, or convert other "
+            "numbers with x.astype(float)"
         )
     if x.ndim != 2 or x.shape[1] != input_size:
         single = "; for a single sample pass x[np.newaxis]" if x.shape == (input_size,) else ""
@@ -131,8 +132,8 @@ def unmasked(x: ArrayLike) -> Array:
 
 
 @without_warnings
-def require_finite(x: Array) -> None:
-    """Raise ValueError, naming the first bad pixel, if inputs (n, ...) are not all finite."""
+def require_finite(x: Array, what: str = "inputs") -> None:
+    """Raise ValueError, naming the first bad value, if an array (n, ...) is not finite."""
     # A nan or inf makes the sum of squares nan or inf: one quick test for all of them. (So do
     # enormous finite numbers, hence the closer look.)
     if x.dtype.kind != "f" or math.isfinite(np.vdot(x, x)):
@@ -140,18 +141,15 @@ def require_finite(x: Array) -> None:
     x = x.reshape(len(x), -1)
     bad = np.argwhere(~np.isfinite(x))
     if len(bad):
-        image, pixel = bad[0]
+        row, column = bad[0]
         raise ValueError(
-            f"expected finite inputs; received {x[image, pixel]} in image {image}, pixel {pixel}, "
-            f"counted from 0, and {len(bad) - 1:,} more like it: correct or leave out such images"
+            f"expected finite {what}; received {x[row, column]} in sample {row}, value {column}, "
+            f"counted from 0, and {len(bad) - 1:,} more like it: correct or leave out such samples"
         )
 
 
 def to_one_hot(labels: ArrayLike, classes: int = 10, dtype: DTypeLike = np.float32) -> Array:
-    """Class indices (n,) as rows (n, classes) of zeros with a single 1.
-
-    Raises ValueError when a label is not an integer in 0 .. classes - 1.
-    """
+    """Class indices (n,), checked by `to_labels`, as rows (n, classes) of zeros with a single 1."""
     return np.eye(classes, dtype=dtype)[to_labels(labels, classes)]
 
 
@@ -162,8 +160,8 @@ def to_labels(t: ArrayLike, classes: int = 10) -> NDArray[np.intp]:
     shape, fractions, labels out of range, rows that are not one-hot.
     """
     t = unmasked(t)
-    if t.dtype.kind not in "biuf":
-        raise ValueError(f"expected labels that are numbers; received dtype {t.dtype}")
+    advice = "number them, as np.unique(t, return_inverse=True)[1] does"
+    check(t.dtype.kind in "biuf", "labels that are numbers", t.dtype, advice)
     if t.ndim == 2 and t.shape[1] == classes:
         one_hot = np.isin(t, (0, 1)).all(axis=1) & (np.count_nonzero(t, axis=1) == 1)
         if not one_hot.all():
@@ -209,6 +207,7 @@ def cross_entropy_error(y: ArrayLike, t: ArrayLike) -> float:
         y, t = y[np.newaxis], np.asarray(t)[np.newaxis]
     labels = _labels_for(y, t)
     p = y[np.arange(len(y)), labels]
+    check(not np.any((p < 0) | (p > 1.01)), "probabilities", p, "pass softmax(y) for logits y")
     return float(-np.mean(np.log(np.maximum(p, np.finfo(_float_dtype(y)).tiny))))
 
 
@@ -234,14 +233,14 @@ def softmax_cross_entropy_with_grad(
     x: Array, t: ArrayLike, label_smoothing: float = 0.0
 ) -> tuple[float, Array]:
     """`softmax_cross_entropy` and its gradient with respect to the logits x: (y - t) / n, with
-    y = softmax(x) and t one-hot (and smoothed). Both have the exponentials in common.
+    y = softmax(x) and t one-hot (and smoothed). The two share the exponentials.
 
     Softmax and logarithm cancel: the derivative of log(sum(exp(x))) with respect to x_j is
     exp(x_j) / sum(exp(x)) = y_j, that of -x_t is -1 for j = t and 0 for the others.
     """
     labels, n = _labels_for(x, t), len(x)
     at_target = labels, np.arange(n)  # the positions of the targets in an array (k, n)
-    x = x.T.copy()  # (k, n): what follows goes over all samples of a class at once
+    x = np.asarray(x).T.copy()  # (k, n): what follows goes over all samples of a class at once
     x -= np.maximum.reduce(x)  # np.max(x, axis=0), faster to call; np.add.reduce is np.sum
     x_t = x[at_target]  # (n,)
     if label_smoothing:
@@ -272,13 +271,13 @@ def accuracy(y: ArrayLike, t: ArrayLike) -> float:
     """Ratio of the samples, 0 to 1, whose largest output in y (n, k) is that of the target; where
     an output is nan, none is the largest.
     """
-    y = np.asarray(y)
     labels = _labels_for(y, t)
     return float(np.mean((np.argmax(y, axis=1) == labels) & ~np.isnan(y).any(axis=1)))
 
 
-def _labels_for(y: Array, t: ArrayLike) -> NDArray[np.intp]:
+def _labels_for(y: ArrayLike, t: ArrayLike) -> NDArray[np.intp]:
     """Class indices from t, one for every row of y."""
+    y = np.asarray(y)
     if y.ndim != 2 or y.size == 0 or y.dtype.kind not in "biuf":
         raise ValueError(
             "expected outputs that are real numbers of shape (n, classes) with n >= 1; "
@@ -351,8 +350,7 @@ def numerical_gradient(
 
     The error of a central difference is about h^2 f''' / 6 from the size of the step and 1e-16 f /
     h from rounding; h = 1e-4 makes these some 1e-9 and 1e-12. In float32 the rounding would be
-    larger than the difference, so anything but float64 is refused with a TypeError. (*Deep Learning
-    from Scratch*, chapter 4.)
+    larger than the difference: anything but float64 raises TypeError. (Saito's book, chapter 4.)
     """
     _require_float64(x)
     grad = np.full(x.shape, np.nan)
@@ -366,6 +364,7 @@ def numerical_gradient(
             below = f(x)
         finally:
             x[position] = value
+        check(is_number(above), "f to return one number, as a loss is", above)
         grad[position] = (above - below) / (2 * h)
     return grad
 
@@ -388,7 +387,7 @@ def directional_error(
     """
     _require_float64(x)
     check(gradient.shape == x.shape, f"a gradient of the shape of x, {x.shape}", gradient.shape)
-    rng = np.random.default_rng(0) if rng is None else rng
+    rng = generator(np.random.default_rng(0) if rng is None else rng)
     start, typical = x.copy(), float(np.linalg.norm(gradient)) / max(1.0, np.sqrt(x.size))
     worst = 0.0
     try:
@@ -399,6 +398,7 @@ def directional_error(
             above = f(x)
             x[...] = start - h * d
             below = f(x)
+            check(is_number(above), "f to return one number, as a loss is", above)
             numerical, analytic = (above - below) / (2 * h), float(np.sum(gradient * d))
             scale = max(abs(numerical), abs(analytic), typical)
             error = abs(numerical - analytic) / scale if scale != 0 else 0.0

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tiny_data import digits, small_with_dropout
 
-from digits import SGD, Adam, Dense, History, Sequential
+from digits import SGD, Adam, Dense, History, Sequential, gradient_check
 from digits.training.callbacks import Callback, EarlyStopping, Training
 from train_net import train
 from two_layer_net import TwoLayerNet
@@ -102,6 +102,7 @@ def test_a_second_fit_goes_on(network: Network) -> None:
         ({"validation_split": 1.0}, r"validation_split in \[0, 1\); received 1.0"),
         ({"epochs": 0}, "epochs"),
         ({"batch_size": 0}, "batch size"),
+        ({"validation_data": (X, T * np.nan)}, "finite targets; received nan in sample 0, value 0"),
         ({"validation_data": (X, T[:3])}, "a label for each of 120 validation images; received 3"),
         ({"validation_data": X}, "a pair of images and labels; received ndarray"),
         ({"validation_data": (X, T, T)}, "a pair of images and labels; received '3"),
@@ -123,7 +124,8 @@ def test_wrong_arguments(options: dict[str, object], expected: str) -> None:
 
 def test_words_of_others_say_what_is_meant() -> None:
     network, seed, pair = make("two-layer"), cast(Any, 0), cast(Any, (X, T))
-    for build in (partial(TwoLayerNet, 6, 5, 4), partial(Sequential, [Dense(4)])):
+    check = partial(gradient_check, network, X[:2], T[:2])
+    for build in (partial(TwoLayerNet, 6, 5, 4), partial(Sequential, [Dense(4)]), check):
         with pytest.raises(TypeError, match=r"int: pass numpy.random.default_rng\(seed\)"):
             build(rng=seed)
     with pytest.raises(TypeError, match=r"pass Data\(x, t\)"):

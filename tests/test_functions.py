@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from itertools import product
 from typing import Any
 from unittest.mock import Mock
 
@@ -130,9 +131,9 @@ def test_the_first_pixel_that_is_no_number_is_named() -> None:
     assert F.to_inputs(x, 4) is x
     x[7, 3] = -np.inf
     x[8:] = np.nan
-    with pytest.raises(ValueError, match="received -inf in image 7, pixel 3, counted"):
+    with pytest.raises(ValueError, match="received -inf in sample 7, value 3, counted"):
         F.to_inputs(x, 4)
-    with pytest.raises(ValueError, match="received -inf in image 7, pixel 3"):
+    with pytest.raises(ValueError, match="received -inf in sample 7, value 3"):
         F.require_finite(x.reshape(-1, 2, 2))
     assert F.to_inputs(x, 4, finite=False) is x  # the caller looks later
 
@@ -234,6 +235,8 @@ def test_cross_entropy_error_by_hand() -> None:
     # (-log 1/2 - log 1/8) / 2 = (1 + 3) log 2 / 2; and a single sample, as the book writes it
     for outputs, t in ((y, [0, 1]), (y[0], 1), (y[0], [0, 1, 0])):
         assert F.cross_entropy_error(outputs, t) == pytest.approx(2 * np.log(2), rel=1e-15)
+    with pytest.raises(ValueError, match=r"probabilities.*softmax"):
+        F.cross_entropy_error([[0, 3]], [1])  # logits
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -244,7 +247,7 @@ def test_probability_zero_costs_much_but_not_everything(dtype: Any) -> None:
     assert loss == pytest.approx(-np.log(float(np.finfo(dtype).tiny)), rel=1e-6)
 
 
-Loss = Callable[[Array, ArrayLike], Any]
+Loss = Callable[[Any, ArrayLike], Any]
 LOSSES: list[Loss] = [
     lambda x, t: F.cross_entropy_error(F.softmax(x), t),
     F.softmax_cross_entropy,
@@ -257,7 +260,7 @@ LOSSES: list[Loss] = [
 def test_both_forms_of_labels(loss: Loss, rng: np.random.Generator) -> None:
     x, t = rng.normal(size=(10, 10)), rng.integers(0, 10, 10)
     np.testing.assert_array_equal(loss(x, t), loss(x, F.to_one_hot(t)))
-    np.testing.assert_array_equal(loss(x, t), loss(x, t.tolist()))
+    np.testing.assert_array_equal(loss(x, t), loss(x.tolist(), t.tolist()))
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -440,6 +443,11 @@ def test_gradients_of_constants_and_of_no_numbers() -> None:
     with pytest.raises(RuntimeError):
         F.directional_error(Mock(side_effect=RuntimeError), x, np.ones(5))
     assert x.tolist() == [0, 1, 2, 3, 4]  # put back
+    forgotten: list[Any] = [np.square, lambda x: None]  # a sum, a return
+    ways: list[Any] = [F.numerical_gradient, partial(F.directional_error, gradient=x)]
+    for f, differences in product(forgotten, ways):
+        with pytest.raises(ValueError, match="f to return one number"):
+            differences(f, x)
     with pytest.raises(ValueError, match=r"shape of x, \(3, 4\); received \(4, 3\)"):
         F.directional_error(sum_of_cubes, np.zeros((3, 4)), np.zeros((4, 3)))
 

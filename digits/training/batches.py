@@ -35,7 +35,7 @@ class Data:
         for name, (x, t) in self.parts().items():
             check(len(x) == len(t), f"a label for each of {len(x):,} {name} images", len(t))
             require_finite(unmasked(x))
-            unmasked(t)
+            require_finite(unmasked(t), "targets")
         check(len(self.x_train) > 0, "at least 1 image to train on", 0)
 
     def parts(self) -> dict[str, tuple[Array, Array]]:

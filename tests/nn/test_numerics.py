@@ -127,7 +127,7 @@ def test_a_pixel_that_is_not_finite_is_named(name: str, method: str, pixel: floa
     x, t = batch(6)
     x[4, 300] = x[5, 1] = pixel
     weights = network.params.flat.copy()
-    with pytest.raises(ValueError, match=f"{pixel} in image 4, pixel 300, .* 1 more"):
+    with pytest.raises(ValueError, match=f"{pixel} in sample 4, value 300, .* 1 more"):
         METHODS[method](network, x, t)
     np.testing.assert_array_equal(network.params.flat, weights)
 
@@ -135,7 +135,7 @@ def test_a_pixel_that_is_not_finite_is_named(name: str, method: str, pixel: floa
 def test_a_pixel_that_float32_cannot_hold_is_refused() -> None:
     x = np.zeros((2, 784))
     x[1, 5] = 1e300
-    with pytest.raises(ValueError, match="inf in image 1, pixel 5"):
+    with pytest.raises(ValueError, match="inf in sample 1, value 5"):
         TwoLayerNet(784, 3, 10).predict(x)
 
 
