@@ -7,8 +7,13 @@ import numpy as np
 
 def check(name: str, yours: Any, expected: Any) -> str:
     """A sentence about your array or number, compared with the expected one."""
-    a, b = np.asarray(yours), np.asarray(expected)
-    if a.dtype == object:
+    try:
+        a, b = np.asarray(yours), np.asarray(expected)
+    except ValueError:
+        return f"{name}: expected an array; received rows of different lengths"
+    if a.dtype.kind == "c":
+        return f"{name}: expected real numbers; received complex ones, whose real part is y.real"
+    if a.dtype.kind not in "biuf":
         return f"{name}: expected numbers; received {type(yours).__name__}"
     if a.shape != b.shape:
         hint = "; it looks transposed" if a.shape == b.shape[::-1] else ""

@@ -179,7 +179,11 @@ GRADIENT = np.array([[0.5, -1.0], [2.0, 0.25]])
         (GRADIENT[0], r"dW has the wrong shape: expected \(2, 2\), received \(2,\)"),
         (GRADIENT * np.nan, "dW contains nan or infinity"),
         (GRADIENT * [[1, 1], [1, 3]], "wrong in 1 of 4 numbers: dW.* is 0.75, expected 0.25"),
-        (None, "dW: expected numbers; received NoneType"),
+        *(
+            (None, "dW: expected numbers; received NoneType"),
+            ("x", "expected numbers; received str"),
+        ),
+        *((GRADIENT + 0j, "real numbers; received complex"), ([[1], [2, 3]], "different lengths")),
     ],
 )
 def test_a_learner_is_told_what_is_wrong(yours: object, answer: str) -> None:
