@@ -3,8 +3,8 @@
 import csv
 import math
 import signal
-import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -351,31 +351,22 @@ def test_ctrl_c_in_the_last_batch_of_an_epoch_keeps_its_record(batch_size: int, 
 
 def test_a_second_ctrl_c_stops_at_once() -> None:
     network = small_network()
-
-    def press_twice(step: int, _: Array) -> None:
-        press_ctrl_c(step == 2)
-        press_ctrl_c(step == 2)
-
-    before_each_step(network, press_twice)
+    for _ in range(2):
+        before_each_step(network, lambda step, _: press_ctrl_c(step == 2))
     with pytest.raises(KeyboardInterrupt):
         fit(network, numbered(20), SGD(0.1), batch_size=5, iterations=20)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_training_in_a_thread_leaves_ctrl_c_to_the_main_one() -> None:
-    handlers, histories, network = list[Any](), list[History](), small_network()
+    handlers, network, same = list[Any](), small_network(), small_network()
     before_each_step(network, lambda *_: handlers.append(signal.getsignal(signal.SIGINT)))
-
-    def work() -> None:
-        histories.append(fit(network, numbered(20), SGD(0.1), batch_size=5, iterations=8))
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join(30)
-    assert len(histories[0].epochs) == 2
+    options: Any = {"batch_size": 5, "iterations": 8}
+    with ThreadPoolExecutor(1) as pool:
+        history = pool.submit(fit, network, numbered(20), SGD(0.1), **options).result(30)
+    assert len(history.epochs) == 2
     assert set(handlers) == {signal.default_int_handler}
-    same = small_network()
-    fit(same, numbered(20), SGD(0.1), batch_size=5, iterations=8)
+    fit(same, numbered(20), SGD(0.1), **options)
     np.testing.assert_array_equal(network.params.flat, same.params.flat)
 
 
