@@ -113,7 +113,8 @@ def curves(history: Any, title: str = "") -> "Figure":
             best = history.best.iteration / batches
             axes.axvline(best, color=GRAY, linewidth=0.8, linestyle=":")
         if axes.lines:  # the legend goes where the curves are not: losses fall, accuracies rise
-            axes.legend(fontsize=8, loc="upper right" if axes is left else "lower right")
+            side = "right" if len(records) > 1 else "left"  # a single record is at the right end
+            axes.legend(fontsize=8, loc="upper right" if axes is left else f"lower {side}")
     _set_loss_axis(left, losses)
     low, high = right.get_ylim()
     spare = max(0.0, 0.01 - (high - low)) / 2  # around one record the ticks would all be alike

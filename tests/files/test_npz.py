@@ -376,8 +376,6 @@ def test_a_wrong_header_is_refused(name: str, tmp_path: Path, arrays: dict[str, 
 
 
 SHAPES = {"W1": (3, 4), "b1": (4,)}
-
-
 MISFITS: dict[str, dict[str, Array | None]] = {
     "expected arrays W1, b1; found W1": {"b1": None},
     "expected arrays W1, b1; found none": {"b1": None, "W1": None},
