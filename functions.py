@@ -345,7 +345,7 @@ def numerical_gradient(
 
     x: float64 array of any shape; each entry is changed in place and put back, also when f raises.
     `entries` restricts the work to some positions of x.ravel() (the others come back as nan),
-    because the cost is two evaluations of f for every entry: right to learn from, hopeless for a
+    because the cost is two evaluations of f for every entry: good to learn from, too slow for a
     million weights.
 
     The error of a central difference is about h^2 f''' / 6 from the size of the step and 1e-16 f /

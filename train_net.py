@@ -1,6 +1,6 @@
 """Train a network on handwritten digits: the one training loop of this library, and its command
-line. Whatever keeps the contract of `digits.nn.network.Network` trains here, and what a run writes
-is enough to read digits with (model.npz), look at (curves.png) and go on from (checkpoint.npz).
+line. It trains every network that has the methods of `digits.nn.network.Network`. A run writes the
+network (model.npz), learning curves (curves.png) and a state to continue from (checkpoint.npz).
 
     python train_net.py                                  the two-layer network on MNIST
     python train_net.py --list                           which networks there are
@@ -66,9 +66,9 @@ def load_data(
     seed: int,
     extend: Callable[[Array, Array, np.random.Generator], tuple[Array, Array]] | None = None,
 ) -> Data:
-    """A data set in three parts, the second of them `validation` training images drawn by `seed`.
+    """Training, validation and test images; `seed` chooses which training images are held out.
 
-    extend: adds images to the first two parts, each from its own; the test images stay as they are.
+    extend: given the training images, then the validation images, adds more made of these.
 
     Raises DatasetError if the data is unavailable, ValueError if no image is left to train on.
     """
@@ -208,7 +208,7 @@ def fit(
     callbacks: Sequence[Callback] = (),
     verbose: int = 1,
 ) -> History:
-    """Keras' verb: train for so many epochs more; the weights of the last one stay.
+    """Train for `epochs` more epochs, as in Keras; the weights of the last one are kept.
 
     validation_data: (x, t) to measure after each epoch, or validation_split: the fraction of x and
         t, taken from their end, that is measured instead of trained on.

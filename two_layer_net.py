@@ -146,8 +146,8 @@ class TwoLayerNet(Network):
         """The same gradient by central differences, in float64: the loss is evaluated twice for
         every weight.
 
-        That takes minutes for 784-50-10 and a batch of 100: it shows what a gradient is and checks
-        the fast way.
+        That takes half a minute for 784-50-10 and a batch of 100: it shows what a gradient is, and
+        checks backpropagation.
         """
         network = self.astype(np.float64)
         grads = network.params.zeros_like()
