@@ -33,7 +33,8 @@ class Data:
 
     def __post_init__(self) -> None:
         for name, (x, t) in self.parts().items():
-            check(len(x) == len(t), f"a label for each of {len(x):,} {name} images", len(t))
+            images, labels = (len(array) if np.ndim(array) else 0 for array in (x, t))
+            check(images == labels, f"a label for each of {images:,} {name} images", labels)
             require_finite(unmasked(x))
             require_finite(unmasked(t), "targets")
         check(len(self.x_train) > 0, "at least 1 image to train on", 0)

@@ -33,10 +33,8 @@ class EpochRecord:
         """
         if self.validation_loss is None or other.validation_loss is None:
             return self.iteration >= other.iteration
-        return (self.validation_accuracy or 0, -self.validation_loss) > (
-            other.validation_accuracy or 0,
-            -other.validation_loss,
-        )
+        own = self.validation_accuracy or 0, -self.validation_loss
+        return own > (other.validation_accuracy or 0, -other.validation_loss)
 
 
 @dataclass(repr=False)
