@@ -144,10 +144,8 @@ class TwoLayerNet(Network):
 
     def numerical_gradient(self, x: ArrayLike, t: ArrayLike) -> Parameters:
         """The same gradient by central differences, in float64: the loss is evaluated twice for
-        every weight.
-
-        That takes half a minute for 784-50-10 and a batch of 100: it shows what a gradient is, and
-        checks backpropagation.
+        every weight. It shows what a gradient is, and checks backpropagation; for 784-50-10 and a
+        batch of 100 it takes half a minute.
         """
         network = self.astype(np.float64)
         grads = network.params.zeros_like()

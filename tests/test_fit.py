@@ -130,6 +130,8 @@ def test_words_of_others_say_what_is_meant() -> None:
             build(rng=seed)
     with pytest.raises(TypeError, match=r"pass Data\(x, t\)"):
         train(network, pair, Adam())
+    with pytest.raises(TypeError, match=r"expected Parameters; received tuple: make them"):
+        SGD().update(network.params, pair)
 
 
 def test_weights_out_and_in(network: Network) -> None:

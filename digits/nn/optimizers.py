@@ -14,7 +14,7 @@ from digits.compute.threads import ELEMENTWISE, parallel_for
 from digits.nn.parameters import Parameters
 from digits.nn.schedules import check_rate
 from digits.types import Array
-from digits.validation import check
+from digits.validation import check, check_type
 
 Schedule = Callable[[int], float]
 """Number of updates made so far -> learning rate of the next: see `digits.nn.schedules`."""
@@ -94,6 +94,8 @@ class Optimizer:
 
         grads: the gradient times `scale`, where this is not 1 but `gradient_scale()`.
         """
+        for given in (params, grads):
+            check_type(given, Parameters, "Parameters", "make them of {'W1': (784, 50), ...}")
         self.slots = self.slots or self.empty_slots(params)
         rate = self.current_learning_rate()
         self.iterations += 1

@@ -343,16 +343,14 @@ def test_bad_numbers(rules: list[Any], argument: str, values: list[Any]) -> None
         (lambda: PiecewiseConstantDecay([1], [1.0, NAN]), "nan"),
         (lambda: ExponentialDecay(0.1, 0, 0.9), "decay_steps above 0; received 0"),
         (lambda: ExponentialDecay(-0.1, 10, 0.9), "received -0.1"),
-        (lambda: ExponentialDecay(0.1, 10, 0), "decay_rate above 0"),
-        (lambda: ExponentialDecay(0.1, 10, 1.1), "received 1.1"),
+        *((partial(ExponentialDecay, 0.1, 10, rate), f"received {rate}") for rate in (0, 1.1)),
         (lambda: CosineDecay(0.1, 0), "decay_steps above 0; received 0"),
         (lambda: CosineDecay(-0.1, 10), "received -0.1"),
         (lambda: CosineDecay(0.1, 10, warmup_target=-1), "received -1"),
         (lambda: CosineDecay(0.1, 10, alpha=1.1), r"an alpha in \[0, 1\]; received 1.1"),
         (lambda: OneCycle(0.1, 0), "total_steps above 0; received 0"),
         (lambda: OneCycle(0.1, 100, start=INF), "received inf"),
-        (lambda: OneCycle(0.1, 100, warmup=1), "a warm-up in"),
-        (lambda: OneCycle(0.1, 100, warmup=NAN), "a warm-up in"),
+        *((partial(OneCycle, 0.1, 100, warmup=part), "a warm-up in") for part in (1, NAN)),
     ],
 )
 def test_schedules_that_cannot_be_are_refused(schedule: Callable[[], object], message: str) -> None:
