@@ -44,7 +44,7 @@ def sizes_of(shape: Any) -> Shape:
     """The shape of one sample, from a number, a list or a tuple."""
     sizes = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
     whole = all(isinstance(size, int | np.integer) and size > 0 for size in sizes)
-    check(sizes and whole, "a shape of whole numbers above 0, such as (28, 28, 1)", shape)
+    check(whole, "a shape of whole numbers above 0, such as (28, 28, 1)", shape)
     return tuple(map(int, sizes))
 
 

@@ -338,7 +338,7 @@ class ProgbarLogger(Callback):
     """The progress of a training as it is printed: verbose=1 a bar, verbose=2 a line an epoch."""
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        if self.params["verbose"]:
+        if self.params["verbose"] and self.params["epochs"] > 1:
             show(f"Epoch {epoch + 1}/{self.params['epochs']}")
         self.bar = Progbar(self.params["steps"], verbose=self.params["verbose"])
 

@@ -10,6 +10,7 @@ import numpy as np
 from digits.keras.data import SourceBatches, is_source, parts_of, targets_of
 from digits.keras.dataset import Dataset
 from digits.keras.legacy import Logs
+from digits.keras.losses import fitted
 from digits.keras.metrics import Mean
 from digits.keras.objectives import Objective
 from digits.keras.tape import GradientTape
@@ -98,7 +99,7 @@ class CustomFigures:
 def figures(given: Any) -> Logs:
     """What a step gives back, as plain numbers by name."""
     given = {} if given is None else given if isinstance(given, dict) else {"loss": given}
-    return Logs({name: float(np.mean(value)) for name, value in given.items()})
+    return Logs({name: float(np.mean(given[name])) for name in sorted(given)})
 
 
 class StepVerbs:
@@ -137,6 +138,10 @@ class StepVerbs:
         loss = self.compute_loss(x, y, outputs, weight)
         return {"loss": loss, **self.compute_metrics(x, y, outputs, weight)}
 
+    def predict_step(self, data: Any) -> Any:
+        """The outputs for a batch. A subclass may have another one."""
+        return self(parts_of(data)[0], training=False)
+
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, **_: Any
     ) -> Any:
@@ -173,7 +178,7 @@ class StepVerbs:
             self._objectives = self.objectives_of(names, found)
         targets = targets_of(y, None, None, names)
         pairs = zip(self.objectives, targets, strict=True)
-        return [(o, np.asarray(t.t), found[o.output]) for o, t in pairs]
+        return [(o, fitted(t.t, found[o.output]), found[o.output]) for o, t in pairs]
 
     def compiled_loss(self, y: Any, y_pred: Any, sample_weight: Any = None, **_: Any) -> Any:
         """The loss, as Keras 2 calls it."""

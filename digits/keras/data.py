@@ -17,8 +17,6 @@ from digits.validation import check
 
 Batch = tuple[list[Array], list[Targets]]
 
-SAMPLE_WEIGHT = "use sample_weight={name of the output: weights}"
-
 
 def as_inputs(x: Any, sizes: dict[str, Shape], dtype: str) -> list[Array]:
     """The inputs of a model as arrays of its dtype, one for each input, (n, *shape); those of a
@@ -74,16 +72,17 @@ def targets_of(y: Any, weight: Any, class_weight: Any, names: list[str]) -> list
     """The targets, and weights, of each output by these names; none for outputs without targets."""
     if len(names) == 1:
         (y,) = for_outputs(y, names, "targets") if isinstance(y, dict) else (y,)
-        given = [(y[0] if isinstance(y, list) and len(y) == 1 else y, weight)]
+        y = y[0] if isinstance(y, list) and len(y) == 1 else y
+        given = [(y, weight, class_weight)]
     else:
         fits = y is None or isinstance(y, list | tuple | dict)
         check(fits, f"a list of targets for {len(names)} outputs", type(y).__name__)
-        check(class_weight is None, "no class_weight for several outputs", "one", SAMPLE_WEIGHT)
         parts = isinstance(weight, dict)
         parts = parts or (isinstance(weight, list | tuple) and np.ndim(weight[0]) > 0)
         weights = for_outputs(weight, names, "sample_weight") if parts else [weight] * len(names)
-        given = list(zip(for_outputs(y, names, "targets"), weights, strict=True))
-    return [_targets(t, weight, class_weight) for t, weight in given if t is not None]
+        classes = for_outputs(class_weight, names, "class_weight")
+        given = list(zip(for_outputs(y, names, "targets"), weights, classes, strict=True))
+    return [_targets(*parts) for parts in given if parts[0] is not None]
 
 
 def _targets(t: Any, weight: Any, class_weight: Any) -> Targets:

@@ -153,6 +153,21 @@ class Dataset:
     def unbatch(self) -> "Dataset":
         return Dataset(lambda: chain.from_iterable(map(_rows, self)), math.nan)
 
+    def shard(self, num_shards: int, index: int) -> "Dataset":
+        """Every so many elements, from that one on."""
+        count = max(-(-(self._length - index) // num_shards), 0)
+        return Dataset(lambda: itertools.islice(self, index, None, num_shards), count)
+
+    def flat_map(self, map_func: Callable[..., Any], *_: Any, **__: Any) -> "Dataset":
+        """The elements of the data set that the function makes of each element."""
+        return Dataset(lambda: chain.from_iterable(self.map(map_func)), math.nan)
+
+    interleave = flat_map
+
+    def get_single_element(self) -> Any:
+        (element,) = self
+        return element
+
     def apply(self, transformation_func: Callable[["Dataset"], "Dataset"]) -> "Dataset":
         return transformation_func(self)
 

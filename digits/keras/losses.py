@@ -84,6 +84,12 @@ class Loss(nn.Loss, Configured):
         return (loss * len(y), dy * len(y)) if self.reduction == "sum" else (loss, dy)
 
 
+def fitted(y_true: Any, y: Any) -> Array:
+    """Targets (n,) of outputs (n, 1) as a column, which a formula does not combine with all."""
+    t = np.asarray(y_true)
+    return t.reshape(np.shape(y)) if t.size == np.size(y) else t
+
+
 class FunctionLoss(Loss):
     """A function (targets, outputs) of one's own, recorded so that it has a gradient. It gives the
     loss of each sample, or one number for all of them.
@@ -95,9 +101,8 @@ class FunctionLoss(Loss):
 
     def call(self, y_true: Any, y_pred: Tensor) -> Tensor:
         """The loss of each sample."""
-        t, n = np.asarray(y_true), len(y_pred)
-        if t.size == y_pred.size:  # (n,) for outputs (n, 1)
-            t = t.reshape(y_pred.shape).astype(y_pred.dtype)
+        t, n = fitted(y_true, y_pred), len(y_pred)
+        t = t.astype(y_pred.dtype) if t.shape == y_pred.shape else t
         values = tensor(self.function(tensor(t), y_pred))
         if values.shape[:1] != (n,):  # one number: that of each sample
             values = tensor(np.broadcast_to(values, (n,)))

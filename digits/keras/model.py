@@ -54,7 +54,6 @@ class Model(Trainer, Layer):
             check(sized, "an Input with all its sizes in a graph", "None", "give Input((28, 28))")
             check(made, "tensors made by Input and layers", given, advice)
         self.inputs, self.outputs, self._network, self._wanted = inputs, outputs, None, None
-        self._single_output = len(outputs) == 1
         self._graph_layers = layers_by_depth(inputs, outputs)
         names = [layer.name for layer in self._graph_layers]
         twice = {name for name in names if names.count(name) > 1}
@@ -113,7 +112,8 @@ class Model(Trainer, Layer):
         return type(self).call is not Model.call
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
-        raise NotImplementedError
+        check(not self.by_tape, "a call that does not need that of Model", type(self).__name__)
+        return self(inputs, training=training)
 
     def build(self, input_shape: Any) -> None:
         """Find the graph for inputs (None, ...)."""
@@ -144,7 +144,7 @@ class Model(Trainer, Layer):
             if x is not None and not tapes and not (self.by_tape and (args or kwargs)):
                 arrays = self.training_network.forward(x, training)
                 results = [y.copy().view(Tensor) for y in arrays]
-                return results[0] if self._single_output else results
+                return results[0] if len(results) == 1 else results
             given = [tensor(part, self.dtype) for part in parts]
             if x is not None:
                 pairs = zip(given, x, strict=True)
@@ -155,7 +155,7 @@ class Model(Trainer, Layer):
                     return self.compute(given if several else given[0], training, *args, **kwargs)
             with mode(training):
                 results = self._recorded_graph(given, training)
-        return results[0] if self._single_output else results
+        return results[0] if len(results) == 1 else results
 
     def _inputs_of_graph(self, inputs: Any) -> list[Array] | None:
         """The inputs as the graph takes them; None for a call of one's own that has no graph."""

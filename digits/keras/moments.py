@@ -8,6 +8,7 @@ import numpy as np
 
 from digits.keras.callbacks import Callback, CallbackList
 from digits.keras.legacy import Logs
+from digits.keras.losses import fitted
 from digits.keras.network import Latest, Targets
 from digits.keras.objectives import Objective
 from digits.training import callbacks
@@ -46,7 +47,7 @@ class Measures:
     def _measure(self) -> None:
         waiting, self.waiting = self.waiting, []
         for i, objective in enumerate(self.objectives if waiting else []):
-            parts = [(np.asarray(targets[i].t), outputs[i]) for outputs, targets in waiting]
+            parts = [(fitted(targets[i].t, outputs[i]), outputs[i]) for outputs, targets in waiting]
             whole = [tuple(map(np.concatenate, zip(*parts, strict=True)))]
             for metric in objective.metrics:
                 for t, y in parts if metric.by_batch else whole:

@@ -26,9 +26,11 @@ class Objective(NamedTuple):
 
 
 def objectives(
-    names: list[str], sizes: list[Shape], loss: Any, weights: Any, wanted: Any
+    names: list[str], sizes: list[Shape], loss: Any, weights: Any, wanted: Any, every: bool = False
 ) -> list[Objective]:
-    """An objective for each output that has a loss, from the arguments of `compile`."""
+    """An objective for each output that has a loss, or `every` one, from the arguments of
+    `compile`.
+    """
     several = len(names) > 1
     factors = for_outputs(weights, names, "loss_weights")
     found = zip(for_outputs(loss, names, "loss"), factors, _metrics(wanted, names), strict=True)
@@ -41,7 +43,7 @@ def objectives(
             [metrics.get(copy.copy(m), objects, sizes[i]) for m in asked],
         )
         for i, (objects, factor, asked) in enumerate(found)
-        if objects is not None
+        if every or objects is not None
     ]
 
 
@@ -50,7 +52,7 @@ def for_outputs(given: Any, names: list[str], what: str) -> list[Any]:
     if is_dict(given):
         if len(names) == len(given) == 1:
             return list(given.values())
-        unknown = ", ".join(given.keys() - set(names))
+        unknown = ", ".join(map(str, given.keys() - set(names)))
         check(not unknown, f"{what} for outputs among {', '.join(names)}", unknown)
         return [given.get(name) for name in names]
     if isinstance(given, list | tuple):

@@ -70,6 +70,7 @@ def _index_of(function: Callable[..., Any]) -> Callable[..., Tensor]:
 argmax, argmin = _index_of(np.argmax), _index_of(np.argmin)
 
 
+@of_tensors
 def one_hot(
     x: Any = None, num_classes: Any = None, axis: int = -1, dtype: Any = None, **options: Any
 ) -> Tensor:

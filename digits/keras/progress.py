@@ -15,7 +15,7 @@ WIDTH = 20
 def described(logs: Any) -> str:
     """Figures in one line."""
     return " - ".join(
-        f"{name}: {value:.4f}" if abs(value) > 1e-3 or value == 0 else f"{name}: {value:.4e}"
+        f"{name}: {value:.4f}" if abs(value) > 1e-3 else f"{name}: {value:.4e}"
         for name, value in dict(logs or {}).items()
     )
 

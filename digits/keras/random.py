@@ -90,6 +90,11 @@ def uniform(
     return tensor(generator_of(seed).uniform(minval, maxval, shape), dtype or "float32")
 
 
+def gamma(shape: Any, alpha: Any, dtype: Any = None, seed: Any = None, **_: Any) -> Tensor:
+    refuse_to_follow("a random tensor")
+    return tensor(generator_of(seed).gamma(alpha, size=shape), dtype or "float32")
+
+
 def shuffle(x: Any, axis: int = 0, seed: Any = None) -> Tensor:
     return tensor(generator_of(seed).permutation(np.asarray(x), axis=axis))
 

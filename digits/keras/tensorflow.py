@@ -147,6 +147,7 @@ def cumsum(x: Any, axis: int = 0, exclusive: Any = False, reverse: Any = False) 
     return np.flip(sums, axis) if reverse else sums
 
 
+@of_tensors
 def one_hot(
     indices: Any,
     depth: Any,
@@ -282,6 +283,7 @@ random = SimpleNamespace(
     shuffle=_shuffle,
     truncated_normal=truncated_normal,
     categorical=_as_op(draws.categorical),
+    gamma=_as_op(draws.gamma),
 )
 random_shuffle = _shuffle
 

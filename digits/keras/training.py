@@ -98,7 +98,9 @@ class Trainer(StepVerbs):
     def objectives_of(self, names: list[str], outputs: list[Any]) -> list[Objective]:
         """What `compile` asks of outputs by these names."""
         sizes = [tuple(output.shape)[1:] for output in outputs]
-        return objectives(names, sizes, self._losses, self.loss_weights, self.metrics_given)
+        every = self.loss is None and self.has_own("train_step")  # its metrics need no loss
+        given = self._losses, self.loss_weights, self.metrics_given
+        return objectives(names, sizes, *given, every)
 
     @property
     def metrics(self) -> list[Any]:
@@ -106,7 +108,7 @@ class Trainer(StepVerbs):
         own = [v for v in vars(self).values() if isinstance(v, Metric)]
         known = self.compiled and (hasattr(self, "outputs") or self._objectives is not None)
         found = [m for o in (self.objectives if known else []) for m in o.metrics]
-        mean = [self._loss_mean] if known and self.objectives and self.has_own("train_step") else []
+        mean = [self._loss_mean] if known and self.loss and self.has_own("train_step") else []
         return list(dict.fromkeys([*mean, *own, *found]))
 
     @property
@@ -320,8 +322,9 @@ class Trainer(StepVerbs):
     ) -> Any:
         told, size = CallbackList(listed(callbacks), self, {"verbose": verbose}), batch_size or 32
         bar = Progbar(None, verbose=2 if verbose == 2 else 1)
-        if data.is_source(x):
-            source = self._batches(x, None, None, None, 0, {"steps": steps})
+        own = type(self).predict_step is not StepVerbs.predict_step
+        if own or data.is_source(x):
+            source = self._batches(x, None, None, None, size, {"steps": steps, "own": own})
             batches, count = (inputs for inputs, _ in source.epoch(0)), len(source)
         else:
             arrays = self._as_inputs(x)
@@ -333,17 +336,15 @@ class Trainer(StepVerbs):
         parts = []
         for number, inputs in enumerate(batches):
             told.tell("on_predict_batch_begin", number, {})
-            parts.append(self.training_network.predict(inputs))
+            outputs = listed(self.predict_step(inputs)) if own else None
+            parts.append(outputs or self.training_network.predict(inputs))
             told.tell("on_predict_batch_end", number, {"outputs": parts[-1][0]})
-        results = parts[0]
-        if len(parts) > 1:
-            results = [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
+        several = zip(*parts, strict=True) if len(parts) > 1 else ()
+        results = [np.concatenate(each) for each in several] or [np.asarray(y) for y in parts[0]]
         if verbose:
             bar.update(count, finalize=True)
         told.tell("on_predict_end", {})
-        return results[0] if self._single_output else results
-
-    _single_output = True
+        return results[0] if len(results) == 1 else results
 
     # --- one batch --------------------------------------------------------------------------------
 

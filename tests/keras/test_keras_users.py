@@ -1,0 +1,188 @@
+"""What users of Keras see and count on: tables and lines as it prints them, files that go on where
+the training has ended, functions of their own that get targets in the shape of the outputs.
+"""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from digits import keras
+from digits.keras import tensorflow as tf
+from digits.types import Array
+
+layers: Any = keras.layers
+tf_: Any = tf
+
+
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    keras.utils.set_random_seed(1)
+    keras.backend.clear_session()
+
+
+def rows(n: int = 60) -> tuple[Array, Array]:
+    """Rows of 6 numbers, whose class is the largest of the first three."""
+    x = np.random.default_rng(0).random((n, 6)).astype(np.float32)
+    return x, x[:, :3].argmax(axis=1)
+
+
+def small(*more: Any) -> Any:
+    return keras.Sequential([keras.Input((6,)), layers.Dense(5, "tanh"), *more])
+
+
+# --- what is printed ------------------------------------------------------------------------------
+
+
+def test_summary_of_a_chain_is_the_table_of_keras() -> None:
+    lines: list[str] = []
+    model = small()
+    model.add(layers.Dense(3))
+    model.summary(print_fn=lines.append)
+    assert (
+        "\n".join(lines)
+        == """Model: "sequential"
+┏━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━┓
+┃ Layer (type)                    ┃ Output Shape           ┃       Param # ┃
+┡━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━┩
+│ dense (Dense)                   │ (None, 5)              │            35 │
+├─────────────────────────────────┼────────────────────────┼───────────────┤
+│ dense_1 (Dense)                 │ (None, 3)              │            18 │
+└─────────────────────────────────┴────────────────────────┴───────────────┘
+ Total params: 53 (212.00 B)
+ Trainable params: 53 (212.00 B)
+ Non-trainable params: 0 (0.00 B)"""
+    )
+
+
+def test_summary_of_branches_says_what_is_connected() -> None:
+    inputs = keras.Input((4,), name="x")
+    shared = layers.Dense(3, name="shared")
+    pair = keras.Model(inputs, [shared(inputs), layers.Dense(2, name="b")(inputs)], name="pair")
+    outer = keras.Input((4,), name="outer")
+    first, second = pair(outer)
+    lines: list[str] = []
+    keras.Model(outer, layers.Concatenate(name="c")([first, second])).summary(print_fn=lines.append)
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if "│" in line]
+    assert cells == [
+        ["outer (InputLayer)", "(None, 4)", "0", "-"],
+        ["pair (Functional)", "[(None, 3), (None, 2)]", "25", "outer[0][0]"],
+        ["c (Concatenate)", "(None, 5)", "0", "pair[0][0], pair[0][1]"],
+    ]
+
+
+def test_one_epoch_has_no_heading_and_small_figures_an_exponent(capsys: Any) -> None:
+    x, t = rows()
+    model = small(layers.Dense(3, "softmax"))
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(x, 0 * t, validation_data=(x[:1], np.array([2])))
+    assert "Epoch" not in (shown := capsys.readouterr().out)
+    assert "val_accuracy: 0.0000e+00" in shown
+    model.fit(x, t, epochs=2)
+    assert "Epoch 2/2" in capsys.readouterr().out
+
+
+# --- functions and steps of one's own -------------------------------------------------------------
+
+
+def near(y_true: Any, y_pred: Any) -> Any:
+    assert y_true.shape == y_pred.shape
+    return tf_.reduce_mean(tf_.cast(tf_.abs(y_true - y_pred) < 0.5, tf.float32))
+
+
+class Near(keras.metrics.Metric):
+    def __init__(self, name: str = "near") -> None:
+        super().__init__(name)
+        self.right = self.add_weight(name="right")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        self.right.assign(near(y_true, y_pred))
+
+    def result(self) -> Any:
+        return self.right
+
+
+@pytest.mark.parametrize("metric", [near, Near()])
+def test_targets_come_in_the_shape_of_the_outputs(metric: Any) -> None:
+    x, t = rows()
+    model = small(layers.Dense(1))
+    model.compile("adam", "mse", metrics=[metric])
+    _, found = model.evaluate(x, t, batch_size=len(x), verbose=0)
+    y = model.predict(x, verbose=0)[:, 0]
+    assert found == pytest.approx((np.abs(t - y) < 0.5).mean())
+
+
+def test_class_weights_of_each_output() -> None:
+    inputs = keras.Input((6,))
+    outputs = [layers.Dense(3, "softmax")(inputs), layers.Dense(1, "sigmoid")(inputs)]
+    model, (x, t) = keras.Model(inputs, outputs), rows()
+    model.compile("sgd", ["sparse_categorical_crossentropy", "binary_crossentropy"])
+    weights = [{0: 2.0, 1: 0.5}, {0: 1.0, 1: 3.0}]
+    by_class = model.train_on_batch(x, [t, t > 0], class_weight=weights)
+    model.set_weights([w * 0 for w in model.get_weights()])
+    by_class = model.train_on_batch(x, [t, t > 0], class_weight=weights)
+    first = np.log(3) * np.select([t == 0, t == 1], [2.0, 0.5], 1.0).mean()
+    second = np.log(2) * np.where(t > 0, 3.0, 1.0).mean()
+    assert by_class == pytest.approx([first + second, first, second], rel=1e-5)
+    with pytest.raises(ValueError, match="class_weight"):
+        model.train_on_batch(x, [t, t > 0], class_weight={0: 1.0})
+
+
+class Distilled(keras.Model):
+    """A model that takes its loss elsewhere, and is compiled without one."""
+
+    def __init__(self, student: Any) -> None:
+        super().__init__()
+        self.student = student
+
+    def train_step(self, data: Any) -> Any:
+        x, y = data
+        with tf.GradientTape() as tape:
+            outputs = self.student(x, training=True)
+            loss = tf_.reduce_mean(keras.losses.sparse_categorical_crossentropy(y, outputs))
+        variables = self.student.trainable_variables
+        self.optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+        self.compiled_metrics.update_state(y, outputs)
+        return {"student_loss": loss, **{m.name: m.result() for m in self.metrics}}
+
+    def predict_step(self, data: Any) -> Any:
+        return tf_.argmax(self.student(data), axis=1)
+
+
+def test_metrics_without_a_loss_and_a_predict_step() -> None:
+    x, t = rows()
+    model = Distilled(small(layers.Dense(3, "softmax")))
+    model.compile("adam", metrics=[keras.metrics.SparseCategoricalAccuracy(name="hit")])
+    history = model.fit(x, t, epochs=2, shuffle=False, verbose=0).history
+    assert list(history) == ["hit", "student_loss"]
+    expected = model.student.predict(x, verbose=0).argmax(axis=1)
+    np.testing.assert_array_equal(model.predict(x, batch_size=25, verbose=0), expected)
+    np.testing.assert_array_equal(model.predict(x[:1], verbose=0), expected[:1])
+
+
+def test_inputs_that_are_single_numbers() -> None:
+    label, noise = keras.Input((), dtype="int32"), keras.Input((2,))
+    model = keras.Model(
+        [label, noise], tf_.concat([tf_.one_hot(label, depth=3), noise], 1), name="g"
+    )
+    expected = np.hstack([np.eye(3)[[2, 0]], np.ones((2, 2))])
+    np.testing.assert_array_equal(model.predict([np.array([2, 0]), np.ones((2, 2))]), expected)
+    found = model.call([np.array([2, 0]), np.ones((2, 2))], training=False)
+    np.testing.assert_array_equal(np.asarray(found), expected)
+
+
+def test_parts_of_a_data_set() -> None:
+    numbers = tf_.data.Dataset.range(7)
+    assert [int(n) for n in numbers.shard(3, 1)] == [1, 4]
+    assert [len(numbers.shard(3, i)) for i in range(3)] == [3, 2, 2]
+    twice = numbers.take(2).flat_map(lambda n: tf_.data.Dataset.from_tensor_slices([n, n]))
+    assert [int(n) for n in twice] == [0, 0, 1, 1]
+    np.testing.assert_array_equal(numbers.batch(7).get_single_element(), np.arange(7))
+    with pytest.raises(ValueError, match="unpack"):
+        numbers.get_single_element()
+
+
+def test_gamma_numbers() -> None:
+    drawn = np.asarray(tf_.random.gamma([20_000], 3.0, seed=1))
+    assert drawn.mean() == pytest.approx(3, rel=0.05)
+    assert drawn.var() == pytest.approx(3, rel=0.1)
