@@ -91,6 +91,22 @@ class Layer(CustomCall, Configured):
         for field in fields(self):  # type: ignore[arg-type]
             setattr(self, field.name, kept(field.name, getattr(self, field.name), self.rank))
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if name == "activation" and vars(self).get("cores"):
+            self._compute_anew()
+
+    def _compute_anew(self) -> None:
+        """Compute with another activation from here on, with the same weights."""
+        vars(self)["activation"] = kept("activation", self.activation)
+        weights, before, self.built = self.get_weights(), self.cores, False
+        self.set_up(self.input_sizes)
+        for i, (core, made) in enumerate(zip(before, self.cores, strict=False)):
+            if type(core) is type(made):  # models and optimizers know the weights by their core
+                vars(core).update(vars(made))
+                self.cores[i] = core
+        self.set_weights(weights)
+
     # --- in a model -------------------------------------------------------------------------------
 
     def __call__(self, inputs: Any, *args: Any, training: Any = None, **kwargs: Any) -> Any:

@@ -88,16 +88,19 @@ def load_model(filepath: Any, custom_objects: Any = None, compile: bool = True, 
     if not is_h5 and not zipfile.is_zipfile(io.BytesIO(data)):
         raise ValueError(f"expected a .keras or .h5 file; {path} is neither, or damaged")
     with custom_object_scope(custom_objects):
-        model, compiled = _from_h5(data) if is_h5 else _from_keras(data, path)
+        model, compiled, memory = _from_h5(data) if is_h5 else _from_keras(data, path)
         if compile and compiled:
             _compile(model, compiled)
+            if model.compiled and memory:
+                model._prepare()
+                model.optimizer.remember(memory, *_trained_weights(model))
     return model
 
 
-def _from_keras(data: bytes, path: Path) -> tuple[Model, Any]:
+def _from_keras(data: bytes, path: Path) -> tuple[Model, Any, list[Array]]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         if HEADER in archive.namelist():
-            return _from_npz(path), None
+            return _from_npz(path), None, []
         if "config.json" not in archive.namelist():
             raise ValueError(f"expected a model that `save` wrote in {path}; found other contents")
         if any(member.file_size > MAX_MEMBER for member in archive.infolist()):
@@ -106,7 +109,9 @@ def _from_keras(data: bytes, path: Path) -> tuple[Model, Any]:
         model = model_from(config)
         with _h5py().File(io.BytesIO(archive.read("model.weights.h5")), "r") as file:
             _read_tree(model, file)
-    return model, config.get("compile_config")
+            group = file.get("optimizer/vars", {})
+            memory = [group[str(number)][()] for number in range(len(group))]
+    return model, config.get("compile_config"), memory
 
 
 def _as_keras(model: Model) -> bytes:
@@ -120,8 +125,27 @@ def _as_keras(model: Model) -> bytes:
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("metadata.json", json.dumps(metadata))
         archive.writestr("config.json", json.dumps(config))
-        archive.writestr("model.weights.h5", _weights_as_h5(model))
+        archive.writestr("model.weights.h5", _weights_as_h5(model, _memory(model)))
     return buffer.getvalue()
+
+
+def _trained_weights(model: Model) -> tuple[Any, list[int]]:
+    """The weights as the optimizer has them, and the places of Keras' weights among them."""
+    params = model.training_network.params
+    places = {id(array): place for place, array in enumerate(params.values())}
+    arrays = [id(variable.array) for variable in model.trainable_weights]
+    return params, [places[array] for array in arrays if array in places]
+
+
+def _memory(model: Model) -> list[Array]:
+    """What the optimizer remembers of the training by `fit`; nothing before it."""
+    optimizer = model.optimizer
+    begun = isinstance(optimizer, Optimizer) and optimizer.iterations and model._network is not None
+    sizes = {len(slot) for slot in optimizer.slots.values()} if begun else set()
+    kept = begun and (
+        sizes == {model.training_network.params.flat.size} or not optimizer.slot_names
+    )
+    return optimizer.memory(*_trained_weights(model)) if kept else []
 
 
 def _compile_config(model: Model) -> dict[str, Any]:
@@ -162,10 +186,12 @@ def _children(model: Model) -> list[tuple[str, Any]]:
     return found[1:] if isinstance(model, Sequential) else found
 
 
-def _weights_as_h5(model: Model) -> bytes:
+def _weights_as_h5(model: Model, memory: Any = ()) -> bytes:
     buffer = io.BytesIO()
     with _h5py().File(buffer, "w") as file:
         _write_tree(model, file)
+        for number, array in enumerate(memory):
+            file.create_dataset(f"optimizer/vars/{number}", data=array)
     return buffer.getvalue()
 
 
@@ -255,6 +281,11 @@ def _as_h5(model: Model) -> bytes:
             own.attrs["weight_names"] = names if names else np.array([], "S1")
             for name, array in zip(names, _arrays_of(layer), strict=True):
                 own.create_dataset(name.decode(), data=array)
+        for number, array in enumerate(memory := _memory(model)):
+            file.create_dataset(f"optimizer_weights/{number}", data=array)
+        if memory:
+            numbers = [str(number).encode() for number in range(len(memory))]
+            file["optimizer_weights"].attrs["weight_names"] = numbers
     return buffer.getvalue()
 
 
@@ -265,14 +296,18 @@ def _arrays_of(layer: Any) -> list[Array]:
     return [v.numpy() for v in (*layer.trainable_weights, *layer.non_trainable_weights)]
 
 
-def _from_h5(data: bytes) -> tuple[Model, Any]:
+def _from_h5(data: bytes) -> tuple[Model, Any, list[Array]]:
     with _h5py().File(io.BytesIO(data), "r") as file:
         advice = "make the model, then load_weights"
         check("model_config" in file.attrs, "a whole model", "weights alone", advice)
         model = model_from(json.loads(_text(file.attrs["model_config"])))
         _read_list(model, file["model_weights"], by_name=False)
         compiled = json.loads(_text(file.attrs.get("training_config", "null")))
-    return model, compiled and compiled | {"optimizer": compiled.get("optimizer_config")}
+        group = file.get("optimizer_weights")
+        names = [] if group is None else map(_text, group.attrs["weight_names"])
+        memory = [group[name][()] for name in names]
+    compiled = compiled and compiled | {"optimizer": compiled.get("optimizer_config")}
+    return model, compiled, memory
 
 
 def _text(value: Any) -> str:

@@ -2,6 +2,8 @@
 the training has ended, functions of their own that get targets in the shape of the outputs.
 """
 
+import functools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -80,6 +82,83 @@ def test_one_epoch_has_no_heading_and_small_figures_an_exponent(capsys: Any) -> 
     assert "val_accuracy: 0.0000e+00" in shown
     model.fit(x, t, epochs=2)
     assert "Epoch 2/2" in capsys.readouterr().out
+
+
+# --- training goes on -----------------------------------------------------------------------------
+
+
+RULES: list[Any] = [
+    *("adam", "adamw", "sgd", "rmsprop", "nadam"),
+    functools.partial(keras.optimizers.SGD, 0.1, 0.9),
+    functools.partial(keras.optimizers.RMSprop, 0.01, momentum=0.5),
+]
+
+
+@pytest.mark.parametrize("end", ["keras", "h5"])
+@pytest.mark.parametrize("rule", RULES, ids=str)
+def test_a_loaded_model_is_trained_on_as_if_it_had_not_been_saved(
+    tmp_path: Path, rule: Any, end: str
+) -> None:
+    x, t = rows()
+    model = small(layers.BatchNormalization(), layers.Dense(3, "softmax"))
+    rule = rule if isinstance(rule, str) else rule()
+    model.compile(rule, "sparse_categorical_crossentropy")
+    model.fit(x, t, epochs=3, shuffle=False, verbose=0)
+    model.save(tmp_path / f"model.{end}")
+    again = keras.models.load_model(tmp_path / f"model.{end}")
+    assert again.optimizer.iterations == model.optimizer.iterations == 6
+    for each in (model, again):
+        each.fit(x, t, epochs=3, shuffle=False, verbose=0)
+    for own, other in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_allclose(own, other, rtol=1e-6, atol=1e-8)
+
+
+def test_the_memory_in_a_file_is_that_of_keras(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    x, t = rows()
+    model = small(layers.Dense(3, "softmax"))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    before = model.get_weights()
+    model.fit(x, t, batch_size=len(x), shuffle=False, verbose=0)
+    model.save(tmp_path / "model.h5")
+    with h5py.File(tmp_path / "model.h5") as file:
+        group = file["optimizer_weights"]
+        memory = [group[name][()] for name in group.attrs["weight_names"]]
+    assert memory[0] == 1
+    assert memory[1] == np.float32(0.001)
+    # After one step m is 0.1 g and v 0.001 g^2; the step is 0.001 along the sign of g.
+    for i, (old, new) in enumerate(zip(before, model.get_weights(), strict=True)):
+        m, v = memory[2 + 2 * i : 4 + 2 * i]
+        np.testing.assert_allclose(v, 0.1 * m**2, rtol=1e-4)
+        moved = np.abs(m) > 1e-5
+        np.testing.assert_allclose((new - old)[moved], -0.001 * np.sign(m[moved]), rtol=1e-2)
+
+
+def test_a_file_of_another_rule_begins_anew(tmp_path: Path) -> None:
+    x, t = rows()
+    model = small(layers.Dense(3, "softmax"))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.fit(x, t, verbose=0)
+    model.optimizer.remember([np.int64(9), np.float32(1)], model.training_network.params, [0])
+    assert model.optimizer.iterations == 2
+
+
+def test_the_activation_of_a_layer_can_be_another() -> None:
+    x, t = rows()
+    model = small(layers.Dense(3, "softmax"))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.fit(x, t, verbose=0)
+    probabilities, weights = model.predict(x, verbose=0), model.get_weights()
+    model.layers[-1].activation = keras.activations.linear
+    logits = np.exp(model.predict(x, verbose=0))
+    np.testing.assert_allclose(logits / logits.sum(axis=1, keepdims=True), probabilities, rtol=1e-5)
+    model.layers[-1].activation = "softmax"
+    model.fit(x, t, verbose=0)
+    assert not np.array_equal(weights[2], model.get_weights()[2])
+    model.layers[0].activation = tf_.nn.relu
+    x0 = np.maximum(x @ model.get_weights()[0] + model.get_weights()[1], 0)
+    np.testing.assert_allclose(np.asarray(model.layers[0](x)), x0, rtol=1e-5)
+    assert model.layers[0].get_config()["activation"] == "relu"
 
 
 # --- functions and steps of one's own -------------------------------------------------------------

@@ -144,6 +144,38 @@ class Optimizer(nn.Optimizer, Configured):
         self.slots_of.clear()
         self.restored = list(groups.values())
 
+    def memory(self, params: Parameters, order: list[int]) -> list[Any]:
+        """What the optimizer remembers of a training by `fit`, as Keras' files have it: the number
+        of steps, the rate, and the slots of each of the weights in that order.
+        """
+        slots = (part * factor for part, factor in self._parts(params, order))
+        return [np.int64(self.iterations), np.float32(self.current_learning_rate()), *slots]
+
+    def remember(self, memory: list[Any], params: Parameters, order: list[int]) -> None:
+        """Take that back, but for what another rule, or Keras 2, has written."""
+        parts = self._parts(params, order)
+        if [array.shape for array in memory[2:]] == [part.shape for part, _ in parts]:
+            self.iterations = int(memory[0])
+            for (part, factor), array in zip(parts, memory[2:], strict=True):
+                part[...] = array / factor
+
+    def _parts(self, params: Parameters, order: list[int]) -> list[tuple[Any, float]]:
+        """The slots of each weight, in the order of Keras, and what they are times in its files."""
+        self.slots = self.slots or self.empty_slots(params)
+        weights, kind = list(params.values()), type(self).__name__
+        ends, factors = np.cumsum([w.size for w in weights]), {}
+        if kind in ("Adam", "AdamW"):  # theirs are sums, Keras' are averages
+            factors = {"m": 1 - vars(self)["beta_1"], "v": 1 - vars(self)["beta_2"]}
+        found = [
+            [
+                (slot[ends[i] - weights[i].size : ends[i]].reshape(weights[i].shape), factor)
+                for i in order
+            ]
+            for slot, factor in ((slot, factors.get(key, 1.0)) for key, slot in self.slots.items())
+        ]
+        groups = found if kind == "RMSprop" else zip(*found, strict=True)
+        return [part for group in groups for part in group]
+
     def apply(self, grads: Any, trainable_variables: Any = None) -> None:
         """The same, as Keras 3 calls it."""
         self.apply_gradients(zip(grads, trainable_variables, strict=True))
