@@ -4,29 +4,14 @@ from typing import Any
 
 import numpy as np
 
-from digits.keras import ops
-from digits.keras.config import (
-    clear_session,
-    epsilon,
-    floatx,
-    image_data_format,
-    set_epsilon,
-    set_floatx,
-    set_image_data_format,
-)
+from digits.keras import config, ops
+from digits.keras.config import image_data_format, set_image_data_format
 from digits.keras.graph import KerasTensor
 from digits.keras.legacy import note
 from digits.keras.lookup import look_up
 from digits.keras.random import normal, of_op, uniform
 from digits.keras.tensor import Tensor, tensor
 from digits.types import Array
-
-# fmt: off
-__all__ = [
-    "clear_session", "epsilon", "floatx", "image_data_format", "random_normal", "random_uniform",
-    "set_epsilon", "set_floatx", "set_image_data_format",
-]
-# fmt: on
 
 
 def random_normal(
@@ -127,4 +112,4 @@ def _listed(value: Any) -> list[Any]:
 
 
 def __getattr__(name: str) -> Any:
-    return getattr(ops, name)
+    return getattr(config if name in vars(config) else ops, name)

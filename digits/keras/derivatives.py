@@ -47,20 +47,11 @@ OF_TWO: dict[Any, tuple[Callable[..., Any], Callable[..., Any]]] = {
         lambda x1, x2, y: x2 * np.power(x1, np.where(np.equal(x2, 0), 1, np.subtract(x2, 1))),
         lambda x1, x2, y: y * np.log(np.where(np.greater(x1, 0), x1, 1)),
     ),
-    np.maximum: (
-        lambda x1, x2, y: np.greater_equal(x1, x2),
-        lambda x1, x2, y: np.less(x1, x2),
-    ),
-    np.minimum: (
-        lambda x1, x2, y: np.less_equal(x1, x2),
-        lambda x1, x2, y: np.greater(x1, x2),
-    ),
+    np.maximum: (lambda a, b, y: np.greater_equal(a, b), lambda a, b, y: np.less(a, b)),
+    np.minimum: (lambda a, b, y: np.less_equal(a, b), lambda a, b, y: np.greater(a, b)),
     np.logaddexp: (lambda x1, x2, y: np.exp(x1 - y), lambda x1, x2, y: np.exp(x2 - y)),
     np.remainder: (lambda x1, x2, y: 1.0, lambda x1, x2, y: -np.floor_divide(x1, x2)),
-    np.arctan2: (
-        lambda x1, x2, y: x2 / (x1 * x1 + x2 * x2),
-        lambda x1, x2, y: -x1 / (x1 * x1 + x2 * x2),
-    ),
+    np.arctan2: (lambda a, b, y: b / (a * a + b * b), lambda a, b, y: -a / (a * a + b * b)),
 }
 """Derivatives of functions of two numbers, by the first and by the second: of (x1, x2, y)."""
 
@@ -227,26 +218,6 @@ def _transpose(y: Any, a: Any, axes: Any = None) -> Gradient:
     return lambda dy: [np.transpose(dy, back)]
 
 
-def _swapaxes(y: Any, a: Any, axis1: int, axis2: int) -> Gradient:
-    return lambda dy: [np.swapaxes(dy, axis1, axis2)]
-
-
-def _moveaxis(y: Any, a: Any, source: Any, destination: Any) -> Gradient:
-    return lambda dy: [np.moveaxis(dy, destination, source)]
-
-
-def _flip(y: Any, m: Any, axis: Any = None) -> Gradient:
-    return lambda dy: [np.flip(dy, axis)]
-
-
-def _roll(y: Any, a: Any, shift: Any, axis: Any = None) -> Gradient:
-    return lambda dy: [np.roll(dy, np.negative(shift), axis)]
-
-
-def _broadcast_to(y: Any, array: Any, shape: Any) -> Gradient:
-    return lambda dy: [_summed_to(np.shape(array), dy)]
-
-
 def _tile(y: Any, A: Any, reps: Any) -> Gradient:
     """Each number of A is there once for each repetition, of which there is an axis before its."""
     reps = (reps,) if np.ndim(reps) == 0 else tuple(map(int, reps))
@@ -337,10 +308,17 @@ RULES: dict[Any, Callable[..., Gradient]] = {
     **{np.matmul: _matmul, np.dot: _dot, np.einsum: _einsum},
     **{np.sum: _sum, np.mean: _mean, np.prod: _prod, np.var: _var, np.std: _std},
     **{np.max: _extreme, np.min: _extreme, np.amax: _extreme, np.amin: _extreme},
-    **{np.cumsum: _cumsum, np.cumprod: _cumprod, np.broadcast_to: _broadcast_to, np.copy: _reshape},
+    **{np.cumsum: _cumsum, np.cumprod: _cumprod, np.copy: _reshape},
     **dict.fromkeys((np.reshape, np.ravel, np.squeeze, np.expand_dims), _reshape),
-    **{np.transpose: _transpose, np.swapaxes: _swapaxes, np.moveaxis: _moveaxis},
-    **{np.flip: _flip, np.roll: _roll, np.tile: _tile, np.repeat: _repeat, np.pad: _pad},
+    np.transpose: _transpose,
+    np.swapaxes: lambda y, a, axis1, axis2: lambda dy: [np.swapaxes(dy, axis1, axis2)],
+    np.moveaxis: lambda y, a, source, destination: (
+        lambda dy: [np.moveaxis(dy, destination, source)]
+    ),
+    np.flip: lambda y, m, axis=None: lambda dy: [np.flip(dy, axis)],
+    np.roll: lambda y, a, shift, axis=None: lambda dy: [np.roll(dy, np.negative(shift), axis)],
+    np.broadcast_to: lambda y, array, shape: lambda dy: [_summed_to(np.shape(array), dy)],
+    **{np.tile: _tile, np.repeat: _repeat, np.pad: _pad},
     **{np.concatenate: _concatenate, np.stack: _stack, np.where: _where, np.clip: _clip},
     **{operator.getitem: _getitem, np.take: _take, np.take_along_axis: _take_along_axis},
 }

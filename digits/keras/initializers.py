@@ -44,18 +44,13 @@ class Constant(Initializer):
         return np.full(shape, self.value, np.float64)
 
 
-class Zeros(Initializer):
-    """0 everywhere."""
+def _filled(name: str, value: float) -> Any:
+    """A class whose arrays hold the same number everywhere."""
+    methods = {"draw": lambda self, shape, rng: np.full(shape, value)}
+    return type(name, (Initializer,), {"__doc__": f"{value:.0f} everywhere.", **methods})
 
-    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-        return np.zeros(shape)
 
-
-class Ones(Initializer):
-    """1 everywhere."""
-
-    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-        return np.ones(shape)
+Zeros, Ones = _filled("Zeros", 0.0), _filled("Ones", 1.0)
 
 
 @dataclass(repr=False)

@@ -252,22 +252,15 @@ class TruePositives(_Counts):
         return tensor(getattr(self, self.counted))
 
 
-class FalsePositives(TruePositives):
-    """How many targets of 0 have an output above the threshold."""
-
-    counted = "false_positives"
-
-
-class TrueNegatives(TruePositives):
-    """How many targets of 0 have no output above the threshold."""
-
-    counted = "true_negatives"
+def _count_of(name: str, doc: str) -> Any:
+    return type(
+        name, (TruePositives,), {"counted": snake_case(name), "__doc__": f"How many {doc}."}
+    )
 
 
-class FalseNegatives(TruePositives):
-    """How many targets of 1 have no output above the threshold."""
-
-    counted = "false_negatives"
+FalsePositives = _count_of("FalsePositives", "targets of 0 have an output above the threshold")
+TrueNegatives = _count_of("TrueNegatives", "targets of 0 have no output above the threshold")
+FalseNegatives = _count_of("FalseNegatives", "targets of 1 have no output above the threshold")
 
 
 class F1Score(Metric):

@@ -17,6 +17,7 @@ from digits.keras.layers.basic import Input, InputLayer
 from digits.keras.legacy import note, renamed
 from digits.keras.lookup import look_up
 from digits.keras.network import Network
+from digits.keras.objectives import listed
 from digits.keras.summary import print_summary
 from digits.keras.tensor import Tensor, tapes, tensor
 from digits.keras.training import Trainer
@@ -44,7 +45,7 @@ class Model(Trainer, Layer):
         self._network: Network | None = None
         self._loss_tensors: list[KerasTensor] = []
         if outputs is not None:
-            self._set_graph(_flat(inputs), _flat(outputs))
+            self._set_graph(listed(inputs) or [inputs], listed(outputs))
 
     def _set_graph(self, inputs: list[KerasTensor], outputs: list[KerasTensor]) -> None:
         for given in (*inputs, *outputs):
@@ -97,7 +98,7 @@ class Model(Trainer, Layer):
         shapes = shape if isinstance(shape, list) else [shape]
         inputs = [Input(sizes) for sizes in shapes]
         outputs = self._trace(inputs[0] if len(inputs) == 1 else inputs)
-        self._set_graph(inputs, _flat(outputs))
+        self._set_graph(inputs, listed(outputs))
 
     def _trace(self, inputs: Any) -> Any:
         """The outputs that the model's own `call` makes of tensors: of its layers, or, where it
@@ -126,7 +127,7 @@ class Model(Trainer, Layer):
 
     def __call__(self, inputs: Any, *args: Any, training: Any = None, **kwargs: Any) -> Any:
         """The outputs for tensors, as part of another model; for arrays, arrays."""
-        parts: list[Any] = [inputs] if isinstance(inputs, np.ndarray) else _flat(inputs)
+        parts: list[Any] = [inputs] if isinstance(inputs, np.ndarray) else listed(inputs)
         if on_graph([parts, args, kwargs]):
             if args or kwargs:
                 return self._follow(inputs, training, *args, **kwargs)
@@ -216,7 +217,7 @@ class Model(Trainer, Layer):
     def add_loss(self, losses: Any, inputs: Any = None) -> None:
         """Add to the loss: numbers of the batch that is computed, or tensors of the model."""
         self._network = None
-        for loss in _flat(losses):
+        for loss in listed(losses):
             if isinstance(loss, KerasTensor):
                 self._loss_tensors.append(loss)
             else:
@@ -290,14 +291,6 @@ class Model(Trainer, Layer):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
-
-
-def _flat(tensors: Any) -> list[Any]:
-    if isinstance(tensors, dict):
-        return list(tensors.values())
-    if isinstance(tensors, list | tuple):
-        return [part for item in tensors for part in _flat(item)]
-    return [tensors]
 
 
 class Sequential(Model):

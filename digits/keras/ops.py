@@ -106,15 +106,17 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
     return -target * np.log(y) - (1 - target) * np.log(1 - y)
 
 
-@of_tensors
-def identity(x: Any) -> Any:
-    return np.copy(x)
-
-
-@of_tensors
-def add_n(inputs: Any) -> Any:
-    """The sum of several tensors of one shape."""
-    return functools.reduce(np.add, inputs)
+FORMULAS: dict[str, Callable[..., Any]] = {
+    "identity": np.copy,
+    "add_n": lambda inputs: functools.reduce(np.add, inputs),
+    "gather": lambda params, indices, axis=0: np.take(params, np.asarray(indices), axis),
+    "log_sigmoid": lambda x: -np.logaddexp(0, np.negative(x)),
+    "rsqrt": lambda x: 1 / np.sqrt(x),
+    "squared_difference": lambda x, y: np.square(np.subtract(x, y)),
+    "reverse": lambda tensor, axis: np.flip(tensor, tuple(axis) if np.ndim(axis) else axis),
+}
+"""Functions of one line."""
+globals().update({name: on_arrays(name, formula) for name, formula in FORMULAS.items()})
 
 
 @of_tensors
@@ -122,11 +124,6 @@ def divide_no_nan(x: Any, y: Any) -> Any:
     """x / y, and 0 where y is 0."""
     zero = np.equal(y, 0)
     return np.where(zero, 0, x / np.where(zero, 1, y))
-
-
-@of_tensors
-def gather(params: Any, indices: Any, axis: int = 0) -> Any:
-    return np.take(params, np.asarray(indices), axis)
 
 
 @of_tensors
@@ -149,12 +146,6 @@ def xlogy(x: Any, y: Any) -> Any:
     """x log(y), and 0 where x is 0."""
     zero = np.equal(x, 0)
     return np.where(zero, 0, x * np.log(np.where(zero, 1, y)))
-
-
-@of_tensors
-def log_sigmoid(x: Any) -> Any:
-    """log(1 / (1 + exp(-x)))."""
-    return -np.logaddexp(0, np.negative(x))
 
 
 @of_tensors
@@ -240,16 +231,6 @@ def erf(x: Any) -> Any:
     return record(y, [x], lambda dy: [dy * slope])
 
 
-@of_tensors
-def squared_difference(x: Any, y: Any) -> Any:
-    return np.square(np.subtract(x, y))
-
-
-@of_tensors
-def reverse(tensor: Any, axis: Any) -> Any:
-    return np.flip(tensor, tuple(axis) if isinstance(axis, list) else axis)
-
-
 def argsort(values: Any, axis: int = -1, direction: str = "ASCENDING", **_: Any) -> Tensor:
     down = direction == "DESCENDING"
     x = np.asarray(values)
@@ -282,11 +263,6 @@ def in_top_k(targets: Any, predictions: Any, k: int = 1, name: Any = None) -> Te
 def is_tensor(x: Any) -> bool:
     """Whether x is a tensor of TensorFlow, with numbers or without."""
     return isinstance(x, Computes | KerasTensor)
-
-
-@of_tensors
-def rsqrt(x: Any) -> Any:
-    return 1 / np.sqrt(x)
 
 
 @of_tensors

@@ -138,6 +138,19 @@ class Computes:
         """The numbers, as a plain array."""
         raise NotImplementedError
 
+    def get_shape(self) -> TensorShape:
+        return TensorShape(self.array.shape)
+
+    def assign(self, value: Any) -> Any:
+        """Put other numbers into the array."""
+        raise NotImplementedError
+
+    def assign_add(self, value: Any, *_: Any, **__: Any) -> Any:
+        return self.assign(self.array + np.asarray(value))
+
+    def assign_sub(self, value: Any, *_: Any, **__: Any) -> Any:
+        return self.assign(self.array - np.asarray(value))
+
     def __array_ufunc__(
         self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **kwargs: Any
     ) -> Any:
@@ -204,18 +217,9 @@ class Tensor(Computes, np.ndarray):
 
     shape: Any = property(lambda self: TensorShape(np.asarray(self).shape))
 
-    def get_shape(self) -> TensorShape:
-        return TensorShape(self.shape)
-
     def assign(self, value: Any) -> "Tensor":
         self[...] = value
         return self
-
-    def assign_add(self, value: Any) -> "Tensor":
-        return self.assign(self.numpy() + np.asarray(value))
-
-    def assign_sub(self, value: Any) -> "Tensor":
-        return self.assign(self.numpy() - np.asarray(value))
 
     def set_shape(self, shape: Any) -> None:
         """Nothing to do: an array knows its shape."""

@@ -128,14 +128,18 @@ def numpy_function(func: Any, inp: Any, Tout: Any = None, **_: Any) -> Any:
 py_function = numpy_function
 
 
-def argmax(input: Any, axis: Any = None, output_type: Any = None, **old: Any) -> Tensor:
-    """The index of the largest number, along the first axis unless another is named."""
-    return ops.argmax(input, old.get("dimension", 0) if axis is None else axis, dtype=output_type)
+def _along_first(function: Any) -> Any:
+    """The index of the largest or smallest number, along the first axis unless another is named."""
+
+    def call(input: Any, axis: Any = None, output_type: Any = None, **old: Any) -> Tensor:
+        axis = old.get("dimension", 0) if axis is None else axis
+        found: Tensor = function(input, axis, dtype=output_type)
+        return found
+
+    return call
 
 
-def argmin(input: Any, axis: Any = None, output_type: Any = None, **old: Any) -> Tensor:
-    """The index of the smallest number, along the first axis unless another is named."""
-    return ops.argmin(input, old.get("dimension", 0) if axis is None else axis, dtype=output_type)
+argmax, argmin = _along_first(ops.argmax), _along_first(ops.argmin)
 
 
 @of_tensors

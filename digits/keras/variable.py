@@ -103,21 +103,12 @@ class Variable(Computes, NDArrayOperatorsMixin):
     def read_value(self) -> Tensor:
         return self.value
 
-    def get_shape(self) -> TensorShape:
-        return self.shape
-
     def assign(self, value: Any, *_: Any, **__: Any) -> "Variable":
         """Put other numbers into the array; ValueError for another shape."""
         value = np.asarray(value)
         check(value.shape == self.shape, f"{self.path} of shape {self.shape}", value.shape)
         self.array[...] = value
         return self
-
-    def assign_add(self, value: Any, *_: Any, **__: Any) -> "Variable":
-        return self.assign(self.array + np.asarray(value))
-
-    def assign_sub(self, value: Any, *_: Any, **__: Any) -> "Variable":
-        return self.assign(self.array - np.asarray(value))
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
         return np.array(self.array, dtype)

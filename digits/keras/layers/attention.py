@@ -9,6 +9,7 @@ import numpy as np
 
 from digits.keras import activations
 from digits.keras.layer import arguments
+from digits.keras.layers.basic import Weighted
 from digits.keras.layers.formulas import Formula
 from digits.keras.random import new_generator
 from digits.keras.variable import Variable
@@ -16,7 +17,7 @@ from digits.validation import check
 
 
 @arguments()
-class MultiHeadAttention(Formula):
+class MultiHeadAttention(Weighted, Formula):
     """softmax(Q K^T / sqrt(key_dim)) V in each head, the heads side by side times a matrix (Vaswani
     et al. 2017). Q, K, V: the query, the key and the value, each times a matrix of the head.
 
@@ -28,10 +29,6 @@ class MultiHeadAttention(Formula):
     value_dim: int | None = None
     dropout: float = 0.0
     use_bias: bool = True
-    kernel_initializer: Any = "glorot_uniform"
-    bias_initializer: Any = "zeros"
-    kernel_regularizer: Any = None
-    bias_regularizer: Any = None
     seed: Any = None
 
     def __call__(  # type: ignore[override]

@@ -1,5 +1,6 @@
 """Layers for rows of numbers: dense, reshaping, dropout, normalization."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -100,17 +101,23 @@ class LastAxisDense(nn.Dense):
         return None if dx is None else dx.reshape(len(dy), *self.shape)
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
+class Weighted(Layer):
+    """Arguments of layers with a kernel and a bias."""
+
+    kernel_initializer: Any = "glorot_uniform"
+    bias_initializer: Any = "zeros"
+    kernel_regularizer: Any = None
+    bias_regularizer: Any = None
+
+
 @arguments(**KERAS_1)
-class Dense(Layer):
+class Dense(Weighted):
     """y = activation(x W + b): every output is fed by every input."""
 
     units: int
     activation: Any = None
     use_bias: bool = True
-    kernel_initializer: Any = "glorot_uniform"
-    bias_initializer: Any = "zeros"
-    kernel_regularizer: Any = None
-    bias_regularizer: Any = None
 
     def make(self, shape: Shape) -> list[Core]:
         activation, more = fused(self.activation)
@@ -183,8 +190,6 @@ class DropChannels(nn.Dropout):
 class SpatialDropout2D(Dropout):
     """In training a random fraction `rate` of the channels becomes 0 (Tompson et al. 2015)."""
 
-    rate: float
-    seed: Any = None
     data_format: str | None = None
 
     def make(self, shape: Shape) -> list[Core]:

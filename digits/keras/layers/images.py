@@ -11,7 +11,7 @@ import numpy as np
 from digits.keras import config
 from digits.keras.arguments import both
 from digits.keras.layer import Layer, arguments
-from digits.keras.layers.basic import KERAS_1, MoveAxis, activation_core, fused
+from digits.keras.layers.basic import KERAS_1, MoveAxis, Weighted, activation_core, fused
 from digits.keras.legacy import note
 from digits.nn import convolution, pooling
 from digits.nn.layer import Layer as Core
@@ -75,7 +75,7 @@ def rows_and_columns(kind: Any) -> Any:
 
 @rows_and_columns
 @arguments(**KERAS_1, **IMAGE_ARGUMENTS)
-class Conv2D(ImageLayer):
+class Conv2D(Weighted, ImageLayer):
     """Each filter is a small image that is compared with the inputs at every position."""
 
     filters: int
@@ -85,10 +85,6 @@ class Conv2D(ImageLayer):
     data_format: str | None = None
     activation: Any = None
     use_bias: bool = True
-    kernel_initializer: Any = "glorot_uniform"
-    bias_initializer: Any = "zeros"
-    kernel_regularizer: Any = None
-    bias_regularizer: Any = None
 
     def make(self, shape: Shape) -> list[Core]:
         if (

@@ -13,7 +13,7 @@ class RandomChange(Layer):
     """Images (n, h, w, c), each changed in its own way; a subclass says how, as a `Change`."""
 
     trains_alone = True
-    change: Change
+    change: Any
     seed: Any
     fill_mode: str
 
@@ -25,7 +25,7 @@ class RandomChange(Layer):
         return shape
 
     def forward(self, x: Array, training: bool) -> Array:
-        return change_images(x, self.change, self.rng) if training else x
+        return change_images(x, self.change(), self.rng) if training else x
 
     def backward(self, dy: Array) -> None:
         return None
@@ -50,8 +50,7 @@ class RandomRotation(RandomChange):
     fill_mode: str = "reflect"
     seed: Any = None
 
-    @property
-    def change(self) -> Change:  # type: ignore[override]
+    def change(self) -> Change:
         low, high = _range(self.factor)
         return Change(rotation=(360 * low, 360 * high), fill_mode=self.fill_mode)
 
@@ -65,8 +64,7 @@ class RandomTranslation(RandomChange):
     fill_mode: str = "reflect"
     seed: Any = None
 
-    @property
-    def change(self) -> Change:  # type: ignore[override]
+    def change(self) -> Change:
         down, right = _range(self.height_factor), _range(self.width_factor)
         return Change(down=down, right=right, fill_mode=self.fill_mode)
 
@@ -80,8 +78,7 @@ class RandomZoom(RandomChange):
     fill_mode: str = "reflect"
     seed: Any = None
 
-    @property
-    def change(self) -> Change:  # type: ignore[override]
+    def change(self) -> Change:
         low, high = _range(self.height_factor)
         alike = self.width_factor is None
         return Change(zoom=(1 + low, 1 + high), zoom_alike=alike, fill_mode=self.fill_mode)
@@ -94,8 +91,7 @@ class RandomFlip(RandomChange):
     mode: str = "horizontal_and_vertical"
     seed: Any = None
 
-    @property
-    def change(self) -> Change:  # type: ignore[override]
+    def change(self) -> Change:
         return Change(flip_columns="horizontal" in self.mode, flip_rows="vertical" in self.mode)
 
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from digits.compute.distributed import global_batch
 from digits.keras import activations
-from digits.keras.layer import Layer, arguments
-from digits.keras.layers.basic import KERAS_1
+from digits.keras.layer import arguments
+from digits.keras.layers.basic import KERAS_1, Weighted
 from digits.keras.variable import Variable
 from digits.nn.activations import ACTIVATIONS
 from digits.nn.layer import Layer as Core
@@ -265,7 +265,7 @@ class GRUStep(Recurrence):
 
 
 @arguments(**KERAS_1, **RECURRENT_ARGUMENTS)
-class Recurrent(Layer):
+class Recurrent(Weighted):
     """What recurrent layers share."""
 
     core = Recurrence
@@ -274,12 +274,8 @@ class Recurrent(Layer):
     activation: Any = "tanh"
     _: KW_ONLY
     use_bias: bool = True
-    kernel_initializer: Any = "glorot_uniform"
     recurrent_initializer: Any = "orthogonal"
-    bias_initializer: Any = "zeros"
-    kernel_regularizer: Any = None
     recurrent_regularizer: Any = None
-    bias_regularizer: Any = None
     dropout: float = 0.0
     recurrent_dropout: float = 0.0
     seed: Any = None

@@ -8,7 +8,7 @@ import numpy as np
 
 from digits.keras.arguments import both
 from digits.keras.layer import arguments
-from digits.keras.layers.basic import KERAS_1, SpatialDropout2D, fused
+from digits.keras.layers.basic import KERAS_1, SpatialDropout2D, Weighted, fused
 from digits.keras.layers.images import (
     Crop,
     Frame,
@@ -81,7 +81,7 @@ class RowConvolution(convolution.Conv2D):
 
 
 @arguments(**KERAS_1, **ROW_ARGUMENTS)
-class Conv1D(RowLayer):
+class Conv1D(Weighted, RowLayer):
     """Each filter is a short row that is compared with the inputs at every position.
 
     padding="causal": zeros before the row, so that an output depends on no later input.
@@ -94,10 +94,6 @@ class Conv1D(RowLayer):
     data_format: str | None = None
     activation: Any = None
     use_bias: bool = True
-    kernel_initializer: Any = "glorot_uniform"
-    bias_initializer: Any = "zeros"
-    kernel_regularizer: Any = None
-    bias_regularizer: Any = None
 
     def row_cores(self) -> list[Core]:
         activation, more = fused(self.activation)

@@ -161,18 +161,15 @@ class Optimizer(nn.Optimizer, Configured):
 
     def _parts(self, params: Parameters, order: list[int]) -> list[tuple[Any, float]]:
         """The slots of each weight, in the order of Keras, and what they are times in its files."""
-        self.slots = self.slots or self.empty_slots(params)
-        weights, kind = list(params.values()), type(self).__name__
-        ends, factors = np.cumsum([w.size for w in weights]), {}
-        if kind in ("Adam", "AdamW"):  # theirs are sums, Keras' are averages
-            factors = {"m": 1 - vars(self)["beta_1"], "v": 1 - vars(self)["beta_2"]}
-        found = [
-            [
-                (slot[ends[i] - weights[i].size : ends[i]].reshape(weights[i].shape), factor)
-                for i in order
-            ]
-            for slot, factor in ((slot, factors.get(key, 1.0)) for key, slot in self.slots.items())
-        ]
+        self.slots, found = self.slots or self.empty_slots(params), []
+        kind, ends = type(self).__name__, np.cumsum([w.size for w in params.values()])
+        # Adam's slots are sums here, averages in Keras.
+        rates = {"m": "beta_1", "v": "beta_2"} if kind in ("Adam", "AdamW") else {}
+        for name, slot in self.slots.items():
+            factor = 1 - vars(self)[rates[name]] if name in rates else 1.0
+            pairs = zip(np.split(slot, ends[:-1]), params.values(), strict=True)
+            parts = [part.reshape(w.shape) for part, w in pairs]
+            found.append([(parts[i], factor) for i in order])
         groups = found if kind == "RMSprop" else zip(*found, strict=True)
         return [part for group in groups for part in group]
 

@@ -67,13 +67,9 @@ def _changed(image: Array, change: Change, rng: np.random.Generator) -> Array:
         zoom_y = rng.uniform(*change.zoom)
         zoom_x = zoom_y if change.zoom_alike else rng.uniform(*change.zoom)
         right, down = rng.uniform(*change.right), rng.uniform(*change.down)
-        shift = [
-            right * width if abs(right) < 1 else right,
-            down * height if abs(down) < 1 else down,
-        ]
-        rotation = np.array(
-            [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
-        )
+        shift = [by * n if abs(by) < 1 else by for by, n in ((right, width), (down, height))]
+        cos, sin = math.cos(angle), math.sin(angle)
+        rotation = np.array([[cos, -sin], [sin, cos]])
         shear = np.array([[math.cos(slant), 0], [-math.sin(slant), 1]])
         matrix = rotation @ shear @ np.diag([zoom_x, zoom_y])
         middle = np.array([(width - 1) / 2, (height - 1) / 2])
@@ -211,9 +207,7 @@ class ImageDataGenerator:
     def _subset(self, items: Any, subset: str | None) -> Any:
         """Those for training or for validation; all if there is no subset."""
         cut = int(len(items) * self.validation_split)
-        return items[
-            {"training": slice(cut, None), "validation": slice(cut), None: slice(None)}[subset]
-        ]
+        return {"training": items[cut:], "validation": items[:cut], None: items}[subset]
 
     def random_transform(self, x: Any, seed: Any = None) -> Array:
         return self._change(np.asarray(x, np.float32)[np.newaxis], new_generator(seed))[0]
