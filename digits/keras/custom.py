@@ -12,11 +12,13 @@ import numpy as np
 from digits.keras import constraints, initializers, regularizers
 from digits.keras.arguments import sizes_of
 from digits.keras.config import snake_case
-from digits.keras.graph import filled, tensors_in
+from digits.keras.graph import KerasTensor, filled, following, in_order, tensors_in
+from digits.keras.lookup import look_up
 from digits.keras.tape import GradientTape, gradients
 from digits.keras.tensor import Node, Tensor, found_in, paused, tensor
 from digits.keras.variable import Variable
 from digits.types import Array
+from digits.validation import check
 
 AS_THE_MODEL = "as the model"
 """What `training` is while a call of one's own is followed: true, so that layers which are only
@@ -113,6 +115,8 @@ class CustomCall(Holder):
     dtype: str
     call: Any
     weights: Any
+    trainable: Any
+    _place: Any
 
     def compute(self, inputs: Any, training: Any, *args: Any, **kwargs: Any) -> Any:
         """What `call` makes of tensors."""
@@ -120,6 +124,49 @@ class CustomCall(Holder):
         if "training" in takes or any(p.kind is p.VAR_KEYWORD for p in takes.values()):
             kwargs["training"] = training
         return self.call(inputs, *args, **kwargs)
+
+    def _follow(self, inputs: Any, training: Any, *args: Any, **kwargs: Any) -> Any:
+        """A layer made of other layers alone has these within, or, in a call that is followed
+        itself, becomes these; any other one is a step of its own.
+        """
+        if not self.trainable:
+            self.trainable = False  # for the layers made since
+        if not self.own_variables:
+            followed = AS_THE_MODEL if training is None else training
+            # It may compute with numbers; a mistake of the user will show in the next line, too.
+            with contextlib.suppress(Exception), following() as outermost:
+                within = self.sublayers and not hasattr(type(self), "training_network")
+                if outermost and within and not (args or kwargs):
+                    return self._with_layers_within(inputs, training)
+                return self.compute(inputs, followed, *args, **kwargs)
+        return self._as_step(inputs, training, *args, **kwargs)
+
+    def _with_layers_within(self, inputs: Any, training: Any) -> Any:
+        """The outputs of a graph of its own, from `inputs` to `outputs`, which models open."""
+        several = isinstance(inputs, list | tuple)
+        sources, make = tuple(inputs) if several else (inputs,), look_up("layers.Input")
+        if not hasattr(self, "outputs"):
+            own = [make(x.sizes, name=f"{self.name}_{i}") for i, x in enumerate(sources)]
+            y = self.compute(own if several else own[0], AS_THE_MODEL)
+            self.single, outputs = not isinstance(y, list | tuple), tensors_in(y)
+            made_here = all(t.layer is not self for t in in_order(outputs, own))
+            check(made_here, f"layers within {self.name}", "the layer itself")
+            self.inputs, self.outputs = own, outputs
+            self.input_sizes = [x.sizes for x in own] if several else own[0].sizes
+        if [x.sizes for x in self.inputs] != [x.sizes for x in sources]:
+            return self.compute(inputs, AS_THE_MODEL if training is None else training)
+        ends = enumerate(self.outputs)
+        made = [self._place(sources, training, y.sizes, y.batched, index=i) for i, y in ends]
+        return made[0] if self.single else made
+
+    def _as_step(self, inputs: Any, training: Any, *args: Any, **kwargs: Any) -> KerasTensor:
+        """A step of a model that runs the call of one's own."""
+        run = Run(self, (inputs, *args), kwargs)
+        with np.errstate(all="ignore"):
+            y = run.forward([source.zeros() for source in run.sources], False)
+        good = y.shape in ((), (2, *y.shape[1:]))
+        check(good, f"an output for each sample from {self.name}", y.shape)
+        return self._place(run.sources, training, y.shape[1:], y.shape != (), run)
 
     def __getstate__(self) -> dict[str, Any]:
         """What copies and pickles take along: not what the latest call has added."""

@@ -51,10 +51,6 @@ def model_to_dot(
         box = {"boxstyle": "round", "facecolor": plots.FAINT, "edgecolor": plots.INK}
         axes.text(0, -row, line, ha="center", va="center", fontsize=9, bbox=box)
         if row:
-            axes.annotate(
-                "",
-                (0, -row + 0.24),
-                (0, -row + 0.76),
-                arrowprops={"arrowstyle": "->", "color": plots.INK},
-            )
+            arrow = {"arrowstyle": "->", "color": plots.INK}
+            axes.annotate("", (0, -row + 0.24), (0, -row + 0.76), arrowprops=arrow)
     return Drawing(figure)

@@ -20,11 +20,13 @@ _followed: list[bool] = []
 
 
 @contextlib.contextmanager
-def following() -> Iterator[None]:
-    """A block in which a `call` of one's own is followed once, to be repeated from then on."""
+def following() -> Iterator[bool]:
+    """A block in which a `call` of one's own is followed once, to be repeated from then on; whether
+    no other is around.
+    """
     _followed.append(True)
     try:
-        yield
+        yield len(_followed) == 1
     finally:
         _followed.pop()
 

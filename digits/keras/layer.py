@@ -2,7 +2,6 @@
 written. The mathematics is done by layers of digits.nn, the `cores`.
 """
 
-import contextlib
 import copy
 import functools
 from collections.abc import Callable
@@ -14,8 +13,8 @@ import numpy as np
 from digits.keras import config
 from digits.keras.absent import INSTEAD
 from digits.keras.arguments import ONLY_AT_DEFAULT, kept, sizes_of, take_options
-from digits.keras.custom import AS_THE_MODEL, CustomCall, Run, is_outermost, mode, mode_of, on_graph
-from digits.keras.graph import KerasTensor, following
+from digits.keras.custom import AS_THE_MODEL, CustomCall, is_outermost, mode, mode_of, on_graph
+from digits.keras.graph import KerasTensor
 from digits.keras.legacy import renamed
 from digits.keras.random import new_generator
 from digits.keras.regularizers import ActivityPenalty
@@ -146,26 +145,6 @@ class Layer(CustomCall, Configured):
         for part in self.sublayers:
             part.trainable = value
 
-    def _follow(self, inputs: Any, training: Any, *args: Any, **kwargs: Any) -> Any:
-        """A layer made of other layers alone becomes these; any other one is a step of its own."""
-        if not self.trainable:
-            self.trainable = False  # for the layers made since
-        if not self.own_variables:
-            # It may compute with numbers; a mistake of the user will show in the next line, too.
-            with contextlib.suppress(Exception), following():
-                followed = AS_THE_MODEL if training is None else training
-                return self.compute(inputs, followed, *args, **kwargs)
-        return self._as_step(inputs, training, *args, **kwargs)
-
-    def _as_step(self, inputs: Any, training: Any, *args: Any, **kwargs: Any) -> KerasTensor:
-        """A step of a model that runs the call of one's own."""
-        run = Run(self, (inputs, *args), kwargs)
-        with np.errstate(all="ignore"):
-            y = run.forward([source.zeros() for source in run.sources], False)
-        good = y.shape in ((), (2, *y.shape[1:]))
-        check(good, f"an output for each sample from {self.name}", y.shape)
-        return self._place(run.sources, training, y.shape[1:], y.shape != (), run)
-
     def _place(
         self,
         sources: tuple[Any, ...],
@@ -173,11 +152,12 @@ class Layer(CustomCall, Configured):
         sizes: Shape,
         batched: bool = True,
         run: Any = None,
+        index: int = 0,
     ) -> KerasTensor:
         """The output of a call, as a tensor of a model."""
         self.built, self.output_sizes = True, sizes
         training = None if training is AS_THE_MODEL else training
-        made = KerasTensor(sizes, self, sources, batched=batched, training=training, run=run)
+        made = KerasTensor(sizes, self, sources, index, batched, training, run)
         self.calls.append(made)
         return made
 
@@ -339,7 +319,7 @@ class Layer(CustomCall, Configured):
 
     def trained(self) -> list[tuple[Core, str]]:
         """Those of them that training changes."""
-        return self.trainable_pairs() if self.trainable else []
+        return [(v.core, v.key) for v in self.weights if v.trainable] if self.trainable else []
 
     def penalties(self) -> list[tuple[Any, Core, str]]:
         """The regularizers, each with the weight that it is for."""

@@ -232,15 +232,16 @@ def _ratio(part: float, whole: float) -> Tensor:
 class Precision(_Counts):
     """The fraction of outputs above the threshold that are right to be there."""
 
+    counted = "false_positives"
+
     def result(self) -> Tensor:
-        return _ratio(self.true_positives, self.true_positives + self.false_positives)
+        return _ratio(self.true_positives, self.true_positives + getattr(self, self.counted))
 
 
-class Recall(_Counts):
+class Recall(Precision):
     """The fraction of targets of 1 whose output is above the threshold."""
 
-    def result(self) -> Tensor:
-        return _ratio(self.true_positives, self.true_positives + self.false_negatives)
+    counted = "false_negatives"
 
 
 class TruePositives(_Counts):

@@ -140,4 +140,5 @@ def model_from_json(text: str, custom_objects: Any = None) -> Model:
 
 
 def clone_model(model: Model, **_: Any) -> Model:
-    return model_from(model.get_config())
+    with custom_object_scope({type(layer).__name__: type(layer) for layer in model.layers}):
+        return model_from(model.get_config())

@@ -265,3 +265,77 @@ def test_gamma_numbers() -> None:
     drawn = np.asarray(tf_.random.gamma([20_000], 3.0, seed=1))
     assert drawn.mean() == pytest.approx(3, rel=0.05)
     assert drawn.var() == pytest.approx(3, rel=0.1)
+
+
+# --- layers made of layers ------------------------------------------------------------------------
+
+
+class Block(layers.Layer):  # type: ignore[misc]
+    def __init__(self, units: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.units = units
+        self.first, self.noise = layers.Dense(units, "relu"), layers.Dropout(0.5)
+        self.norm, self.last = layers.BatchNormalization(), layers.Dense(units)
+
+    def call(self, x: Any, training: Any = None) -> Any:
+        y = self.noise(self.norm(self.first(x)), training=training)
+        return layers.add([x, self.last(y)])
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"units": self.units}
+
+
+class Halves(layers.Layer):  # type: ignore[misc]
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = [layers.Dense(2, name="up"), layers.Dense(3)]
+
+    def call(self, inputs: Any) -> Any:
+        return [part(x) for part, x in zip(self.parts, inputs, strict=True)]
+
+
+def test_a_layer_made_of_layers_stays_one(tmp_path: Path) -> None:
+    inputs, block = keras.Input((6,)), Block(5, name="block")
+    h = block(block(layers.Dense(5)(inputs)))
+    model = keras.Model(inputs, layers.Dense(3, "softmax")(Block(5, name="second")(h)))
+    kinds = [type(layer).__name__ for layer in model.layers]
+    assert kinds == ["InputLayer", "Dense", "Block", "Block", "Dense"]
+    model.compile("adam", "sparse_categorical_crossentropy")
+    (x, t), before = rows(), model.get_weights()
+    model.fit(x, t, verbose=0)
+    assert not any(map(np.array_equal, before, model.get_weights()))
+    expected = model.predict(x, verbose=0)
+    for end in ("keras", "h5"):
+        model.save(tmp_path / f"model.{end}")
+        path, known = tmp_path / f"model.{end}", {"Block": Block}
+        again = keras.models.load_model(path, custom_objects=known)
+        np.testing.assert_array_equal(again.predict(x, verbose=0), expected)
+    copied = keras.models.clone_model(model)
+    copied.set_weights(model.get_weights())
+    np.testing.assert_array_equal(copied.predict(x, verbose=0), expected)
+    with tf.GradientTape() as tape:
+        loss = tf_.reduce_sum(model(x, training=False) ** 2)
+    gradients = tape.gradient(loss, model.trainable_variables)
+    assert all(gradient is not None for gradient in gradients)
+    second = keras.Model(inputs, model.get_layer("second").output)
+    assert second.predict(x, verbose=0).shape == (len(x), 5)
+
+
+def test_what_is_frozen_within_a_layer_stays_as_it_is() -> None:
+    block, (x, t) = Block(6), rows()
+    model = keras.Sequential([keras.Input((6,)), block, layers.Dense(3, "softmax")])
+    block.first.trainable = False
+    model.compile("adam", "sparse_categorical_crossentropy")
+    before = [layer.get_weights()[0].copy() for layer in (block.first, block.last)]
+    model.fit(x, t, verbose=0)
+    after = [layer.get_weights()[0] for layer in (block.first, block.last)]
+    assert [np.array_equal(*pair) for pair in zip(before, after, strict=True)] == [True, False]
+
+
+def test_a_layer_of_several_inputs_and_outputs_stays_one() -> None:
+    a, b = keras.Input((2,), name="a"), keras.Input((4,), name="b")
+    first, second = Halves()([a, b])
+    model = keras.Model([a, b], [first, layers.Dense(1)(second)])
+    assert [type(layer).__name__ for layer in model.layers][2:] == ["Halves", "Dense"]
+    y, z = model.predict([np.ones((5, 2)), np.ones((5, 4))], verbose=0)
+    assert (y.shape, z.shape) == ((5, 2), (5, 1))

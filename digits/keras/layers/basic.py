@@ -111,6 +111,18 @@ class Weighted(Layer):
     bias_regularizer: Any = None
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
+class Scaled(Layer):
+    """Arguments of layers with a learned scale, gamma, and center, beta."""
+
+    center: bool = True
+    scale: bool = True
+    beta_initializer: Any = "zeros"
+    gamma_initializer: Any = "ones"
+    beta_regularizer: Any = None
+    gamma_regularizer: Any = None
+
+
 @arguments(**KERAS_1)
 class Dense(Weighted):
     """y = activation(x W + b): every output is fed by every input."""
@@ -215,7 +227,7 @@ class MoveAxis(Core):
 
 
 @arguments(mode=None, gamma_init="gamma_initializer", beta_init="beta_initializer")
-class BatchNormalization(Layer):
+class BatchNormalization(Scaled):
     """Each channel brought to mean 0 and variance 1, then to a learned scale and center (Ioffe and
     Szegedy 2015).
     """
@@ -223,14 +235,8 @@ class BatchNormalization(Layer):
     axis: Any = -1
     momentum: float = 0.99
     epsilon: float = 1e-3
-    center: bool = True
-    scale: bool = True
-    beta_initializer: Any = "zeros"
-    gamma_initializer: Any = "ones"
     moving_mean_initializer: Any = "zeros"
     moving_variance_initializer: Any = "ones"
-    beta_regularizer: Any = None
-    gamma_regularizer: Any = None
 
     def make(self, shape: Shape) -> list[Core]:
         self.unused = ("gamma",) * (not self.scale) + ("beta",) * (not self.center)

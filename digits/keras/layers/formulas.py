@@ -9,6 +9,7 @@ import numpy as np
 from digits.keras import ops
 from digits.keras.arguments import sizes_of
 from digits.keras.layer import Layer, arguments
+from digits.keras.layers.basic import Scaled
 from digits.keras.legacy import note
 from digits.keras.lookup import look_up
 from digits.keras.variable import Variable
@@ -66,19 +67,13 @@ def standardized(x: Any, axes: tuple[int, ...], epsilon: float) -> Any:
 
 
 @arguments()
-class LayerNormalization(Formula):
+class LayerNormalization(Scaled, Formula):
     """y = gamma (x - mean) / sqrt(variance + epsilon) + beta, with mean and variance of each sample
     along the last axis, or the last axes (Ba et al. 2016).
     """
 
     axis: Any = -1
     epsilon: float = 1e-3
-    center: bool = True
-    scale: bool = True
-    beta_initializer: Any = "zeros"
-    gamma_initializer: Any = "ones"
-    beta_regularizer: Any = None
-    gamma_regularizer: Any = None
 
     def make_weights(self, shape: Any) -> None:
         rank = len(shape)
@@ -94,18 +89,12 @@ class LayerNormalization(Formula):
 
 
 @arguments()
-class GroupNormalization(Formula):
+class GroupNormalization(Scaled, Formula):
     """The same with mean and variance of groups of channels, over all pixels (Wu and He 2018)."""
 
     groups: int = 32
     axis: int = -1
     epsilon: float = 1e-3
-    center: bool = True
-    scale: bool = True
-    beta_initializer: Any = "zeros"
-    gamma_initializer: Any = "ones"
-    beta_regularizer: Any = None
-    gamma_regularizer: Any = None
 
     def make_weights(self, shape: Any) -> None:
         last = self.axis in (-1, len(shape) - 1)

@@ -87,13 +87,8 @@ class Conv2D(Weighted, ImageLayer):
     use_bias: bool = True
 
     def make(self, shape: Shape) -> list[Core]:
-        if (
-            self.data_format is None
-            and not self.is_channels_first()
-            and len(shape) == 3
-            and shape[0] in (1, 3)
-            and min(shape[1:]) > 3
-        ):
+        untold = self.data_format is None and not self.is_channels_first()
+        if untold and len(shape) == 3 and shape[0] in (1, 3) and min(shape[1:]) > 3:
             note(
                 f"inputs {(None, *shape)} are taken for channels first; today that is "
                 'keras.config.set_image_data_format("channels_first")'

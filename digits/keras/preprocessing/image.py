@@ -171,9 +171,9 @@ class ImageDataGenerator:
         x = np.asarray(x)
         advice = "use x.reshape(-1, 28, 28, 1)"
         check(x.ndim == 4, "images of four axes, such as (n, 28, 28, 1)", x.shape, advice)
-        rest = [None if a is None else np.asarray(a) for a in (y, sample_weight)]
-        parts: list[Any] = [None if a is None else self._subset(a, subset) for a in (x, *rest)]
-        flow = NumpyArrayIterator(self, parts[0], parts[1], parts[2], batch_size, shuffle, seed)
+        given = (x, y, sample_weight)
+        x, y, w = (None if a is None else self._subset(np.asarray(a), subset) for a in given)
+        flow = NumpyArrayIterator(self, x, y, w, batch_size, shuffle, seed)
         if save_to_dir is not None:
             flow.save_as = f"{save_to_dir}/{save_prefix}_{{}}_{{}}.{save_format}"
         return flow
