@@ -7,13 +7,14 @@ import numpy as np
 from digits.keras import config, ops
 from digits.keras.config import image_data_format, set_image_data_format
 from digits.keras.graph import KerasTensor
-from digits.keras.legacy import note
+from digits.keras.legacy import note, renamed
 from digits.keras.lookup import look_up
 from digits.keras.random import normal, of_op, uniform
 from digits.keras.tensor import Tensor, tensor
 from digits.types import Array
 
 
+@renamed(std="stddev")
 def random_normal(
     shape: Any, mean: float = 0, stddev: float = 1, dtype: Any = None, seed: Any = None
 ) -> Tensor:

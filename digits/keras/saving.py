@@ -228,7 +228,7 @@ def save_weights(model: Model, filepath: Any, overwrite: bool = True) -> None:
         note(f"{path}: files of weights are called ....weights.h5 today")
         if path.suffix not in (".h5", ".hdf5", ".keras"):
             path = path.with_name(f"{path.name}.weights.h5")
-    model.training_network  # noqa: B018  raises if the model has no weights yet
+    model.weights or model.training_network  # noqa: B018  raises if it has none yet
     write_file(path, _weights_as_h5(model))
 
 
@@ -250,7 +250,7 @@ def load_weights(model: Model, filepath: Any, by_name: bool = False) -> None:
 
 def _build_from_tree(model: Model, file: Any) -> None:
     """Give a stack of rows that has not seen them the shape of the first kernel in the file."""
-    if hasattr(model, "outputs"):
+    if hasattr(model, "outputs") or model.weights:
         return
     first = file["layers"].get(snake_case(type(model.layers[0]).__name__), {})
     kernel = first.get("vars", {}).get("0")

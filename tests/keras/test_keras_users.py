@@ -261,6 +261,34 @@ def test_parts_of_a_data_set() -> None:
         numbers.get_single_element()
 
 
+class Called(keras.Model):
+    """A model that says itself what a call is, and so has no graph."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.out, self.unused = layers.Dense(2), layers.Dense(3)
+
+    def __call__(self, x: Any) -> Any:  # type: ignore[override]
+        return self.out(x)
+
+
+def test_weights_of_a_model_without_a_graph(tmp_path: Path) -> None:
+    x, model, again = np.ones((3, 4)), Called(), Called()
+    with pytest.raises(ValueError, match="shape of its inputs"):
+        model.save_weights(tmp_path / "model.weights.h5")
+    expected = np.asarray(model(x))
+    model.save_weights(tmp_path / "model.weights.h5")
+    assert not np.array_equal(np.asarray(again(x)), expected)
+    again.load_weights(tmp_path / "model.weights.h5")
+    np.testing.assert_array_equal(np.asarray(again(x)), expected)
+
+
+def test_normal_numbers_as_keras_1_asks_for_them() -> None:
+    backend: Any = keras.backend
+    drawn = backend.random_normal((20_000,), mean=1.0, std=3.0)
+    assert np.std(np.asarray(drawn)) == pytest.approx(3, rel=0.05)
+
+
 def test_gamma_numbers() -> None:
     drawn = np.asarray(tf_.random.gamma([20_000], 3.0, seed=1))
     assert drawn.mean() == pytest.approx(3, rel=0.05)
