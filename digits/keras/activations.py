@@ -40,15 +40,35 @@ def _silu(x: Array) -> tuple[Array, Array]:
     return x * s, s + x * s * (1 - s)
 
 
+def _softplus(x: Array) -> tuple[Array, Array]:
+    return np.logaddexp(x, np.zeros_like(x)), functions.sigmoid(x)
+
+
+def _softsign(x: Array) -> tuple[Array, Array]:
+    return x / (1 + np.abs(x)), 1 / (1 + np.abs(x)) ** 2
+
+
 def _mish(x: Array) -> tuple[Array, Array]:
-    y, derivative = MORE["softplus"](x)
+    y, derivative = _softplus(x)
     t = np.tanh(y)
     return x * t, t + x * (1 - t * t) * derivative
 
 
+def _exponential(x: Array) -> tuple[Array, Array]:
+    return np.exp(x), np.exp(x)
+
+
+def _hard_sigmoid(x: Array) -> tuple[Array, Array]:
+    return np.clip(x / 6 + 0.5, 0, 1), (np.abs(x) < 3) / x.dtype.type(6)
+
+
 def _hard_silu(x: Array) -> tuple[Array, Array]:
-    y, derivative = MORE["hard_sigmoid"](x)
+    y, derivative = _hard_sigmoid(x)
     return x * y, y + x * derivative
+
+
+def _relu6(x: Array) -> tuple[Array, Array]:
+    return np.clip(x, 0, 6), (x > 0) & (x < 6)
 
 
 def _log_softmax(x: Array) -> tuple[Array, Callable[[Array], Array]]:
@@ -62,13 +82,13 @@ MORE: dict[str, Callable[[Array], tuple[Array, Any]]] = {
     "selu": _selu,
     "gelu": _gelu,
     "silu": _silu,
-    "softplus": lambda x: (np.logaddexp(x, np.zeros_like(x)), functions.sigmoid(x)),
-    "softsign": lambda x: (x / (1 + np.abs(x)), 1 / (1 + np.abs(x)) ** 2),
+    "softplus": _softplus,
+    "softsign": _softsign,
     "mish": _mish,
-    "exponential": lambda x: (np.exp(x), np.exp(x)),
-    "hard_sigmoid": lambda x: (np.clip(x / 6 + 0.5, 0, 1), (np.abs(x) < 3) / x.dtype.type(6)),
+    "exponential": _exponential,
+    "hard_sigmoid": _hard_sigmoid,
     "hard_silu": _hard_silu,
-    "relu6": lambda x: (np.clip(x, 0, 6), (x > 0) & (x < 6)),
+    "relu6": _relu6,
     "log_softmax": _log_softmax,
 }
 """Activations beyond those of digits.nn: y and its derivative, or what gives dx from dy."""

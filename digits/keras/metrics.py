@@ -232,16 +232,15 @@ def _ratio(part: float, whole: float) -> Tensor:
 class Precision(_Counts):
     """The fraction of outputs above the threshold that are right to be there."""
 
-    counted = "false_positives"
-
     def result(self) -> Tensor:
-        return _ratio(self.true_positives, self.true_positives + getattr(self, self.counted))
+        return _ratio(self.true_positives, self.true_positives + self.false_positives)
 
 
-class Recall(Precision):
+class Recall(_Counts):
     """The fraction of targets of 1 whose output is above the threshold."""
 
-    counted = "false_negatives"
+    def result(self) -> Tensor:
+        return _ratio(self.true_positives, self.true_positives + self.false_negatives)
 
 
 class TruePositives(_Counts):
@@ -253,15 +252,22 @@ class TruePositives(_Counts):
         return tensor(getattr(self, self.counted))
 
 
-def _count_of(name: str, doc: str) -> Any:
-    return type(
-        name, (TruePositives,), {"counted": snake_case(name), "__doc__": f"How many {doc}."}
-    )
+class FalsePositives(TruePositives):
+    """How many targets of 0 have an output above the threshold."""
+
+    counted = "false_positives"
 
 
-FalsePositives = _count_of("FalsePositives", "targets of 0 have an output above the threshold")
-TrueNegatives = _count_of("TrueNegatives", "targets of 0 have no output above the threshold")
-FalseNegatives = _count_of("FalseNegatives", "targets of 1 have no output above the threshold")
+class TrueNegatives(TruePositives):
+    """How many targets of 0 have no output above the threshold."""
+
+    counted = "true_negatives"
+
+
+class FalseNegatives(TruePositives):
+    """How many targets of 1 have no output above the threshold."""
+
+    counted = "false_negatives"
 
 
 class F1Score(Metric):

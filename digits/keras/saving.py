@@ -109,8 +109,7 @@ def _from_keras(data: bytes, path: Path) -> tuple[Model, Any, list[Array]]:
         model = model_from(config)
         with _h5py().File(io.BytesIO(archive.read("model.weights.h5")), "r") as file:
             _read_tree(model, file)
-            group = file.get("optimizer/vars", {})
-            memory = [group[str(number)][()] for number in range(len(group))]
+            memory = _read_memory(file)
     return model, config.get("compile_config"), memory
 
 
@@ -125,7 +124,7 @@ def _as_keras(model: Model) -> bytes:
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("metadata.json", json.dumps(metadata))
         archive.writestr("config.json", json.dumps(config))
-        archive.writestr("model.weights.h5", _weights_as_h5(model, _memory(model)))
+        archive.writestr("model.weights.h5", _weights_as_h5(model, memory=True))
     return buffer.getvalue()
 
 
@@ -137,15 +136,21 @@ def _trained_weights(model: Model) -> tuple[Any, list[int]]:
     return params, [places[array] for array in arrays if array in places]
 
 
-def _memory(model: Model) -> list[Array]:
-    """What the optimizer remembers of the training by `fit`; nothing before it."""
+def _write_memory(model: Model, file: Any) -> None:
+    """What the optimizer remembers of the training by `fit`, as in a file .keras. Keras puts it
+    elsewhere in a file .h5, but cannot train the model that it loads from that.
+    """
     optimizer = model.optimizer
     begun = isinstance(optimizer, Optimizer) and optimizer.iterations and model._network is not None
     sizes = {len(slot) for slot in optimizer.slots.values()} if begun else set()
-    kept = begun and (
-        sizes == {model.training_network.params.flat.size} or not optimizer.slot_names
-    )
-    return optimizer.memory(*_trained_weights(model)) if kept else []
+    if begun and (sizes == {model.training_network.params.flat.size} or not optimizer.slot_names):
+        for number, array in enumerate(optimizer.memory(*_trained_weights(model))):
+            file.create_dataset(f"optimizer/vars/{number}", data=array)
+
+
+def _read_memory(file: Any) -> list[Array]:
+    group = file.get("optimizer/vars", {})
+    return [group[str(number)][()] for number in range(len(group))]
 
 
 def _compile_config(model: Model) -> dict[str, Any]:
@@ -186,12 +191,12 @@ def _children(model: Model) -> list[tuple[str, Any]]:
     return found[1:] if isinstance(model, Sequential) else found
 
 
-def _weights_as_h5(model: Model, memory: Any = ()) -> bytes:
+def _weights_as_h5(model: Model, memory: bool = False) -> bytes:
     buffer = io.BytesIO()
     with _h5py().File(buffer, "w") as file:
         _write_tree(model, file)
-        for number, array in enumerate(memory):
-            file.create_dataset(f"optimizer/vars/{number}", data=array)
+        if memory:
+            _write_memory(model, file)
     return buffer.getvalue()
 
 
@@ -281,11 +286,7 @@ def _as_h5(model: Model) -> bytes:
             own.attrs["weight_names"] = names if names else np.array([], "S1")
             for name, array in zip(names, _arrays_of(layer), strict=True):
                 own.create_dataset(name.decode(), data=array)
-        for number, array in enumerate(memory := _memory(model)):
-            file.create_dataset(f"optimizer_weights/{number}", data=array)
-        if memory:
-            numbers = [str(number).encode() for number in range(len(memory))]
-            file["optimizer_weights"].attrs["weight_names"] = numbers
+        _write_memory(model, file)
     return buffer.getvalue()
 
 
@@ -303,9 +304,9 @@ def _from_h5(data: bytes) -> tuple[Model, Any, list[Array]]:
         model = model_from(json.loads(_text(file.attrs["model_config"])))
         _read_list(model, file["model_weights"], by_name=False)
         compiled = json.loads(_text(file.attrs.get("training_config", "null")))
-        group = file.get("optimizer_weights")
-        names = [] if group is None else map(_text, group.attrs["weight_names"])
-        memory = [group[name][()] for name in names]
+        memory = _read_memory(file)
+        if group := file.get("optimizer_weights"):  # of Keras
+            memory = [group[_text(name)][()] for name in group.attrs["weight_names"]]
     compiled = compiled and compiled | {"optimizer": compiled.get("optimizer_config")}
     return model, compiled, memory
 

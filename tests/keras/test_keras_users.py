@@ -3,6 +3,8 @@ the training has ended, functions of their own that get targets in the shape of 
 """
 
 import functools
+import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -120,10 +122,12 @@ def test_the_memory_in_a_file_is_that_of_keras(tmp_path: Path) -> None:
     model.compile("adam", "sparse_categorical_crossentropy")
     before = model.get_weights()
     model.fit(x, t, batch_size=len(x), shuffle=False, verbose=0)
-    model.save(tmp_path / "model.h5")
-    with h5py.File(tmp_path / "model.h5") as file:
-        group = file["optimizer_weights"]
-        memory = [group[name][()] for name in group.attrs["weight_names"]]
+    model.save(tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+        weights = io.BytesIO(archive.read("model.weights.h5"))
+    with h5py.File(weights) as file:
+        group = file["optimizer/vars"]
+        memory = [group[str(number)][()] for number in range(len(group))]
     assert memory[0] == 1
     assert memory[1] == np.float32(0.001)
     # After one step m is 0.1 g and v 0.001 g^2; the step is 0.001 along the sign of g.

@@ -168,6 +168,23 @@ def test_files_go_to_and_from_keras(
     assert [layer.name for layer in again.layers] == [layer.name for layer in model.layers]
 
 
+@pytest.mark.parametrize("rule", ["sgd", "nesterov", "rmsprop", "adam", "adamw", "nadam", "adamax"])
+@pytest.mark.parametrize("way", ["to Keras", "from Keras"])
+def test_a_training_goes_on_in_the_other(way: str, rule: str, theirs: Any, tmp_path: Path) -> None:
+    writer, reader = (ours, theirs) if way == "to Keras" else (theirs, ours)
+    x, t = data()
+    model = network(writer, "softmax")
+    sgd = writer.optimizers.SGD(0.02, momentum=0.9, nesterov=rule == "nesterov")
+    optimizer = sgd if rule in ("sgd", "nesterov") else rule
+    model.compile(optimizer, "sparse_categorical_crossentropy")
+    model.fit(x, t, shuffle=False, verbose=0)
+    path = str(tmp_path / "model.keras")
+    model.save(path)
+    loaded = reader.models.load_model(path)
+    losses = [m.fit(x, t, shuffle=False, verbose=0).history["loss"] for m in (model, loaded)]
+    np.testing.assert_allclose(losses[0], losses[1], atol=1e-4)
+
+
 @pytest.mark.parametrize("way", ["to Keras", "from Keras"])
 def test_weights_go_to_and_from_keras(way: str, theirs: Any, tmp_path: Path) -> None:
     writer, reader = (ours, theirs) if way == "to Keras" else (theirs, ours)

@@ -41,20 +41,32 @@ def _summed(dx: Array, shape: Shape) -> Array:
     return dx.sum(axis=axes, keepdims=True) if axes else dx
 
 
-def _merging(name: str, doc: str, elements: Any) -> Any:
-    """A layer that gives y, and the derivatives, of a list of inputs."""
-    methods = {"elements": lambda self, x: elements(x), "__module__": __name__}
-    return type(name, (Merge,), {"__doc__": doc, **methods})
+class Add(Merge):
+    """The sum of the inputs."""
+
+    def elements(self, x: list[Array]) -> tuple[Array, Any]:
+        return np.sum(x, axis=0), [1] * len(x)
 
 
-def _products(x: list[Array]) -> tuple[Array, list[Array]]:
-    return np.prod(x, axis=0), [np.prod(x[:i] + x[i + 1 :], axis=0) for i in range(len(x))]
+class Subtract(Merge):
+    """The first input minus the second."""
+
+    def elements(self, x: list[Array]) -> tuple[Array, Any]:
+        return x[0] - x[1], [1, -1]
 
 
-Add = _merging("Add", "The sum of the inputs.", lambda x: (sum(x), [1] * len(x)))
-Average = _merging("Average", "The mean.", lambda x: (sum(x) / len(x), [1 / len(x)] * len(x)))
-Subtract = _merging("Subtract", "The first minus the second.", lambda x: (x[0] - x[1], [1, -1]))
-Multiply = _merging("Multiply", "The product of the inputs.", _products)
+class Multiply(Merge):
+    """The product of the inputs."""
+
+    def elements(self, x: list[Array]) -> tuple[Array, Any]:
+        return np.prod(x, axis=0), [np.prod(x[:i] + x[i + 1 :], axis=0) for i in range(len(x))]
+
+
+class Average(Merge):
+    """The mean of the inputs."""
+
+    def elements(self, x: list[Array]) -> tuple[Array, Any]:
+        return np.sum(x, axis=0) / len(x), [1 / len(x)] * len(x)
 
 
 class Maximum(Merge):

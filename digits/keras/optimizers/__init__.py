@@ -149,14 +149,19 @@ class Optimizer(nn.Optimizer, Configured):
         of steps, the rate, and the slots of each of the weights in that order.
         """
         slots = (part * factor for part, factor in self._parts(params, order))
-        return [np.int64(self.iterations), np.float32(self.current_learning_rate()), *slots]
+        rate = np.float32(self.current_learning_rate())
+        known = [np.int64(self.iterations), rate, *slots]
+        if isinstance(self, more.Nadam):
+            known.append(np.float32(self._product_of_mu(self.iterations)))
+        return known
 
     def remember(self, memory: list[Any], params: Parameters, order: list[int]) -> None:
         """Take that back, but for what another rule, or Keras 2, has written."""
         parts = self._parts(params, order)
-        if [array.shape for array in memory[2:]] == [part.shape for part, _ in parts]:
+        slots = memory[2 : 2 + len(parts)]
+        if [array.shape for array in slots] == [part.shape for part, _ in parts]:
             self.iterations = int(memory[0])
-            for (part, factor), array in zip(parts, memory[2:], strict=True):
+            for (part, factor), array in zip(parts, slots, strict=True):
                 part[...] = array / factor
 
     def _parts(self, params: Parameters, order: list[int]) -> list[tuple[Any, float]]:
