@@ -59,17 +59,12 @@ class Parameters(Mapping[str, Array]):
         self._make_views(shapes, np.require(flat, requirements=["W", "E"]))  # joblib maps files
 
     def _make_views(self, shapes: dict[str, Shape], flat: Array) -> None:
-        self.shapes, start = shapes, 0
-        self._parts: list[tuple[str, slice, Shape]] = []
+        self.shapes, self.flat, start = shapes, flat, 0
+        self._views: dict[str, Array] = {}
         for name, shape in shapes.items():
-            part = slice(start, start + math.prod(shape))
-            self._parts.append((name, part, shape))
-            start = part.stop
-        self._set_flat(flat)
-
-    def _set_flat(self, flat: Array) -> None:
-        self.flat = flat
-        self._views = {name: flat[part].reshape(shape) for name, part, shape in self._parts}
+            end = start + math.prod(shape)
+            self._views[name] = flat[start:end].reshape(shape)
+            start = end
 
     def __getitem__(self, name: str) -> Array:
         if name not in self._views:
@@ -107,8 +102,7 @@ class Parameters(Mapping[str, Array]):
     def empty_like(self) -> "Parameters":
         """The same names and shapes, holding anything: room for what will be written all over."""
         other = object.__new__(Parameters)  # what `__init__` checks has been checked
-        other.shapes, other._parts = self.shapes, self._parts
-        other._set_flat(np.empty_like(self.flat))
+        other._make_views(self.shapes, np.empty_like(self.flat))
         return other
 
     def astype(self, dtype: DTypeLike) -> "Parameters":
