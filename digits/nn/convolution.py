@@ -5,7 +5,7 @@ that takes fewer multiplications.
 
 import math
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,23 +17,6 @@ from digits.nn.initializers import Initializer, get_initializer
 from digits.nn.patches import PatchConvolution
 from digits.types import Array, Shape
 from digits.validation import check, positive_int
-
-
-class ConvolutionAlgorithm(Protocol):
-    """A way to compute a convolution. What `forward` leaves for `backward` it keeps itself, for
-    each thread.
-    """
-
-    def multiplications(self, n: int) -> int:
-        """How many a `forward` of n images takes."""
-
-    def forward(self, x: Array, W: Array, b: Array | None, activation: ActivationFunction) -> Array:
-        """y = activation(x * W + b)."""
-
-    def backward(
-        self, dy: Array, activation: ActivationFunction, needs_dx: bool
-    ) -> tuple[Array, Array, Array | None]:
-        """dW, db, and dx unless it is not needed, for the latest `forward`."""
 
 
 class Conv2D(KernelLayer):
@@ -72,8 +55,6 @@ class Conv2D(KernelLayer):
             good = table.ndim == 2 and np.isin(table, (0, 1)).all() and table.any(axis=0).all()
             check(bool(good), "a table of 0 and 1 in which each filter uses a map", connections)
             self.connections = table.astype(bool)
-        self.patches: ConvolutionAlgorithm | None = None
-        self.fourier: ConvolutionAlgorithm | None = None
 
     def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
@@ -90,6 +71,7 @@ class Conv2D(KernelLayer):
     def bind(self, *arrays: Any) -> None:
         super().bind(*arrays)
         self.patches = PatchConvolution(self.geometry, self.filters, self.needs_dx, self.dtype)
+        self.fourier: FourierConvolution | None = None
         if self.strides == (1, 1):
             self.fourier = FourierConvolution(self.geometry, self.filters, self.dtype)
 
@@ -115,19 +97,18 @@ class Conv2D(KernelLayer):
         return algorithm.forward(x, W, self.weights.get("b"), activation)
 
     def backward(self, dy: Array) -> Array | None:
-        algorithm: ConvolutionAlgorithm = self.cache.algorithm
-        dW, db, dx = algorithm.backward(dy, self.cache.activation, self.needs_dx)
+        algorithm, activation = self.cache.algorithm, self.cache.activation
+        dW, db, dx = algorithm.backward(dy, activation, self.needs_dx)
         dW = dW if self.connections is None else dW[:, :, self.connections]
         self.grads["W"][...] = dW.reshape(self.grads["W"].shape)
         if self.use_bias:
             self.grads["b"][...] = db
         return dx
 
-    def algorithm(self, n: int) -> ConvolutionAlgorithm:
+    def algorithm(self, n: int) -> PatchConvolution | FourierConvolution:
         """The faster one for n images. The frequency domain has to save more than a quarter of the
         multiplications: for less it does not pay, as those of patches are faster.
         """
-        assert self.patches is not None
         patches, fourier = self.patches, self.fourier
         if fourier is None or n == 0:
             return patches
