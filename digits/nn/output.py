@@ -74,11 +74,15 @@ class LossOutput(Output):
         super().__init__()
         self.loss_function, self.activation = loss, activation
 
+    def targets(self, t: ArrayLike) -> ArrayLike:
+        """What the loss is given."""
+        return t
+
     def loss(self, logits: Array, t: ArrayLike) -> float:
-        return self.loss_function(logits, t)
+        return self.loss_function(logits, self.targets(t))
 
     def loss_and_grad(self, logits: Array, t: ArrayLike) -> tuple[float, Array]:
-        return self.loss_function.loss_and_grad(logits, t)
+        return self.loss_function.loss_and_grad(logits, self.targets(t))
 
     def classes(self, logits: Array) -> NDArray[np.intp]:
         """With a single output for each sample 1 where it is above one half, else 0."""
@@ -90,7 +94,7 @@ class LossOutput(Output):
         """With a single output only for targets of 0 and 1: others are numbers, no classes."""
         if logits.shape[-1] > 1:
             return super().accuracy(logits, t)
-        labels = to_labels(np.reshape(unmasked(t), logits[..., 0].size), 2)
+        labels = to_labels(np.reshape(unmasked(self.targets(t)), logits[..., 0].size), 2)
         return float(np.mean(self.classes(logits).ravel() == labels))
 
 
@@ -100,17 +104,7 @@ class BinaryOutput(LossOutput):
     def __init__(self, label_smoothing: float = 0.0) -> None:
         super().__init__(BinaryCrossentropy(True, label_smoothing), SIGMOID)
 
-    def loss(self, logits: Array, t: ArrayLike) -> float:
-        return super().loss(logits, self._targets(t))
-
-    def loss_and_grad(self, logits: Array, t: ArrayLike) -> tuple[float, Array]:
-        return super().loss_and_grad(logits, self._targets(t))
-
-    def accuracy(self, logits: Array, t: ArrayLike) -> float:
-        return super().accuracy(logits, self._targets(t))
-
-    @staticmethod
-    def _targets(t: ArrayLike) -> NDArray[np.intp]:
+    def targets(self, t: ArrayLike) -> ArrayLike:
         t = unmasked(t)
         return to_labels(t[:, 0] if t.ndim == 2 and t.shape[1] == 1 else t, 2)
 
