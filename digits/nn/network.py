@@ -5,15 +5,15 @@ these members and no others, which is why one script trains everything.
 
 import copy
 import html
-import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+import digits
 from digits.cli import say
 from digits.nn.parameters import Parameters
 from digits.types import Array, Shape
@@ -137,7 +137,7 @@ class Network(ABC):
 
         >>> network.fit(x_train, t_train, epochs=5, batch_size=32, validation_split=0.1)
         """
-        return _public("fit")(self, x, t, **options)
+        return digits.fit(self, x, t, **options)
 
     def evaluate(self, x: ArrayLike, t: ArrayLike) -> Score:
         """Loss and accuracy on images and their labels."""
@@ -215,19 +215,14 @@ class Network(ABC):
 
     def save(self, path: str | Path) -> None:
         """Write weights, architecture and `metadata` to a file: `files.models.save_model`."""
-        _public("save_model")(self, path)
+        digits.save_model(self, path)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read a network of this class: `files.models.load_model`, which reads any."""
-        return _public("load_model")(path, cls)
+        network: Any = digits.load_model(path, cls)
+        return network
 
     def export_onnx(self, path: str | Path) -> None:
         """Write the network as an ONNX file: `files.models.export_onnx`."""
-        _public("export_onnx")(self, path)
-
-
-def _public(name: str) -> Callable[..., Any]:
-    """A public function of this package, see `digits/__init__.py`."""
-    function: Callable[..., Any] = getattr(sys.modules["digits"], name)
-    return function
+        digits.export_onnx(self, path)
