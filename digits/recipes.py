@@ -57,14 +57,6 @@ class Recipe:
     extend: Callable[[Array, Array, Rng], tuple[Array, Array]] | None = None
     """(images, labels, rng) -> these and more of them, to train on and to choose by."""
 
-    def network(
-        self, rng: Rng, dtype: DTypeLike = np.float32, dropout: float | None = None
-    ) -> Network:
-        """A new network, with another rate of dropout if one is given."""
-        if self.dropout is None:
-            return self.build(rng, dtype)
-        return self.build(rng, dtype, self.dropout if dropout is None else dropout)
-
     def optimizer(self, learning_rate: float, iterations: int) -> Optimizer:
         """A new optimizer for so many iterations."""
         if self.schedule is None:

@@ -111,7 +111,8 @@ class RunConfig:
     def build(self) -> tuple[Network, Optimizer]:
         """A new network and its optimizer, once `iterations` are known."""
         recipe, rng = RECIPES[self.recipe], np.random.default_rng(self.seed)
-        network = recipe.network(rng, self.dtype, self.dropout)
+        dropout = {} if self.dropout is None else {"dropout": self.dropout}
+        network = recipe.build(rng, self.dtype, **dropout)
         network.metadata = {name: getattr(self, name) for name in ("recipe", "dataset", "seed")}
         return network, recipe.optimizer(self.learning_rate, self.iterations or 1)
 

@@ -132,7 +132,7 @@ class DigitsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             check(shape == (784, 10), "784 pixels and 10 classes for a recipe", shape)
             recipe = RECIPES[self.hidden_layer_sizes]
             rate = recipe.learning_rate if self.learning_rate is None else self.learning_rate
-            return recipe.network(rng), recipe.optimizer(rate, 10_000)
+            return recipe.build(rng), recipe.optimizer(rate, 10_000)
         check(self.solver in OPTIMIZERS, f"a solver among {', '.join(OPTIMIZERS)}", self.solver)
         layers: list[Any] = [Input((self.n_features_in_,))]
         activation = NAMES.get(self.activation, self.activation)
