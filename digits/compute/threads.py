@@ -16,6 +16,7 @@ from contextlib import ContextDecorator
 from contextvars import copy_context
 from functools import partial
 from itertools import pairwise
+from queue import Empty, SimpleQueue
 
 import numpy as np
 
@@ -144,48 +145,33 @@ adaptive_blas = AdaptiveBLAS()
 
 
 class _Worker:
-    """A thread that waits for work, does it, and waits again.
-
-    Its two locks are signals: closed from the start, one that is released lets one `acquire` pass
-    and is closed again.
-    """
+    """A thread that waits for work, does it, and waits again."""
 
     def __init__(self) -> None:
-        self.begin, self.done = threading.Lock(), threading.Lock()
-        self.begin.acquire()
-        self.done.acquire()
-        self.work: Callable[[], None] | None = None
-        self.error: BaseException | None = None
+        self.work: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self.done: SimpleQueue[BaseException | None] = SimpleQueue()
         threading.Thread(target=self._live, daemon=True).start()
 
     def _live(self) -> None:
         while True:
-            self.begin.acquire()
-            self._do()
-            self.done.release()
-
-    def _do(self) -> None:
-        work, self.work, self.error = self.work, None, None
-        try:
-            if work is not None:
-                work()
-        except BaseException as error:
-            self.error = error
-
-    def start(self, work: Callable[[], None]) -> None:
-        self.work = work
-        self.begin.release()
+            self.done.put(_error_of(self.work.get()))
 
     def finish(self) -> BaseException | None:
         """Wait for the end; return the error, if there was one. If the worker has not started yet,
         because the processors are busy with something else, run the work in the calling thread.
         """
-        if self.begin.acquire(blocking=False):
-            self._do()
-        else:
-            self.done.acquire()
-        error, self.error = self.error, None
+        try:
+            return _error_of(self.work.get_nowait())
+        except Empty:
+            return self.done.get()
+
+
+def _error_of(work: Callable[[], None]) -> BaseException | None:
+    try:
+        work()
+    except BaseException as error:
         return error
+    return None
 
 
 class _Pool:
@@ -232,7 +218,7 @@ class _Pool:
         busy = self.workers[: len(others)]
         for worker, part in zip(busy, others, strict=True):
             context = copy_context()  # NumPy's errstate is the caller's there, too
-            worker.start(partial(context.run, work, part))
+            worker.work.put(partial(context.run, work, part))
         try:
             work(own)
         finally:
