@@ -3,7 +3,9 @@ from the targets. A softmax or a sigmoid is computed together with its cross-ent
 logits, so that no digit is lost between the two.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,86 +29,63 @@ from functions import (
 )
 
 
+@dataclass(frozen=True)
 class Output:
-    """Classes, one output for each: predictions are the softmax of the logits, and the loss is the
-    cross-entropy. Targets are class indices (n,) or one-hot (n, classes).
+    """What follows the last layer. Predictions are the activation of its outputs, the logits;
+    loss(logits, t) -> the mean loss; loss_and_grad(logits, t) -> that and its gradient with respect
+    to the logits.
     """
 
-    activation: ActivationFunction = SOFTMAX
-
-    def __init__(self, label_smoothing: float = 0.0) -> None:
-        self.label_smoothing = label_smoothing
+    activation: ActivationFunction
+    loss: Callable[[Array, ArrayLike], float]
+    loss_and_grad: Callable[[Array, ArrayLike], tuple[float, Array]]
 
     def predictions(self, logits: Array) -> Array:
         return self.activation.function(logits)
 
     def classes(self, logits: Array) -> NDArray[np.intp]:
-        """The class of each sample, (n,)."""
-        return np.argmax(logits, axis=-1)
-
-    def accuracy(self, logits: Array, t: ArrayLike) -> float:
-        """Ratio of the samples, 0 to 1, whose class is that of the target."""
-        return accuracy(logits, t)
-
-    def loss(self, logits: Array, t: ArrayLike) -> float:
-        return softmax_cross_entropy(logits, t, self.label_smoothing)
-
-    def loss_and_grad(self, logits: Array, t: ArrayLike) -> tuple[float, Array]:
-        """The loss, and its gradient with respect to the logits."""
-        return softmax_cross_entropy_with_grad(logits, t, self.label_smoothing)
-
-
-class SquaredErrorOutput(Output):
-    """The same predictions, with half their squared distance from one-hot targets as the loss."""
-
-    def loss(self, logits: Array, t: ArrayLike) -> float:
-        return squared_error(softmax(logits), to_one_hot(t, logits.shape[1], logits.dtype))
-
-    def loss_and_grad(self, logits: Array, t: ArrayLike) -> tuple[float, Array]:
-        y, target = softmax(logits), to_one_hot(t, logits.shape[1], logits.dtype)
-        return squared_error(y, target), softmax_backward(squared_error_grad(y, target), y)
-
-
-class LossOutput(Output):
-    """Any loss of `digits.nn.losses`: predictions are the outputs of the last layer as they are."""
-
-    def __init__(self, loss: Loss, activation: ActivationFunction = LINEAR) -> None:
-        super().__init__()
-        self.loss_function, self.activation = loss, activation
-
-    def targets(self, t: ArrayLike) -> ArrayLike:
-        """What the loss is given."""
-        return t
-
-    def loss(self, logits: Array, t: ArrayLike) -> float:
-        return self.loss_function(logits, self.targets(t))
-
-    def loss_and_grad(self, logits: Array, t: ArrayLike) -> tuple[float, Array]:
-        return self.loss_function.loss_and_grad(logits, self.targets(t))
-
-    def classes(self, logits: Array) -> NDArray[np.intp]:
-        """With a single output for each sample 1 where it is above one half, else 0."""
+        """The class of each sample, (n,): with a single output 1 where it is above one half."""
         if logits.shape[-1] > 1:
-            return super().classes(logits)
+            return np.argmax(logits, axis=-1)
         return (self.predictions(logits)[..., 0] > 0.5).astype(np.intp)
 
     def accuracy(self, logits: Array, t: ArrayLike) -> float:
-        """With a single output only for targets of 0 and 1: others are numbers, no classes."""
+        """Ratio of the samples, 0 to 1, whose class is that of the target. With a single output
+        only for targets of 0 and 1: others are numbers, no classes.
+        """
         if logits.shape[-1] > 1:
-            return super().accuracy(logits, t)
-        labels = to_labels(np.reshape(unmasked(self.targets(t)), logits[..., 0].size), 2)
-        return float(np.mean(self.classes(logits).ravel() == labels))
+            return accuracy(logits, t)
+        classes = self.classes(logits).ravel()
+        return float(np.mean(classes == _two_classes(logits, t).reshape(classes.shape)))
 
 
-class BinaryOutput(LossOutput):
-    """Two classes and one output, the probability of class 1. Targets: 0 and 1, (n,) or (n, 1)."""
+def cross_entropy(label_smoothing: float = 0.0) -> Output:
+    """Classes, one output for each. Targets are class indices (n,) or one-hot (n, classes)."""
+    return Output(
+        SOFTMAX,
+        partial(softmax_cross_entropy, label_smoothing=label_smoothing),
+        partial(softmax_cross_entropy_with_grad, label_smoothing=label_smoothing),
+    )
 
-    def __init__(self, label_smoothing: float = 0.0) -> None:
-        super().__init__(BinaryCrossentropy(True, label_smoothing), SIGMOID)
 
-    def targets(self, t: ArrayLike) -> ArrayLike:
-        t = unmasked(t)
-        return to_labels(t[:, 0] if t.ndim == 2 and t.shape[1] == 1 else t, 2)
+def _squared_error(logits: Array, t: ArrayLike) -> float:
+    return squared_error(softmax(logits), to_one_hot(t, logits.shape[1], logits.dtype))
+
+
+def _squared_error_with_grad(logits: Array, t: ArrayLike) -> tuple[float, Array]:
+    y, target = softmax(logits), to_one_hot(t, logits.shape[1], logits.dtype)
+    return squared_error(y, target), softmax_backward(squared_error_grad(y, target), y)
+
+
+def _of_two_classes(loss: Callable[..., Any], logits: Array, t: ArrayLike) -> Any:
+    """A loss of two classes and one output, the logit of class 1."""
+    return loss(logits, _two_classes(logits, t))
+
+
+def _two_classes(logits: Array, t: ArrayLike) -> NDArray[np.intp]:
+    """A label for each single output, from targets of 0 and 1 or one-hot ones."""
+    t = unmasked(t)
+    return to_labels(t.ravel() if t.shape in (logits.shape, logits.shape[:-1]) else t, 2)
 
 
 def make_output(loss: str | Loss, label_smoothing: float, layers: Sequence[Layer]) -> Output:
@@ -127,7 +106,12 @@ def make_output(loss: str | Loss, label_smoothing: float, layers: Sequence[Layer
         )
         if last.output_shape == (1,) and loss == "cross_entropy" and activation == "sigmoid":
             last.gives_logits = True
-            return BinaryOutput(label_smoothing)
+            binary = BinaryCrossentropy(True, label_smoothing)
+            return Output(
+                SIGMOID,
+                partial(_of_two_classes, binary),
+                partial(_of_two_classes, binary.loss_and_grad),
+            )
         check(
             last.output_shape != (1,),
             "an output for each class, or one sigmoid",
@@ -136,15 +120,18 @@ def make_output(loss: str | Loss, label_smoothing: float, layers: Sequence[Layer
             "numbers, such as mean_squared_error",
         )
         last.gives_logits = activation == "softmax"
-        return (SquaredErrorOutput if loss == "squared_error" else Output)(label_smoothing)
+        if loss == "squared_error":
+            return Output(SOFTMAX, _squared_error, _squared_error_with_grad)
+        return cross_entropy(label_smoothing)
     known = f"a loss among cross_entropy, squared_error, {', '.join(LOSSES)}, or a Loss"
     check(isinstance(loss, Loss) or loss in LOSSES, known, loss)
     loss = loss if isinstance(loss, Loss) else LOSSES[loss]()
     check(label_smoothing == 0, "label_smoothing as an argument of the Loss", label_smoothing)
+    after = LINEAR
     if isinstance(last, ActivatedLayer) and loss.activation == activation and not loss.from_logits:
         last.gives_logits = True
-        return LossOutput(loss.with_logits(), SOFTMAX if activation == "softmax" else SIGMOID)
-    return LossOutput(loss)
+        loss, after = loss.with_logits(), SOFTMAX if activation == "softmax" else SIGMOID
+    return Output(after, loss, loss.loss_and_grad)
 
 
 def loss_config(loss: str | Loss) -> str | dict[str, Any]:

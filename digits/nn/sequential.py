@@ -20,7 +20,7 @@ from digits.nn.fusion import fused
 from digits.nn.layer import Layer
 from digits.nn.losses import Loss
 from digits.nn.network import LayerArrays, Network
-from digits.nn.output import Output, loss_config, make_output
+from digits.nn.output import cross_entropy, loss_config, make_output
 from digits.nn.parameters import Parameters
 from digits.types import Array, Shape
 from digits.validation import check, generator, positive_int
@@ -82,7 +82,7 @@ class Sequential(Network):
         self.input_shape, self.layers = ((784,), []) if layers == () else _built(layers)
         self.params, self.buffers = Parameters({}, dtype), Parameters({}, dtype)
         self.metadata: dict[str, Any] = {}
-        self.output = Output()
+        self.output = cross_entropy()
         self.unfinished = "expected at least one layer; received none: add(Dense(10))"
         """Why the stack cannot compute before the next `add`; "" once it can."""
         if self.layers:
