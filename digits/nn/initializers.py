@@ -39,12 +39,8 @@ class RandomNormal:
         return rng.normal(self.mean, self.stddev, shape)
 
 
-@dataclass(frozen=True)
-class TruncatedNormal:
+class TruncatedNormal(RandomNormal):
     """A normal distribution without values beyond two standard deviations: those are redrawn."""
-
-    mean: float = 0.0
-    stddev: float = 0.05
 
     def __call__(self, shape: Shape, fan_in: int, fan_out: int, rng: Rng) -> Array:
         z = rng.standard_normal(shape)
