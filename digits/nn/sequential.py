@@ -130,9 +130,10 @@ class Sequential(Network):
 
     def _make_arrays(self) -> None:
         """Make room for the arrays of all layers, and keep the numbers that are there already."""
-        names, before = _array_names(self.layers), (self.params.flat, self.buffers.flat)
-        self.params = Parameters(_shapes(names, "weight_shapes"), self.params.dtype)
-        self.buffers = Parameters(_shapes(names, "buffer_shapes"), self.params.dtype)
+        before = self.params.flat, self.buffers.flat
+        weights, buffers = _array_shapes(self.layers)
+        self.params = Parameters(weights, self.params.dtype)
+        self.buffers = Parameters(buffers, self.params.dtype)
         self.params.flat[: before[0].size] = before[0]
         self.buffers.flat[: before[1].size] = before[1]
         # The first layer with weights, where `backward` may end.
@@ -143,12 +144,14 @@ class Sequential(Network):
         """Give the layers their views of `params`, of `buffers`, and of new gradients."""
         self.grads = self.params.zeros_like()
         self._gradient_lock = threading.Lock()
-        for i, (layer, own) in enumerate(_array_names(self.layers)):
+        views = (self.params, self.grads, self.buffers)
+        params, grads, buffers = (iter(arrays.values()) for arrays in views)
+        for i, layer in enumerate(self.layers):
             layer.needs_dx = i > self.first
             layer.bind(
-                {name: self.params[own[name]] for name in layer.weight_shapes},
-                {name: self.grads[own[name]] for name in layer.weight_shapes},
-                {name: self.buffers[own[name]] for name in layer.buffer_shapes},
+                {name: next(params) for name in layer.weight_shapes},
+                {name: next(grads) for name in layer.weight_shapes},
+                {name: next(buffers) for name in layer.buffer_shapes},
                 self.rng,
                 self.params.dtype,
             )
@@ -252,7 +255,7 @@ class Sequential(Network):
         """A layer by its name in `summary`, "dense_1", or by its number."""
         if index is not None:
             return self.layers[index]
-        layers = dict(zip(layer_names(self.layers), self.layers, strict=True))
+        layers = dict(_named(self.layers))
         check(name in layers, f"a name of a layer, one of {', '.join(layers)}", name)
         return layers[str(name)]
 
@@ -260,7 +263,7 @@ class Sequential(Network):
     def activations(self, x: ArrayLike) -> list[tuple[str, Array]]:
         """The outputs of each layer for x, with its name in `summary`; the last gives logits."""
         y, outputs = self._inputs(x), []
-        for name, layer in zip(layer_names(self.layers), self.layers, strict=True):
+        for name, layer in _named(self.layers):
             y = layer.forward(y)
             outputs.append((name, y.copy()))
         return outputs
@@ -304,7 +307,7 @@ class Sequential(Network):
         that the network computes itself is not part of the last layer here.
         """
         found = []
-        for name, layer in zip(layer_names(self.layers), self.layers, strict=True):
+        for name, layer in _named(self.layers):
             config = {"class": type(layer).__name__, **layer.get_config()}
             if layer.gives_logits:
                 config["activation"] = "linear"
@@ -359,35 +362,28 @@ def _squeezed(shape: Shape) -> Shape:
 
 def array_shapes(entries: Sequence[Layer | Input]) -> dict[str, Shape]:
     """The full names and shapes of the arrays that a stack would have; no array is made."""
-    names = _array_names(_built(entries)[1])
-    return _shapes(names, "weight_shapes") | _shapes(names, "buffer_shapes")
+    weights, buffers = _array_shapes(_built(entries)[1])
+    return weights | buffers
 
 
-def _array_names(layers: Sequence[Layer]) -> list[tuple[Layer, dict[str, str]]]:
-    """Each layer with the full names of its arrays, {"W": "W1", "b": "b1"}: only layers that have
-    arrays are counted.
+def _array_shapes(layers: Sequence[Layer]) -> tuple[dict[str, Shape], dict[str, Shape]]:
+    """Those of weights and of buffers, by full names: the W of the first layer that has arrays is
+    W1.
     """
-    named, number = [], 0
+    weights, buffers, number = dict[str, Shape](), dict[str, Shape](), 0
     for layer in layers:
-        own = (*layer.weight_shapes, *layer.buffer_shapes)
-        number += bool(own)
-        named.append((layer, {name: f"{name}{number}" for name in own}))
-    return named
+        number += bool(layer.weight_shapes or layer.buffer_shapes)
+        weights |= {f"{name}{number}": shape for name, shape in layer.weight_shapes.items()}
+        buffers |= {f"{name}{number}": shape for name, shape in layer.buffer_shapes.items()}
+    return weights, buffers
 
 
-def _shapes(named: list[tuple[Layer, dict[str, str]]], kind: str) -> dict[str, Shape]:
-    """All full names with their shapes; kind: "weight_shapes" or "buffer_shapes"."""
-    return {
-        own[name]: shape for layer, own in named for name, shape in getattr(layer, kind).items()
-    }
-
-
-def layer_names(layers: Sequence[Layer]) -> Iterator[str]:
-    """Names as Keras gives them: dense, dense_1, conv2d, max_pooling2d, ..."""
+def _named(layers: Sequence[Layer]) -> Iterator[tuple[str, Layer]]:
+    """Layers by the names that Keras gives them: dense, dense_1, conv2d, max_pooling2d, ..."""
     seen: dict[str, int] = {}
     for layer in layers:
         kind = type(layer).__name__
         words = "".join(f"_{c.lower()}" if c.isupper() else c for c in kind).lstrip("_")
         words = words.replace("2_d", "2d")  # max_pooling2_d
         count = seen[words] = seen.get(words, -1) + 1
-        yield words if count == 0 else f"{words}_{count}"
+        yield words if count == 0 else f"{words}_{count}", layer
