@@ -16,7 +16,7 @@ def keep_freed_memory() -> None:
     """Let the C library keep freed blocks up to this size, and twice as much in all.
 
     It takes the size of the largest block that has been freed as the size of those that come and
-    go. Without it a step of LeNet-5 takes 50 % longer. Nothing is written into the block, so it
-    costs no memory; where the library adapts in another way nothing changes.
+    go. Without it distorting a batch of images takes two to four times as long. Nothing is written
+    into the block, so it costs no memory; where the library adapts in another way nothing changes.
     """
     np.empty(MAX_BLOCK, np.uint8)  # asked for, and freed at once
