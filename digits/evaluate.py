@@ -107,7 +107,6 @@ def main(arguments: list[str] | None = None) -> int:
     told = "test-time augmentation: predict by the mean over N views of an image that is moved a "
     told += f"little; at most {most} (default: 1)"
     add("--tta", type=views, default=1, metavar="N", help=told)
-    add("--looks", type=views, dest="tta", metavar="N", help="the former name of --tta, deprecated")
     add("--show", type=count, metavar="INDEX", help="only draw the feature maps of a test image")
     told = "only write the network as an ONNX file, which other runtimes read"
     add("--export-onnx", type=Path, metavar="FILE", help=told)
