@@ -127,11 +127,8 @@ class Optimizer:
 
     def empty_slots(self, params: Parameters) -> Slots:
         """The slots as they are before the first update of `params`."""
-        slots = {name: self._initial_slot(params.flat) for name in self.slot_names}
+        slots = {name: np.zeros_like(params.flat) for name in self.slot_names}
         return slots | {"average": params.flat.copy()} if self.use_ema else slots
-
-    def _initial_slot(self, p: Array) -> Array:
-        return np.zeros_like(p)
 
     def _step(self, p: Array, g: Array, rate: float, slots: Slots, scratch: Array) -> None:
         """The rule itself, on one block of the vectors: change p, and the slots, in place.
@@ -232,8 +229,10 @@ class Adagrad(Optimizer):
         self.initial_accumulator_value, self.epsilon = first, epsilon
         self.slot_names = ("accumulator",)
 
-    def _initial_slot(self, p: Array) -> Array:
-        return np.full_like(p, self.initial_accumulator_value)
+    def empty_slots(self, params: Parameters) -> Slots:
+        slots = super().empty_slots(params)
+        slots["accumulator"].fill(self.initial_accumulator_value)
+        return slots
 
     def _step(self, p: Array, g: Array, rate: float, slots: Slots, scratch: Array) -> None:
         accumulator = slots["accumulator"]
