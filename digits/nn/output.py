@@ -145,7 +145,6 @@ def loss_from_config(config: Any) -> str | Loss:
         return config
     arguments = dict(config)
     name = arguments.pop("class")
-    for kind in LOSSES.values():
-        if kind.__name__ == name:
-            return kind(**arguments)
-    raise ValueError(f"expected a loss of this library; received {name!r}")
+    kinds = {kind.__name__: kind for kind in LOSSES.values()}
+    check(name in kinds, "a loss of this library", name)
+    return kinds[name](**arguments)
