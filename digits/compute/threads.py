@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ContextDecorator
+from contextlib import ContextDecorator, suppress
 from contextvars import copy_context
 from functools import partial
 from itertools import pairwise
@@ -144,34 +144,22 @@ adaptive_blas = AdaptiveBLAS()
 # --- the pool -------------------------------------------------------------------------------------
 
 
-class _Worker:
-    """A thread that waits for work, does it, and waits again."""
-
-    def __init__(self) -> None:
-        self.work: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self.done: SimpleQueue[BaseException | None] = SimpleQueue()
-        threading.Thread(target=self._live, daemon=True).start()
-
-    def _live(self) -> None:
-        while True:
-            self.done.put(_error_of(self.work.get()))
-
-    def finish(self) -> BaseException | None:
-        """Wait for the end; return the error, if there was one. If the worker has not started yet,
-        because the processors are busy with something else, run the work in the calling thread.
-        """
-        try:
-            return _error_of(self.work.get_nowait())
-        except Empty:
-            return self.done.get()
+Task = Callable[[], None]
 
 
-def _error_of(work: Callable[[], None]) -> BaseException | None:
+def _live(tasks: SimpleQueue[Task]) -> None:
+    """What a worker does: wait for a task, do it, and wait again."""
+    while True:
+        tasks.get()()
+
+
+def _do(work: Callable[[], None], done: SimpleQueue[BaseException | None]) -> None:
+    """Do the work, and say that it is done, or what it raised."""
     try:
         work()
+        done.put(None)
     except BaseException as error:
-        return error
-    return None
+        done.put(error)
 
 
 class _Pool:
@@ -180,7 +168,7 @@ class _Pool:
     def __init__(self) -> None:
         self.adaptive = True  # until `set_threads` asks for a number
         self.available, self.counting = threading.Lock(), threading.Lock()
-        self.workers: list[_Worker] = []
+        self.workers, self.tasks = 0, SimpleQueue[Task]()
         self.blas_limits = 0
         """How many are inside `single_threaded_blas`."""
 
@@ -213,20 +201,21 @@ class _Pool:
         parts = min(self.size, count)
         bounds = [count * i // parts for i in range(parts + 1)]
         own, *others = (slice(start, stop) for start, stop in pairwise(bounds))
-        while len(self.workers) < len(others):
-            self.workers.append(_Worker())
-        busy = self.workers[: len(others)]
-        for worker, part in zip(busy, others, strict=True):
+        while self.workers < len(others):
+            threading.Thread(target=_live, args=(self.tasks,), daemon=True).start()
+            self.workers += 1
+        done = SimpleQueue[BaseException | None]()
+        for part in others:
             context = copy_context()  # NumPy's errstate is the caller's there, too
-            worker.work.put(partial(context.run, work, part))
+            self.tasks.put(partial(_do, partial(context.run, work, part), done))
         try:
             work(own)
         finally:
-            try:
-                errors = [worker.finish() for worker in busy]
-            except KeyboardInterrupt:
-                self.workers = []  # they finish what they do, and are never used again
-                raise
+            # What no worker has begun, because the processors are busy with something else.
+            with suppress(Empty):
+                while True:
+                    self.tasks.get_nowait()()
+            errors = [done.get() for _ in others]
         for error in errors:
             if error is not None:
                 raise error
@@ -295,7 +284,7 @@ _contention = _Contention()
 
 def _after_fork() -> None:
     """A forked process has none of its parent's threads, and none that would open its locks."""
-    _pool.workers = []
+    _pool.workers, _pool.tasks = 0, SimpleQueue()
     _pool.available, _pool.counting, _pool.blas_limits = threading.Lock(), threading.Lock(), 0
     _contention.measuring = threading.Lock()
 
