@@ -153,7 +153,7 @@ def _live(tasks: SimpleQueue[Task]) -> None:
         tasks.get()()
 
 
-def _do(work: Callable[[], None], done: SimpleQueue[BaseException | None]) -> None:
+def _do(work: Task, done: SimpleQueue[BaseException | None]) -> None:
     """Do the work, and say that it is done, or what it raised."""
     try:
         work()

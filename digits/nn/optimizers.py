@@ -101,6 +101,8 @@ class Optimizer:
         self.iterations += 1
         self._clip(grads)
 
+        # A young average would remember the initial, random weights: let it forget faster.
+        keep = min(self.ema_momentum, (1 + self.iterations) / (10 + self.iterations))
         size = -(-BLOCK // (1 + len(self.slot_names)))  # rounded up
 
         def update_part(part: slice) -> None:
@@ -109,21 +111,14 @@ class Optimizer:
                 block = slice(start, min(start + size, part.stop))
                 slots = {name: slot[block] for name, slot in self.slots.items()}
                 p, g = params.flat[block], grads.flat[block]
-                self._update_block(p, g, rate, scale, slots, scratch[: p.size])
+                if self.weight_decay:
+                    p *= 1 - rate * self.weight_decay
+                self._step(p, g, rate / scale, slots, scratch[: p.size])
+                if self.use_ema:
+                    _approach(slots["average"], p, 1 - keep, scratch[: p.size])
 
         passes = 2 + 5 * len(self.slot_names)  # over the vectors
         parallel_for(update_part, params.flat.size, ELEMENTWISE * passes * params.flat.size)
-
-    def _update_block(
-        self, p: Array, g: Array, rate: float, scale: float, slots: Slots, scratch: Array
-    ) -> None:
-        if self.weight_decay:
-            p *= 1 - rate * self.weight_decay
-        self._step(p, g, rate / scale, slots, scratch)
-        if self.use_ema:
-            # A young average would remember the initial, random weights: let it forget faster.
-            keep = min(self.ema_momentum, (1 + self.iterations) / (10 + self.iterations))
-            _approach(slots["average"], p, 1 - keep, scratch)
 
     def empty_slots(self, params: Parameters) -> Slots:
         """The slots as they are before the first update of `params`."""
