@@ -145,21 +145,21 @@ def _read_page(page: InkMap, reader: Reader, drawn: bool = False) -> _Page:
 
     drawn: whether all of it was drawn to be read; on a photograph there is other ink, too.
     """
-    from digits.photos import candidates, decide, signs, writing  # noqa: PLC0415
+    from digits.photos import candidates, decide, outliers, signs, writing  # noqa: PLC0415
     from digits.photos.classification import classify  # noqa: PLC0415
 
     proposals = candidates.propose(page)
     seen, p = classify(reader, page, proposals)
     p[decide.find_signs(page, proposals, p), :10] = 0
-    chosen = writing.filter_unsure(decide.best_cover(page, proposals, p), proposals, p)
+    chosen = outliers.filter_unsure(decide.best_cover(page, proposals, p), proposals, p)
     evidence = 0.0
     certainty = dict.fromkeys(chosen, 1.0)  # how probable it is that these are digits at all
     if not drawn:
-        chosen = writing.filter_rings(chosen, page, proposals, p)
-        chosen = writing.filter_outliers(chosen, page, proposals, p)
+        chosen = outliers.filter_rings(chosen, page, proposals, p)
+        chosen = outliers.filter_outliers(chosen, page, proposals, p)
         chosen = writing.filter_signs(chosen, page, proposals, p)
         certainty, evidence = writing.filter_rows(chosen, page, proposals, p)
-        chosen = list(certainty)
+        chosen = outliers.filter_frame(list(certainty), page, proposals, p)
     digits = []
     lines = writing.rows_of([proposals[index].box for index in chosen])
     for row, line in enumerate(lines):

@@ -17,7 +17,7 @@ import numpy as np
 
 from digits.data import words
 from digits.data.synthetic_digits import generate
-from digits.photos import candidates, components, decide, ink, light, writing
+from digits.photos import candidates, components, decide, ink, light, outliers, writing
 from digits.photos.classification import Reader, classify
 from digits.types import Array
 from mnist_loader import load_mnist
@@ -123,9 +123,9 @@ def measured(
     proposals = candidates.propose(inked)
     _, p = classify(reader, inked, proposals)
     p[decide.find_signs(inked, proposals, p), :10] = 0
-    chosen = writing.filter_unsure(decide.best_cover(inked, proposals, p), proposals, p)
-    chosen = writing.filter_rings(chosen, inked, proposals, p)
-    chosen = writing.filter_outliers(chosen, inked, proposals, p)
+    chosen = outliers.filter_unsure(decide.best_cover(inked, proposals, p), proposals, p)
+    chosen = outliers.filter_rings(chosen, inked, proposals, p)
+    chosen = outliers.filter_outliers(chosen, inked, proposals, p)
     chosen = writing.filter_signs(chosen, inked, proposals, p)
     measures, labels, counts = [], [], np.zeros(11)
     for row in writing.measure_rows(chosen, inked, proposals, p):

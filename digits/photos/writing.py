@@ -10,14 +10,13 @@ from typing import NamedTuple
 import numpy as np
 
 from digits.photos.candidates import Candidate, encircles
-from digits.photos.components import InkMap, weighted_median
+from digits.photos.components import InkMap
 from digits.photos.decide import MIN_PROBABILITY
 from digits.photos.ink import stroke_width
+from digits.photos.outliers import MIN_CONFIDENCE
 from digits.types import Array, Box
 
-MIN_CONFIDENCE = 0.25
 MIN_CONFIDENCE_ALONE = 0.5  # of the surest digit in a row, unless it is the only one there is
-MIN_PIXELS = 8  # in the height of a digit: what is smaller has no shape
 
 IN_WORDS = np.array([0.03, 0.115, 0.016, 0.006, 0.013, 0.029, 0.015, 0.022, 0.011, 0.013])
 """How often the network takes a component of handwritten words for each digit."""
@@ -63,66 +62,6 @@ ALIKE = 0.5
 
 MAX_ROW_TILT = 0.2
 """A single row of digits up and down in their cells is at most so steep."""
-
-
-def filter_unsure(chosen: list[int], candidates: Sequence[Candidate], p: Array) -> list[int]:
-    """The digits that are no specks, and of which the network is not too unsure to say anything."""
-    high = [index for index in chosen if candidates[index].box.height >= MIN_PIXELS]
-    return [index for index in high if p[index, :10].max() > MIN_CONFIDENCE]
-
-
-def filter_rings(
-    chosen: list[int], page: InkMap, candidates: Sequence[Candidate], p: Array
-) -> list[int]:
-    """The digits without rings around other ink, which are read as a 0."""
-
-    def is_ring(candidate: Candidate) -> bool:
-        own = set(candidate.pieces)
-        others = [other.box for other in page.components if own.isdisjoint(other.pieces)]
-        return any(encircles(candidate.box, box) for box in others)
-
-    zeros = {index for index in chosen if p[index, :10].argmax() == 0}
-    return [index for index in chosen if index not in zeros or not is_ring(candidates[index])]
-
-
-def filter_outliers(
-    chosen: list[int], page: InkMap, candidates: Sequence[Candidate], p: Array
-) -> list[int]:
-    """The digits that are like the others: one hand wrote them all with one pen.
-
-    Left out is what is less than 0.35 times as high as a typical digit, 0.4 times as dark (writing
-    that shines through), 0.6 times as thick (remains of rulings), or cut by the edge of the picture
-    and lower than the others. "Typical" is a median weighted by ink and certainty. Lines that begin
-    at the edge do not count for it, and are left out, too.
-    """
-    if not chosen:
-        return []
-    chosen = _without_lines(chosen, page, candidates, p)
-    rows, columns = page.labels.shape
-    x, y, w, h = np.array([candidates[index].box for index in chosen]).T
-    ink = [page.ink(candidates[index].pieces) for index in chosen]
-    weight = p[chosen, :10].max(axis=1) * [float(density.sum()) for density in ink]
-    darkness = np.array([candidates[index].darkness for index in chosen])
-    pen = np.array([stroke_width(density > 0) for density in ink])
-    typical = weighted_median(h, weight)
-    at_edge = (x <= 1) | (y <= 1) | (x + w >= columns - 1) | (y + h >= rows - 1)
-    fits = h > np.where(at_edge, 0.75, 0.35) * typical
-    fits &= darkness > 0.4 * weighted_median(darkness, weight)
-    fits &= pen > 0.6 * weighted_median(pen, weight)
-    return [index for index, fit in zip(chosen, fits, strict=True) if fit]
-
-
-def _without_lines(
-    chosen: list[int], page: InkMap, candidates: Sequence[Candidate], p: Array
-) -> list[int]:
-    """The digits without lines: what is read as a 1, begins at the upper or lower edge of the
-    picture, and is much higher than all others, if these are not tiny."""
-    _, y, _, h = np.array([candidates[index].box for index in chosen]).T
-    is_one = p[chosen, :10].argmax(axis=1) == 1
-    from_edge = is_one & ((y <= 1) | (y + h >= len(page.labels) - 1))
-    highest = h[~from_edge].max(initial=0)
-    lines = from_edge & (SIGN_HEIGHT * highest < h) & (0.35 * h < highest)
-    return [index for index, line in zip(chosen, lines, strict=True) if not line]
 
 
 def filter_signs(

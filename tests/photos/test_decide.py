@@ -10,16 +10,8 @@ from digits.photos.candidates import Candidate
 from digits.photos.classification import TEMPERATURE, classify, soften
 from digits.photos.components import Component, InkMap
 from digits.photos.decide import best_cover, percent_signs, plus_signs
-from digits.photos.writing import (
-    filter_outliers,
-    filter_rings,
-    filter_rows,
-    filter_signs,
-    filter_unsure,
-    rows_of,
-    unread_boxes,
-    unread_signs,
-)
+from digits.photos.outliers import filter_outliers, filter_rings, filter_unsure
+from digits.photos.writing import filter_rows, filter_signs, rows_of, unread_boxes, unread_signs
 from digits.types import Array, Box
 from functions import softmax
 
