@@ -45,6 +45,9 @@ STRAIGHT = 0.6
 """A stroke is straight if the standard deviation of its pixels across its axis is less than so many
 widths of the pen."""
 
+BEND = 0.07
+"""... or of the same along its axis, which is more for a thin pen."""
+
 DATE_FORM = re.compile(r"\d\d?/\d\d?/(\d\d){1,2}|\d{4}/\d\d?/\d\d?")
 
 _DAY, _MONTH = "(0[1-9]|[12][0-9]|3[01])", "(0[1-9]|1[0-2])"
@@ -125,8 +128,8 @@ def _is_comma(digit: Box, box: Box) -> bool:
 def _is_straight(ink: Array) -> bool:
     """Whether ink is one straight stroke. The variance of its pixels across its axis is the smaller
     eigenvalue of their covariance matrix."""
-    across, _ = np.linalg.eigvalsh(np.cov(np.argwhere(ink > 0).T))
-    return bool(across < (STRAIGHT * stroke_width(ink > 0)) ** 2)
+    across, along = np.sqrt(np.linalg.eigvalsh(np.cov(np.argwhere(ink > 0).T)))
+    return bool(across < max(STRAIGHT * stroke_width(ink > 0), BEND * along))
 
 
 class Row(NamedTuple):

@@ -10,7 +10,7 @@ from digits.photos.candidates import Candidate
 from digits.photos.classification import TEMPERATURE, classify, soften
 from digits.photos.components import Component, InkMap
 from digits.photos.decide import best_cover, percent_signs, plus_signs
-from digits.photos.outliers import filter_outliers, filter_rings, filter_unsure
+from digits.photos.outliers import filter_frame, filter_outliers, filter_rings, filter_unsure
 from digits.photos.writing import filter_rows, filter_signs, rows_of, unread_boxes, unread_signs
 from digits.types import Array, Box
 from functions import softmax
@@ -191,6 +191,25 @@ def test_what_another_hand_wrote_is_left_out(odd: Box, darkness: int, stays: boo
 
 
 @pytest.mark.parametrize(
+    ("box", "digit", "stays"),
+    [
+        (Box(984, 110, 10, 40), 1, False),  # low
+        (Box(6, 110, 10, 40), 1, False),
+        (Box(984, 0, 10, 90), 1, False),  # from the upper edge
+        (Box(984, 100, 10, 60), 1, True),
+        (Box(984, 110, 10, 40), 5, True),
+        (Box(900, 110, 10, 40), 1, True),  # away from the side
+    ],
+)
+def test_a_bar_along_a_side_is_of_a_frame(box: Box, digit: int, stays: bool) -> None:
+    page, candidates = page_of([*HAND, box])
+    p = np.eye(11)[[3, 4, 5, 8, 1, digit]]
+    assert filter_frame(list(range(6)), page, candidates, p) == list(range(5 + stays))
+    assert filter_frame([5], page, candidates, p) == [5]  # all there is
+    assert filter_frame([], page, candidates, p) == []
+
+
+@pytest.mark.parametrize(
     ("digit", "flag", "height", "below", "stays"),
     [
         (1, 0, 70, 0, True),
@@ -212,6 +231,12 @@ def test_a_high_one_is_a_slash(digit: int, flag: int, height: int, below: int, s
         kept = filter_signs(list(range(first, 12)), page, candidates, p)
         assert kept == list(range(first, 11 + stays))
     assert filter_signs([3, 5], page, candidates[6:], p[6:]) == [3, 5]
+    page, candidates = page_of([*HAND, Box(360, 95, 6, 85)])  # of a thin pen, bent by a twentieth
+    y = np.arange(85)
+    page.labels[95:180, 360:366] = 6 * (
+        np.abs(np.arange(6) - 4 * np.sin(y / 27)[:, None] - 0.5) < 1
+    )
+    assert filter_signs(list(range(6)), page, candidates, p[6:]) == list(range(5 + (digit == 8)))
     page, candidates = page_of([Box(60 * n, 100, 10, 70) for n in range(10)])
     p = np.eye(11)[[1, 2, 1, 0, 5, 1, 2, 0, 2, 4]]
     assert filter_signs(list(range(10)), page, candidates, p) == [0, 1, 3, 4, 6, 7, 8, 9]
