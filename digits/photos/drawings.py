@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import cv2
+import numpy as np
 
 from digits import plots
 from digits.photos.reading import Reading
@@ -59,9 +60,10 @@ def draw_steps(reading: Reading, title: str = "", most: int = 40) -> Figure:
     if title:
         plots.set_title(figure, title)
     upright = reading.picture[..., ::-1] if reading.picture.ndim == 3 else reading.picture
-    steps = {"the picture": upright, "light flattened": reading.flat, "ink": ~reading.ink}
+    ink = np.where(reading.ink, 0, 255)
+    steps = {"the picture": upright, "light flattened": reading.flat, "ink": ink}
     for axes, (name, step) in zip(parts[0, 0].subplots(1, 3), steps.items(), strict=True):
-        axes.imshow(step, cmap="gray", aspect="equal", interpolation="antialiased")
+        axes.imshow(step, cmap="gray", vmin=0, vmax=255, interpolation="antialiased")
         axes.set_title(name, fontsize=10)
         axes.set_xticks([])
         axes.set_yticks([])

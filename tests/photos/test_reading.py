@@ -89,7 +89,8 @@ def test_the_steps_show_what_the_network_saw(count: int, confidence: float) -> N
     steps = [np.asarray(axes.get_images()[0].get_array()) for axes in shown[:3]]
     assert np.array_equal(steps[0], page.picture[..., ::-1])  # red, green and blue
     assert np.array_equal(steps[1], page.flat)
-    assert np.array_equal(steps[2], ~page.ink)  # black on white
+    assert np.array_equal(steps[2], 255 * ~page.ink)  # black on white
+    assert all(axes.get_images()[0].get_clim() == (0, 255) for axes in shown[:3])  # also if blank
     assert not any(axes.get_xticklabels() or axes.get_yticklabels() for axes in shown[:3])
     wide = draw_steps(reading(*[Box(9, 9, 9, 9)] * count, size=(60, 400)), most=12)
     assert 0 < wide.get_figheight() < figure.get_figheight()
