@@ -13,6 +13,8 @@ from digits.keras.random import normal, of_op, uniform
 from digits.keras.tensor import Tensor, tensor
 from digits.types import Array
 
+__all__ = ["image_data_format", "set_image_data_format"]
+
 
 @renamed(std="stddev")
 def random_normal(
