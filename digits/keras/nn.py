@@ -6,11 +6,28 @@ from typing import Any
 
 import numpy as np
 
-from digits.keras import activations, ops
+from digits.keras import ops
+from digits.keras.activations import (
+    elu,
+    gelu,
+    leaky_relu,
+    log_softmax,
+    relu,
+    relu6,
+    selu,
+    sigmoid,
+    silu,
+    softmax,
+    softplus,
+    softsign,
+    swish,
+    tanh,
+)
 from digits.keras.dispatch import of_tensors
 from digits.keras.graph import KerasTensor, refuse_to_follow
 from digits.keras.layers.images import TransposedConvolution
 from digits.keras.lookup import look_up
+from digits.keras.ops import in_top_k, l2_normalize, top_k
 from digits.keras.random import generator_of, of_op
 from digits.keras.tensor import is_recorded, record, tensor
 from digits.nn import convolution, pooling
@@ -18,12 +35,16 @@ from digits.nn.layer import Layer as Core
 from digits.types import Array
 from digits.validation import check
 
-ACTIVATIONS = (
-    *("elu", "gelu", "leaky_relu", "log_softmax", "relu", "relu6", "selu", "sigmoid", "silu"),
-    *("softmax", "softplus", "softsign", "swish", "tanh"),
-)
-globals().update({name: getattr(activations, name) for name in ACTIVATIONS})
-in_top_k, l2_normalize, top_k = ops.in_top_k, ops.l2_normalize, ops.top_k
+# fmt: off
+__all__ = [
+    "avg_pool", "avg_pool2d", "batch_normalization", "bias_add", "conv2d", "conv2d_transpose",
+    "dropout", "elu", "embedding_lookup", "gelu", "in_top_k", "l2_loss", "l2_normalize",
+    "leaky_relu", "log_softmax", "max_pool", "max_pool2d", "moments", "relu", "relu6", "selu",
+    "sigmoid", "sigmoid_cross_entropy_with_logits", "silu", "softmax",
+    "softmax_cross_entropy_with_logits", "softmax_cross_entropy_with_logits_v2", "softplus",
+    "softsign", "sparse_softmax_cross_entropy_with_logits", "swish", "tanh", "top_k",
+]
+# fmt: on
 
 
 def _by_core(core: Core, x: Any, **weights: Any) -> Any:
@@ -208,14 +229,22 @@ def embedding_lookup(params: Any, ids: Any) -> Any:
 # --- losses of each sample ------------------------------------------------------------------------
 
 
-def _of_logits(loss: Any) -> Any:
-    def call(labels: Any = None, logits: Any = None, axis: int = -1, name: Any = None) -> Any:
-        return loss(labels, logits, from_logits=True)
+def softmax_cross_entropy_with_logits(
+    labels: Any = None, logits: Any = None, axis: int = -1, name: Any = None
+) -> Any:
+    return ops.categorical_crossentropy(labels, logits, from_logits=True)
 
-    return call
+
+def sigmoid_cross_entropy_with_logits(
+    labels: Any = None, logits: Any = None, name: Any = None
+) -> Any:
+    return ops.binary_crossentropy(labels, logits, from_logits=True)
 
 
-softmax_cross_entropy_with_logits = _of_logits(ops.categorical_crossentropy)
-sigmoid_cross_entropy_with_logits = _of_logits(ops.binary_crossentropy)
-sparse_softmax_cross_entropy_with_logits = _of_logits(ops.sparse_categorical_crossentropy)
+def sparse_softmax_cross_entropy_with_logits(
+    labels: Any = None, logits: Any = None, name: Any = None
+) -> Any:
+    return ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+
+
 softmax_cross_entropy_with_logits_v2 = softmax_cross_entropy_with_logits
