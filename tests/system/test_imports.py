@@ -23,7 +23,7 @@ NEEDS_OPENCV = (
     *("digits.data.non_digits", "digits.data.damaged_digits", "digits.data.words"),
     *(f"digits.page.{name}" for name in ("app", "inspection", "messages", "models", "neighbors")),
     *(f"digits.page.{name}" for name in ("settings", "training", "worker")),
-    "digits.keras",
+    *("digits.keras", "digits.photos.outliers"),
 )
 """Modules that import OpenCV, which changes the environment, or one that does."""
 NEEDS_SCIPY = "digits.sklearn"
