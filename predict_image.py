@@ -149,31 +149,29 @@ def _read_page(page: InkMap, reader: Reader, drawn: bool = False) -> _Page:
     from digits.photos.classification import classify  # noqa: PLC0415
 
     proposals = candidates.propose(page)
-    seen, p = classify(reader, page, proposals)
-    p[decide.find_signs(page, proposals, p), :10] = 0
-    chosen = outliers.filter_unsure(decide.best_cover(page, proposals, p), proposals, p)
+    classify(reader, page, proposals)
+    decide.exclude_signs(page, proposals)
+    chosen = outliers.filter_unsure(decide.best_cover(page, proposals))
     evidence = 0.0
     certainty = dict.fromkeys(chosen, 1.0)  # how probable it is that these are digits at all
     if not drawn:
-        chosen = outliers.filter_rings(chosen, page, proposals, p)
-        chosen = outliers.filter_outliers(chosen, page, proposals, p)
-        chosen = writing.filter_signs(chosen, page, proposals, p)
-        certainty, evidence = writing.filter_rows(chosen, page, proposals, p)
-        chosen = outliers.filter_frame(list(certainty), page, proposals, p)
+        chosen = outliers.filter_rings(chosen, page)
+        chosen = outliers.filter_outliers(chosen, page)
+        chosen = writing.filter_signs(chosen, page, proposals)
+        certainty, evidence = writing.filter_rows(chosen, page, proposals)
+        chosen = outliers.filter_frame(list(certainty), page)
     digits = []
-    lines = writing.rows_of([proposals[index].box for index in chosen])
-    for row, line in enumerate(lines):
-        for index in (chosen[member] for member in line):
-            q, box = certainty[index] * p[index, :10], proposals[index].box
-            image = seen[index].reshape(28, 28)
-            second, first = (int(digit) for digit in np.argsort(q, kind="stable")[-2:])
+    in_rows = writing.in_rows(chosen)
+    for row, members in enumerate(in_rows):
+        for digit in members:
+            q = certainty[digit] * digit.p[:10]
+            second, first = (int(number) for number in np.argsort(q, kind="stable")[-2:])
             confidence, other = float(q[first]), float(q[second])
-            digits.append(Digit(first, confidence, box, row, second, other, image, q))
-    in_rows = [[(str(d.digit), d.box) for d in digits if d.row == row] for row in range(len(lines))]
-    rows = ["".join(digit for digit, _ in row) for row in in_rows]
-    others = writing.unread_signs(chosen, page, proposals)
-    rows_text = [signs.text_of(row, others) for row in in_rows]
-    unread = writing.unread_boxes(chosen, page, proposals)
+            digits.append(Digit(first, confidence, digit.box, row, second, other, digit.image, q))
+    rows = ["".join(str(digit.digit) for digit in row) for row in in_rows]
+    others = writing.unread_signs(chosen, page)
+    rows_text = [signs.text_of([(str(d.digit), d.box) for d in row], others) for row in in_rows]
+    unread = writing.unread_boxes(chosen, page)
     return _Page(rows, rows_text, digits, evidence, unread)
 
 

@@ -121,21 +121,21 @@ def measured(
     flat = light.flatten_light(gray)
     inked = components.find_components(*ink.find_ink(flat), flat)
     proposals = candidates.propose(inked)
-    _, p = classify(reader, inked, proposals)
-    p[decide.find_signs(inked, proposals, p), :10] = 0
-    chosen = outliers.filter_unsure(decide.best_cover(inked, proposals, p), proposals, p)
-    chosen = outliers.filter_rings(chosen, inked, proposals, p)
-    chosen = outliers.filter_outliers(chosen, inked, proposals, p)
-    chosen = writing.filter_signs(chosen, inked, proposals, p)
+    classify(reader, inked, proposals)
+    decide.exclude_signs(inked, proposals)
+    chosen = outliers.filter_unsure(decide.best_cover(inked, proposals))
+    chosen = outliers.filter_rings(chosen, inked)
+    chosen = outliers.filter_outliers(chosen, inked)
+    chosen = writing.filter_signs(chosen, inked, proposals)
     measures, labels, counts = [], [], np.zeros(11)
-    for row in writing.measure_rows(chosen, inked, proposals, p):
-        boxes = [proposals[index].box for index in row.digits] + row.others
+    for row in writing.measure_rows(chosen, inked):
+        boxes = [digit.box for digit in row.digits] + row.others
         middle = np.mean([box.y + box.height / 2 for box in boxes]) / scale
         of_line = [is_ for top, bottom, is_ in lines if top - 10 <= middle <= bottom + 10]
         if not of_line:
             continue
         if not of_line[0]:
-            read = p[row.digits, :10].argmax(axis=1)
+            read = np.array([digit.digit for digit in row.digits], int)
             counts[:10] += np.bincount(read, minlength=10)
             counts[10] += row.measures[2]
         if row.digits:

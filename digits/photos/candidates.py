@@ -1,12 +1,12 @@
 """From components to candidates: every way in which the pieces of ink may form one digit."""
 
+from dataclasses import dataclass, field
 from itertools import permutations
-from typing import NamedTuple
 
 import numpy as np
 
 from digits.photos.components import Component, InkMap, weighted_median
-from digits.types import Box
+from digits.types import Array, Box
 
 MAX_MERGES = 400
 MAX_CANDIDATES = 1500
@@ -30,15 +30,27 @@ CLEAR_GAP = 0.3
 """Of a height: in rows with narrower gaps these say little of what belongs together."""
 
 
-class Candidate(NamedTuple):
-    """Pieces of ink that may be one digit, the box around them, how likely that is by their
-    positions alone, and at how many of its sides it was cut from other ink."""
+@dataclass(eq=False)
+class Candidate:
+    """Pieces of ink that may be one digit, and what the network makes of them."""
 
     pieces: tuple[int, ...]
     box: Box
-    log_prior: float
+    log_prior: float  # that they are one digit, by their positions alone
     darkness: float
-    cuts: int = 0
+    cuts: int = 0  # at how many of its sides it was cut from other ink
+    image: Array = field(default_factory=lambda: np.zeros((28, 28), np.float32))
+    p: Array = field(default_factory=lambda: np.eye(11)[10])  # of the ten digits, and of none
+
+    @property
+    def digit(self) -> int:
+        """The most probable one."""
+        return int(self.p[:10].argmax())
+
+    @property
+    def confidence(self) -> float:
+        """The probability of that."""
+        return float(self.p[:10].max())
 
 
 def propose(page: InkMap) -> list[Candidate]:

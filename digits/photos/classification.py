@@ -30,15 +30,15 @@ class Reader(Protocol):
     def predict(self, x: Array) -> Array: ...
 
 
-def classify(reader: Reader, page: InkMap, candidates: Sequence[Candidate]) -> tuple[Array, Array]:
-    """What the network sees of each candidate, float32 (n, 784), and its probabilities (n, 10) or
-    (n, 11): the mean over five views of each, where the first shows that it may be a digit, with
-    logits divided by `TEMPERATURE`.
+def classify(reader: Reader, page: InkMap, candidates: Sequence[Candidate]) -> None:
+    """Give each candidate the image that the network sees, (28, 28), and its probabilities: the
+    mean over five views, where the first shows that it may be a digit, with logits divided by
+    `TEMPERATURE`. To a network of ten classes it is no digit where it is not the likeliest one.
 
     Raises ValueError for a model of other classes, or one whose answers are not finite.
     """
     if not candidates:
-        return np.zeros((0, 784), np.float32), np.zeros((0, 10))
+        return
     x = np.array([normalize_digit(page.ink(c.pieces)).ravel() for c in candidates])
     p = _probabilities(reader, x)
     possible = p[:, :10].sum(axis=1) > MIN_POSSIBLE
@@ -46,7 +46,11 @@ def classify(reader: Reader, page: InkMap, candidates: Sequence[Candidate]) -> t
         views = list(tta_views(x[possible], VIEWS))[1:]
         more = _probabilities(reader, np.concatenate(views)).reshape(VIEWS - 1, -1, p.shape[1])
         p[possible] = (p[possible] + more.sum(axis=0)) / VIEWS
-    return x, soften(p)
+    p = soften(p)
+    if p.shape[1] == 10:
+        p = np.column_stack([p, 1 - p.max(axis=1)])
+    for candidate, image, probabilities in zip(candidates, x, p, strict=True):
+        candidate.image, candidate.p = image.reshape(28, 28), probabilities
 
 
 def soften(p: Array) -> Array:

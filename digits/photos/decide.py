@@ -7,7 +7,6 @@ import numpy as np
 
 from digits.photos.candidates import Candidate
 from digits.photos.components import InkMap
-from digits.types import Array
 
 MIN_PROBABILITY = 1e-4  # no probability counts as less
 LOG_PRIOR_LIGATURE = float(np.log(0.1))  # that a piece between two cuts is part of no digit
@@ -20,34 +19,37 @@ CORNER = 0.28
 """Of the sides of a plus sign's box: there is no ink in its corners."""
 
 
-def find_signs(page: InkMap, candidates: Sequence[Candidate], p: Array) -> Array:
-    """Which candidates are a percent or a plus sign or part of one, bool (n,)."""
-    return percent_signs(page, candidates, p) | plus_signs(page, candidates, p)
+def exclude_signs(page: InkMap, candidates: Sequence[Candidate]) -> None:
+    """Give the percent and plus signs among the candidates no probability to be digits."""
+    signs = percent_signs(page, candidates) + plus_signs(page, candidates)
+    for candidate in signs:
+        candidate.p[:10] = 0
 
 
-def plus_signs(page: InkMap, candidates: Sequence[Candidate], p: Array) -> Array:
-    """Which candidates are a plus sign or part of one, bool (n,): what is read as a 1, as one on a
-    ruling would be, but is about as wide as high, and without ink in the corners of its box."""
+def plus_signs(page: InkMap, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates that are a plus sign or part of one: what is read as a 1, as one on a ruling
+    would be, but is about as wide as high, and without ink in the corners of its box."""
     inside: set[int] = set()
-    for candidate, digit in zip(candidates, p[:, :10].argmax(axis=1), strict=True):
+    for candidate in candidates:
         is_wide = 2 * min(candidate.box[2:]) > candidate.box.longest
-        if digit == 1 and not candidate.cuts and is_wide:
+        if candidate.digit == 1 and not candidate.cuts and is_wide:
             ink = page.ink(candidate.pieces) > 0
             y, x = (round(CORNER * side) for side in ink.shape)
             upper, lower = ink[:y], ink[-y:]
             corners = upper[:, :x], upper[:, -x:], lower[:, :x], lower[:, -x:]
             if not any(corner.any() for corner in corners):
                 inside.update(candidate.pieces)
-    return np.array([inside.issuperset(candidate.pieces) for candidate in candidates], bool)
+    return [candidate for candidate in candidates if inside.issuperset(candidate.pieces)]
 
 
-def percent_signs(page: InkMap, candidates: Sequence[Candidate], p: Array) -> Array:
-    """Which candidates are a percent sign or part of one, bool (n,): a slash with a ring or a dot
-    at its upper left and another at its lower right, neither of them another digit than 0."""
-    whole = {candidate.pieces: index for index, candidate in enumerate(candidates)}
-    index = [whole[component.pieces] for component in page.components]
-    x, y, w, h = np.array([candidates[i].box for i in index], float).reshape(-1, 4).T
-    round_ = (0.4 < w / h) & (w / h < 2.5) & (p[index, 1:10].max(axis=1, initial=0) < 0.5)
+def percent_signs(page: InkMap, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates that are a percent sign or part of one: a slash with a ring or a dot at its
+    upper left and another at its lower right, neither of them another digit than 0."""
+    by_pieces = {candidate.pieces: candidate for candidate in candidates}
+    whole = [by_pieces[component.pieces] for component in page.components]
+    x, y, w, h = np.array([candidate.box for candidate in whole], float).reshape(-1, 4).T
+    other = np.array([candidate.p[1:10].max() for candidate in whole])
+    round_ = (0.4 < w / h) & (w / h < 2.5) & (other < 0.5)
     center_x, center_y, size = x + w / 2, y + h / 2, np.maximum(w, h)
     inside: set[int] = set()
     for slash in np.flatnonzero(h > w):
@@ -63,7 +65,7 @@ def percent_signs(page: InkMap, candidates: Sequence[Candidate], p: Array) -> Ar
         if all(len(ring) == 1 for ring in rings):
             for member in (slash, *rings[0], *rings[1]):
                 inside.update(page.components[member].pieces)
-    return np.array([not inside.isdisjoint(candidate.pieces) for candidate in candidates], bool)
+    return [candidate for candidate in candidates if not inside.isdisjoint(candidate.pieces)]
 
 
 class _Option(NamedTuple):
@@ -71,10 +73,10 @@ class _Option(NamedTuple):
 
     pieces: frozenset[int]
     log_p: float
-    candidate: int | None = None
+    candidate: Candidate | None = None
 
 
-def best_cover(page: InkMap, candidates: Sequence[Candidate], p: Array) -> list[int]:
+def best_cover(page: InkMap, candidates: Sequence[Candidate]) -> list[Candidate]:
     """The candidates to believe: each piece of ink is part of one digit, or of none, and the most
     probable account of all ink wins.
 
@@ -83,27 +85,24 @@ def best_cover(page: InkMap, candidates: Sequence[Candidate], p: Array) -> list[
     the `MAX_STATES` most probable are kept, so that the time grows with the number of candidates
     and not with that of accounts (beam search).
     """
-    digit = p[:, :10].max(axis=1)
-    none = p[:, 10] if p.shape[1] > 10 else 1 - digit
-    digit, none = (np.log(np.maximum(q, MIN_PROBABILITY)) for q in (digit, none))
-    index_of = {candidate.pieces: index for index, candidate in enumerate(candidates)}
+    log_none = {c.pieces: float(np.log(max(c.p[10], MIN_PROBABILITY))) for c in candidates}
     options = []
     no_digit: dict[int, float] = {}  # by the first piece of a component
     for component in page.components:
         pieces = component.pieces
-        log_p = float(none[index_of[pieces]]) + (LOG_PRIOR_WIDE_NONE if len(pieces) > 1 else 0)
+        log_p = log_none[pieces] + (LOG_PRIOR_WIDE_NONE if len(pieces) > 1 else 0)
         no_digit[pieces[0]] = log_p
         options.append(_Option(frozenset(pieces), log_p))
         if len(pieces) > 1:
             options += [_Option(frozenset([piece]), LOG_PRIOR_LIGATURE) for piece in pieces]
-    for index, candidate in enumerate(candidates):
-        log_p = float(digit[index]) + candidate.log_prior
+    for candidate in candidates:
+        log_p = float(np.log(max(candidate.confidence, MIN_PROBABILITY))) + candidate.log_prior
         if log_p > np.log(0.1):
             parts = [no_digit[piece] for piece in candidate.pieces if piece in no_digit]
             if len(parts) > 1:  # no part of a digit is one, so that says nothing against the whole
-                log_p += max(0.0, sum(parts) - float(none[index]))
-            options.append(_Option(frozenset(candidate.pieces), log_p, index))
-    chosen: list[int] = []
+                log_p += max(0.0, sum(parts) - log_none[candidate.pieces])
+            options.append(_Option(frozenset(candidate.pieces), log_p, candidate))
+    chosen: list[Candidate] = []
     for group in _groups(options):
         chosen += _best_account(group, page)
     return chosen
@@ -128,7 +127,7 @@ def _groups(options: list[_Option]) -> list[list[_Option]]:
     return list(groups.values())
 
 
-def _best_account(options: list[_Option], page: InkMap) -> list[int]:
+def _best_account(options: list[_Option], page: InkMap) -> list[Candidate]:
     """The candidates of the most probable account of one group of pieces."""
     bound: dict[int, float] = {}  # the best that one piece can add to any account
     for option in options:
@@ -171,7 +170,7 @@ class _Account(NamedTuple):
 
     log_p: float
     advance: float
-    candidate: int | None
+    candidate: Candidate | None
     before: "_Account | None"
 
 

@@ -2,14 +2,11 @@
 another pen wrote.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from digits.photos.candidates import Candidate, encircles
 from digits.photos.components import InkMap, weighted_median
 from digits.photos.ink import stroke_width
-from digits.types import Array
 
 MIN_CONFIDENCE = 0.25
 MIN_PIXELS = 8  # in the height of a digit: what is smaller has no shape
@@ -24,15 +21,12 @@ NEAR_SIDE = 0.06
 """Of the picture's width: what is as near to its left or right side may be a frame."""
 
 
-def filter_unsure(chosen: list[int], candidates: Sequence[Candidate], p: Array) -> list[int]:
+def filter_unsure(chosen: list[Candidate]) -> list[Candidate]:
     """The digits that are no specks, and of which the network is not too unsure to say anything."""
-    high = [index for index in chosen if candidates[index].box.height >= MIN_PIXELS]
-    return [index for index in high if p[index, :10].max() > MIN_CONFIDENCE]
+    return [c for c in chosen if c.box.height >= MIN_PIXELS and c.confidence > MIN_CONFIDENCE]
 
 
-def filter_rings(
-    chosen: list[int], page: InkMap, candidates: Sequence[Candidate], p: Array
-) -> list[int]:
+def filter_rings(chosen: list[Candidate], page: InkMap) -> list[Candidate]:
     """The digits without rings around other ink, which are read as a 0."""
 
     def is_ring(candidate: Candidate) -> bool:
@@ -40,13 +34,10 @@ def filter_rings(
         others = [other.box for other in page.components if own.isdisjoint(other.pieces)]
         return any(encircles(candidate.box, box) for box in others)
 
-    zeros = {index for index in chosen if p[index, :10].argmax() == 0}
-    return [index for index in chosen if index not in zeros or not is_ring(candidates[index])]
+    return [candidate for candidate in chosen if candidate.digit != 0 or not is_ring(candidate)]
 
 
-def filter_outliers(
-    chosen: list[int], page: InkMap, candidates: Sequence[Candidate], p: Array
-) -> list[int]:
+def filter_outliers(chosen: list[Candidate], page: InkMap) -> list[Candidate]:
     """The digits that are like the others: one hand wrote them all with one pen.
 
     Left out is what is less than 0.35 times as high as a typical digit, 0.4 times as dark (writing
@@ -56,45 +47,43 @@ def filter_outliers(
     """
     if not chosen:
         return []
-    chosen = _without_lines(chosen, page, candidates, p)
+    chosen = _without_lines(chosen, page)
     rows, columns = page.labels.shape
-    x, y, w, h = np.array([candidates[index].box for index in chosen]).T
-    ink = [page.ink(candidates[index].pieces) for index in chosen]
-    weight = p[chosen, :10].max(axis=1) * [float(density.sum()) for density in ink]
-    darkness = np.array([candidates[index].darkness for index in chosen])
+    x, y, w, h = np.array([candidate.box for candidate in chosen]).T
+    ink = [page.ink(candidate.pieces) for candidate in chosen]
+    weight = np.array(
+        [c.confidence * density.sum() for c, density in zip(chosen, ink, strict=True)]
+    )
+    darkness = np.array([candidate.darkness for candidate in chosen])
     pen = np.array([stroke_width(density > 0) for density in ink])
     typical = weighted_median(h, weight)
     at_edge = (x <= 1) | (y <= 1) | (x + w >= columns - 1) | (y + h >= rows - 1)
     fits = h > np.where(at_edge, LOW, 0.35) * typical
     fits &= darkness > 0.4 * weighted_median(darkness, weight)
     fits &= pen > 0.6 * weighted_median(pen, weight)
-    return [index for index, fit in zip(chosen, fits, strict=True) if fit]
+    return [candidate for candidate, fit in zip(chosen, fits, strict=True) if fit]
 
 
-def _without_lines(
-    chosen: list[int], page: InkMap, candidates: Sequence[Candidate], p: Array
-) -> list[int]:
+def _without_lines(chosen: list[Candidate], page: InkMap) -> list[Candidate]:
     """The digits without lines: what is read as a 1, begins at the upper or lower edge of the
     picture, and is much higher than all others, if these are not tiny."""
-    _, y, _, h = np.array([candidates[index].box for index in chosen]).T
-    is_one = p[chosen, :10].argmax(axis=1) == 1
+    _, y, _, h = np.array([candidate.box for candidate in chosen]).T
+    is_one = np.array([candidate.digit == 1 for candidate in chosen])
     from_edge = is_one & ((y <= 1) | (y + h >= len(page.labels) - 1))
     highest = h[~from_edge].max(initial=0)
     lines = from_edge & (LINE_HEIGHT * highest < h) & (0.35 * h < highest)
-    return [index for index, line in zip(chosen, lines, strict=True) if not line]
+    return [candidate for candidate, line in zip(chosen, lines, strict=True) if not line]
 
 
-def filter_frame(
-    chosen: list[int], page: InkMap, candidates: Sequence[Candidate], p: Array
-) -> list[int]:
+def filter_frame(chosen: list[Candidate], page: InkMap) -> list[Candidate]:
     """The digits without remains of a frame along the left or the right side of the picture: what
     is read as a 1 there, and is low or cut by the upper or lower edge, while others are not."""
     rows, columns = page.labels.shape
-    x, y, w, h = np.array([candidates[index].box for index in chosen]).reshape(-1, 4).T
-    is_one = p[chosen, :10].argmax(axis=1) == 1
+    x, y, w, h = np.array([candidate.box for candidate in chosen]).reshape(-1, 4).T
+    is_one = np.array([candidate.digit == 1 for candidate in chosen], bool)
     margin = NEAR_SIDE * columns
     along = is_one & ((x + w <= margin) | (x >= columns - margin))
     cut = (y <= 1) | (y + h >= rows - 1)
     typical = float(np.median(h[~along & ~cut])) if (~along & ~cut).any() else 0.0
     frame = along & (typical > 0) & (cut | (h < LOW * typical))
-    return [index for index, remains in zip(chosen, frame, strict=True) if not remains]
+    return [candidate for candidate, remains in zip(chosen, frame, strict=True) if not remains]

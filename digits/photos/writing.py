@@ -68,54 +68,49 @@ MAX_ROW_TILT = 0.2
 
 
 def filter_signs(
-    chosen: list[int], page: InkMap, candidates: Sequence[Candidate], p: Array
-) -> list[int]:
+    chosen: list[Candidate], page: InkMap, candidates: Sequence[Candidate]
+) -> list[Candidate]:
     """The digits without the slashes and brackets between them: what is read as a 1 and is much
     higher than the other digits of its row, and than the next ones on either side, as words have
-    lower letters. A 1 with a flag may be higher than a straight one. The slashes of a date are no
-    digits from then on: `p` says so."""
-    signs: set[int] = set()
-    for members in rows_of([candidates[index].box for index in chosen]):
-        row = [chosen[member] for member in members]
-        ones = [index for index in row if p[index, :10].argmax() == 1]
-        others = [candidates[index].box for index in row if index not in ones]
+    lower letters. A 1 with a flag may be higher than a straight one. Candidates with ink of a
+    date's slashes have no probability to be digits from then on."""
+    signs: set[Candidate] = set()
+    for row in in_rows(chosen):
+        ones = [digit for digit in row if digit.digit == 1]
+        others = [digit.box for digit in row if digit.digit != 1]
         highest = max((other.height for other in others), default=0)
         tall = [other for other in others if other.height > 0.6 * highest]  # not letters of words
         others = tall if len(tall) > 1 else others
         if len(others) > 1:
-            straight = [i for i in ones if _is_straight(page.ink(candidates[i].pieces))]
-            for index in ones:
-                box = candidates[index].box
-                before = [other.height for other in others if other.x < box.x]
-                after = [other.height for other in others if other.x >= box.x]
+            straight = [one for one in ones if _is_straight(page.ink(one.pieces))]
+            for one in ones:
+                before = [other.height for other in others if other.x < one.box.x]
+                after = [other.height for other in others if other.x >= one.box.x]
                 sides = [side for side in (before[-3:], after[:3]) if len(side) > 1]
-                height = box.height / max(np.median(side) for side in (*sides, before + after))
-                if height >= (SIGN_HEIGHT if index in straight else BENT_SIGN_HEIGHT):
-                    signs.add(index)
-            slashes = _date_slashes(row, straight, candidates, p)
-            ink = {piece for index in slashes for piece in candidates[index].pieces}
-            p[[not ink.isdisjoint(candidate.pieces) for candidate in candidates], :10] = 0
-            signs |= slashes
-        boxes = {index: candidates[index].box for index in row}
-        signs |= {i for i in row if any(_is_comma(other, boxes[i]) for other in boxes.values())}
-    return [index for index in chosen if index not in signs]
+                height = one.box.height / max(np.median(side) for side in (*sides, before + after))
+                if height >= (SIGN_HEIGHT if one in straight else BENT_SIGN_HEIGHT):
+                    signs.add(one)
+            slashes = _date_slashes(row, straight)
+            ink = {piece for slash in slashes for piece in slash.pieces}
+            for candidate in candidates:
+                if not ink.isdisjoint(candidate.pieces):
+                    candidate.p[:10] = 0
+            signs.update(slashes)
+        boxes = [digit.box for digit in row]
+        signs.update(d for d in row if any(_is_comma(box, d.box) for box in boxes))
+    return [digit for digit in chosen if digit not in signs]
 
 
-def _date_slashes(
-    row: list[int], ones: list[int], candidates: Sequence[Candidate], p: Array
-) -> set[int]:
+def _date_slashes(row: list[Candidate], ones: list[Candidate]) -> tuple[Candidate, ...]:
     """The two of these ones that are the slashes of a date: the rest of the row is day, month and
     year; they are no lower than its digits are, or higher than all if such a day cannot be."""
-    digits = p[row, :10].argmax(axis=1)
-    heights = np.array([candidates[index].box.height for index in row])
     for pair in combinations(ones, 2):
-        is_slash = np.isin(row, pair)
-        text = "".join("/" if slash else str(n) for n, slash in zip(digits, is_slash, strict=True))
-        rest = heights[~is_slash]
-        least = np.median(rest) if DATE.fullmatch(text) else 1.1 * rest.max()
-        if DATE_FORM.fullmatch(text) and heights[is_slash].min() >= least:
-            return set(pair)
-    return set()
+        text = "".join("/" if digit in pair else str(digit.digit) for digit in row)
+        rest = [digit.box.height for digit in row if digit not in pair]
+        least = np.median(rest) if DATE.fullmatch(text) else 1.1 * max(rest)
+        if DATE_FORM.fullmatch(text) and min(slash.box.height for slash in pair) >= least:
+            return pair
+    return ()
 
 
 def _is_comma(digit: Box, box: Box) -> bool:
@@ -136,23 +131,21 @@ class Row(NamedTuple):
     """The digits of a row, boxes around the other ink in it, and what they say of it: see
     `measure_rows`."""
 
-    digits: list[int]
+    digits: list[Candidate]
     others: list[Box]
     measures: Array
 
 
-def measure_rows(
-    chosen: list[int], page: InkMap, candidates: Sequence[Candidate], p: Array
-) -> list[Row]:
+def measure_rows(chosen: list[Candidate], page: InkMap) -> list[Row]:
     """The rows of a page, each with four measures: how much rarer its digits are among what the
     network sees in words than among digits, and how sure it is of them, in logarithms; how many
     letters are beside them; and how many digits and letters the page has, in a logarithm of their
     ratio."""
     if not chosen:
         return []
-    digit_boxes = [candidates[index].box for index in chosen]
+    digit_boxes = [digit.box for digit in chosen]
     typical = float(np.median([box.height for box in digit_boxes]))
-    signs = unread_signs(chosen, page, candidates)
+    signs = unread_signs(chosen, page)
     others, letters = [], []
     for box, height in zip(signs, _nearest_heights(signs, digit_boxes), strict=True):
         least = min(height, typical)
@@ -165,10 +158,10 @@ def measure_rows(
     for row in rows_of(boxes):
         digits = [chosen[member] for member in row if member < len(chosen)]
         rest = [member - len(chosen) for member in row if member >= len(chosen)]
-        q = p[digits, :10]
-        rare = LOG_RATIO_DIGIT[q.argmax(axis=1)].sum()
+        rare = LOG_RATIO_DIGIT[[digit.digit for digit in digits]].sum()
+        sure = np.log([digit.confidence for digit in digits]).sum()
         beside = sum(letters[other] for other in rest)
-        measures = np.array([rare, np.log(q.max(axis=1)).sum(), beside, balance])
+        measures = np.array([rare, sure, beside, balance])
         found.append(Row(digits, [others[other] for other in rest], measures))
     return found
 
@@ -184,8 +177,8 @@ def _nearest_heights(boxes: list[Box], digits: list[Box]) -> list[float]:
 
 
 def filter_rows(
-    chosen: list[int], page: InkMap, candidates: Sequence[Candidate], p: Array
-) -> tuple[dict[int, float], float]:
+    chosen: list[Candidate], page: InkMap, candidates: Sequence[Candidate]
+) -> tuple[dict[Candidate, float], float]:
     """The digits in rows of digits, each with the probability that its row is one, and the evidence
     for a page of digits: a row is writing of one kind, as is each group in it that gaps set off.
 
@@ -193,11 +186,11 @@ def filter_rows(
     of digits and if it is one of words, in which some letters look like digits. In a row of
     digits, what else has their size is one too, unless the network rules it out.
     """
-    whole = {candidate.box: index for index, candidate in reversed(list(enumerate(candidates)))}
-    typical = float(np.median([candidates[index].box.height for index in chosen] or [0]))
-    kept: dict[int, float] = {}
+    whole = {candidate.box: candidate for candidate in reversed(candidates)}
+    typical = float(np.median([digit.box.height for digit in chosen] or [0]))
+    kept: dict[Candidate, float] = {}
     total = of_numbers = of_words = 0.0
-    rows = measure_rows(chosen, page, candidates, p)
+    rows = measure_rows(chosen, page)
     for digits, others, measures in rows:
         evidence = ROW_WEIGHTS * measures
         of_row, prior = float(evidence[:3].sum()), float(evidence[3]) + LOG_PRIOR_DIGITS
@@ -206,13 +199,13 @@ def filter_rows(
         if log_odds > 0:
             if 3 * len(others) < 2 * len(digits):
                 alike = [whole[box] for box in others if box in whole]
-                digits += [i for i in alike if _may_be_digit(candidates[i].box, p[i], typical)]
-            in_words = _letters(digits, others, candidates, p, alone=len(rows) == 1)
-            numbers = dict.fromkeys((i for i in digits if i not in in_words), log_odds)
+                digits += [candidate for candidate in alike if _may_be_digit(candidate, typical)]
+            in_words = _letters(digits, others, alone=len(rows) == 1)
+            numbers = dict.fromkeys((d for d in digits if d not in in_words), log_odds)
         else:
-            numbers = _numbers(digits, others, candidates, p, prior, of_row)
-        sure = {index: float(1 / (1 + np.exp(-odds))) for index, odds in numbers.items()}
-        best = max((q * p[i, :10].max() for i, q in sure.items()), default=0.0)
+            numbers = _numbers(digits, others, prior, of_row)
+        sure = {digit: float(1 / (1 + np.exp(-odds))) for digit, odds in numbers.items()}
+        best = max((q * digit.confidence for digit, q in sure.items()), default=0.0)
         if sure and (len(chosen) == 1 or best > MIN_CONFIDENCE_ALONE):
             kept |= sure
             of_numbers += max(numbers.values())
@@ -232,37 +225,30 @@ def _lines_run_down(page: InkMap) -> bool:
 
 
 def _numbers(
-    digits: list[int],
-    others: list[Box],
-    candidates: Sequence[Candidate],
-    p: Array,
-    prior: float,
-    evidence: float,
-) -> dict[int, float]:
+    digits: list[Candidate], others: list[Box], prior: float, evidence: float
+) -> dict[Candidate, float]:
     """What in a row of words, which has such evidence, is a number beside them, with its log-odds:
     what stands side by side without letters, and is digits in spite of the others."""
-    found: dict[int, float] = {}
-    groups = _groups(digits, others, candidates)
+    found: dict[Candidate, float] = {}
+    groups = _groups(digits, others)
     for has_letters, run in groupby(groups, key=lambda group: group[1] > 0):
-        inside = [index for members, _ in run for index in members]
-        own = float(log_likelihood_ratio(p[inside, :10]).sum())
+        inside = [digit for members, _ in run for digit in members]
+        own = _evidence(inside)
         log_odds = prior + own + NEIGHBORS * (evidence - own)
         if not has_letters and log_odds > 0 and len(inside) < len(digits) + len(others):
             found |= dict.fromkeys(inside, log_odds)
     return found
 
 
-def _letters(
-    digits: list[int], others: list[Box], candidates: Sequence[Candidate], p: Array, alone: bool
-) -> set[int]:
+def _letters(digits: list[Candidate], others: list[Box], alone: bool) -> set[Candidate]:
     """What in a row of digits is a word beside them: a group that is set off by gaps, has letters
     in it, and is more likely letters than digits."""
-    groups = _groups(digits, others, candidates)
+    groups = _groups(digits, others)
     if alone and len(groups) == 1:  # the row has been judged as a whole
         return set()
-    found: set[int] = set()
+    found: set[Candidate] = set()
     for inside, letters in groups:
-        evidence = log_likelihood_ratio(p[inside, :10]).sum()
+        evidence = _evidence(inside)
         if letters > 1:  # one may be a sign between digits
             evidence += ROW_WEIGHTS[2] * letters
         if evidence < 0 and (letters > 1 or (letters and len(inside) > 2)):
@@ -270,13 +256,11 @@ def _letters(
     return found
 
 
-def _groups(
-    digits: list[int], others: list[Box], candidates: Sequence[Candidate]
-) -> list[tuple[list[int], int]]:
+def _groups(digits: list[Candidate], others: list[Box]) -> list[tuple[list[Candidate], int]]:
     """The words and numbers of a row, which gaps part: the digits of each, and how many letters it
     has, which are wider than brackets; a cut through ink counts as one."""
     others = [box for box in others if box.width > 0.5 * box.height]
-    boxes = [candidates[index].box for index in digits] + others
+    boxes = [digit.box for digit in digits] + others
     gap = GROUP_GAP * float(np.median([box.height for box in boxes] or [0]))
     groups: list[list[int]] = []
     end = -np.inf
@@ -288,9 +272,15 @@ def _groups(
     found = []
     for group in groups:
         inside = [digits[member] for member in group if member < len(digits)]
-        cuts = sum(candidates[index].cuts for index in inside) // 2  # a cut has two sides
+        cuts = sum(digit.cuts for digit in inside) // 2  # a cut has two sides
         found.append((inside, len(group) - len(inside) + cuts))
     return found
+
+
+def _evidence(digits: list[Candidate]) -> float:
+    """That these are digits: a log-likelihood ratio."""
+    p = np.array([digit.p[:10] for digit in digits]).reshape(-1, 10)
+    return float(log_likelihood_ratio(p).sum())
 
 
 def log_likelihood_ratio(p: Array) -> Array:
@@ -300,19 +290,18 @@ def log_likelihood_ratio(p: Array) -> Array:
     return np.maximum(ratio, ROW_WEIGHTS[2])
 
 
-def _may_be_digit(box: Box, p: Array, typical: float) -> bool:
+def _may_be_digit(candidate: Candidate, typical: float) -> bool:
     """Whether something in a row of digits, which are typically so high, may be one of them: no
     wider than high, not much lower, no 1 that is much higher, and not ruled out by the network."""
-    is_sign = p[:10].argmax() == 1 and box.height > SIGN_HEIGHT * typical
+    box = candidate.box
+    is_sign = candidate.digit == 1 and box.height > SIGN_HEIGHT * typical
     fits = ALIKE * typical < box.height and box.width < 1.2 * box.height
-    return fits and not is_sign and float(p[:10].max()) > MIN_CONFIDENCE
+    return fits and not is_sign and candidate.confidence > MIN_CONFIDENCE
 
 
-def _unread_runs(
-    chosen: list[int], page: InkMap, candidates: Sequence[Candidate]
-) -> list[tuple[int, ...]]:
+def _unread_runs(chosen: list[Candidate], page: InkMap) -> list[tuple[int, ...]]:
     """The ink that is part of no digit: of each component the pieces side by side."""
-    used = {piece for index in chosen for piece in candidates[index].pieces}
+    used = {piece for digit in chosen for piece in digit.pieces}
     return [
         tuple(run)
         for component in page.components
@@ -321,13 +310,13 @@ def _unread_runs(
     ]
 
 
-def unread_signs(chosen: list[int], page: InkMap, candidates: Sequence[Candidate]) -> list[Box]:
+def unread_signs(chosen: list[Candidate], page: InkMap) -> list[Box]:
     """Boxes around letters and signs: ink that is part of no digit, without rings around digits,
     underlines and combs, which are wide and have less ink than letters."""
-    digits = [candidates[index].box for index in chosen]
+    digits = [digit.box for digit in chosen]
     typical = float(np.median([box.height for box in digits] or [0]))
     found = []
-    for run in _unread_runs(chosen, page, candidates):
+    for run in _unread_runs(chosen, page):
         box = page.box(run)
         is_wide = box.width > max(4 * box.height, 1.5 * typical)
         is_line = is_wide and _length(page.ink(run) > 0) < 1.7 * box.width
@@ -341,13 +330,18 @@ def _length(ink: Array) -> float:
     return float(ink.sum()) / max(1.0, stroke_width(ink))
 
 
-def unread_boxes(chosen: list[int], page: InkMap, candidates: Sequence[Candidate]) -> list[Box]:
+def unread_boxes(chosen: list[Candidate], page: InkMap) -> list[Box]:
     """Boxes around ink that is part of no digit, from left to right, without dots and the ends of
     lines: what is a third as large as a typical digit or component."""
-    runs = [page.box(run) for run in _unread_runs(chosen, page, candidates)] + page.skipped
-    lengths = [candidates[index].box.longest for index in chosen] or [run.longest for run in runs]
+    runs = [page.box(run) for run in _unread_runs(chosen, page)] + page.skipped
+    lengths = [digit.box.longest for digit in chosen] or [run.longest for run in runs]
     least = 0.35 * float(np.median(lengths)) if lengths else 0.0
     return sorted(run for run in runs if run.longest > least)
+
+
+def in_rows(digits: Sequence[Candidate]) -> list[list[Candidate]]:
+    """Digits in reading order: those of every row from left to right, rows from top to bottom."""
+    return [[digits[member] for member in row] for row in rows_of([d.box for d in digits])]
 
 
 def rows_of(boxes: Sequence[Box]) -> list[list[int]]:

@@ -1,6 +1,7 @@
 """The most probable account of the ink, and the order of reading."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -16,7 +17,7 @@ from digits.types import Array, Box
 from functions import softmax
 
 
-def some_ink(pieces: int, rng: np.random.Generator) -> tuple[InkMap, list[Candidate], Array]:
+def some_ink(pieces: int, rng: np.random.Generator) -> tuple[InkMap, list[Candidate]]:
     """Pieces in a row, candidates of one to three neighbors, and random probabilities."""
     boxes = {piece: Box(10 * piece, 0, 8, 20) for piece in range(pieces)}
     components = [Component(boxes[piece], (piece,), 200.0) for piece in range(pieces)]
@@ -26,8 +27,19 @@ def some_ink(pieces: int, rng: np.random.Generator) -> tuple[InkMap, list[Candid
     groups += [pair for pair in combinations(range(pieces), 2) if pair[1] - pair[0] < 3]
     groups += [(piece, piece + 1, piece + 2) for piece in range(pieces - 2)]
     candidates = [Candidate(group, page.box(group), 0.0, 200.0) for group in groups]
-    p = rng.dirichlet(np.full(11, 0.2), len(candidates))
-    return page, candidates, p
+    return page, with_p(candidates, rng.dirichlet(np.full(11, 0.2), len(candidates)))
+
+
+def with_p(candidates: list[Candidate], p: Array) -> list[Candidate]:
+    """The candidates, of which the network gave these probabilities."""
+    for candidate, probabilities in zip(candidates, p, strict=True):
+        candidate.p = probabilities.copy()
+    return candidates
+
+
+def places(found: Iterable[Candidate], candidates: list[Candidate]) -> list[int]:
+    """Which of the candidates were found."""
+    return [candidates.index(candidate) for candidate in found]
 
 
 def page_of(boxes: list[Box], darkness: int = 200) -> tuple[InkMap, list[Candidate]]:
@@ -42,12 +54,13 @@ def page_of(boxes: list[Box], darkness: int = 200) -> tuple[InkMap, list[Candida
     return page, [Candidate(c.pieces, c.box, 0.0, c.darkness) for c in components]
 
 
-def log_p_of(chosen: list[int], page: InkMap, candidates: list[Candidate], p: Array) -> float:
+def log_p_of(chosen: list[int], page: InkMap, candidates: list[Candidate]) -> float:
     """Of an account in which the chosen candidates are digits and all other ink is none."""
+    p = np.array([candidate.p for candidate in candidates])
     digit = np.log(np.maximum(p[:, :10].max(axis=1), 1e-4))
     none = np.log(np.maximum(p[:, 10], 1e-4))
-    for index, (pieces, *_) in enumerate(candidates):  # of several, that they are none counts once
-        digit[index] += max(0, none[list(pieces)].sum() - none[index])
+    for index, candidate in enumerate(candidates):  # of several, that they are none counts once
+        digit[index] += max(0, none[list(candidate.pieces)].sum() - none[index])
     used = {piece for index in chosen for piece in candidates[index].pieces}
     alone = [index for index in range(len(page.components)) if index not in used]
     return float(digit[chosen].sum() + none[alone].sum())
@@ -56,26 +69,26 @@ def log_p_of(chosen: list[int], page: InkMap, candidates: list[Candidate], p: Ar
 @pytest.mark.parametrize("seed", range(20))
 def test_the_best_account_is_found(seed: int) -> None:
     """Against all of them, of few pieces."""
-    page, candidates, p = some_ink(6, np.random.default_rng(seed))
-    likely = [index for index in range(len(candidates)) if p[index, :10].max() > 0.1]
+    page, candidates = some_ink(6, np.random.default_rng(seed))
+    likely = [index for index, candidate in enumerate(candidates) if candidate.confidence > 0.1]
     best, best_log_p = [], -np.inf
     for size in range(7):
         for chosen in combinations(likely, size):
             pieces = [piece for index in chosen for piece in candidates[index].pieces]
             if len(pieces) == len(set(pieces)):
-                log_p = log_p_of(list(chosen), page, candidates, p)
+                log_p = log_p_of(list(chosen), page, candidates)
                 if log_p > best_log_p:
                     best, best_log_p = list(chosen), log_p
-    assert sorted(best_cover(page, candidates, p)) == best
+    assert sorted(places(best_cover(page, candidates), candidates)) == best
 
 
 def test_parts_of_a_digit_are_joined_though_each_alone_is_none() -> None:
-    page, candidates, p = some_ink(2, np.random.default_rng(0))
-    p[:, :10], p[:, 10] = 0.0, 0.99
-    p[2, 7], p[2, 10] = 0.9, 0.1  # both together
-    assert best_cover(page, candidates, p) == [2]
-    p[2, 7], p[2, 10] = 0.1, 0.9
-    assert best_cover(page, candidates, p) == []
+    page, candidates = some_ink(2, np.random.default_rng(0))
+    p = np.eye(11)[[10, 10, 10]] * 0.99
+    p[2, [7, 10]] = 0.9, 0.1  # both together
+    assert best_cover(page, with_p(candidates, p)) == candidates[2:]
+    p[2, [7, 10]] = 0.1, 0.9
+    assert best_cover(page, with_p(candidates, p)) == []
 
 
 @pytest.mark.parametrize(
@@ -84,14 +97,15 @@ def test_parts_of_a_digit_are_joined_though_each_alone_is_none() -> None:
 )
 def test_a_row_is_judged_as_a_whole(row: str, letters: int, belief: tuple[float, float]) -> None:
     """Digits of which the network is sure are digits, unless they are o and l among letters."""
-    page, candidates, _ = some_ink(len(row) + letters, np.random.default_rng(0))
+    page, candidates = some_ink(len(row) + letters, np.random.default_rng(0))
     p = np.full((len(candidates), 11), 0.002)
     p[:, 10] = 0.98
     p[range(len(row)), [int(digit) for digit in row]] = 0.98
     p[: len(row), 10] = 0.002
-    kept, _ = filter_rows(list(range(len(row))), page, candidates, p)
+    digits = with_p(candidates, p)[: len(row)]
+    kept, _ = filter_rows(digits, page, candidates)
     least, most = belief
-    assert all(least <= kept.get(index, 0.0) <= most for index in range(len(row)))
+    assert all(least <= kept.get(digit, 0.0) <= most for digit in digits)
 
 
 @pytest.mark.parametrize(
@@ -106,10 +120,10 @@ def test_a_component_is_one_digit_or_two(whole: float, parts: float, believed: l
     p = np.zeros((3, 11))
     p[:, 4] = whole, parts, parts
     p[:, 10] = 1 - p[:, 4]
-    assert sorted(best_cover(page, candidates, p)) == believed
-    assert sorted(best_cover(page, candidates, p[:, :10])) == believed  # without an eleventh class
-    cuts = [candidate._replace(log_prior=-9.0) for candidate in candidates[1:]]
-    assert sorted(best_cover(page, [candidates[0], *cuts], p)) in ([0], [])
+    with_p(candidates, p)
+    assert sorted(places(best_cover(page, candidates), candidates)) == believed
+    cuts = [replace(candidate, log_prior=-9.0) for candidate in candidates[1:]]
+    assert best_cover(page, [candidates[0], *cuts]) in (candidates[:1], [])
 
 
 def test_the_answer_is_the_mean_over_the_same_digit_a_little_moved() -> None:
@@ -121,12 +135,13 @@ def test_the_answer_is_the_mean_over_the_same_digit_a_little_moved() -> None:
             return np.eye(28)[columns][:, 9:19] / 1.0
 
     page, candidates = page_of([Box(100, 100, 6, 60), Box(300, 100, 6, 60)])
-    x, p = classify(Shifts(), page, candidates)
-    assert x.shape == (2, 784)
+    classify(Shifts(), page, candidates)
+    classify(Shifts(), page, [])
+    one, other = candidates
     mean = np.array([[0.2, 0.2, 0.6] + 7 * [0]])
-    assert np.allclose(np.sort(p[0]), np.sort(soften(mean)[0]))
-    assert np.array_equal(p[0], p[1])
-    assert [array.shape for array in classify(Shifts(), page, [])] == [(0, 784), (0, 10)]
+    assert np.allclose(np.sort(one.p[:10]), np.sort(soften(mean)[0]))
+    assert np.isclose(one.p[10], 1 - one.confidence)  # of a network without an eleventh class
+    assert np.array_equal(one.p, other.p) and one.image.shape == (28, 28)
 
 
 @pytest.mark.parametrize(("possible", "images"), [(0.0, 2), (0.5, 10)])
@@ -142,9 +157,11 @@ def test_what_is_clearly_no_digit_is_looked_at_once(possible: float, images: int
 
     page, candidates = page_of([Box(100, 100, 6, 60), Box(300, 100, 6, 60)])
     reader = Counts()
-    none = classify(reader, page, candidates)[1][:, 10]
+    classify(reader, page, candidates)
     assert reader.seen == images
-    assert np.allclose(none, soften(reader.predict(np.zeros((1, 784))))[0, 10])
+    assert np.allclose(
+        [c.p[10] for c in candidates], soften(reader.predict(np.zeros((1, 784))))[0, 10]
+    )
 
 
 def test_softened_probabilities_are_those_of_smaller_logits(rng: np.random.Generator) -> None:
@@ -180,20 +197,21 @@ HAND = [Box(100 + 50 * number, 100, 10, 60) for number in range(5)]
 def test_what_another_hand_wrote_is_left_out(odd: Box, darkness: int, stays: bool) -> None:
     page, candidates = page_of([*HAND, odd], darkness)
     p = np.tile(np.eye(11)[3], (6, 1))
-    assert filter_outliers(list(range(6)), page, candidates, p) == list(range(5 + stays))
+    assert filter_outliers(with_p(candidates, p), page) == candidates[: 5 + stays]
     p[5] = np.eye(11)[1]  # from the edge of the page a high 1 is a line
     high = odd.height == 120 and odd.bottom == 300  # but with 200 the others were tiny
-    assert len(filter_outliers(list(range(6)), page, candidates, p)) == 5 + (stays and not high)
-    assert filter_outliers([], page, candidates, p) == []
+    assert len(filter_outliers(with_p(candidates, p), page)) == 5 + (stays and not high)
+    assert filter_outliers([], page) == []
 
 
 def test_a_bar_along_a_side_is_of_a_frame() -> None:
     low, cut, whole = Box(984, 110, 10, 40), Box(6, 0, 10, 90), Box(984, 100, 10, 60)
     for box, digit in ((low, 1), (cut, 1), (whole, 1), (low, 5), (low._replace(x=900), 1)):
         page, candidates = page_of([*HAND, box])
-        p, stays = np.eye(11)[[3, 4, 5, 8, 1, digit]], digit == 5 or box not in (low, cut)
-        assert filter_frame(list(range(6)), page, candidates, p) == list(range(5 + stays))
-        assert filter_frame([5], page, candidates, p) == [5]  # all there is
+        with_p(candidates, np.eye(11)[[3, 4, 5, 8, 1, digit]])
+        stays = digit == 5 or box not in (low, cut)
+        assert filter_frame(candidates, page) == candidates[: 5 + stays]
+        assert filter_frame(candidates[5:], page) == candidates[5:]  # all there is
 
 
 @pytest.mark.parametrize(
@@ -215,18 +233,22 @@ def test_a_high_one_is_a_slash(digit: int, flag: int, height: int, below: int, s
     page.labels[105 + below :, 360 - flag : 360] = 0
     p = np.eye(11)[[0] * 6 + [3, 4, 5, 6, 1, digit]]
     for first in (6, 0):
-        kept = filter_signs(list(range(first, 12)), page, candidates, p)
-        assert kept == list(range(first, 11 + stays))
-    assert filter_signs([3, 5], page, candidates[6:], p[6:]) == [3, 5]
+        kept = filter_signs(with_p(candidates, p)[first:], page, candidates)
+        assert kept == candidates[first : 11 + stays]
+    two = [candidates[9], candidates[11]]
+    assert filter_signs(two, page, candidates) == two
     page, candidates = page_of([*HAND, Box(360, 95, 6, 85)])  # of a thin pen, bent by a twentieth
     y = np.arange(85)
     page.labels[95:180, 360:366] = 6 * (
         np.abs(np.arange(6) - 4 * np.sin(y / 27)[:, None] - 0.5) < 1
     )
-    assert filter_signs(list(range(6)), page, candidates, p[6:]) == list(range(5 + (digit == 8)))
+    kept = filter_signs(with_p(candidates, p[6:]), page, candidates)
+    assert kept == candidates[: 5 + (digit == 8)]
     page, candidates = page_of([Box(60 * n, 100, 10, 70) for n in range(10)])
-    p = np.eye(11)[[1, 2, 1, 0, 5, 1, 2, 0, 2, 4]]
-    assert filter_signs(list(range(10)), page, candidates, p) == [0, 1, 3, 4, 6, 7, 8, 9]
+    with_p(candidates, np.eye(11)[[1, 2, 1, 0, 5, 1, 2, 0, 2, 4]])
+    kept = filter_signs(candidates, page, candidates)
+    assert places(kept, candidates) == [0, 1, 3, 4, 6, 7, 8, 9]
+    assert candidates[2].confidence == candidates[5].confidence == 0
 
 
 @pytest.mark.parametrize(
@@ -248,22 +270,23 @@ def test_a_slash_between_rings_is_percent(lower_ring: Box, read_as: int, is_sign
     candidates.append(Candidate((2, 4), slash.box, 0.0, 200.0))
     p = np.full((5, 11), 0.01)
     p[[0, 1, 2, 3, 4], [7, 0, read_as, 1, 6]] = 0.9
-    assert percent_signs(page, candidates, p).tolist() == [False, *[is_sign] * 4]
+    found = percent_signs(page, with_p(candidates, p))
+    assert found == (candidates[1:] if is_sign else [])
 
 
 def test_a_plus_is_no_one_on_a_ruling() -> None:
     page, candidates = page_of([Box(20, 45, 40, 70), Box(100, 60, 50, 50), Box(200, 60, 50, 50)])
     page.labels[np.ix_(np.r_[60:82, 88:110], np.r_[100:122, 128:150])] = 0
-    for digit, found in ((1, [False, True, False]), (4, [False] * 3)):
-        assert plus_signs(page, candidates, np.eye(11)[3 * [digit]]).tolist() == found
+    for digit, found in ((1, candidates[1:2]), (4, [])):
+        assert plus_signs(page, with_p(candidates, np.eye(11)[3 * [digit]])) == found
 
 
 def test_a_digit_of_which_nothing_is_known_is_none() -> None:
     p = np.array([[0.2] * 5 + [0] * 6, [0.9] + [0.1] + [0] * 9, [0] * 9 + [0.4, 0.6]])
     _, candidates = page_of([Box(50, 100, 9, 30), Box(90, 100, 9, 30), Box(130, 100, 9, 8)])
-    assert filter_unsure([0, 1, 2], candidates, p) == [1, 2]
-    candidates[2] = candidates[2]._replace(box=Box(130, 100, 9, 7))  # a speck
-    assert filter_unsure([2, 1], candidates, p) == [1]
+    assert filter_unsure(with_p(candidates, p)) == candidates[1:]
+    candidates[2].box = Box(130, 100, 9, 7)  # a speck
+    assert filter_unsure(candidates) == candidates[1:2]
 
 
 @pytest.mark.parametrize(
@@ -277,22 +300,21 @@ def test_a_digit_of_which_nothing_is_known_is_none() -> None:
 )
 def test_a_ring_around_a_digit_is_no_zero(inside: Box, read_as: int, is_ring: bool) -> None:
     page, candidates = page_of([Box(100, 100, 130, 110), inside])
-    p = np.eye(11)[[0, read_as]]
-    kept = filter_rings([0, 1], page, candidates, p)
-    assert kept == ([1] if is_ring else [0, 1])
-    assert unread_signs(kept, page, candidates) == []  # nor is it a letter
-    assert len(unread_signs([], page, candidates)) == 2
+    kept = filter_rings(with_p(candidates, np.eye(11)[[0, read_as]]), page)
+    assert kept == candidates[is_ring:]
+    assert unread_signs(kept, page) == []  # nor is it a letter
+    assert len(unread_signs([], page)) == 2
 
 
 def test_what_is_not_read_is_reported_from_left_to_right_but_no_dots() -> None:
     boxes = [Box(20, 90, 30, 60), Box(600, 100, 10, 25), Box(800, 200, 100, 40)]
     page, candidates = page_of([*HAND, *boxes[1::-1], Box(700, 9, 9, 9)])
     page.skipped.append(boxes[2])
-    assert unread_boxes([0, 1, 2, 3, 4], page, candidates) == boxes
-    assert unread_boxes([], page, candidates) == sorted([*boxes, *HAND])
+    assert unread_boxes(candidates[:5], page) == boxes
+    assert unread_boxes([], page) == sorted([*boxes, *HAND])
     page.components = [Component(Box(100, 100, 110, 60), (1, 2, 3), 200.0)]  # 1 and 3 are read
     page.skipped.clear()
-    assert unread_boxes([0, 2], page, candidates) == [HAND[1]]
+    assert unread_boxes([candidates[0], candidates[2]], page) == [HAND[1]]
 
 
 @pytest.mark.parametrize(
@@ -311,7 +333,8 @@ def test_doubtful_ones_among_digits(box: Box, seen: tuple[int, float], kept: boo
     page, candidates = page_of([*HAND, box])
     p = np.eye(11)[[3, 4, 5, 8, 2, 10]] * 0.98 + 0.0002
     p[5, seen[0]] = seen[1]
-    assert sorted(filter_rows(list(range(5)), page, candidates, p)[0]) == list(range(5 + kept))
+    found, _ = filter_rows(with_p(candidates, p)[:5], page, candidates)
+    assert set(found) == set(candidates[: 5 + kept])
 
 
 @pytest.mark.parametrize("first", [4, 0])
@@ -326,8 +349,9 @@ def test_a_word_beside_a_number_is_none(gap: int, first: int) -> None:
     likely = {at: kinds[place] for at, place in enumerate(order) if kinds[place] is not None}
     p = np.full((9, 11), 0.0001)
     p[list(likely), list(likely.values())] = 0.98
-    kept = filter_rows(list(likely), page, candidates, p)[0]
-    assert sorted(order[at] for at in kept) == [0, 1, 2, 3]
+    with_p(candidates, p)
+    kept, _ = filter_rows([candidates[at] for at in likely], page, candidates)
+    assert sorted(order[at] for at in places(kept, candidates)) == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize(("letters", "numbers"), [(4, [0, 1]), (5, [0, 1]), (40, [])])
@@ -337,10 +361,12 @@ def test_a_number_after_a_word_is_read(gap: int, letters: int, numbers: list[int
     word = [Box(300 + 50 * (n % 12), 100 + 70 * (n // 12 % 3), 35, 50) for n in range(letters)]
     page, candidates = page_of([Box(130 - gap, 95, 30, 60), Box(160, 95, 30, 60), *word])
     p = np.eye(11)[[4, 2] + [10] * letters] * 0.98 + 0.0002
-    assert sorted(filter_rows([0, 1], page, candidates, p)[0]) == numbers
-    p[2:], cut = np.eye(11)[1], [c._replace(cuts=2) for c in candidates[2:]]  # m is read as 111
-    kept = filter_rows(list(range(2 + letters)), page, [*candidates[:2], *cut], p)[0]
-    assert sorted(kept) == [0, 1]
+    kept, _ = filter_rows(with_p(candidates, p)[:2], page, candidates)
+    assert sorted(places(kept, candidates)) == numbers
+    for letter in candidates[2:]:  # m is read as 111
+        letter.p, letter.cuts = np.eye(11)[1], 2
+    kept, _ = filter_rows(candidates, page, candidates)
+    assert set(kept) == set(candidates[:2])
 
 
 @pytest.mark.parametrize(
@@ -356,8 +382,8 @@ def test_signs_beside_digits_are_no_letters(signs: list[Box]) -> None:
     page, candidates = page_of([*HAND, Box(446, 100, 10, 60), *signs])
     page.labels[150:176, 95:485] = 0
     p = np.eye(11)[[3, 4, 5, 8, 2, 1] + [10] * len(signs)] * 0.98 + 0.0002
-    kept, evidence = filter_rows(list(range(6)), page, candidates, p)
-    assert sorted(kept) == list(range(6))
+    kept, evidence = filter_rows(with_p(candidates, p)[:6], page, candidates)
+    assert set(kept) == set(candidates[:6])
     assert min(kept.values()) > 0.9
     assert evidence > 0
 
@@ -366,16 +392,16 @@ def test_what_is_typical_is_what_most_ink_is() -> None:
     small = [Box(300 + 20 * number, 100, 10, 20) for number in range(8)]
     page, candidates = page_of([*HAND[:3], *small])
     p = np.tile(np.eye(11)[3], (11, 1))
-    assert filter_outliers(list(range(11)), page, candidates, p) == [0, 1, 2]
+    assert filter_outliers(with_p(candidates, p), page) == candidates[:3]
 
 
 def test_each_piece_of_many_is_used_once(rng: np.random.Generator) -> None:
-    page, candidates, p = some_ink(300, rng)
-    chosen = best_cover(page, candidates, p)
-    pieces = [piece for index in chosen for piece in candidates[index].pieces]
+    page, candidates = some_ink(300, rng)
+    chosen = best_cover(page, candidates)
+    pieces = [piece for candidate in chosen for piece in candidate.pieces]
     assert len(pieces) == len(set(pieces)) > 100
-    alone = log_p_of([], page, candidates, p)
-    assert log_p_of(chosen, page, candidates, p) > alone
+    log_p = log_p_of(places(chosen, candidates), page, candidates)
+    assert log_p > log_p_of([], page, candidates)
 
 
 @pytest.mark.parametrize("up", [range(0, -55, -11), (2,) * 5, range(0, 55, 11), (0, 9, 18, 0, 9)])
