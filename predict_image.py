@@ -47,11 +47,8 @@ PHONE_SUFFIXES = {".heic", ".heif", ".avif"}  # not decoded, which is said of ea
 ENOUGH_EVIDENCE = 12.0
 """A log-likelihood ratio: with more and no unsure digit, no other way up is tried."""
 
-TURNING_EVIDENCE = 4.0
-"""By so much a picture must say more when it is turned; by half of it, if it says nothing now."""
-
-MOST_WORDS = -6.0
-"""With less evidence for digits a turned picture is words: upside down, letters look like them."""
+TURNING_EVIDENCE = 2.0
+"""By so much a picture must say more when it is turned."""
 
 # OpenCV loads when the first picture is read, hence the imports inside functions: who asks for help
 # does not wait for it, and where it is missing one sentence says so.
@@ -89,13 +86,11 @@ def read_digits(
     read = _read_page(page, reader)
     rotation = 0
     if rotate and (read.evidence < ENOUGH_EVIDENCE or any(digit.unsure for digit in read.digits)):
-        more = TURNING_EVIDENCE if read.digits else TURNING_EVIDENCE / 2
-        least = max(read.evidence, 0) + more
+        least = max(read.evidence, 0) + TURNING_EVIDENCE
         for turned in turning.better_ways_up(page, mask, flat, reader):
             again = _read_page(turned.page, reader)
-            evidence = max(again.evidence, turned.evidence)
-            if evidence > least and again.evidence > MOST_WORDS:
-                least, rotation = evidence, turned.angle
+            if again.evidence > least:
+                least, rotation = again.evidence, turned.angle
                 back = [turning.turn_back(d.box, turned.matrix) for d in again.digits]
                 boxed = [replace(d, box=b) for d, b in zip(again.digits, back, strict=True)]
                 read = again._replace(digits=boxed)
@@ -152,13 +147,12 @@ def _read_page(page: InkMap, reader: Reader, drawn: bool = False) -> _Page:
     classify(reader, page, proposals)
     decide.exclude_signs(page, proposals)
     chosen = outliers.filter_unsure(decide.best_cover(page, proposals))
-    evidence = 0.0
     certainty = dict.fromkeys(chosen, 1.0)  # how probable it is that these are digits at all
     if not drawn:
         chosen = outliers.filter_rings(chosen, page)
         chosen = outliers.filter_outliers(chosen, page)
         chosen = writing.filter_signs(chosen, page, proposals)
-        certainty, evidence = writing.filter_rows(chosen, page, proposals)
+        certainty = writing.filter_rows(chosen, page, proposals)
         chosen = outliers.filter_frame(list(certainty), page)
     digits = []
     in_rows = writing.in_rows(chosen)
@@ -172,6 +166,7 @@ def _read_page(page: InkMap, reader: Reader, drawn: bool = False) -> _Page:
     others = writing.unread_signs(chosen, page)
     rows_text = [signs.text_of([(str(d.digit), d.box) for d in row], others) for row in in_rows]
     unread = writing.unread_boxes(chosen, page)
+    evidence = writing.evidence_of_digits(chosen, others)
     return _Page(rows, rows_text, digits, evidence, unread)
 
 

@@ -16,8 +16,11 @@ from digits.types import Array, Box
 SAMPLE = 40
 """So many components, the most typical in size, say which way up a picture is."""
 
-MIN_MARGIN = 2.5
-"""By so much, a log-likelihood ratio, one way up must be more probable than the others."""
+MIN_MARGIN = 1.5
+"""By so much must the evidence for digits be greater along lines of writing than across them."""
+
+MAX_BEHIND = 4.0
+"""By so much may that for one way up be less than for the opposite one, for both to be read."""
 
 MIN_TILTED = 4
 """So many components show how far a picture is askew; fewer are read as they stand."""
@@ -27,19 +30,18 @@ CLEARER = 1.25
 
 
 class Turned(NamedTuple):
-    """A picture turned clockwise by so many degrees: its ink, the matrix (2, 3) that brings points
-    of the picture there, and how much more likely than words the ink is digits."""
+    """A picture turned clockwise by so many degrees: its ink, and the matrix (2, 3) that brings
+    points of the picture there."""
 
     angle: int
     page: InkMap
     matrix: Array
-    evidence: float
 
 
 def better_ways_up(page: InkMap, ink: Array, flat: Array, reader: Reader) -> list[Turned]:
-    """The picture turned so that its ink is most likely digits, and upside down from there, if that
-    is nearly as likely and there is little ink: whole rows tell the two apart. Empty where no way
-    up is more likely than the others, or where it is the present one.
+    """The picture turned so that most of its ink looks like digits, and upside down from there, if
+    that is nearly as likely: whole rows tell the two apart. Empty where neither lines from left to
+    right nor lines from top to bottom are more likely; the present way up is not among them.
 
     It is tried as it stands and with its lines level: few digits say little of a tilt.
     """
@@ -52,17 +54,13 @@ def better_ways_up(page: InkMap, ink: Array, flat: Array, reader: Reader) -> lis
     best, turns = divmod(int(evidence.argmax()), 4)
     angles = np.add.outer(tilts, [0, 90, 180, 270])
     away = np.abs((angles - angles[best, turns] + 180) % 360 - 180)
-    ways, others = [turns], away > 45
-    if len(page.components) <= SAMPLE:  # reading both is quick
-        ways, others = [turns, (turns + 2) % 4], others & (away < 135)
-    if evidence.max() < evidence[others].max() + MIN_MARGIN:
+    if evidence.max() < evidence[(away > 45) & (away < 135)].max() + MIN_MARGIN:
         return []
     found = []
-    for way in ways:
-        angle, how_likely = int(angles[best, way]), float(evidence[best, way])
-        if angle and how_likely > evidence.max() - MIN_MARGIN:
-            there, matrix = _quarter_turned(sheets[best], way)
-            found.append(Turned(angle % 360, there, matrix, how_likely))
+    for way in (turns, (turns + 2) % 4):
+        angle = int(angles[best, way])
+        if angle and evidence[best, way] > evidence.max() - MAX_BEHIND:
+            found.append(Turned(angle % 360, *_quarter_turned(sheets[best], way)))
     return found
 
 
@@ -114,8 +112,8 @@ def tilt(ink: Array) -> int:
 
 
 def evidence_by_turns(page: InkMap, reader: Reader) -> Array:
-    """How much more likely than words the ink is digits, turned clockwise by 0, 90, 180 and 270
-    degrees: log-likelihood ratios."""
+    """How much of the ink looks like digits, turned clockwise by 0, 90, 180 and 270 degrees: the
+    sums of the log-likelihood ratios in favor of digits. Others are of words, any way up."""
     if not page.components:
         return np.zeros(4)
     length = np.array([component.box.longest for component in page.components], float)
@@ -124,7 +122,7 @@ def evidence_by_turns(page: InkMap, reader: Reader) -> Array:
     ink = [page.ink(page.components[index].pieces) for index in typical]
     x = np.array([normalize_digit(np.rot90(digit, -n)).ravel() for n in range(4) for digit in ink])
     ratios = log_likelihood_ratio(np.asarray(reader.predict(x))[:, :10])
-    return ratios.reshape(4, len(ink)).sum(axis=1)
+    return np.maximum(ratios, 0).reshape(4, len(ink)).sum(axis=1)
 
 
 def turn(picture: Array, angle: float) -> tuple[Array, Array]:

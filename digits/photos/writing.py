@@ -35,6 +35,9 @@ WORDS_ON_THEIR_SIDE = -3
 EVIDENCE_OF_WORDS = 8
 """That a row of words gives. Each is one more chance that some of them look like a number."""
 
+TURNED_LETTER = 0.4
+"""So much less evidence is what looks like a digit, if it may be a letter that is turned."""
+
 SIGN_HEIGHT = 1.3
 """So many times as high as the other digits of its row, a straight 1 is a slash instead."""
 
@@ -178,9 +181,9 @@ def _nearest_heights(boxes: list[Box], digits: list[Box]) -> list[float]:
 
 def filter_rows(
     chosen: list[Candidate], page: InkMap, candidates: Sequence[Candidate]
-) -> tuple[dict[Candidate, float], float]:
-    """The digits in rows of digits, each with the probability that its row is one, and the evidence
-    for a page of digits: a row is writing of one kind, as is each group in it that gaps set off.
+) -> dict[Candidate, float]:
+    """The digits in rows of digits, each with the probability that its row is one: a row is writing
+    of one kind, as is each group in it that gaps set off.
 
     Evidence for digits is the log-likelihood ratio of what the network sees in a row if it is one
     of digits and if it is one of words, in which some letters look like digits. In a row of
@@ -214,7 +217,7 @@ def filter_rows(
     by_chance = of_numbers < np.log(max(1.0, of_words / EVIDENCE_OF_WORDS))
     if by_chance or (total < WORDS_ON_THEIR_SIDE and _lines_run_down(page)):
         kept = {}
-    return kept, total
+    return kept
 
 
 def _lines_run_down(page: InkMap) -> bool:
@@ -275,6 +278,12 @@ def _groups(digits: list[Candidate], others: list[Box]) -> list[tuple[list[Candi
         cuts = sum(digit.cuts for digit in inside) // 2  # a cut has two sides
         found.append((inside, len(group) - len(inside) + cuts))
     return found
+
+
+def evidence_of_digits(digits: list[Candidate], signs: list[Box]) -> float:
+    """That these are digits, and not letters as the signs beside them may be, which are upside down
+    or on their side: a log-likelihood ratio."""
+    return _evidence(digits) - TURNED_LETTER * min(len(digits), len(signs))
 
 
 def _evidence(digits: list[Candidate]) -> float:

@@ -12,7 +12,14 @@ from digits.photos.classification import TEMPERATURE, classify, soften
 from digits.photos.components import Component, InkMap
 from digits.photos.decide import best_cover, percent_signs, plus_signs
 from digits.photos.outliers import filter_frame, filter_outliers, filter_rings, filter_unsure
-from digits.photos.writing import filter_rows, filter_signs, rows_of, unread_boxes, unread_signs
+from digits.photos.writing import (
+    evidence_of_digits,
+    filter_rows,
+    filter_signs,
+    rows_of,
+    unread_boxes,
+    unread_signs,
+)
 from digits.types import Array, Box
 from functions import softmax
 
@@ -103,7 +110,7 @@ def test_a_row_is_judged_as_a_whole(row: str, letters: int, belief: tuple[float,
     p[range(len(row)), [int(digit) for digit in row]] = 0.98
     p[: len(row), 10] = 0.002
     digits = with_p(candidates, p)[: len(row)]
-    kept, _ = filter_rows(digits, page, candidates)
+    kept = filter_rows(digits, page, candidates)
     least, most = belief
     assert all(least <= kept.get(digit, 0.0) <= most for digit in digits)
 
@@ -333,7 +340,7 @@ def test_doubtful_ones_among_digits(box: Box, seen: tuple[int, float], kept: boo
     page, candidates = page_of([*HAND, box])
     p = np.eye(11)[[3, 4, 5, 8, 2, 10]] * 0.98 + 0.0002
     p[5, seen[0]] = seen[1]
-    found, _ = filter_rows(with_p(candidates, p)[:5], page, candidates)
+    found = filter_rows(with_p(candidates, p)[:5], page, candidates)
     assert set(found) == set(candidates[: 5 + kept])
 
 
@@ -350,7 +357,7 @@ def test_a_word_beside_a_number_is_none(gap: int, first: int) -> None:
     p = np.full((9, 11), 0.0001)
     p[list(likely), list(likely.values())] = 0.98
     with_p(candidates, p)
-    kept, _ = filter_rows([candidates[at] for at in likely], page, candidates)
+    kept = filter_rows([candidates[at] for at in likely], page, candidates)
     assert sorted(order[at] for at in places(kept, candidates)) == [0, 1, 2, 3]
 
 
@@ -361,11 +368,11 @@ def test_a_number_after_a_word_is_read(gap: int, letters: int, numbers: list[int
     word = [Box(300 + 50 * (n % 12), 100 + 70 * (n // 12 % 3), 35, 50) for n in range(letters)]
     page, candidates = page_of([Box(130 - gap, 95, 30, 60), Box(160, 95, 30, 60), *word])
     p = np.eye(11)[[4, 2] + [10] * letters] * 0.98 + 0.0002
-    kept, _ = filter_rows(with_p(candidates, p)[:2], page, candidates)
+    kept = filter_rows(with_p(candidates, p)[:2], page, candidates)
     assert sorted(places(kept, candidates)) == numbers
     for letter in candidates[2:]:  # m is read as 111
         letter.p, letter.cuts = np.eye(11)[1], 2
-    kept, _ = filter_rows(candidates, page, candidates)
+    kept = filter_rows(candidates, page, candidates)
     assert set(kept) == set(candidates[:2])
 
 
@@ -382,10 +389,13 @@ def test_signs_beside_digits_are_no_letters(signs: list[Box]) -> None:
     page, candidates = page_of([*HAND, Box(446, 100, 10, 60), *signs])
     page.labels[150:176, 95:485] = 0
     p = np.eye(11)[[3, 4, 5, 8, 2, 1] + [10] * len(signs)] * 0.98 + 0.0002
-    kept, evidence = filter_rows(with_p(candidates, p)[:6], page, candidates)
+    kept = filter_rows(with_p(candidates, p)[:6], page, candidates)
     assert set(kept) == set(candidates[:6])
     assert min(kept.values()) > 0.9
-    assert evidence > 0
+    digits, beside = list(kept), unread_signs(list(kept), page)
+    assert evidence_of_digits(digits, beside) > 0
+    letters = [box for box in HAND for _ in range(2)]
+    assert evidence_of_digits(digits, letters) < evidence_of_digits(digits, letters[:2])
 
 
 def test_what_is_typical_is_what_most_ink_is() -> None:

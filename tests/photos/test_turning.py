@@ -75,13 +75,14 @@ def test_the_way_up_on_which_most_are_digits(count: int, askew: int) -> None:
         assert better is not None
         assert 0 <= better.angle < 360
         assert min((better.angle + askew) % 360, -(better.angle + askew) % 360) <= 1
-        assert better.evidence > count
         page = better.page
         assert len(page.components) == count
         first = turn_back(page.box(page.components[0].pieces), better.matrix)
         assert (flat[first.slices] == 0).sum() > 1100  # the ink of a T is where its box says
     if askew % 90 == 0:
-        assert evidence_by_turns(page, KnowsT()).argmax() == (0 if count > 3 else -askew // 90 % 4)
+        evidence = evidence_by_turns(page, KnowsT())
+        assert evidence.argmax() == (0 if count > 3 else -askew // 90 % 4)
+        assert evidence.min() == 0  # what is no digit may be a letter, which says nothing
 
 
 @pytest.mark.parametrize("half", [np.full((400, 600), 255, np.uint8), rows_of_t(4, 0)])
