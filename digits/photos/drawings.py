@@ -16,16 +16,22 @@ if TYPE_CHECKING:
 
 SURE, UNSURE, FAINT = plots.BLUE, plots.ORANGE, plots.FAINT
 
+LEGIBLE = 400
+"""Pixels that the longer side must have for what is written into a picture to be read."""
+
 
 def draw_annotated(reading: Reading) -> Array:
     """The picture with a box around each digit and its reading above, uint8 (height, width, 3) in
-    OpenCV's order: blue, or orange with a question mark where the reading is unsure."""
+    OpenCV's order: blue, or orange with a question mark where the reading is unsure. A small
+    picture is enlarged: one of its pixels becomes a square of them."""
     picture = reading.picture
     canvas = cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR) if picture.ndim == 2 else picture.copy()
+    zoom = -(-LEGIBLE // max(canvas.shape[:2]))  # rounded up: at least 1
+    canvas = canvas.repeat(zoom, axis=0).repeat(zoom, axis=1)
     line = max(1, round(max(canvas.shape[:2]) / 500))
     font = cv2.FONT_HERSHEY_SIMPLEX
     for digit in reading.digits:
-        x, y, w, h = digit.box.scaled(1 / reading.decode_scale)
+        x, y, w, h = digit.box.scaled(zoom / reading.decode_scale)
         color = _blue_green_red(UNSURE if digit.unsure else SURE)
         cv2.rectangle(canvas, (x - line, y - line), (x + w + line, y + h + line), color, line)
         text = f"{digit.digit}?" if digit.unsure else str(digit.digit)

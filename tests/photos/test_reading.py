@@ -49,16 +49,18 @@ def test_a_reading_in_json_says_all() -> None:
 def test_a_digit_is_framed_and_named_in_the_picture(
     size: tuple[int, ...], confidence: float, color: tuple[int, int], place: tuple[int, int]
 ) -> None:
-    """Its name stands above it or, where there is no room, below; nothing is drawn far away."""
-    scale = size[0] // 120
-    x, y, w, h = (scale * value for value in (*place, 24, 40))
-    page = reading(Box(2 * x, 2 * y, 2 * w, 2 * h), confidence=confidence, size=size)
+    """Its name stands above it or, where there is no room, below; nothing is drawn far away. A
+    picture of 200 x 120 is enlarged to 400 x 240."""
+    scale = size[0] / 120
+    box = Box(*place, 24, 40)
+    page = reading(box.scaled(2 * scale), confidence=confidence, size=size)
     drawn = draw_annotated(page).astype(int)
-    assert drawn.shape == (*size[:2], 3)
+    assert drawn.shape == (max(240, size[0]), max(400, size[1]), 3)
+    x, y, w, h = box.scaled(len(drawn) / 120)
     assert page.picture.min() == 200  # the picture itself stays
     colored = drawn[..., color[0]] - drawn[..., color[1]] > 60
     assert not (drawn[..., color[1]] - drawn[..., color[0]] > 60).any()
-    line = max(1, scale)  # at least as thick as the lines that are drawn
+    line = len(drawn) // 120  # at least as thick as the lines that are drawn
     around = np.zeros(colored.shape, bool)
     around[y - 2 * line : y + h + 2 * line, x - 2 * line : x + w + 2 * line] = True
     around[y : y + h, x : x + w] = False
@@ -72,7 +74,7 @@ def test_a_digit_is_framed_and_named_in_the_picture(
 
 def test_the_name_of_a_digit_as_high_as_the_picture_stands_in_it() -> None:
     drawn = draw_annotated(reading(Box(20, 8, 300, 224))).astype(int)
-    inside = drawn[8:114, 13:155]
+    inside = drawn[16:228, 26:310]
     named = np.flatnonzero((inside[..., 0] - inside[..., 2] > 60).any(axis=1))
     assert 0 < np.ptp(named) < 30
 
