@@ -414,6 +414,15 @@ def test_a_training_on_mnist(page: Page, real_data: Path) -> None:
     page.wait_for("document.querySelectorAll('#target option').length === 10")  # no "none"
 
 
+def test_a_training_that_learns_nothing_says_what_to_try(page: Page) -> None:
+    page.open_tab("training")
+    page.choose("net", "two-layer")
+    for name, value in {"images": 500, "learning-rate": 1e-6, "epochs": 1}.items():
+        page.run(f"document.getElementById('{name}').value = {value}")
+    page.element("train-start").click()
+    page.wait_for(f"/^Done.* no better than guessing.* learning rate ten times/.test({STATUS})")
+
+
 def test_layers_of_ones_own(page: Page) -> None:
     page.open_tab("training")
     page.choose("net", "layers")

@@ -10,7 +10,6 @@ import { $, complain, forgetColors, on, showTrouble } from "./tools.js";
 import { listen, showExamples, showLayerList, showTraining } from "./training.js";
 
 const maxPhoto = Number(document.body.dataset.maxPhoto);
-const remembered = (name) => localStorage.getItem(name);
 
 // --- tabs ----------------------------------------------------------------------------------------
 
@@ -173,7 +172,7 @@ function repaint() {
 on($("network"), "change", () => reader.readWith($("network").value));
 new ResizeObserver(repaint).observe($("pad"));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
-setTheme(remembered("theme") ?? "auto");
-speak(remembered("language") ?? (navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en"));
+setTheme(localStorage.getItem("theme") ?? "auto");
+speak(localStorage.getItem("language") ?? (navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en"));
 openTab("layers");
 listen();

@@ -26,7 +26,7 @@ let changed = () => {};
 let clicked = () => false;
 
 export const isEmpty = () => !sheet.strokes.length && !sheet.photo;
-export const unitsHigh = () => (UNITS * pad.clientHeight) / pad.clientWidth;
+const unitsHigh = () => (UNITS * pad.clientHeight) / pad.clientWidth;
 
 /** `paintFrames(context, place)` paints over the ink, `onChange()` hears that something changed, and
  * `onClick(point)` returns whether a click meant something other than a dot. */

@@ -116,7 +116,7 @@ export function chooseAt(point) {
   return index >= 0;
 }
 
-export function choose(index) {
+function choose(index) {
   const count = reading?.digits.length ?? 0;
   if (!count) return;
   chosen = (index + count) % count;
@@ -192,7 +192,7 @@ function showDigits(digits) {
   $("digits").replaceChildren(...buttons);
 }
 
-export function showChosen() {
+function showChosen() {
   const digit = chosenDigit();
   paper.paint();
   fit($("seen"));

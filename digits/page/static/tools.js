@@ -6,9 +6,7 @@ import { isText, text } from "./texts.js";
 export const $ = (id) => document.getElementById(id);
 
 export function element(name, properties = {}, ...children) {
-  const { data, ...rest } = properties;
-  const made = Object.assign(document.createElement(name), rest);
-  Object.assign(made.dataset, data);
+  const made = Object.assign(document.createElement(name), properties);
   made.append(...children);
   return made;
 }
@@ -26,7 +24,6 @@ export const color = (name) => (colors[name] ??= getComputedStyle(document.docum
 export const forgetColors = () => (colors = {});
 export const percent = (p) => (p > 0.995 && p < 1 ? "> 99 %" : `${Math.round(100 * p)} %`);
 export const bytes = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
-export const base64 = (array) => btoa(String.fromCharCode(...array));
 
 let trouble = null; // what went wrong last: {code, values}, or an Error
 
