@@ -44,6 +44,7 @@ from digits.training.callbacks import (
     Trainable,
     Training,
     TrainingError,
+    WarnIfUnscaled,
     WarnIfUntrained,
 )
 from digits.training.checkpoints import Checkpoint, load_checkpoint
@@ -170,8 +171,9 @@ def train(
     verbose: 0 prints nothing, 1 shows a bar on a terminal, 2 a line for each epoch everywhere.
     group: the processes that train together; all end with the same network and history.
 
-    Ctrl-C ends the training after the current batch and sets `history.interrupted`. Raises
-    TrainingError when the loss is no longer finite.
+    Ctrl-C ends the training after the current batch and sets `history.interrupted`. Pixels from 0
+    to 255, where 0 to 1 are expected, give a UserWarning. Raises TrainingError when the loss is no
+    longer finite.
     """
     check_type(data, Data, "the images as Data", "pass Data(x, t), or use fit(network, x, t)")
     _check_optimizer(optimizer)
@@ -184,7 +186,7 @@ def train(
         iterations = len(batches) * positive_int(1 if epochs is None else epochs, "epochs")
     history = group.synchronize(network, optimizer, history or History())
     every: list[Callback] = [CtrlC(group), Measure(data), RequireFiniteLoss(), Stopwatch()]
-    every += [] if group.rank else [WarnIfUntrained(data)]
+    every += [] if group.rank else [WarnIfUnscaled(data.x_train), WarnIfUntrained(data)]
     every += [Progress(bar=verbose == 1)] if verbose else []
     every += [*callbacks, RestoreBest()] if restore_best else callbacks
     return train_loop(group.parallel(network), batches, optimizer, iterations, every, history)

@@ -153,7 +153,7 @@ class DigitsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         batches = ShuffledBatches(X, t, size, seed)
         told = Epochs(self, held_out)
         iterations = positive_int(epochs, "max_iter") * len(batches)
-        around = [callbacks.CtrlC(), told]
+        around = [callbacks.CtrlC(), callbacks.WarnIfUnscaled(X), told]
         train_loop(self.network_, batches, self._optimizer, iterations, around)
 
     # --- asking -----------------------------------------------------------------------------------

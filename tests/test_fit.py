@@ -5,9 +5,20 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from numpy.typing import DTypeLike
 from tiny_data import digits, small_with_dropout
 
-from digits import SGD, Adam, Dense, History, Sequential, gradient_check
+from digits import (
+    SGD,
+    Adam,
+    BatchNormalization,
+    Dense,
+    History,
+    Normalization,
+    Rescaling,
+    Sequential,
+    gradient_check,
+)
 from digits.training.callbacks import Callback, EarlyStopping, Training
 from train_net import train
 from two_layer_net import TwoLayerNet
@@ -103,7 +114,7 @@ def test_a_second_fit_goes_on(network: Network) -> None:
         ({"epochs": 0}, "epochs"),
         ({"batch_size": 0}, "batch size"),
         ({"validation_data": (X, T * np.nan)}, "finite targets; received nan in sample 0, value 0"),
-        ({"validation_data": (X, T[:3])}, "a label for each of 120 validation images; received 3"),
+        ({"validation_data": (X, T[:3])}, "120 labels, one for each validation image; received 3"),
         ({"validation_data": X}, "a pair of images and labels; received ndarray"),
         ({"validation_data": (X, T, T)}, "a pair of images and labels; received '3"),
         ({"validation_data": (X, np.ma.masked_less(T, 1))}, r"x.filled\(0\)"),
@@ -120,6 +131,20 @@ def test_wrong_arguments(options: dict[str, object], expected: str) -> None:
         network.fit(X, T, verbose=0, **options)
     np.testing.assert_array_equal(network.params.flat, before)
     network.fit(X, T, verbose=0)  # a bad optimizer is not kept
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_raw_pixels_are_warned_of_unless_a_layer_scales_them(
+    dtype: DTypeLike, recwarn: pytest.WarningsRecorder
+) -> None:
+    raw = (255 * X).astype(dtype)
+    for first in (Rescaling(1 / 255), Normalization(33, 6000), BatchNormalization()):
+        Sequential([first, Dense(10)]).fit(raw, T, verbose=0)
+    for x in (X, raw / 2, raw - 1, 2 * raw):  # no pixels, of whatever they are
+        Sequential([Dense(10)]).fit(x, T, verbose=0)
+    assert not recwarn.list
+    with pytest.warns(UserWarning, match=r"from 0 to 1; received up to 255: divide them by 255"):
+        make("two-layer").fit(raw, T, verbose=0)
 
 
 def test_words_of_others_say_what_is_meant() -> None:

@@ -109,6 +109,8 @@ def test_a_recipe_is_a_network(rng: np.random.Generator) -> None:
     model = DigitsClassifier("two-layer", max_iter=1, random_state=0).fit(X, y)
     assert type(model.network_).__name__ == "TwoLayerNet"
     assert model.predict(X).shape == (60,)
+    with pytest.warns(UserWarning, match="divide them by 255"):
+        model.fit(255 * X, y)
     with pytest.raises(ValueError, match="784 pixels and 10 classes"):
         DigitsClassifier("two-layer").fit(X, y % 9)
 

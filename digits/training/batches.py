@@ -34,7 +34,8 @@ class Data:
     def __post_init__(self) -> None:
         for name, (x, t) in self.parts().items():
             images, labels = (len(array) if np.ndim(array) else 0 for array in (x, t))
-            check(images == labels, f"a label for each of {images:,} {name} images", labels)
+            kind = "training" if name == "train" else name
+            check(images == labels, f"{images:,} labels, one for each {kind} image", labels)
             require_finite(unmasked(x))
             require_finite(unmasked(t), "targets")
         check(len(self.x_train) > 0, "at least 1 image to train on", 0)

@@ -7,6 +7,7 @@ import math
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from tqdm import tqdm
 
 from digits.cli import say
 from digits.compute.distributed import SINGLE_PROCESS, ProcessGroup
+from digits.nn.layers import BatchNormalization, Normalization, Rescaling
 from digits.nn.optimizers import Optimizer
 from digits.nn.parameters import Parameters
 from digits.training.batches import Data
@@ -29,6 +31,9 @@ logger = logging.getLogger(__name__)
 
 SAMPLE = 10_000
 """Loss and accuracy on training images are measured on this many, as many as MNIST tests with."""
+
+
+SCALING_LAYERS = (BatchNormalization, Normalization, Rescaling)
 
 
 class TrainingError(RuntimeError):
@@ -150,6 +155,22 @@ class RequireFiniteLoss(Callback):
             at += f", at learning rate {self.learning_rate:g}"
             advice = "start again with a lower learning rate"
             raise TrainingError(f"the loss became {loss} in {at}: {advice}")
+
+
+class WarnIfUnscaled(Callback):
+    """Warn of images with pixels from 0 to 255, unless a layer of the network scales them."""
+
+    def __init__(self, x: Array) -> None:
+        self.pixels = np.asarray(x[:SAMPLE])
+
+    def on_train_begin(self, training: Training) -> None:
+        layers = getattr(training.network, "layers", ())
+        scales = any(isinstance(layer, SCALING_LAYERS) for layer in layers)
+        if self.pixels.dtype.kind == "f" and not scales:
+            least, most = self.pixels.min(), self.pixels.max()
+            if least >= 0 and 128 <= most <= 255:
+                told = f"expected pixels from 0 to 1; received up to {most:g}: divide them by 255"
+                warnings.warn(told, stacklevel=5)  # the line that calls `train`
 
 
 class WarnIfUntrained(Callback):

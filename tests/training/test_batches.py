@@ -19,7 +19,7 @@ def test_parts_may_be_missing_but_for_images_to_train_on() -> None:
 
 def test_images_and_labels_go_together_and_are_numbers() -> None:
     for none in (T[:0], np.array(None)):
-        with pytest.raises(ValueError, match="a label for each of 1 validation images; received 0"):
+        with pytest.raises(ValueError, match="1 labels, one for each validation image; received 0"):
             Data(X, T, X, none)
     with pytest.raises(ValueError, match="received nan in sample 0"):
         Data(X, T, X, T, np.full((1, 784), np.nan), T)
