@@ -2,14 +2,13 @@
 their files has, stands in `datasets.json`. A file is verified before it is unpacked.
 """
 
-import errno
 import hashlib
 import io
 import json
 import logging
 import os
 import secrets
-import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import resources
@@ -23,6 +22,7 @@ logger = logging.getLogger(__name__)
 TIMEOUT = (10.0, 30.0)  # seconds to connect, seconds of silence
 MIN_TIME = 60.0  # seconds that any file may take, and more for a large one ...
 MIN_SPEED = 20_000  # ... at so many bytes per second
+CHUNK = 1 << 12  # bytes after which size and time are looked at
 # The files are compressed as they are; a second layer would only hide their size.
 HEADERS = {"User-Agent": "digits-from-scratch", "Accept-Encoding": "identity"}
 
@@ -81,7 +81,6 @@ def fetch_dataset(dataset: str, folder: Path) -> list[Path]:
             raise DatasetError(f"expected {dataset} in {folder}; found it in {above}: {advice}")
         if missing:
             logger.warning("Downloading %s from %s into %s", dataset, mirrors[0], folder)
-            require_writable(folder)
         for file in missing:
             path = folder / f"{file.name}.gz"
             try:
@@ -97,13 +96,6 @@ def fetch_dataset(dataset: str, folder: Path) -> list[Path]:
         problems.append(f"the folder can't be used: {error}")
         raise _unavailable(dataset, folder, problems) from error
     return [path for path in found.values() if path is not None]
-
-
-def require_writable(folder: Path) -> None:
-    """Raise PermissionError if a folder is marked read-only; the system lets root write there."""
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
-    if os.name == "posix" and not existing.stat().st_mode & 0o222:
-        raise PermissionError(errno.EACCES, "the folder is marked read-only", str(existing))
 
 
 def _find(file: RemoteFile, folder: Path, problems: list[str]) -> Path | None:
@@ -184,49 +176,33 @@ def _get(url: str, file: RemoteFile, path: Path) -> None:
     import pooch  # noqa: PLC0415  slow to import, and most runs have the files
     from tqdm import tqdm  # noqa: PLC0415
 
-    get = pooch.HTTPDownloader(chunk_size=1 << 16, timeout=TIMEOUT, headers=HEADERS)
+    get = pooch.HTTPDownloader(chunk_size=CHUNK, timeout=TIMEOUT, headers=HEADERS)
     name, size = f"{file.name}.gz", file.packed.size
     # disable=None: shown on a terminal only
     bar = tqdm(total=size, desc=name, unit="B", unit_scale=True, leave=False, disable=None)
     limit = max(size, file.unpacked.size)
-    with bar, LimitedWriter(path, limit, bar.update) as stream:
-        _with_timeout(lambda: get(url, stream, None), MIN_TIME + size / MIN_SPEED)
+    with bar, LimitedWriter(path, limit, MIN_TIME + size / MIN_SPEED, bar.update) as stream:
+        get(url, stream, None)
         bar.leave = True  # the bar of a failure goes, its reason is told instead
 
 
 class LimitedWriter(io.FileIO):
-    """A file that takes `limit` bytes at most, whatever the server sends."""
+    """A file that takes `limit` bytes within `seconds` at most, whatever the server sends."""
 
-    def __init__(self, path: Path, limit: int, progress: Callable[[int], object]) -> None:
+    def __init__(
+        self, path: Path, limit: int, seconds: float, progress: Callable[[int], object]
+    ) -> None:
         super().__init__(path, "wb")
-        self.limit, self.progress = limit, progress
+        self.limit, self.seconds, self.progress = limit, seconds, progress
+        self.began = time.monotonic()
 
     def write(self, data: Any) -> int:
         if self.tell() + len(data) > self.limit:
             raise ValueError(f"too long: more than {self.limit:,} bytes")
+        if time.monotonic() > self.began + self.seconds:
+            raise TimeoutError(f"too slow: not complete after {self.seconds:,.0f} s")
         self.progress(len(data))
         return super().write(data)
-
-
-def _with_timeout(work: Callable[[], object], seconds: float) -> None:
-    """Do the work in a thread, and raise TimeoutError if it takes longer: a server may send a byte
-    now and then for ever, each in time. The thread ends when it finds its file closed.
-    """
-    errors: list[Exception] = []
-
-    def run() -> None:
-        try:
-            work()
-        except Exception as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=run, name="download", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if thread.is_alive():
-        raise TimeoutError(f"too slow: not complete after {seconds:,.0f} s")
-    if errors:
-        raise errors.pop()
 
 
 def _reason(error: Exception) -> str:
