@@ -207,7 +207,7 @@ def _read_cache(path: Path, key: str) -> list[Array] | None:
             check(len(images) == len(labels), "a label for each image", len(labels))
             check(labels.max() <= 9, "labels from 0 to 9", int(labels.max()))
         return arrays
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, Warning) as error:  # a damaged text may warn, under -W error
         logger.warning("The cache %s is rebuilt: %s", path, error)
         return None
 

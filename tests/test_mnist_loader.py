@@ -504,6 +504,7 @@ WRONG_CACHES: dict[str, Callable[[bytes, list[NDArray[Any]]], bytes]] = {
     "a label too few": lambda good, arrays: with_arrays(good, [*arrays[:3], arrays[3][:1]]),
     "numbers for bytes": lambda good, _: pickle.dumps((*pickle.loads(good)[:5], 7)),
     "what hashes for hours": lambda _, __: nested(60),
+    "an escape that warns": lambda _, __: b"S'\\]'\n.",
     "a million instructions": lambda _, __: b"\x80\x05" + b"\x94" * 10**6 + b".",
 }
 
