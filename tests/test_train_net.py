@@ -330,16 +330,6 @@ def press_ctrl_c(now: bool) -> None:
         signal.raise_signal(signal.SIGINT)
 
 
-def test_ctrl_c_ends_after_the_batch_with_everything_saved() -> None:
-    network, saved = small_network(), list[int]()
-    before_each_step(network, lambda step, _: press_ctrl_c(step == 7))
-    note = Saved(lambda h: saved.append(len(h.losses)))
-    history = fit(network, numbered(20), SGD(0.1), batch_size=5, iterations=20, callbacks=[note])
-    assert history.interrupted and len(history.losses) == 7
-    assert [r.epoch for r in history.epochs] == [1] and saved[-1] == 7
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
 @pytest.mark.parametrize(("batch_size", "step"), [(5, 4), (5, 8), (20, 1), (100, 2)])
 def test_ctrl_c_in_the_last_batch_of_an_epoch_keeps_its_record(batch_size: int, step: int) -> None:
     network = small_network()

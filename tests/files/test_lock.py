@@ -59,31 +59,6 @@ def test_within_one_process_too(tmp_path: Path) -> None:
         pass
 
 
-RACE = """
-import os, sys
-from pathlib import Path
-from digits.files.lock import FolderInUseError, folder_lock
-
-folder, claim, turns = Path(sys.argv[1]), Path(sys.argv[2]), 0
-while turns < 40:
-    try:
-        with folder_lock(folder):
-            os.close(os.open(claim, os.O_CREAT | os.O_EXCL))  # fails if another one is inside
-            claim.unlink()
-            turns += 1
-    except FolderInUseError:
-        pass
-"""
-
-
-def test_never_two_inside(tmp_path: Path) -> None:
-    processes = [start(RACE, tmp_path / "a" / "b", tmp_path / "claim") for _ in range(4)]
-    # All are waited for before any is judged, or a failure here would leave some to later tests.
-    told = [process.communicate(timeout=60) for process in processes]
-    for process, (out, err) in zip(processes, told, strict=True):
-        assert (process.returncode, out, err) == (0, "", "")
-
-
 @pytest.mark.parametrize("what", ["notes", "link", "link to nothing", "FIFO"])
 def test_what_is_not_ours_is_left_as_it_is(what: str, tmp_path: Path) -> None:
     """And a FIFO is not waited for."""

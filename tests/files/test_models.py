@@ -1,15 +1,14 @@
 """Networks come back from files to the last bit; files that describe none are refused."""
 
-import json
 import math
 import tracemalloc
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import DTypeLike
+from test_npz import good, write_zip
 
 from digits import BatchNormalization, Dense, Input, Layer, Sequential
 from digits.files import models
@@ -211,16 +210,8 @@ def test_descriptions_that_do_not_fit(network: Any, tmp_path: Path) -> None:
 )
 def test_numbers_in_a_description_that_are_not_finite(layer: Any, tmp_path: Path) -> None:
     # What Python writes as JSON may hold NaN; `save_arrays` itself would refuse to.
-    path = written(tmp_path, layered({"class": "Flatten"}))
-    with zipfile.ZipFile(path) as archive:
-        contents = {name: archive.read(name) for name in archive.namelist()}
-    header = json.loads(contents["header.json"])
-    header["network"] = layered(layer)
-    contents["header.json"] = json.dumps(header).encode()
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in contents.items():
-            archive.writestr(name, content)
-    refused(path, "expected")
+    write_zip(tmp_path / "model.npz", {}, good(network=layered(layer), about={}))
+    refused(tmp_path / "model.npz", "expected")
 
 
 @pytest.mark.parametrize("about", [5, "mine", [1], None])

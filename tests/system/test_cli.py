@@ -1,6 +1,5 @@
 """What the command lines print: into closed pipes, onto full disks, and out of hostile files."""
 
-import errno
 import io
 import json
 import os
@@ -22,7 +21,7 @@ import train_net
 from digits import __version__, load_model
 from digits import evaluate as evaluate_net
 from digits.__main__ import main as digits_main
-from digits.cli import ENDED_BY_A_CLOSED_PIPE, Nowhere, printable, say, warn
+from digits.cli import ENDED_BY_A_CLOSED_PIPE, printable, say
 from digits.data import synthetic_digits
 from digits.page import server as draw_digit
 from two_layer_net import TwoLayerNet
@@ -157,37 +156,6 @@ def test_one_command_for_all_programs(
         with pytest.raises(SystemExit, match=str(status)):
             digits_main(words)
     assert "train, evaluate, read, draw, list; received dance" in capsys.readouterr().err
-
-
-class Closed(io.TextIOWrapper):
-    """A stream that cannot be written to any more."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(io.BytesIO(), encoding="ascii")
-        self.number = number
-
-    def flush(self) -> None:
-        raise OSError(self.number, os.strerror(self.number))
-
-    def close(self) -> None:
-        """Nothing, as it would flush; since Python 3.13, streams thrown away complain of that."""
-
-
-@pytest.mark.parametrize("number", [errno.EPIPE, errno.EINVAL])
-def test_what_is_said_to_nobody_goes_nowhere(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdout", Closed(number))
-    assert not say("one") and say("two")
-    assert isinstance(sys.stdout, Nowhere)
-
-
-def test_a_full_disk_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    for stream in ("stdout", "stderr"):
-        monkeypatch.setattr(sys, stream, Closed(errno.ENOSPC))
-    with pytest.raises(OSError, match="No space"):
-        say("one")
-    assert say("two")
-    warn("three")
-    assert isinstance(sys.stdout, Nowhere) and isinstance(sys.stderr, Nowhere)
 
 
 # A title, an empty screen, the line from its beginning, writing that turns round, a line more.

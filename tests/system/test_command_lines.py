@@ -237,15 +237,6 @@ def test_dataset(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
         asked.clear()
 
 
-def test_dataset_dir(run: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    arguments = ("--dataset", "synthetic", "--validation", "100", "--dry-run")
-    assert "600" in run(*arguments, "--dataset-dir", run.data).out
-    monkeypatch.setenv("MNIST_DATASET_DIR", str(run.data))
-    assert "600" in run(*arguments).out
-    monkeypatch.setenv("MNIST_DATASET_DIR", str(run.folder / "nothing here"))
-    assert "600" in run(*arguments, "--dataset-dir", run.data).out
-
-
 def test_validation(run: Workshop) -> None:
     run.train("--validation", "0")
     assert run.report()["validation_accuracy"] is None
@@ -367,14 +358,6 @@ def test_wrong_usage(arguments: tuple[str, ...], expected: str, run: Workshop) -
     outcome = run(*defaults, *arguments)
     assert (outcome.status, outcome.out, run.out.exists()) == (2, "", False)
     assert outcome.why.startswith("train_net: error: ") and expected in outcome.why
-
-
-def test_an_unavailable_data_set(run: Workshop) -> None:
-    for dataset in ("mnist", "fashion"):
-        outcome = run.start("--dataset", dataset)
-        assert (outcome.status, "Traceback" in outcome.err) == (1, False)
-        assert "train-images-idx3-ubyte.gz" in outcome.err  # what to put where by hand
-        assert str(run.data) in outcome.err and not run.out.exists()
 
 
 def test_resume_of_nothing(run: Workshop) -> None:

@@ -8,21 +8,18 @@ import time
 import traceback
 import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[3]
-PATIENCE = 10.0
+PATIENCE = 10
 """Seconds of the processor after which work is taken to hang; ten times as many on the clock."""
 
 SLACK = 8_000_000
 """Bytes beside the data: what Python needs for a traceback, a small file, a table of names."""
-
-NOISE = 100_000_000
-"""Bytes by which the memory of the process may differ for reasons of its own."""
 
 WRITES = {
     *("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate"),
@@ -84,23 +81,6 @@ def _hear(event: str, arguments: tuple[Any, ...]) -> None:
 sys.addaudithook(_hear)  # for as long as the process lives, and deaf without a guard
 
 
-PROCESS = Path("/proc/self")
-
-
-def _resident_memory(name: str) -> int:
-    """Bytes that the process has (VmRSS), or had at most (VmHWM); 0 where the system tells none."""
-    try:
-        status = (PROCESS / "status").read_text()
-    except OSError:
-        return 0
-    return 1024 * int(status.partition(f"{name}:")[2].split()[0])
-
-
-def _forget_the_peak() -> None:
-    with suppress(OSError):
-        (PROCESS / "clear_refs").write_text("5")
-
-
 @contextmanager
 def guarded(guard: Guard) -> Iterator[Guard]:
     """Note in `guard.faults` what the work inside does that it may not; end it if it hangs."""
@@ -108,17 +88,10 @@ def guarded(guard: Guard) -> Iterator[Guard]:
     def too_slow(_signal: int, _frame: FrameType | None) -> None:
         raise TooSlow
 
-    clocks = {
-        signal.SIGPROF: (signal.ITIMER_PROF, PATIENCE),
-        signal.SIGALRM: (signal.ITIMER_REAL, 10 * PATIENCE),
-    }
-    resident = _resident_memory("VmRSS")
-    _forget_the_peak()
-    before = {number: signal.signal(number, too_slow) for number in clocks}
+    before = signal.signal(signal.SIGALRM, too_slow)
     tracemalloc.start()
     began = time.process_time()
-    for clock, seconds in clocks.values():
-        signal.setitimer(clock, seconds)
+    signal.alarm(10 * PATIENCE)
     _on_guard.append(guard)
     try:
         yield guard
@@ -126,15 +99,12 @@ def guarded(guard: Guard) -> Iterator[Guard]:
         guard.faults.append(f"hangs: {traceback.format_exc(limit=-4)}")
     finally:
         _on_guard.remove(guard)
-        for number, (clock, _) in clocks.items():
-            signal.setitimer(clock, 0)
-            signal.signal(number, before[number])
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
         asked = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     if time.process_time() - began > PATIENCE:
         guard.faults.append(f"took {time.process_time() - began:.0f} s")
-    if (grown := _resident_memory("VmHWM") - resident) > guard.memory + NOISE:
-        guard.faults.append(f"took {grown:,} bytes, {guard.memory:,} are honest")
     if asked > guard.memory:
         guard.faults.append(f"asked for {asked:,} bytes, {guard.memory:,} are honest")
 
