@@ -262,12 +262,12 @@ def _answer(options: argparse.Namespace, outs: dict[str, Path]) -> int:
         for problem in problems:
             status = 1
             warn(f"{_name(image)}: {problem}")
-        heard = True
+        is_open = True
         if options.json:
-            heard = say(_as_json(image, reading, "; ".join(problems)))
+            is_open = say(_as_json(image, reading, "; ".join(problems)))
         elif reading and reading.digits:
-            heard = say(f"{_name(image)}: {_as_text(reading)}")
-        if not (heard or outs):
+            is_open = say(f"{_name(image)}: {_as_text(reading)}")
+        if not (is_open or outs):
             return ENDED_BY_A_CLOSED_PIPE
     return status
 
@@ -360,8 +360,8 @@ def _draw(reading: Reading, image: Path, paths: dict[str, Path]) -> list[str]:
                 from digits import plots  # noqa: PLC0415
                 from digits.photos.drawings import draw_steps  # noqa: PLC0415
 
-                said = " / ".join(reading.rows) or "no digits found"
-                plots.save(draw_steps(reading, f"{image.name}: {said}"), path)
+                text = " / ".join(reading.rows) or "no digits found"
+                plots.save(draw_steps(reading, f"{image.name}: {text}"), path)
         except OSError as error:
             problems.append(str(error))
     return problems

@@ -108,8 +108,8 @@ class Parser(argparse.ArgumentParser):
         open_missing_streams()
         super().__init__(prog=called_as(prog), **options)
         self.color = False  # as Python 3.14 would have it, in escape sequences
-        version, told = f"{self.prog} {__version__}", "print the version, and exit"
-        self.add_argument("--version", action="version", version=version, help=told)
+        version, text = f"{self.prog} {__version__}", "print the version, and exit"
+        self.add_argument("--version", action="version", version=version, help=text)
 
     def _print_message(self, message: str, file: object = None) -> None:
         """Print the help, the version or an error; end the program where that is not possible."""

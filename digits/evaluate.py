@@ -98,18 +98,18 @@ def main(arguments: list[str] | None = None) -> int:
     )
     add = parser.add_argument
     add("model", type=Path, metavar="MODEL", help="a model.npz that a training wrote")
-    told = "test images to use (default: of the data set the network was trained on)"
-    add("--dataset", choices=DATASETS[1:], help=told)
+    text = "test images to use (default: of the data set the network was trained on)"
+    add("--dataset", choices=DATASETS[1:], help=text)
     add("--dataset-dir", type=Path, metavar="DIR", help="where the data sets are")
     add("--out", type=Path, metavar="DIR", help="where results go (default: beside the model)")
     most = len(TTA_SHIFTS)
     views = number(int, f"a whole number of 1 to {most}", lambda n: 1 <= n <= most)
-    told = "test-time augmentation: predict by the mean over N views of an image that is moved a "
-    told += f"little; at most {most} (default: 1)"
-    add("--tta", type=views, default=1, metavar="N", help=told)
+    text = "test-time augmentation: predict by the mean over N views of an image that is moved a "
+    text += f"little; at most {most} (default: 1)"
+    add("--tta", type=views, default=1, metavar="N", help=text)
     add("--show", type=count, metavar="INDEX", help="only draw the feature maps of a test image")
-    told = "only write the network as an ONNX file, which other runtimes read"
-    add("--export-onnx", type=Path, metavar="FILE", help=told)
+    text = "only write the network as an ONNX file, which other runtimes read"
+    add("--export-onnx", type=Path, metavar="FILE", help=text)
     options = parser.parse_args(arguments)
     return parser.run(lambda: _run(options), DatasetError)
 

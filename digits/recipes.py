@@ -295,13 +295,13 @@ def _with_non_digits(x: Array, t: Array, rng: Rng) -> tuple[Array, Array]:
     clean, clean_labels = generate_inputs(round(0.25 * n), rng)
     drawn, drawn_labels = non_digits.generate_digits(round(0.25 * n), rng)
     printed, printed_labels = words.digits(round(0.15 * n), rng)  # none without fonts
-    some = rng.choice(n, round(0.15 * n), replace=False)
-    damaged = damaged_digits.damage(x[some], t[some], rng)
+    chosen = rng.choice(n, round(0.15 * n), replace=False)
+    damaged = damaged_digits.damage(x[chosen], t[chosen], rng)
     written = words.words(round(0.5 * n), rng)
     others = non_digits.generate(round(0.95 * n) - len(written), x, t, rng)
     images = np.concatenate([x, clean, drawn, printed, damaged, written, others])
     none = np.full(len(written) + len(others), 10)
-    labels = np.concatenate([t, clean_labels, drawn_labels, printed_labels, t[some], none])
+    labels = np.concatenate([t, clean_labels, drawn_labels, printed_labels, t[chosen], none])
     small = rng.random(len(images)) < 0.1
     images[small] = damaged_digits.shrink(images[small], rng)
     return images, labels.astype(t.dtype)

@@ -81,14 +81,14 @@ class RunConfig:
     def of_checkpoint(cls, path: Path) -> Self:
         """The run that wrote a checkpoint. Raises StorageError if it does not say."""
         run = load_run(path)
-        if "keep_prob" in run:  # as dropout was told in earlier checkpoints
+        if "keep_prob" in run:  # as dropout was called in earlier checkpoints
             keep = run.pop("keep_prob")
             run["dropout"] = 1 - keep if isinstance(keep, float) else keep
         try:
             return cls(**{f.name: run[f.name] for f in fields(cls) if f.name in run})
         except (TypeError, ValueError) as error:
-            told = f"{path} does not say how its run was started ({error}); start a new run"
-            raise StorageError(told) from error
+            text = f"{path} does not say how its run was started ({error}); start a new run"
+            raise StorageError(text) from error
 
     def changed(self, **given: Any) -> Self:
         """With those of the arguments that are not None; a new length replaces the old one."""

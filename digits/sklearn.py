@@ -86,9 +86,9 @@ class DigitsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.early_stopping:
             fraction = self.validation_fraction
             check(0 < fraction < 1, "a validation_fraction in (0, 1)", fraction)
-            alike = t if np.bincount(t).min() > 1 else None  # as many of each class, if possible
+            stratify = t if np.bincount(t).min() > 1 else None  # as many of each class, if possible
             parts = train_test_split(
-                X, t, test_size=fraction, stratify=alike, random_state=self._seed
+                X, t, test_size=fraction, stratify=stratify, random_state=self._seed
             )
             X, t, held_out = parts[0], parts[2], (parts[1], parts[3])
         self._train(X, t, self.max_iter, held_out)
@@ -151,9 +151,9 @@ class DigitsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         seed = (self._seed + self.n_iter_) % 2**31
         size = min(positive_int(self.batch_size, "batch_size"), len(X))
         batches = ShuffledBatches(X, t, size, seed)
-        told = Epochs(self, held_out)
+        monitor = EpochMonitor(self, held_out)
         iterations = positive_int(epochs, "max_iter") * len(batches)
-        around = [callbacks.CtrlC(), callbacks.WarnIfUnscaled(X), told]
+        around = [callbacks.CtrlC(), callbacks.WarnIfUnscaled(X), monitor]
         train_loop(self.network_, batches, self._optimizer, iterations, around)
 
     # --- asking -----------------------------------------------------------------------------------
@@ -170,7 +170,7 @@ class DigitsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self.classes_[probabilities.argmax(axis=1)]
 
 
-class Epochs(callbacks.Callback):
+class EpochMonitor(callbacks.Callback):
     """What an estimator does after every epoch: remember the loss, look whether to stop."""
 
     def __init__(self, estimator: DigitsClassifier, held_out: tuple[Array, Array] | None) -> None:

@@ -15,7 +15,7 @@ MARGIN = 12  # pixels of paper around a digit, room for what is added
 def damage(x: Array, t: Array, rng: np.random.Generator) -> NDArray[np.float32]:
     """Digits (m, 784) in [0, 1] of classes `t` (m,), each with a flaw that leaves it readable,
     prepared as candidates for digits are."""
-    things = []
+    inks = []
     for image, digit in zip(x, t, strict=True):
         paper = np.pad(cropped(image).astype(np.float32), MARGIN)
         kind = rng.choice(["line", "gap", "neighbor"], p=[0.5, 0.25, 0.25])
@@ -28,14 +28,14 @@ def damage(x: Array, t: Array, rng: np.random.Generator) -> NDArray[np.float32]:
             (paper if level else paper.T)[at : at + thick] = 0
         else:
             _add_neighbor(paper, cropped(x[rng.integers(len(x))]), rng)
-        things.append(paper)
-    return prepared(things)
+        inks.append(paper)
+    return prepared(inks)
 
 
 def shrink(x: Array, rng: np.random.Generator) -> NDArray[np.float32]:
     """Images (m, 784) of anything, as they come out of a picture in which they are 9 to 15 pixels
     high, out of focus and compressed."""
-    things = []
+    inks = []
     for image in x:
         paper = np.pad(cropped(image).astype(np.float32), 4)
         scale = rng.uniform(9, 15) / (max(paper.shape) - 8)
@@ -48,8 +48,8 @@ def shrink(x: Array, rng: np.random.Generator) -> NDArray[np.float32]:
         seen = np.asarray(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE))
         large = 255 - cv2.resize(seen, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
         ink = large - float(np.median(large[:4]))
-        things.append((ink / max(float(ink.max()), 1)) * (ink > 0.4 * ink.max()))
-    return prepared(things)
+        inks.append((ink / max(float(ink.max()), 1)) * (ink > 0.4 * ink.max()))
+    return prepared(inks)
 
 
 def _add_line(paper: Array, digit: int, rng: np.random.Generator) -> None:

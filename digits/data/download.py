@@ -74,11 +74,11 @@ def fetch_dataset(dataset: str, folder: Path) -> list[Path]:
     try:
         found = {file: _find(file, folder, problems) for file in DATASETS[dataset].files}
         missing = [file for file, path in found.items() if path is None]
-        above = folder.parent  # of all data sets; or of this one, by mistake
-        near = (path for file in missing for path in above.glob(f"{file.name}.gz"))
-        if {path.stat().st_size for path in near} & {file.packed.size for file in missing}:
-            advice = f"name {above.parent} instead" if above.name == dataset else "move its files"
-            raise DatasetError(f"expected {dataset} in {folder}; found it in {above}: {advice}")
+        parent = folder.parent  # of all data sets; or of this one, by mistake
+        misplaced = (path for file in missing for path in parent.glob(f"{file.name}.gz"))
+        if {path.stat().st_size for path in misplaced} & {file.packed.size for file in missing}:
+            advice = f"name {parent.parent} instead" if parent.name == dataset else "move its files"
+            raise DatasetError(f"expected {dataset} in {folder}; found it in {parent}: {advice}")
         if missing:
             logger.warning("Downloading %s from %s into %s", dataset, mirrors[0], folder)
         for file in missing:

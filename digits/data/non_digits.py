@@ -50,12 +50,12 @@ def generate(n: int, x: Array, t: Array, rng: np.random.Generator) -> NDArray[np
     """
     check(n >= 0, "n of at least 0 images", n)
     counts = dict(zip(FRACTIONS, rng.multinomial(n, list(FRACTIONS.values())), strict=True))
-    things = parts(counts["part"], x, t, rng) + pairs(counts["pair"], x, t, rng)
+    inks = parts(counts["part"], x, t, rng) + pairs(counts["pair"], x, t, rng)
     for name, draw in (("letter", letter), ("scribble", scribble), ("line", line), ("blot", blot)):
-        things += [draw(rng) for _ in range(counts[name])]
+        inks += [draw(rng) for _ in range(counts[name])]
     # More letters in place of what could not be cut, as there were no digits for it.
-    things += [letter(rng) for _ in range(n - len(things))]
-    return prepared(things)
+    inks += [letter(rng) for _ in range(n - len(inks))]
+    return prepared(inks)
 
 
 def generate_digits(
@@ -67,19 +67,19 @@ def generate_digits(
     """
     check(n >= 0, "n of at least 0 images", n)
     labels = rng.integers(0, 10, n)
-    things = []
+    inks = []
     for digit in labels:
         habits = glyphs.habits()[int(digit)]
         if rng.random() < min(0.6, 0.12 * len(habits)):
-            things.append(_ink(_written(habits[rng.integers(len(habits))], rng, 0.6), rng))
+            inks.append(_ink(_written(habits[rng.integers(len(habits))], rng, 0.6), rng))
         else:
-            things.append(_ink([path for path, _ in strokes(int(digit), rng)], rng))
-    return prepared(things), labels
+            inks.append(_ink([path for path, _ in strokes(int(digit), rng)], rng))
+    return prepared(inks), labels
 
 
-def prepared(things: list[Array]) -> NDArray[np.float32]:
+def prepared(inks: list[Array]) -> NDArray[np.float32]:
     """Ink of any size -> (n, 784), as the reader of photographs shows it to the network."""
-    images = [normalize_digit(thing).ravel() for thing in things]
+    images = [normalize_digit(ink).ravel() for ink in inks]
     return np.array(images, np.float32).reshape(-1, 784)
 
 

@@ -219,8 +219,8 @@ def _choose_styles(digits: Integers, rng: np.random.Generator) -> Integers:
     style = styles.first[digits]
     pick = rng.random(len(digits))
     # A digit has a few tens of styles: step on until the cumulative probability exceeds the pick.
-    while (behind := styles.cumulative[style] <= pick).any():
-        style = style + behind
+    while (too_low := styles.cumulative[style] <= pick).any():
+        style = style + too_low
     return style
 
 

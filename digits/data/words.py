@@ -45,18 +45,18 @@ def words(n: int, rng: np.random.Generator) -> NDArray[np.float32]:
     none where DIGITS_FONTS names no fonts.
     """
     fonts = [path for path in fonts_in() if alphabets(path)]  # not of symbols only
-    things: list[Array] = []
-    while fonts and len(things) < n:
-        things += _things(fonts[rng.integers(len(fonts))], rng)
-    return prepared(things[:n])
+    inks: list[Array] = []
+    while fonts and len(inks) < n:
+        inks += _components(fonts[rng.integers(len(fonts))], rng)
+    return prepared(inks[:n])
 
 
 def digits(n: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
     """Images (n, 784) of the digits of the same fonts, and their labels; none without fonts."""
     fonts = [path for path in fonts_in() if "lower" in alphabets(path)]
     labels = rng.integers(0, 10, n if fonts else 0)
-    things = [write(str(label), fonts[rng.integers(len(fonts))], rng)[0] for label in labels]
-    return prepared(things), labels
+    inks = [write(str(label), fonts[rng.integers(len(fonts))], rng)[0] for label in labels]
+    return prepared(inks), labels
 
 
 def fonts_in(folders: str | None = None) -> list[str]:
@@ -76,9 +76,9 @@ def alphabets(path: str) -> dict[str, str]:
     missing = bytes(font.getmask("\U0010fffd"))
     found = {}
     for name, letters in SCRIPTS.items():
-        there = "".join(c for c in letters if bytes(font.getmask(c)) not in (missing, b""))
-        if 2 * len(there) > len(letters):
-            found[name] = there
+        available = "".join(c for c in letters if bytes(font.getmask(c)) not in (missing, b""))
+        if 2 * len(available) > len(letters):
+            found[name] = available
     return found
 
 
@@ -112,7 +112,7 @@ def write(text: str, path: str, rng: np.random.Generator) -> list[Array]:
     return glyphs
 
 
-def _things(path: str, rng: np.random.Generator) -> Iterator[Array]:
+def _components(path: str, rng: np.random.Generator) -> Iterator[Array]:
     """The components of a word that are no digit, and its letters of several components."""
     text = spell(path, rng)
     glyphs = write(text, path, rng)

@@ -99,8 +99,8 @@ def _add_answers(app: Flask, model: Callable[[], Model]) -> None:
         with drawing_slots.one():
             picture, _ = decode_picture(request.get_data())
             height, width = picture.shape[:2]
-            few = height * width <= MAX_DRAWING
-            require(few, "drawing_too_large", f"{MAX_DRAWING:,}", width, height)
+            fits = height * width <= MAX_DRAWING
+            require(fits, "drawing_too_large", f"{MAX_DRAWING:,}", width, height)
             return _reading(model(), lambda network: read_drawing(picture[..., 0], network))
 
     @app.post("/photo")
@@ -147,8 +147,8 @@ def _add_training(app: Flask, model: Callable[[], Model], training: Training) ->
         stream = ExitStack()
         stream.enter_context(streams.one())
         states = training.events()
-        told = (f"data: {json.dumps(state)}" if state else ": no change" for state in states)
-        response = Response((f"{line}\n\n" for line in told), mimetype="text/event-stream")
+        lines = (f"data: {json.dumps(state)}" if state else ": no change" for state in states)
+        response = Response((f"{line}\n\n" for line in lines), mimetype="text/event-stream")
         response.call_on_close(stream.close)
         return response
 
@@ -172,8 +172,8 @@ def _guard(app: Flask, host: str) -> None:
         """Reject DNS rebinding (Host) and cross-site requests (Origin; where a browser sends none,
         as for pictures, Sec-Fetch-Site). A link to the page itself may stand anywhere."""
         if not _is_ours(request.host, host):
-            asked = request.headers.get("Host", "nowhere")
-            abort(403, f"this page is not at {asked}: open the address that the server printed")
+            address = request.headers.get("Host", "nowhere")
+            abort(403, f"this page is not at {address}: open the address that the server printed")
         origin = request.headers.get("Origin")
         if origin is not None and origin != f"{request.scheme}://{request.host}":
             abort(403, f"{origin} may not use this server: open {request.host_url} itself")

@@ -86,8 +86,8 @@ class Inspector:
         outputs = self.forward(x)
         gradients, _ = self.backward(np.eye(self.classes, dtype=outputs[-1].dtype))
         y, dy = _maps(outputs[layer][0]), np.stack([_maps(dy) for dy in gradients[layer]])
-        there = all(0 <= i < n for i, n in zip((row, column, map_), y.shape, strict=True))
-        check(there, f"row, column and map within {y.shape}", (row, column, map_))
+        inside = all(0 <= i < n for i, n in zip((row, column, map_), y.shape, strict=True))
+        check(inside, f"row, column and map within {y.shape}", (row, column, map_))
         weights, bias = self._weights(layer, map_)
         top, left, bottom, right = self.receptive_field(layer, row, column)
         return {
@@ -140,8 +140,8 @@ class Inspector:
         answer = int(logits[0, :10].argmax())
         _, dx = self.backward(np.eye(self.classes, dtype=logits.dtype)[answer : answer + 1])
         middles, pixels = np.arange(0, 28, 2)[:, np.newaxis], np.arange(28)
-        near = np.abs(middles - pixels) <= PATCH // 2  # (14, 28)
-        paper = near[:, np.newaxis, :, np.newaxis] & near[np.newaxis, :, np.newaxis, :]
+        inside = np.abs(middles - pixels) <= PATCH // 2  # (14, 28)
+        paper = inside[:, np.newaxis, :, np.newaxis] & inside[np.newaxis, :, np.newaxis, :]
         covered = np.where(paper, 0, image.reshape(28, 28))  # (14, 14, 28, 28)
         parts = np.split(covered.reshape(-1, 784), 7)  # small ones take less memory
         p = softmax(np.concatenate([self.forward(part)[-1] for part in parts]))[:, answer]

@@ -30,10 +30,10 @@ def main(arguments: list[str] | None = None) -> int:
         epilog="Exit status: 0 after Ctrl-C, 1 failed, 2 wrong usage.",
     )
     add = parser.add_argument
-    told = "a trained network (default: the shipped one)"
-    add("--model", type=Path, default=SHIPPED_MODEL, metavar="M", help=told)
-    told = "the address to be found at (default: 127.0.0.1, from this machine alone; 0.0.0.0: from "
-    add("--host", default="127.0.0.1", help=f"{told}every machine that reaches this one)")
+    text = "a trained network (default: the shipped one)"
+    add("--model", type=Path, default=SHIPPED_MODEL, metavar="M", help=text)
+    text = "the address to be found at (default: 127.0.0.1, from this machine alone; 0.0.0.0: from "
+    add("--host", default="127.0.0.1", help=f"{text}every machine that reaches this one)")
     port = number(int, "a port, 0 to 65535", range(65536).__contains__)
     add("--port", type=port, default=PORT, help=f"its port (default: {PORT}; 0: any that is free)")
     options = parser.parse_args(arguments)

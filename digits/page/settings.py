@@ -111,8 +111,8 @@ class TeachingSettings:
     def from_dict(cls, sent: dict[str, Any], network: Network) -> Self:
         """What the page sent, checked; raises PageError for what are no labeled digits."""
         examples = sent.get("examples")
-        few = isinstance(examples, list) and 1 <= len(examples) <= LIMITS["examples"]
-        require(few, "examples", LIMITS["examples"])
+        count_fits = isinstance(examples, list) and 1 <= len(examples) <= LIMITS["examples"]
+        require(count_fits, "examples", LIMITS["examples"])
         images, labels = [], []
         for example in examples or []:
             require(isinstance(example, dict), "request", "expected an image and its label")

@@ -87,8 +87,8 @@ def _teach(pipe: Connection, settings: TeachingSettings) -> None:
     known, known_labels = generate_inputs(REHEARSED, rng)
     x_test, t_test = generate_inputs(TEST_IMAGES, np.random.default_rng(1))
     before = _measured(settings, x_test, t_test)
-    often = rng.permutation(np.resize(np.arange(len(settings.labels)), COPIES))
-    x, t = settings.images[often], settings.labels[often]
+    repeated = rng.permutation(np.resize(np.arange(len(settings.labels)), COPIES))
+    x, t = settings.images[repeated], settings.labels[repeated]
     if settings.rehearse:
         x, t = np.concatenate([x, known]), np.concatenate([t, known_labels])
     data = Data(x, t, x_test=x_test, t_test=t_test)
@@ -187,13 +187,13 @@ class Reporter(Callback):
         rows = self.rng.integers(0, len(self.data.x_train), 4)
         x, t = self.data.x_train[rows].astype(np.float64), self.data.t_train[rows]
         grads = exact.gradient(x, t)
-        told = []
+        checks = []
         for name in map(str, self.rng.permutation(list(exact.params))[:3]):
             weights, i = exact.params[name], int(np.abs(grads[name]).argmax())
             found = numerical_gradient(lambda _: exact.loss(x, t), weights, h=1e-6, entries=[i])
             analytic, numerical = float(grads[name].flat[i]), float(found.flat[i])
-            told.append({"name": name, "analytic": analytic, "numerical": numerical})
-        return told
+            checks.append({"name": name, "analytic": analytic, "numerical": numerical})
+        return checks
 
 
 def _first_weights(network: Network) -> dict[str, Any] | None:

@@ -217,11 +217,11 @@ def _thickened(images: Images, amount: Images) -> Images:
     """
     framed = np.pad(images, ((0, 0), (1, 1), (1, 1)))
     changed = images.copy()
-    for some, extreme in ((amount > 0, np.maximum), (amount < 0, np.minimum)):
-        frame = framed[some]
+    for chosen, extreme in ((amount > 0, np.maximum), (amount < 0, np.minimum)):
+        frame = framed[chosen]
         rows = extreme(extreme(frame[:, :-2], frame[:, 1:-1]), frame[:, 2:])
         target = extreme(extreme(rows[:, :, :-2], rows[:, :, 1:-1]), rows[:, :, 2:])
-        changed[some] += np.abs(amount[some])[:, None, None] * (target - images[some])
+        changed[chosen] += np.abs(amount[chosen])[:, None, None] * (target - images[chosen])
     return changed
 
 
@@ -248,8 +248,8 @@ def _add_flaws(images: Images, ratio: float, rng: np.random.Generator) -> Images
     speck, gap = _integers(1, 2, n, rng), _integers(1, 3, n, rng)
     flawed = images.copy()
     for high, wide, ink in ((height, breadth, True), (gap, gap, False), (speck, speck, True)):
-        struck = rng.random(n, dtype=np.float32) < ratio
-        where = _rectangles(high, wide, rng) & struck[:, None, None]
+        affected = rng.random(n, dtype=np.float32) < ratio
+        where = _rectangles(high, wide, rng) & affected[:, None, None]
         gray = np.float32(0.3) + _up_to(0.7, n, rng)[:, None, None] if ink else np.float32(0)
         flawed = np.where(where, np.maximum(flawed, gray) if ink else gray, flawed)
     return flawed

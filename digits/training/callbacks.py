@@ -109,8 +109,8 @@ class Measure(Callback):
             figures: dict[str, Any] = {}
             for part, (x, t) in self.data.parts().items():
                 if len(x):
-                    some = slice(SAMPLE if part == "train" else None)
-                    loss, correct = loss_and_accuracy(network, x[some], t[some])
+                    sample = slice(SAMPLE if part == "train" else None)
+                    loss, correct = loss_and_accuracy(network, x[sample], t[sample])
                     figures |= {f"{part}_loss": loss, f"{part}_accuracy": correct}
             rate = training.optimizer.current_learning_rate()
             record = EpochRecord(training.epoch + 1, len(history.losses), rate, **figures)
@@ -169,8 +169,8 @@ class WarnIfUnscaled(Callback):
         if self.pixels.dtype.kind == "f" and not scales:
             least, most = self.pixels.min(), self.pixels.max()
             if least >= 0 and 128 <= most <= 255:
-                told = f"expected pixels from 0 to 1; received up to {most:g}: divide them by 255"
-                warnings.warn(told, stacklevel=5)  # the line that calls `train`
+                text = f"expected pixels from 0 to 1; received up to {most:g}: divide them by 255"
+                warnings.warn(text, stacklevel=5)  # the line that calls `train`
 
 
 class WarnIfUntrained(Callback):
@@ -190,9 +190,9 @@ class WarnIfUntrained(Callback):
         labels = np.argmax(self.t, axis=1) if self.t.ndim == 2 and self.t.shape[1] > 1 else self.t
         chance = float(np.unique(labels, return_counts=True)[1].max() / len(labels))
         if reached < min(1, 1.05 * chance) or last > first:
-            told = "the training went wrong: accuracy %.3f, where chance is %.3f; loss %.3g, at "
-            told += "first %.3g: try another learning rate"
-            logger.warning(told, reached, chance, last, first)
+            text = "the training went wrong: accuracy %.3f, where chance is %.3f; loss %.3g, at "
+            text += "first %.3g: try another learning rate"
+            logger.warning(text, reached, chance, last, first)
 
 
 class Stopwatch(Callback):
@@ -290,15 +290,15 @@ class Progress(Callback):
     def on_epoch_end(self, training: Training) -> None:
         record, epochs = training.history.epochs[-1], -(-training.iterations // training.batches)
 
-        def told(what: str, value: float | None) -> str:
+        def text(what: str, value: float | None) -> str:
             return "" if value is None else f", {what} {value:.4f}"
 
-        self.accuracy = told("validation accuracy", record.validation_accuracy)
-        self.accuracy += told("test accuracy", record.test_accuracy)
+        self.accuracy = text("validation accuracy", record.validation_accuracy)
+        self.accuracy += text("test accuracy", record.test_accuracy)
         if self.bar is None:
             loss = f"epoch {record.epoch:{len(str(epochs))}}/{epochs}: loss {record.train_loss:.4f}"
             with suppress(OSError):  # a full disk under a log does not stop the training
-                say(loss + told("accuracy", record.train_accuracy) + self.accuracy)
+                say(loss + text("accuracy", record.train_accuracy) + self.accuracy)
 
     def close(self) -> None:
         if self.bar is not None:
