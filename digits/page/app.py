@@ -1,4 +1,4 @@
-"""The page as a WSGI application: its routes, what each answers, and whom it refuses.
+"""The page as a WSGI application: its server, its routes, what each answers, and whom it refuses.
 
     GET  /                  the page
     POST /drawing           a PNG of black ink on white -> a reading
@@ -21,7 +21,9 @@ goes wrong is answered by {"error": a sentence, "code": its name in texts.json, 
 import io
 import ipaddress
 import json
+import logging
 import re
+import socket
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -30,6 +32,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, render_template, request, send_file
+from waitress import create_server
 from werkzeug.exceptions import HTTPException
 
 from digits.files.models import save_model
@@ -52,6 +55,15 @@ MAX_DRAWING = 4_000_000
 
 MAX_STREAMS = 6
 """Pages that watch a training at the same time: each keeps a thread of the server."""
+
+SERVER = {
+    "threads": 20,  # more than the requests that may be answered or wait at a time
+    "max_request_body_size": 128 * 2**20,  # so that it can be said that fewer are accepted
+    "connection_limit": 500,
+    "channel_timeout": 30,  # seconds after which an idle connection is closed ...
+    "cleanup_interval": 5,  # ... give or take so many
+}
+"""Options of waitress. Idle connections do not keep others out."""
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; form-action 'none'; "
@@ -86,6 +98,22 @@ def application(network: Network, name: str = "", host: str = "127.0.0.1") -> Fl
     _add_answers(app, model)
     _add_training(app, model, training)
     return app
+
+
+def serve(app: Flask, listening: socket.socket) -> None:
+    """Answer until Ctrl-C; then end the events, and wait for the other requests."""
+    server = web_server(app, listening)
+    with suppress(KeyboardInterrupt):
+        server.asyncore.loop(server.adj.asyncore_loop_timeout, use_poll=True, map=server._map)
+    app.extensions["training"].close()
+    server.task_dispatcher.shutdown()
+
+
+def web_server(app: Flask, listening: socket.socket) -> Any:
+    """The server (waitress) of the page on a socket that listens."""
+    # A request that waits a moment for a thread needs no report: `Slots` limit what may wait.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    return create_server(app, sockets=[listening], ident=None, asyncore_use_poll=True, **SERVER)
 
 
 # --- routes ---------------------------------------------------------------------------------------

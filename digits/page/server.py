@@ -43,8 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     try:  # here, as Flask, waitress and segno belong to the extra `web`
-        from digits.page.app import application  # noqa: PLC0415
-        from digits.page.connections import PageServer  # noqa: PLC0415
+        from digits.page.app import application, serve  # noqa: PLC0415
     except ImportError as error:
         advice = "the page needs Flask, waitress and segno; install digits-from-scratch[web]"
         raise ImportError(f"{error}: {advice}") from error
@@ -57,9 +56,8 @@ def _serve(options: argparse.Namespace) -> int:
     paper[20:80, 45:55] = 0
     read_drawing(paper, network)
     with _listening_at(options.host, options.port) as listening:
-        server = PageServer(app, listening)
         _tell_address(options.host, listening.getsockname()[1])
-        server.run()
+        serve(app, listening)
     return 0
 
 

@@ -15,8 +15,7 @@ import pytest
 from programs import run
 
 from digits.page import server
-from digits.page.app import application
-from digits.page.connections import MAX_CONNECTIONS, PageServer
+from digits.page.app import application, web_server
 from digits.page.server import main
 from two_layer_net import TwoLayerNet
 
@@ -50,11 +49,7 @@ def test_no_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.fixture
 def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Ended:
-        def run(self) -> None:
-            pass
-
-    monkeypatch.setattr("digits.page.connections.PageServer", lambda *_: Ended())
+    monkeypatch.setattr("digits.page.app.serve", lambda *_: None)
 
 
 @pytest.mark.usefixtures("no_server")
@@ -93,15 +88,15 @@ def test_flask_is_missing(root: Path, tmp_path: Path) -> None:
 
 
 def test_idle_connections_do_not_block_others() -> None:
-    """However many there are, whether they say nothing or begin a request and never end it."""
+    """Many of them, whether they say nothing or begin a request and never end it."""
     app = application(TwoLayerNet(784, 5, 10, rng=np.random.default_rng(0)))
     listening = socket.create_server(("127.0.0.1", 0))
-    page_server = PageServer(app, listening)
+    page_server = web_server(app, listening)
     threading.Thread(target=page_server.run, daemon=True).start()
     port = listening.getsockname()[1]
     idle = []
     try:
-        for i in range(2 * MAX_CONNECTIONS + 20):
+        for i in range(400):
             idle.append(socket.create_connection(("127.0.0.1", port)))
             if i % 2:
                 idle[-1].sendall(b"POST /drawing HTTP/1.1\r\nContent-Length: 900\r\n\r\n12")
