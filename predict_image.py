@@ -24,6 +24,7 @@ from digits.cli import (
     Parser,
     is_drawing,
     is_replaceable,
+    png_or_folder,
     printable,
     say,
     warn,
@@ -217,18 +218,7 @@ def main(arguments: list[str] | None = None) -> int:
     outs = {name: out for name in ("annotate", "steps") if (out := getattr(options, name))}
     used = {_same_file(image) for image in options.images}
     for name, out in outs.items():
-        if os.path.isdir(out):
-            continue
-        if out.suffix.lower() != ".png":
-            parser.error(
-                f"--{name}: expected the name of a .png or a folder that exists, received {out}"
-            )
-        if not is_replaceable(out):
-            parser.error(
-                f"--{name}: expected a new file, or a drawing of this program; {out} is something "
-                "else"
-            )
-        if _same_file(out) in used:
+        if _same_file(out) in used and not os.path.isdir(out):
             parser.error(f"--{name}: expected a file of its own, received {out} twice")
         used.add(_same_file(out))
     return parser.run(lambda: _answer(options, outs))
@@ -380,8 +370,9 @@ def _parser() -> Parser:
     add("--model", type=Path, metavar="M", help="a trained network (default: the shipped one)")
     add("--json", action="store_true", help="one JSON object a line instead of text")
     add("--no-rotate", action="store_true", help="read every picture as it stands")
-    add("--annotate", type=Path, metavar="OUT.png", help="draw the picture with what was read")
-    add("--steps", type=Path, metavar="OUT.png", help="draw what the network saw, step by step")
+    out: dict[str, Any] = {"type": png_or_folder, "metavar": "OUT.png"}
+    add("--annotate", **out, help="draw the picture with what was read")
+    add("--steps", **out, help="draw what the network saw, step by step")
     return parser
 
 

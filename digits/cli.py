@@ -186,6 +186,11 @@ def png(text: str) -> Path:
     return Path(text)
 
 
+def png_or_folder(text: str) -> Path:
+    """The same, or a folder for such pictures."""
+    return Path(text) if os.path.isdir(text) else png(text)
+
+
 def is_replaceable(path: Path) -> bool:
     """Whether a drawing may take this name: there is no such file, or it is a drawing itself."""
     return not os.path.exists(path) or is_drawing(path)

@@ -5,9 +5,11 @@ The fonts are the user's: the environment variable DIGITS_FONTS names their fold
 there are no words. `digits/models/README.md` lists the fonts that the shipped network has seen.
 """
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from functools import cache
+from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,22 +23,10 @@ from digits.types import Array
 
 SIZE = 56  # of the type, in pixels
 
-SCRIPTS = {
-    "lower": "eeeeetttaaaaooooiinnnnssshhhrrrddllcccuuummmwwffggyppbbvvkkxqjz",
-    "upper": "EEEAAAOIINNNSSHHRRDLCUMMWWFFGYPPBVKKXQJZT",
-    "signs": "+-=×÷*#%&?@<>{}()[]~^€$§",  # noqa: RUF001
-    "cyrillic": "абвгджзиклмнпрстуфхцчшщэюяАБГДЖИЛМНПФЦШЩЮЯ",
-    "kana": "".join(map(chr, [*range(0x3042, 0x3094), *range(0x30A2, 0x30F4)])),
-    "han": "的一是在不了有和人这中大为上个国我以要他时来用们生到作地于出就分对成会可"
-    "主发年动书水火木金土山田日月明学校電車",
-    "hangul": "".join(map(chr, range(0xAC00, 0xD7A4, 61))),
-}
+SCRIPTS = json.loads((files("digits.data") / "alphabets.json").read_text(encoding="utf-8"))
 """The letters that words are made of, frequent ones repeated."""
 
-LIKE_DIGITS = frozenset(
-    "OoQDIlL|!ijJtzZsSbBGgqyYTrcC()/[]<>~^-аоОбзЗчЧэсгГтуУюЛлП"
-    "うえくけさしてとひへらりるろんアイクケコソタテトナノフヘマミムメヤラリルレワヲンー一了人丁"
-)
+LIKE_DIGITS = SCRIPTS.pop("like digits")
 """Alone, these are read as digits by people too, or are part of one: nothing is said of them."""
 
 
