@@ -360,15 +360,6 @@ def test_training_in_a_thread_leaves_ctrl_c_to_the_main_one() -> None:
     np.testing.assert_array_equal(network.params.flat, same.params.flat)
 
 
-def test_one_line_an_epoch_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    history = train(small_network(), digits(30, 10, 10), SGD(0.1), batch_size=10, iterations=30)
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 10 and lines[0].startswith("epoch  1/10: loss 2.")
-    last = history.epochs[-1]
-    assert lines[-1].startswith(f"epoch 10/10: loss {last.train_loss:.4f}, accuracy 0")
-    assert lines[-1].endswith(f"test accuracy {last.test_accuracy:.4f}")
-
-
 def labeled(x: Array, t: Array) -> set[tuple[bytes, int]]:
     return {(image.tobytes(), int(label)) for image, label in zip(x, t, strict=True)}
 
