@@ -425,16 +425,6 @@ def test_killed_at_any_moment_it_starts_again(server: Server, tmp_path: Path, mo
     assert names_in(folder) == COMPLETE
 
 
-def test_an_interrupted_download(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server.use("good")
-    monkeypatch.setattr(download, "verify", Mock(side_effect=KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
-        load_mnist(dataset_dir=tmp_path)
-    assert names_in(tmp_path / "mnist") == []
-
-
 @pytest.fixture
 def cache(published: Published, tmp_path: Path) -> Path:
     published.put_into(tmp_path / "mnist")

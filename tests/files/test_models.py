@@ -133,14 +133,6 @@ def test_the_good_file_is_taken(tmp_path: Path) -> None:
     assert load_model(written(tmp_path)).predict(np.zeros((1, 6))).shape == (1, 3)
 
 
-def test_the_smallest_network_without_metadata_is_loaded(tmp_path: Path) -> None:
-    sizes, network = {"class": "TwoLayerNet", "sizes": [1, 1, 1]}, TwoLayerNet(1, 1, 1)
-    save_arrays(tmp_path / "model.npz", "model", {"network": sizes}, dict(network.params))
-    loaded = load_model(tmp_path / "model.npz")
-    np.testing.assert_array_equal(loaded.params.flat, network.params.flat)
-    assert loaded.metadata == {}
-
-
 def test_arrays_that_do_not_fit_the_description(tmp_path: Path) -> None:
     refused(written(tmp_path, numbers={}), "expected arrays W1, b1; found none")
     refused(written(tmp_path, numbers=arrays(W2=np.zeros((3, 3)))), "found W1, W2, b1")

@@ -11,7 +11,6 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -75,18 +74,6 @@ def test_the_same_content_gives_the_same_bytes(
     other = path.with_name("other.npz")
     save_arrays(other, "model", HEADER, arrays)
     assert other.read_bytes() == first
-
-
-@pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_when_writing_fails_the_old_file_is_untouched(
-    step: str, path: Path, arrays: dict[str, Array], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    no_space = Mock(side_effect=OSError(28, "No space left on device"))
-    monkeypatch.setattr({"fsync": os, "replace": Path}[step], step, no_space)
-    with pytest.raises(OSError, match="No space left"):
-        save_arrays(path, "model", {}, {"W1": np.zeros((100, 100))})
-    assert is_what_was_written(path, arrays)
-    assert names_in(path.parent) == ["model.npz"]
 
 
 @pytest.mark.parametrize(

@@ -144,22 +144,6 @@ def test_everything_comes_back(checkpoint: Path) -> None:
     assert load_run(checkpoint) == RUN
 
 
-def test_the_latest_weights_are_kept_beside_the_best(tmp_path: Path) -> None:
-    network, optimizer, history = trained(3)
-    best = network.params.flat.copy()
-    network.params.flat += 1
-    path = tmp_path / "checkpoint.npz"
-    save_checkpoint(path, network, optimizer, history, RUN)
-    other, other_optimizer = blank()
-    loaded = load_checkpoint(path, other, other_optimizer)
-    np.testing.assert_array_equal(other.params.flat, best + 1)
-    assert loaded.best_weights is not None
-    np.testing.assert_array_equal(loaded.best_weights[0], best)
-    save_checkpoint(path, *blank(), History(), RUN)  # before the first epoch there is no best
-    loaded = load_checkpoint(path, *blank())
-    assert (loaded.best, loaded.best_weights, loaded.losses, loaded.epochs) == (None, None, [], [])
-
-
 def refused(path: Path, network: Network, optimizer: Optimizer) -> str:
     """The message; and nothing has changed."""
     params, rng_state = network.params.flat.copy(), network.rng.bit_generator.state
