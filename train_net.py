@@ -251,6 +251,14 @@ def fit(
 # --- command line ---------------------------------------------------------------------------------
 
 
+OPTIONS: dict[type[Exception], str] = {
+    TrainingError: " (--learning-rate)",
+    FolderInUseError: " (--out)",
+    DatasetError: "",
+}
+"""Failures of a run beside the usual ones, with the option that helps."""
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Train as the command line says; the exit status is 0 done, 1 failed, 130 after Ctrl-C."""
     parser, group = _parser(), SINGLE_PROCESS
@@ -275,14 +283,6 @@ def main(arguments: list[str] | None = None) -> int:
     except (*OPTIONS, *cli.FAILURES) as error:
         option = OPTIONS.get(type(error), "")
         return group.abort(printable(f"{parser.prog}: {error}{option}", keep="\n"), 1)
-
-
-OPTIONS: dict[type[Exception], str] = {
-    TrainingError: " (--learning-rate)",
-    FolderInUseError: " (--out)",
-    DatasetError: "",
-}
-"""Failures of a run beside the usual ones, with the option that helps."""
 
 
 def _list_recipes() -> None:

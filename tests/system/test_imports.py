@@ -16,16 +16,9 @@ MODULES = sorted(
     if file.name not in ("__init__.py", "__main__.py")
 )
 HEAVY = {"cv2", "matplotlib", "torch", "scipy", "onnx", "keras"}
-NEEDS_OPENCV = (
-    *(f"digits.photos.{name}" for name in ("decode", "light", "lines", "ink", "components")),
-    *(f"digits.photos.{name}" for name in ("candidates", "classification", "color", "straight")),
-    *(f"digits.photos.{name}" for name in ("turning", "decide", "writing", "drawings", "printed")),
-    *("digits.data.non_digits", "digits.data.damaged_digits", "digits.data.words"),
-    *(f"digits.page.{name}" for name in ("app", "inspection", "messages", "models", "neighbors")),
-    *(f"digits.page.{name}" for name in ("settings", "training", "worker")),
-    *("digits.keras", "digits.photos.outliers"),
-)
-"""Modules that import OpenCV, which changes the environment, or one that does."""
+NEEDS_OPENCV = ("digits.data", "digits.keras", "digits.page", "digits.photos")
+"""Folders of modules that import OpenCV, which changes the environment. What the others import of
+them must not."""
 NEEDS_SCIPY = "digits.sklearn"
 
 PROBE = """
