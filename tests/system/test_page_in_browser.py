@@ -529,10 +529,11 @@ def test_what_is_no_photo(page: Page, tmp_path: Path) -> None:
 
 
 def test_the_keyboard_alone(page: Page) -> None:
-    trained = page.run("return !document.getElementById('networks').hidden")  # by another test
-    for name in (*["network"] * trained, "theme", "language", "pad"):
+    reached: list[str] = []
+    while "pad" not in reached[-1:] and len(reached) < 5:
         page.press(Keys.TAB)
-        assert page.run("return document.activeElement.id") == name
+        reached.append(page.run("return document.activeElement.id"))
+    assert [name for name in reached if name != "network"] == ["theme", "language", "pad"]
     page.press_with_shift(Keys.ARROW_UP, Keys.ARROW_UP, Keys.ARROW_LEFT)
     page.press(" ")
     page.press(*[Keys.ARROW_RIGHT] * 8)
