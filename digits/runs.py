@@ -118,19 +118,16 @@ class RunConfig:
 
 
 def archive_previous(out: Path) -> Path | None:
-    """Move the results of an earlier run into a folder of their own, and return it.
-
-    That folder gets its name last, so the next start completes a move that a kill interrupted.
-    """
+    """Move the results of an earlier run into a folder of their own, and return it."""
     old = [out / name for name in RESULTS if (out / name).exists()]
-    unfinished = out / ".before.part"
-    if not old and not unfinished.exists():
+    if not old:
         return None
-    unfinished.mkdir(exist_ok=True)
-    for path in old:
-        path.rename(unfinished / path.name)
     names = (out / f"before-{number}" for number in itertools.count(1))
-    return unfinished.rename(next(path for path in names if not path.exists()))
+    folder = next(path for path in names if not path.exists())
+    folder.mkdir()
+    for path in old:
+        path.rename(folder / path.name)
+    return folder
 
 
 def write_results(

@@ -221,35 +221,6 @@ def test_two_runs_into_one_folder(tmp_path: Path, data: Path) -> None:
     assert weights(out) == weights(tmp_path / "alone")
 
 
-def test_a_killed_archiving_is_ended_by_the_next_start(
-    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "out"
-    words = [str(word) for word in new_run(data, out)]
-    assert train_net.main(words) == 0
-    before = {name: (out / name).read_bytes() for name in FILES}
-    rename = Path.rename
-    for done in range(len(FILES) + 1):  # it dies before the next file, at last before the folder
-        moved = list[Path]()
-
-        def killed(self: Path, target: Path, moved: list[Path] = moved, done: int = done) -> Path:
-            if len(moved) == done:
-                raise KeyboardInterrupt
-            moved.append(self)
-            return rename(self, target)
-
-        with monkeypatch.context() as context:
-            context.setattr(Path, "rename", killed)
-            assert train_net.main(words) == 130
-        assert train_net.main(words) == 0
-        archived = out / f"before-{done + 1}"
-        assert str(archived) in capsys.readouterr().err
-        assert names_in(archived) == names_in(out)[-len(FILES) :] == FILES
-        if not done:
-            assert {name: (archived / name).read_bytes() for name in FILES} == before
-    assert not (out / ".before.part").exists()
-
-
 def test_what_killed_runs_left_unfinished_is_removed(tmp_path: Path, data: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
