@@ -30,7 +30,7 @@ from digits.files.lock import FolderInUseError, folder_lock
 from digits.nn.network import Network
 from digits.nn.optimizers import Adam, Optimizer
 from digits.recipes import RECIPES
-from digits.runs import DATASETS, FIXED, RESULTS, RunConfig, archive_previous, write_results
+from digits.runs import DATASETS, FIXED, RunConfig, archive_previous, write_results
 from digits.training.batches import Augment, Batches, Data, ShuffledBatches
 from digits.training.callbacks import (
     Callback,
@@ -366,8 +366,8 @@ def _run(
     with folder_lock(out) if group.rank == 0 else nullcontext(False) as locked:
         history = None
         if group.rank == 0:
-            for name in RESULTS if locked else ():
-                remove_unfinished(out / name)
+            if locked:
+                remove_unfinished(out)
             if options.resume:
                 history = load_checkpoint(options.resume / "checkpoint.npz", network, optimizer)
                 config.check_longer_than(history)

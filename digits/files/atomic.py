@@ -7,7 +7,6 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from glob import escape
 from pathlib import Path
 
 
@@ -30,7 +29,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # Two machines that share the folder may have processes of the same number, hence the token.
-    temporary = path.with_name(f"{_prefix(path)}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    temporary = path.with_name(f".digits-{os.getpid()}-{secrets.token_hex(4)}.part")
     temporary.touch(exist_ok=False)
     try:
         yield temporary
@@ -69,19 +68,11 @@ def write_new(path: Path, content: bytes) -> Path:
     return path
 
 
-def remove_unfinished(path: Path, min_age: float = 0.0) -> None:
-    """Remove the temporary files that killed processes left of a file, or of all in a folder, if
-    they are at least `min_age` seconds old: 0 is for a process that alone writes there.
+def remove_unfinished(folder: Path, min_age: float = 0.0) -> None:
+    """Remove the temporary files that killed processes left in a folder, if they are at least
+    `min_age` seconds old: 0 is for a process that alone writes there.
     """
-    folder, name = (path, ".*") if path.is_dir() else (path.parent, escape(_prefix(path)))
-    for temporary in folder.glob(f"{name}.*-????????.part"):
+    for temporary in folder.glob(".digits-*.part"):
         with suppress(OSError):
             if time.time() - temporary.stat().st_mtime >= min_age:
                 temporary.unlink()
-
-
-def _prefix(path: Path) -> str:
-    """How temporary names of `path` begin. They are never longer than a file system allows, which
-    is 255 bytes on most: of a long name only the beginning is taken.
-    """
-    return "." + os.fsencode(path.name)[:100].decode(errors="ignore")
