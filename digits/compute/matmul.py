@@ -11,9 +11,9 @@ from threadpoolctl import ThreadpoolController
 from digits.types import Array
 
 SMALL = 600_000
-"""Multiplications. OpenBLAS, the library behind NumPy, copies large factors into the order in which
-its innermost loop reads them. That pays if each number is then read often, which those of a skinny
-product are not. Up to about this size it multiplies the numbers where they lie, and is 33 % faster.
+"""Multiplications. OpenBLAS, the library behind NumPy, copies factors into the order in which its
+innermost loop reads them. That pays if each number is then read often, which those of a skinny
+product are not. Up to about this size some kernels multiply numbers where they lie: 33 % faster.
 """
 
 SKINNY = 0.5
@@ -52,9 +52,9 @@ def matmul_by_rows(a: Array, b: Array, out: Array) -> None:
     (rows, inner), columns = a.shape, b.shape[1]
     blocks, size = _row_blocks(rows, inner * columns)
     whole = blocks * size
-    np.matmul(
-        a[:whole].reshape(blocks, size, inner), b, out=out[:whole].reshape(blocks, size, columns)
-    )
+    if blocks:
+        stack = a[:whole].reshape(blocks, size, inner)
+        np.matmul(stack, b, out=out[:whole].reshape(blocks, size, columns))
     if whole < rows:
         np.matmul(a[whole:], b, out=out[whole:])
 
@@ -62,12 +62,12 @@ def matmul_by_rows(a: Array, b: Array, out: Array) -> None:
 @functools.cache
 def _row_blocks(rows: int, multiplications: int) -> tuple[int, int]:
     """Into how many blocks to cut so many rows, each of which takes `multiplications`, and their
-    size: a multiple of 4, as BLAS takes 4 together. One block of all rows if a block would have
-    none, or these were so many that copying the other factor first is faster.
+    size: a multiple of 4, as BLAS takes 4 together. No blocks if a block would have no rows, or
+    these were so many that copying the other factor first is faster.
     """
     most = _in_place() // max(1, multiplications) // 4 * 4
     if not most < rows <= MOST_BLOCKS * most:
-        return 1, rows
+        return 0, rows
     blocks = -(-rows // most)  # rounded up
     size = -(-rows // (4 * blocks)) * 4
     return rows // size, size
@@ -98,7 +98,8 @@ def inner_blocks(a: Array, b: Array) -> tuple[Array, Array]:
 def _blocks(length: int, multiplications: int, shortest: int) -> int:
     """Into how many equal blocks to cut an axis, each unit of which takes `multiplications`."""
     fewest = max(1, -(-length * multiplications // SMALL))  # rounded up
-    return next((p for p in range(fewest, length // shortest + 1) if length % p == 0), 1)
+    counts = range(fewest, length // shortest + 1) if _in_place() else ()
+    return next((p for p in counts if length % p == 0), 1)
 
 
 def _cut(x: Array, blocks: int) -> Array:
