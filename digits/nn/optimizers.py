@@ -199,8 +199,7 @@ class SGD(Optimizer):
         velocity -= step
         if self.nesterov:
             p -= step
-            step = np.multiply(velocity, self.momentum, out=scratch)
-            p += step
+            p += np.multiply(velocity, self.momentum, out=scratch)
         else:
             p += velocity
 
@@ -302,6 +301,8 @@ class Adam(Optimizer):
         v *= self.beta_2
         v += np.multiply(g, g, out=scratch)
         t, root = self.iterations, math.sqrt(1 - self.beta_2)
+        if t % 20 == 0:  # where g is 0 for long, m would stay subnormal, which is slow to divide
+            m *= np.abs(m, out=scratch) >= np.finfo(m.dtype).tiny
         rate *= (1 - self.beta_1) / (1 - self.beta_1**t) * math.sqrt(1 - self.beta_2**t) / root
         # p -= rate * m / (sqrt(v) + epsilon / root): the formula's sqrt(v) is root times this one
         step = np.sqrt(v, out=scratch)

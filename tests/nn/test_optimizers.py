@@ -1,6 +1,7 @@
 """Every rule against steps worked out by hand, and what all rules share; the schedules."""
 
 import copy
+import itertools
 import math
 import tracemalloc
 from collections.abc import Callable
@@ -128,6 +129,13 @@ def test_epsilon_stands_where_keras_has_it() -> None:
     }
     for optimizer, step in steps.items():
         assert path_of(optimizer, [0.0], [[g]]).item() == pytest.approx(-step, rel=1e-12)
+
+
+def test_adam_forgets_a_gradient_that_is_0_for_long() -> None:
+    optimizer, params = Adam(), vector([1.0, 1.0], np.float32)
+    for t in range(900):  # m would be 0.9^900, with fewer digits than others
+        optimizer.update(params, vector([t == 0, 1], np.float32))
+    assert optimizer.slots["m"].tolist() == [0, pytest.approx(10)]
 
 
 def test_arguments_not_given_are_those_of_keras() -> None:
@@ -287,10 +295,8 @@ def test_one_cycle_goes_up_and_down_once() -> None:
     rate = OneCycle(2.0, 100, warmup=0.2, start=0.1)
     expected = {0: 0.2, 10: 1.1, 20: 2.0, 60: 1.0, 100: 0.0, 500: 0.0}
     assert {step: pytest.approx(rate(step), abs=1e-15) for step in expected} == expected
-    rates = [rate(step) for step in range(101)]
-    assert np.argmax(rates) == 20
-    assert (np.diff(rates[:21]) > 0).all()
-    assert (np.diff(rates[20:]) < 0).all()
+    steps = np.diff([rate(step) for step in range(101)])
+    assert (steps[:20] > 0).all() and (steps[20:] < 0).all()
 
 
 def test_a_schedule_is_asked_for_the_updates_made_so_far() -> None:
@@ -304,36 +310,27 @@ def test_a_schedule_is_asked_for_the_updates_made_so_far() -> None:
     assert path.tolist() == [-1, -1.25, -1.5]
     assert asked == [0, 1, 2]
 
-    optimizer = SGD(PiecewiseConstantDecay([0], [1.0, 0.5]))
-    assert optimizer.current_learning_rate() == 1.0
-    optimizer.update(vector([0.0]), vector([1.0]))
-    assert optimizer.current_learning_rate() == 0.5
-
 
 NAN, INF = float("nan"), float("inf")
 
 
 @pytest.mark.parametrize(
-    ("rules", "argument", "values"),
+    ("rules", "arguments", "values"),
     [
         ([SGD, Adagrad, RMSprop, Adam, AdamW], "learning_rate", [-0.1, NAN, INF, "0.1"]),
         ([SGD, Adam], "weight_decay", [-0.1, NAN, INF]),
-        ([SGD], "clipnorm", [0, -1, NAN]),
-        ([SGD], "global_clipnorm", [0, -1, NAN]),
-        ([SGD], "ema_momentum", [-0.1, 1, NAN]),
+        ([SGD], "clipnorm global_clipnorm", [0, -1, NAN]),
         ([SGD, RMSprop], "momentum", [-0.1, 1, NAN]),
         ([RMSprop], "rho", [-0.1, 1, NAN]),
         ([RMSprop, Adagrad, Adam], "epsilon", [-1e-7, NAN, INF]),
         ([Adagrad], "initial_accumulator_value", [-0.1, NAN, INF]),
-        ([Adam], "beta_1", [-0.1, 1, NAN]),
-        ([Adam], "beta_2", [-0.1, 1, NAN]),
+        ([Adam], "beta_1 beta_2 ema_momentum", [-0.1, 1, NAN]),
     ],
 )
-def test_bad_numbers(rules: list[Any], argument: str, values: list[Any]) -> None:
-    for rule in rules:
-        for value in values:
-            with pytest.raises(ValueError, match=f"^expected .*; received .?{value}"):
-                rule(**{argument: value})
+def test_bad_numbers(rules: list[Any], arguments: str, values: list[Any]) -> None:
+    for rule, argument, value in itertools.product(rules, arguments.split(), values):
+        with pytest.raises(ValueError, match=f"^expected .*; received .?{value}"):
+            rule(**{argument: value})
 
 
 @pytest.mark.parametrize(
