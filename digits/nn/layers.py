@@ -49,10 +49,8 @@ class Dense(ActivatedLayer):
             self.weight_shapes["b"] = (self.units,)
 
     def initialize(self) -> None:
-        fan_in, fan_out = self.weights["W"].shape
-        self.weights["W"][...] = self.kernel_initializer(
-            (fan_in, fan_out), fan_in, fan_out, self.rng
-        )
+        W, (fan_in, fan_out) = self.weights["W"], self.weight_shapes["W"]
+        W[...] = self.kernel_initializer(W.shape, fan_in, fan_out, self.rng)
         if self.use_bias:
             self.weights["b"][...] = self.bias_initializer((fan_out,), fan_in, fan_out, self.rng)
 
