@@ -8,118 +8,39 @@ from typing import Any
 import numpy as np
 
 import functions
-from digits.keras.graph import KerasTensor, apply_activation
+from digits.keras.graph import KerasTensor
 from digits.keras.legacy import renamed
 from digits.keras.lookup import look_up
 from digits.keras.serialization import get_custom_objects
 from digits.keras.tape import GradientTape
 from digits.keras.tensor import Tensor, paused, record, tensor
-from digits.nn.activations import ACTIVATIONS, softmax_backward
+from digits.nn.activations import ACTIVATIONS
 from digits.types import Array
 from digits.validation import check
-
-# --- formulas that digits.nn has no need of: y, and the derivative of y with respect to x ---------
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 """With these, means of 0 and variances of 1 stay so from layer to layer (Klambauer et al. 2017)."""
 
-
-def _selu(x: Array) -> tuple[Array, Array]:
-    below = SELU_SCALE * SELU_ALPHA * np.exp(np.minimum(x, 0))
-    return SELU_SCALE * functions.elu(x, SELU_ALPHA), np.where(x > 0, SELU_SCALE, below)
-
-
-def _gelu(x: Array) -> tuple[Array, Array]:
-    """x times the fraction of a normal distribution below x (Hendrycks and Gimpel 2016)."""
-    below = 0.5 + 0.5 * np.asarray(np.frompyfunc(math.erf, 1, 1)(x / math.sqrt(2)), x.dtype)
-    return x * below, below + x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
-
-
-def _silu(x: Array) -> tuple[Array, Array]:
-    s = functions.sigmoid(x)
-    return x * s, s + x * s * (1 - s)
-
-
-def _softplus(x: Array) -> tuple[Array, Array]:
-    return np.logaddexp(x, np.zeros_like(x)), functions.sigmoid(x)
-
-
-def _softsign(x: Array) -> tuple[Array, Array]:
-    return x / (1 + np.abs(x)), 1 / (1 + np.abs(x)) ** 2
-
-
-def _mish(x: Array) -> tuple[Array, Array]:
-    y, derivative = _softplus(x)
-    t = np.tanh(y)
-    return x * t, t + x * (1 - t * t) * derivative
-
-
-def _exponential(x: Array) -> tuple[Array, Array]:
-    return np.exp(x), np.exp(x)
-
-
-def _hard_sigmoid(x: Array) -> tuple[Array, Array]:
-    return np.clip(x / 6 + 0.5, 0, 1), (np.abs(x) < 3) / x.dtype.type(6)
-
-
-def _hard_silu(x: Array) -> tuple[Array, Array]:
-    y, derivative = _hard_sigmoid(x)
-    return x * y, y + x * derivative
-
-
-def _relu6(x: Array) -> tuple[Array, Array]:
-    return np.clip(x, 0, 6), (x > 0) & (x < 6)
-
-
-def _log_softmax(x: Array) -> tuple[Array, Callable[[Array], Array]]:
-    """As y_i = x_i - log(sum(exp(x))), dx = dy - softmax(x) sum(dy)."""
-    x = x - x.max(axis=-1, keepdims=True)
-    y = x - np.log(np.exp(x).sum(axis=-1, keepdims=True))
-    return y, lambda dy: dy - np.exp(y) * dy.sum(axis=-1, keepdims=True)
-
-
-MORE: dict[str, Callable[[Array], tuple[Array, Any]]] = {
-    "selu": _selu,
-    "gelu": _gelu,
-    "silu": _silu,
-    "softplus": _softplus,
-    "softsign": _softsign,
-    "mish": _mish,
-    "exponential": _exponential,
-    "hard_sigmoid": _hard_sigmoid,
-    "hard_silu": _hard_silu,
-    "relu6": _relu6,
-    "log_softmax": _log_softmax,
-}
-"""Activations beyond those of digits.nn: y and its derivative, or what gives dx from dy."""
-
 IN_NN = ("linear", "relu", "sigmoid", "tanh", "softmax", "elu", "leaky_relu")
 """Activations of digits.nn under the same name and with the same constants."""
+MORE = (
+    *("selu", "gelu", "silu", "softplus", "softsign", "mish", "exponential", "hard_sigmoid"),
+    *("hard_silu", "relu6", "log_softmax"),
+)
+"""Activations beyond those of digits.nn, as formulas on tensors."""
 
 
-# --- the functions that scripts call --------------------------------------------------------------
+def _of_floats(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorates a function of a tensor of floats: of a tensor of a model, it is a layer."""
 
-
-def _public(name: str) -> Callable[..., Any]:
-    """The function of that name, which gives a tensor for an array or for a tensor of a model."""
-
+    @functools.wraps(function)
     def call(x: Any, *args: Any, name: str | None = None, **kwargs: Any) -> Any:
-        kind = call.__name__
         if isinstance(x, KerasTensor):
             if args or kwargs:
                 return look_up("dispatch.between")(call, (x, *args), kwargs)
-            return apply_activation(kind, x)
-        x = _floats(x)
-        if kind in MORE:
-            y, way_back = MORE[kind](x.array)
-            return record(
-                y, [x], lambda dy: [way_back(dy) if callable(way_back) else dy * way_back]
-            )
-        y = getattr(functions, kind)(x.array)
-        return record(y, [x], lambda dy: [ACTIVATIONS[kind].backward(dy, y)])
+            return look_up("layers.Activation")(function.__name__)(x)
+        return function(_floats(x), *args, **kwargs)
 
-    call.__name__ = call.__qualname__ = name
-    call.__doc__ = f"{name}(x), number by number."
     return call
 
 
@@ -133,58 +54,132 @@ def linear(x: Any) -> Any:
     return x
 
 
+def _in_nn(name: str, x: Tensor) -> Tensor:
+    """An activation of digits.nn, recorded."""
+    y = ACTIVATIONS[name].function(x.array)
+    return record(y, [x], lambda dy: [ACTIVATIONS[name].backward(dy, y)])
+
+
+@_of_floats
+def sigmoid(x: Any) -> Any:
+    return _in_nn("sigmoid", x)
+
+
+@_of_floats
+def tanh(x: Any) -> Any:
+    return _in_nn("tanh", x)
+
+
 def softmax(x: Any = None, axis: int = -1, logits: Any = None, name: str | None = None) -> Any:
     """Probabilities from logits, along an axis."""
     x = logits if x is None else x
     if isinstance(x, KerasTensor):
         if axis in (-1, len(x.shape) - 1):
-            return apply_activation("softmax", x)
+            return look_up("layers.Activation")("softmax")(x)
         return look_up("dispatch.between")(softmax, (x, axis))
-    x = np.moveaxis(_floats(x), axis, -1)
-    y = functions.softmax(np.asarray(x))
-    return np.moveaxis(record(y, [x], lambda dy: [softmax_backward(dy, y)]), -1, axis)
+    return np.moveaxis(_in_nn("softmax", np.moveaxis(_floats(x), axis, -1)), -1, axis)
 
 
 @renamed(alpha="negative_slope")
+@_of_floats
 def relu(
     x: Any, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0
 ) -> Any:
     """max(x, 0); with a slope below the threshold, and a greatest value."""
-    if isinstance(x, KerasTensor):
-        if not negative_slope and max_value is None and not threshold:
-            return apply_activation("relu", x)
-        return look_up("dispatch.between")(relu, (x, negative_slope, max_value, threshold))
-    x = tensor(x)
-    y = np.where(x > threshold, x, negative_slope * (x - threshold))
+    below = negative_slope * (x - threshold) if negative_slope else 0
+    y = np.where(x > threshold, x, below)
     return tensor(y if max_value is None else np.minimum(y, max_value), x.dtype)
 
 
 @renamed(alpha="negative_slope", features="x")
-def leaky_relu(x: Any, negative_slope: float = functions.LEAKY_SLOPE, name: Any = None) -> Any:
+@_of_floats
+def leaky_relu(x: Any, negative_slope: float = functions.LEAKY_SLOPE) -> Any:
     """x where x > 0, else negative_slope x."""
-    if isinstance(x, KerasTensor) and negative_slope == functions.LEAKY_SLOPE:
-        return apply_activation("leaky_relu", x)
-    return relu(x, negative_slope)
+    one, slope = x.dtype.type(1), x.dtype.type(negative_slope)
+    return x * np.where(x.array > 0, one, slope)
 
 
-def elu(x: Any, alpha: float = 1.0, name: Any = None) -> Any:
+@_of_floats
+def elu(x: Any, alpha: float = 1.0) -> Any:
     """x where x > 0, else alpha (exp(x) - 1)."""
-    if isinstance(x, KerasTensor):
-        return (
-            apply_activation("elu", x)
-            if alpha == 1
-            else look_up("dispatch.between")(elu, (x, alpha))
-        )
-    x = _floats(x)
     return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
 
 
-sigmoid, tanh = map(_public, ("sigmoid", "tanh"))
-selu, gelu, softplus, softsign = map(_public, ("selu", "gelu", "softplus", "softsign"))
-mish, exponential, relu6 = map(_public, ("mish", "exponential", "relu6"))
-hard_sigmoid, log_softmax = _public("hard_sigmoid"), _public("log_softmax")
-silu = swish = _public("silu")
-hard_silu = hard_swish = _public("hard_silu")
+@_of_floats
+def selu(x: Any) -> Any:
+    """An ELU with constants that keep mean 0 and variance 1."""
+    return SELU_SCALE * elu(x, SELU_ALPHA)
+
+
+@_of_floats
+def erf(x: Any) -> Any:
+    """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
+    y = np.frompyfunc(math.erf, 1, 1)(x.array).astype(x.dtype)
+    return record(y, [x], lambda dy: [dy * 2 / math.sqrt(math.pi) * np.exp(-x.array * x.array)])
+
+
+@_of_floats
+def gelu(x: Any) -> Any:
+    """x times the fraction of a normal distribution below x (Hendrycks and Gimpel 2016)."""
+    return x * (0.5 + 0.5 * erf(x / math.sqrt(2)))
+
+
+@_of_floats
+def silu(x: Any) -> Any:
+    """x sigmoid(x)."""
+    return x * sigmoid(x)
+
+
+@_of_floats
+def softplus(x: Any) -> Any:
+    """log(1 + exp(x))."""
+    return np.logaddexp(x, 0)
+
+
+@_of_floats
+def softsign(x: Any) -> Any:
+    """x / (1 + |x|)."""
+    return x / (1 + np.abs(x))
+
+
+@_of_floats
+def mish(x: Any) -> Any:
+    """x tanh(softplus(x))."""
+    return x * np.tanh(softplus(x))
+
+
+@_of_floats
+def exponential(x: Any) -> Any:
+    """exp(x)."""
+    return np.exp(x)
+
+
+@_of_floats
+def hard_sigmoid(x: Any) -> Any:
+    """x / 6 + 1/2, between 0 and 1."""
+    return np.clip(x / 6 + 0.5, 0, 1)
+
+
+@_of_floats
+def hard_silu(x: Any) -> Any:
+    """x hard_sigmoid(x)."""
+    return x * hard_sigmoid(x)
+
+
+@_of_floats
+def relu6(x: Any) -> Any:
+    """x, between 0 and 6."""
+    return relu(x, max_value=6)
+
+
+@_of_floats
+def log_softmax(x: Any) -> Any:
+    """The logarithm of softmax(x), along the last axis."""
+    x = x - np.max(np.asarray(x), axis=-1, keepdims=True)
+    return x - np.log(np.sum(np.exp(x), axis=-1, keepdims=True))
+
+
+swish, hard_swish = silu, hard_silu
 
 
 class Name(str):
@@ -210,7 +205,7 @@ def name_of(activation: Any) -> Any:
             return name_of(config or kind)
         activation = look_up(f"layers.{kind}")(**config)
     kind = type(activation).__name__
-    if hasattr(activation, "elements") and kind in ("Activation", "Softmax"):
+    if hasattr(activation, "cores") and kind in ("Activation", "Softmax"):
         return getattr(activation, "activation", "softmax")
     given = "linear" if activation is None else getattr(activation, "__name__", activation)
     name = {"swish": "silu", "hard_swish": "hard_silu"}.get(str(given).lower(), str(given).lower())
@@ -225,28 +220,23 @@ def name_of(activation: Any) -> Any:
     return activation
 
 
-def elements_of(activation: Any) -> Callable[[Array], tuple[Array, Any]]:
-    """What gives y and its derivative, for an activation that digits.nn does not have."""
-    if isinstance(activation, str):
-        return MORE[activation]
-    if hasattr(activation, "elements"):
-        return activation.elements
-    return functools.partial(_by_tape, activation)
-
-
-def _by_tape(function: Any, x: Array) -> tuple[Array, Any]:
-    """y, and what gives dx from dy, of a function of one's own."""
-    given = x.view(Tensor)
-    with GradientTape() as tape:
+def activated(activation: Any, x: Array) -> tuple[Array, Callable[[Array], Any]]:
+    """y = activation(x), and what gives dx from dy."""
+    if activation in IN_NN:
+        known = ACTIVATIONS[activation]
+        y = known.function(x)
+        return y, lambda dy: known.backward(dy, y)
+    function, given = get(activation), x.view(Tensor)
+    with paused(), GradientTape() as tape:
         tape.watch(given)
-        y = tensor(function(given), x.dtype)
+        made = tensor(function(given), x.dtype)
 
     def way_back(dy: Array) -> Array:
         with paused():
-            dx: Array = tape.gradient(y, given, dy).array
+            dx: Array = tape.gradient(made, given, dy).array
         return dx
 
-    return y.array, way_back
+    return made.array, way_back
 
 
 def get(identifier: Any) -> Callable[..., Any]:

@@ -3,6 +3,7 @@ and its call is recorded, so that the gradient finds its way back through it.
 """
 
 import contextlib
+import functools
 import inspect
 from collections.abc import Iterator
 from typing import Any
@@ -120,8 +121,7 @@ class CustomCall(Holder):
 
     def compute(self, inputs: Any, training: Any, *args: Any, **kwargs: Any) -> Any:
         """What `call` makes of tensors."""
-        takes = inspect.signature(self.call).parameters
-        if "training" in takes or any(p.kind is p.VAR_KEYWORD for p in takes.values()):
+        if _takes_training(type(self).call):
             kwargs["training"] = training
         return self.call(inputs, *args, **kwargs)
 
@@ -169,8 +169,8 @@ class CustomCall(Holder):
         return self._place(run.sources, training, y.shape[1:], y.shape != (), run)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What copies and pickles take along: not what the latest call has added."""
-        return {name: value for name, value in vars(self).items() if name != "_added_losses"}
+        """What copies and pickles take along: not what the latest call has left."""
+        return {k: v for k, v in vars(self).items() if k not in ("_added_losses", "_twins")}
 
     # --- variables --------------------------------------------------------------------------------
 
@@ -213,6 +213,13 @@ class CustomCall(Holder):
         return [*(tensor(v.regularizer(v.value)) for v in regularized), *self.losses_below()]
 
 
+@functools.cache
+def _takes_training(call: Any) -> bool:
+    """Whether a `call` of one's own has an argument `training`."""
+    takes = inspect.signature(call).parameters
+    return "training" in takes or any(p.kind is p.VAR_KEYWORD for p in takes.values())
+
+
 class Run:
     """A call of one's own as a step of a model: its arguments, and the record of the latest time.
 
@@ -231,6 +238,7 @@ class Run:
 
     def forward(self, x: list[Array], training: bool) -> Array:
         """y from x, of which a record is kept."""
+        self.y, self.losses = None, []
         self.x = [np.asarray(part).view(Tensor) for part in x]
         for part in self.x:
             part.node = Node()
@@ -250,13 +258,17 @@ class Run:
         with mode(training):
             return self.layer.compute(inputs, training, *args, **kwargs)
 
+    @functools.cached_property
+    def variables(self) -> list[Variable]:
+        """The weights of the layer that have gradients."""
+        return [v for v in self.layer.weights if v.key in v.core.grads]
+
     def backward(self, dy: Array) -> list[Array | None]:
         """dx for each input from dy; adds to the gradients of the variables."""
-        variables = [v for v in self.layer.weights if v.key in v.core.grads]
         scales = [np.full(loss.shape, self.scale / loss.size) for loss in self.losses]
         with paused():
-            found = gradients([self.y, *self.losses], [*self.x, *variables], [dy, *scales])
-        for variable, gradient in zip(variables, found[len(self.x) :], strict=True):
+            found = gradients([self.y, *self.losses], [*self.x, *self.variables], [dy, *scales])
+        for variable, gradient in zip(self.variables, found[len(self.x) :], strict=True):
             if gradient is not None:
                 variable.core.grads[variable.key] += gradient.array
         return [None if part is None else part.array for part in found[: len(self.x)]]
@@ -273,9 +285,10 @@ class Run:
 
 def _attributes(owner: Any) -> list[Any]:
     """The holders and variables among the attributes, and in lists and dicts among them."""
-    hidden = ("_graph_layers", "calls", "inputs", "outputs", "_loss_tensors")
-    values = [value for name, value in vars(owner).items() if name not in hidden]
-    return found_in(values, Holder | Variable)
+    hidden = ("_graph_layers", "_twins", "calls", "inputs", "outputs", "_loss_tensors")
+    kinds = (Holder, Variable, list, tuple, dict)
+    values = [v for k, v in vars(owner).items() if isinstance(v, kinds) and k not in hidden]
+    return found_in(values, (Holder, Variable))
 
 
 def on_graph(inputs: Any) -> bool:

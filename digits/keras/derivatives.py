@@ -62,8 +62,11 @@ FLAT = (
 """Functions whose derivative is 0 wherever they have one."""
 
 
-def gradient_of(function: Any, y: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Gradient:
-    """The way back through `y = function(*args, **kwargs)`.
+def gradient_of(
+    function: Any, y: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wanted: Any = (True, True)
+) -> Gradient:
+    """The way back through `y = function(*args, **kwargs)`; `wanted` says, for functions of two
+    numbers, whether the gradient of each is asked for.
 
     Raises NotImplementedError for a function without a rule.
     """
@@ -72,8 +75,8 @@ def gradient_of(function: Any, y: Any, args: tuple[Any, ...], kwargs: dict[str, 
     if function in OF_TWO:
         first, second = args
         return lambda dy: [
-            _summed_to(np.shape(x), dy * derivative(first, second, y))
-            for x, derivative in zip(args, OF_TWO[function], strict=True)
+            _summed_to(np.shape(x), dy * derivative(first, second, y)) if asked else None
+            for x, derivative, asked in zip(args, OF_TWO[function], wanted, strict=True)
         ]
     if function not in RULES:
         name = getattr(function, "__name__", function)
@@ -269,8 +272,8 @@ def _stack(y: Any, arrays: Any, axis: int = 0) -> Gradient:
 def _where(y: Any, condition: Any, x1: Any, x2: Any) -> Gradient:
     return lambda dy: [
         None,
-        _summed_to(np.shape(x1), np.where(condition, dy, 0)),
-        _summed_to(np.shape(x2), np.where(condition, 0, dy)),
+        None if np.isscalar(x1) else _summed_to(np.shape(x1), np.where(condition, dy, 0)),
+        None if np.isscalar(x2) else _summed_to(np.shape(x2), np.where(condition, 0, dy)),
     ]
 
 
@@ -285,7 +288,10 @@ def _getitem(y: Any, x: Any, key: Any) -> Gradient:
 
     def gradient(dy: Any) -> list[Any]:
         dx = np.zeros(np.shape(x), np.asarray(dy).dtype)
-        np.add.at(dx, key, np.asarray(dy))
+        if all(isinstance(part, slice) for part in (key if isinstance(key, tuple) else [key])):
+            dx[key] = np.asarray(dy)
+        else:
+            np.add.at(dx, key, np.asarray(dy))
         return [dx]
 
     return gradient

@@ -163,11 +163,6 @@ def combine(
     return look_up("layers.Rescaling")(*numbers)(x)
 
 
-def apply_activation(name: str, x: KerasTensor) -> KerasTensor:
-    """The tensor behind an Activation layer."""
-    return look_up("layers.Activation")(name)(x)
-
-
 def in_order(outputs: list[KerasTensor], stop: list[KerasTensor]) -> list[KerasTensor]:
     """All tensors that lead to `outputs`, each behind those it is made of; nothing before `stop`.
 

@@ -4,6 +4,7 @@ written. The mathematics is done by layers of digits.nn, the `cores`.
 
 import copy
 import functools
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar, dataclass_transform
@@ -61,18 +62,17 @@ def arguments(**old_names: str | None) -> Callable[[type[T]], type[T]]:
 class Layer(CustomCall, Configured):
     """A layer: called on a tensor it becomes part of a model, called on an array it computes.
 
-    A subclass gives `make`, the layers of digits.nn that do its work; or, if it has no weights,
-    `elements`, or `shape_of`, `forward` and `backward`.
+    A subclass gives `make`, the layers of digits.nn that do its work, or `call`, a formula.
     """
 
     module = "keras.layers"
     rank = 2  # how many axes strides and the like are for
-    merges = False  # whether it takes a list of inputs
+    merges = False  # whether files hold its inputs as a list
     trains_alone = False  # whether it computes as in training when it is called on arrays
     unused: tuple[str, ...] = ()  # weights of cores that this layer does not have
     declared_shape: Shape | None = None
     activation: Any  # of layers that have one
-    input_sizes: Any = ()  # the shape of an input without the batch; a list of them, if it merges
+    input_sizes: Any = ()  # the shape of an input without the batch; a list of them, if several
     output_sizes: Shape = ()
 
     def __init__(self, name: str | None = None, trainable: bool = True, **options: Any) -> None:
@@ -124,7 +124,7 @@ class Layer(CustomCall, Configured):
         tensors = [tensor(part, self.dtype) for part in (inputs if several else [inputs])]
         if is_outermost():
             self.forget_losses()
-        with mode(training := mode_of(training, False)):
+        with mode(training := mode_of(training, self.trains_alone)):
             y = self.compute(tensors if several else tensors[0], training, *args, **kwargs)
         self.built, self.output_sizes = True, getattr(y, "shape", ())[1:]
         return y
@@ -162,21 +162,20 @@ class Layer(CustomCall, Configured):
         return made
 
     def call(self, inputs: Any, training: Any = None) -> Any:
-        """What `__call__` does; a layer of one's own has another one."""
-        sources = tuple(inputs) if isinstance(inputs, list | tuple) else (inputs,)
-        numbers = not on_graph(inputs)
-        arrays = [np.asarray(source, self.dtype) for source in sources] if numbers else []
-        shapes: Any = [x.shape[1:] for x in arrays] or [source.sizes for source in sources]
-        shape = shapes if self.merges else shapes[0]
+        """What `__call__` does; a formula, or a layer of one's own, has another one."""
+        source = inputs[0] if isinstance(inputs, list | tuple) else inputs
+        numbers = not isinstance(source, KerasTensor)
+        x = np.asarray(source, self.dtype) if numbers else source.zeros()
+        shape = x.shape[1:]
         if self.built and self.cores and shape != self.input_sizes and not self.weights:
-            return self._for_shape(shape).call(inputs, training)
+            return self._for_shape(shape).call(source, training)
         self.set_up(shape)
         if not numbers:
-            return self._place(sources, training, self.output_sizes)
+            return self._place((source,), training, self.output_sizes)
         training = mode_of(training, self.trains_alone)
         if tapes:
-            return self._recorded(sources, arrays, training)
-        return self.forward(arrays if self.merges else arrays[0], training).copy().view(Tensor)
+            return self._recorded(source, x, training)
+        return self.forward(x, training).copy().view(Tensor)
 
     def _for_shape(self, shape: Any) -> Any:
         """The same layer, without weights, for inputs of another shape."""
@@ -187,28 +186,42 @@ class Layer(CustomCall, Configured):
             other.name = config.new_name(config.snake_case(type(self).__name__))
         return others[shape]
 
-    def _recorded(self, sources: tuple[Any, ...], arrays: list[Array], training: bool) -> Tensor:
-        """y of arrays by a twin, whose weights stay as they are now."""
-        twin = self.twin(frozen=True)
-        twin.cores = [core for core in twin.cores if not isinstance(core, ActivityPenalty)]
-        twin.set_needs_dx(any(map(is_recorded, sources)))
+    def _recorded(self, source: Any, x: Array, training: bool) -> Tensor:
+        """y of an array by a twin, whose weights stay as they are now."""
+        twin = self._free_twin()
+        twin.set_needs_dx(is_recorded(source))
         with paused():
-            y = twin.forward(arrays if self.merges else arrays[0], training)
+            y = twin.forward(x, training)
         variables = [v for v in self.weights if v.key in v.core.weights]
         numbers = {core: number for number, core in enumerate(self.cores)}
 
         def backward(dy: Array) -> list[Any]:
             dx = twin.backward(np.array(dy, self.dtype))
-            grads = [twin.cores[numbers[v.core]].grads[v.key].copy() for v in variables]
-            return [*(dx if self.merges and dx is not None else [dx] * len(sources)), *grads]
+            return [dx, *(twin.cores[numbers[v.core]].grads[v.key].copy() for v in variables)]
 
-        made = record(y.copy(), [*sources, *variables], backward)
+        made = record(y.copy(), [source, *variables], backward)
+        self._twins.append((twin, weakref.ref(made.node) if made.node else lambda: None))
         if self.activity_regularizer:
             self.add_loss(self.activity_regularizer(made) / len(made))
         return made
 
+    def _free_twin(self) -> "Layer":
+        """A twin with a copy of the weights, which no record needs any more."""
+        made: list[tuple[Layer, Any]] = self.__dict__.setdefault("_twins", [])
+        free = next((entry for entry in made if entry[1]() is None), None)
+        if free is None:
+            twin = self.twin(frozen=True)
+            twin.cores = [core for core in twin.cores if not isinstance(core, ActivityPenalty)]
+            return twin
+        made.remove(free)
+        for core, own in zip(self.cores, free[0].cores, strict=False):
+            own.rng = core.rng
+            for key, array in core.weights.items():
+                own.weights[key][...] = array
+        return free[0]
+
     def set_up(self, shape: Any) -> None:
-        """Learn the shape of one input (of each, if it merges several) and make the weights."""
+        """Learn the shape of one input and make the weights."""
         if self.built and not self.cores:
             self.built = False  # nothing in it depends on the shape
         if self.built:
@@ -229,7 +242,7 @@ class Layer(CustomCall, Configured):
             ]
             core.bind(arrays[0], arrays[1], arrays[2], rng, self.dtype)
             core.initialize()
-        self.output_sizes = shape if self.cores else self.shape_of(shape)
+        self.output_sizes = shape
         self.built = True
         for variable in self.weights:
             draw = getattr(self, f"{variable.argument}_initializer", None)
@@ -256,14 +269,6 @@ class Layer(CustomCall, Configured):
         """The layers of digits.nn that do the work, for inputs of that shape; none by default."""
         return []
 
-    def shape_of(self, shape: Any) -> Shape:
-        """The shape of one output, of a layer without cores."""
-        return shape
-
-    def elements(self, x: Any) -> tuple[Array, Any]:
-        """y, number by number, and its derivative with respect to x: each, if the layer merges."""
-        raise NotImplementedError
-
     def build(self, input_shape: Any) -> None:
         if not self.by_tape:
             self.set_up(sizes_of(input_shape[1:]))
@@ -287,19 +292,14 @@ class Layer(CustomCall, Configured):
 
     # --- computing --------------------------------------------------------------------------------
 
-    def forward(self, x: Any, training: bool) -> Array:
+    def forward(self, x: Array, training: bool) -> Array:
         """y from x; remembers what `backward` will need."""
-        if not self.cores:
-            y, self.derivative = self.elements(x)
-            return y
         for core in self.cores:
             x = core.forward(x, training)
         return x
 
-    def backward(self, dy: Array) -> Any:
-        """dx from dy, for the latest `forward`; a list of them, if the layer merges."""
-        if not self.cores:
-            return [dy * s for s in self.derivative] if self.merges else dy * self.derivative
+    def backward(self, dy: Array) -> Array | None:
+        """dx from dy, for the latest `forward`."""
         dx: Array | None = dy
         for core in reversed(self.cores):
             if dx is None:
@@ -402,8 +402,10 @@ class Layer(CustomCall, Configured):
         return (None, *self.output_sizes)
 
     @property
-    def input_shape(self) -> tuple[int | None, ...]:
-        return (None, *self.input_sizes)
+    def input_shape(self) -> Any:
+        sizes = self.input_sizes
+        several = isinstance(sizes, list)
+        return [(None, *each) for each in sizes] if several else (None, *sizes)
 
     def get_config(self) -> dict[str, Any]:
         names = [n for n in argument_names(type(self)) if n not in ("name", "trainable")]

@@ -243,8 +243,8 @@ class Network:
             for added in self.added:
                 _add(gradients, added.number, added.gradient())
             for run in self.runs:
-                for core, key in run.layer.trainable_pairs():
-                    core.grads[key].fill(0)
+                for variable in run.variables:
+                    variable.core.grads[variable.key].fill(0)
             self._backward(gradients)
         for twin, layer in self.twins.items():
             for core, own in zip(layer.cores, twin.cores, strict=True):
@@ -286,7 +286,6 @@ class Network:
             if result not in self.trained_values or result not in gradients:
                 continue
             dy = gradients.pop(result)
-            several = layer.merges or run is not None
             if run is not None:
                 dx: Any = run.backward(dy)
             elif result in self.taken_in:
@@ -295,7 +294,7 @@ class Network:
                 dx = layer.backward(dy)
             if dx is None:
                 continue
-            for source, part in zip(sources, dx if several else [dx], strict=True):
+            for source, part in zip(sources, [dx] if run is None else dx, strict=True):
                 if part is not None:
                     _add(gradients, source, part)
 
@@ -318,7 +317,7 @@ class Network:
             if run is not None:
                 values[result] = run.forward(given, trains)
                 continue
-            given = given if layer.merges else given[0]
+            (given,) = given
             if logits and result in self.taken_in:
                 for core in layer.cores[:-1]:
                     given = core.forward(given, trains)

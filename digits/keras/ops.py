@@ -13,12 +13,12 @@ import numpy as np
 from digits.keras import activations, losses
 from digits.keras.dispatch import OTHER_NAMES, of_tensors, on_arrays
 from digits.keras.graph import KerasTensor
-from digits.keras.tensor import Computes, Tensor, is_recorded, record, tensor
+from digits.keras.tensor import Computes, Tensor, is_recorded, tensor
 from digits.nn.losses import EPSILON
 
 
 def __getattr__(name: str) -> Any:
-    if name in (*activations.IN_NN, *activations.MORE, "swish"):
+    if name in (*activations.IN_NN, *activations.MORE, "erf", "swish"):
         return getattr(activations, name)
     found = getattr(np, OTHER_NAMES.get(name, name), None)
     if name.startswith("_") or not callable(found) or isinstance(found, type):
@@ -220,15 +220,6 @@ def matmul(a: Any, b: Any, transpose_a: bool = False, transpose_b: bool = False)
 def l2_normalize(x: Any, axis: Any = None, epsilon: float = 1e-12) -> Any:
     length = np.sum(np.square(x), axis=axis, keepdims=True)
     return x / np.sqrt(np.maximum(length, epsilon))
-
-
-@of_tensors
-def erf(x: Any) -> Any:
-    """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
-    x = tensor(x)
-    y = np.frompyfunc(math.erf, 1, 1)(x.array).astype(x.dtype)
-    slope = 2 / math.sqrt(math.pi) * np.exp(-np.square(x.array))
-    return record(y, [x], lambda dy: [dy * slope])
 
 
 def argsort(values: Any, axis: int = -1, direction: str = "ASCENDING", **_: Any) -> Tensor:

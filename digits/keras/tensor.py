@@ -81,19 +81,17 @@ def found_in(value: Any, kind: Any) -> list[Any]:
     return [value] if isinstance(value, kind) else []
 
 
-def _mapped(f: Callable[[Any], Any], value: Any) -> Any:
-    """f of a value, or of all that a list holds."""
-    if type(value) in (list, tuple):
-        return type(value)(_mapped(f, item) for item in value)
-    return f(value)
-
-
 def _plain(x: Any) -> Any:
+    """x, or what a list holds, as plain arrays."""
+    if type(x) in (list, tuple):
+        return type(x)(map(_plain, x))
     return x.array if isinstance(x, Computes) else x
 
 
 def _held(x: Any) -> Any:
     """x as it is now: a variable will be given other numbers."""
+    if type(x) in (list, tuple):
+        return type(x)(map(_held, x))
     if isinstance(x, Tensor) or not isinstance(x, Computes):
         return x
     held = x.array.copy().view(Tensor)
@@ -103,7 +101,8 @@ def _held(x: Any) -> Any:
 
 def apply(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """function(*args, **kwargs), a function of NumPy; a tensor, if a gradient can go back."""
-    result = function(*_mapped(_plain, args), **_mapped_values(kwargs))
+    plain = _plain(args)
+    result = function(*plain, **{name: _plain(value) for name, value in kwargs.items()})
     sources = parts_of(args)
     changes = any(isinstance(x, Computes) and not isinstance(x, Tensor) for x in sources)
     if changes and isinstance(result, np.ndarray) and result.base is not None:
@@ -112,20 +111,20 @@ def apply(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return result
     if not isinstance(result, list) and getattr(result, "dtype", np.dtype(int)).kind != "f":
         return result  # such as argmax, or a comparison
-    args = _mapped(_held, args)
-    known = gradient_of(function, result, _mapped(_plain, args), kwargs)
+    if changes:
+        args = _held(args)
+        plain = _plain(args)
+    wanted = [getattr(arg, "node", None) is not None for arg in args]
+    known = gradient_of(function, result, plain, kwargs, wanted)
 
     def backward(dy: Any) -> list[Any]:
         if not tapes:
             return known(dy)
-        return gradient_of(function, made, args, kwargs)(dy)  # of tensors: recorded once more
+        again = gradient_of(function, made, args, kwargs, wanted)
+        return again(dy)  # of tensors: recorded once more
 
     made = record(result, sources, backward, once=function in ONLY_ONCE)
     return made
-
-
-def _mapped_values(kwargs: dict[str, Any]) -> dict[str, Any]:
-    return {name: _mapped(_plain, value) for name, value in kwargs.items()}
 
 
 class Computes:
@@ -155,12 +154,12 @@ class Computes:
         self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **kwargs: Any
     ) -> Any:
         if out is not None:
-            getattr(ufunc, method)(*_mapped(_plain, inputs), out=_mapped(_plain, out), **kwargs)
+            getattr(ufunc, method)(*_plain(inputs), out=_plain(out), **kwargs)
             return out[0] if len(out) == 1 else out
         if any(type(x) is np.float64 for x in inputs):  # no reason for a tensor of float64
             inputs = tuple(float(x) if type(x) is np.float64 else x for x in inputs)
         if method != "__call__":
-            y = getattr(ufunc, method)(*_mapped(_plain, inputs), **kwargs)
+            y = getattr(ufunc, method)(*_plain(inputs), **kwargs)
         else:
             y = apply(ufunc, inputs, kwargs)
         return np.asarray(y).view(Tensor) if type(y) is np.ndarray or np.isscalar(y) else y

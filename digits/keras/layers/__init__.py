@@ -6,11 +6,10 @@ from digits.keras.layer import Layer
 from digits.keras.layers.attention import MultiHeadAttention
 from digits.keras.layers.basic import (
     BatchNormalization, Dense, Dropout, Flatten, Input, InputLayer, Lambda, Permute, Reshape,
-    SpatialDropout2D,
 )
 from digits.keras.layers.elementwise import (
     ELU, Activation, AlphaDropout, GaussianDropout, GaussianNoise, LeakyReLU, Normalization, ReLU,
-    Rescaling, Softmax, ThresholdedReLU,
+    Rescaling, Softmax, SpatialDropout1D, SpatialDropout2D, ThresholdedReLU,
 )
 from digits.keras.layers.formulas import (
     Dot, Embedding, GroupNormalization, LayerNormalization, PReLU, UnitNormalization, dot,
@@ -30,7 +29,7 @@ from digits.keras.layers.preprocessing import (
 from digits.keras.layers.recurrent import GRU, LSTM, SimpleRNN
 from digits.keras.layers.rows import (
     AveragePooling1D, Conv1D, Convolution1D, Cropping1D, GlobalAveragePooling1D,
-    GlobalMaxPooling1D, MaxPooling1D, SpatialDropout1D, UpSampling1D, ZeroPadding1D,
+    GlobalMaxPooling1D, MaxPooling1D, UpSampling1D, ZeroPadding1D,
 )
 from digits.keras.layers.sequences import Bidirectional, RepeatVector, TimeDistributed
 

@@ -10,7 +10,7 @@ import numpy as np
 from digits.keras import activations
 from digits.keras.layer import arguments
 from digits.keras.layers.basic import Weighted
-from digits.keras.layers.formulas import Formula
+from digits.keras.layers.formula import Formula
 from digits.keras.random import new_generator
 from digits.keras.variable import Variable
 from digits.validation import check

@@ -9,6 +9,7 @@ from digits.keras import activations, config
 from digits.keras.arguments import sizes_of
 from digits.keras.graph import KerasTensor
 from digits.keras.layer import Layer, arguments
+from digits.keras.layers.formula import Formula
 from digits.keras.serialization import get_custom_objects
 from digits.nn import layers as nn
 from digits.nn.layer import Layer as Core
@@ -32,14 +33,15 @@ class OtherActivation(Core):
 
     def __init__(self, activation: Any) -> None:
         super().__init__()
-        self.elements = activations.elements_of(activation)
+        self.activation = activation
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        y, self.gradient = self.elements(x)
+        y, self.cache.way_back = activations.activated(self.activation, x)
         return y
 
     def backward(self, dy: Array) -> Array:
-        return self.gradient(dy) if callable(self.gradient) else dy * self.gradient
+        dx: Array = self.cache.way_back(dy)
+        return dx
 
 
 def activation_core(activation: Any) -> Core:
@@ -158,19 +160,13 @@ class Reshape(Layer):
 
 
 @arguments()
-class Permute(Layer):
+class Permute(Formula):
     """The axes in another order, counted from 1: Permute((2, 1)) turns (28, 14) into (14, 28)."""
 
     dims: Any
 
-    def shape_of(self, shape: Shape) -> Shape:
-        return tuple(shape[d - 1] for d in self.dims)
-
-    def forward(self, x: Array, training: bool) -> Array:
-        return x.transpose(0, *self.dims)
-
-    def backward(self, dy: Array) -> Array:
-        return dy.transpose(0, *(np.argsort(self.dims) + 1))
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        return np.transpose(inputs, (0, *self.dims))
 
 
 @arguments(p="rate")
@@ -182,30 +178,6 @@ class Dropout(Layer):
 
     def make(self, shape: Shape) -> list[Core]:
         return [nn.Dropout(self.rate)]
-
-
-class DropChannels(nn.Dropout):
-    """Dropout of whole channels."""
-
-    def forward(self, x: Array, training: bool = False) -> Array:
-        kept = super().forward(
-            np.ones((len(x), *[1] * (x.ndim - 2), x.shape[-1]), x.dtype), training
-        )
-        self.scale = kept.copy()
-        return x * self.scale
-
-    def backward(self, dy: Array) -> Array:
-        return dy * self.scale
-
-
-@arguments()
-class SpatialDropout2D(Dropout):
-    """In training a random fraction `rate` of the channels becomes 0 (Tompson et al. 2015)."""
-
-    data_format: str | None = None
-
-    def make(self, shape: Shape) -> list[Core]:
-        return [DropChannels(self.rate)]
 
 
 class MoveAxis(Core):
@@ -251,7 +223,7 @@ class BatchNormalization(Scaled):
 
 
 @arguments(output_shape=None, mask=None)
-class Lambda(Layer):
+class Lambda(Formula):
     """A function of one's own, of one tensor or of a list of them. It is recorded, so that the
     gradient finds its way back through it.
 
@@ -261,13 +233,8 @@ class Lambda(Layer):
     function: Any
     arguments: Any = None
 
-    by_tape = True
-
-    def compute(self, inputs: Any, training: Any, *_: Any, **__: Any) -> Any:
+    def call(self, inputs: Any, training: Any = None) -> Any:
         return self.function(inputs, **self.arguments or {})
-
-    def _follow(self, inputs: Any, training: Any, *_: Any, **__: Any) -> Any:
-        return self._as_step(inputs, training)
 
     def get_config(self) -> dict[str, Any]:
         name, advice = getattr(self.function, "__name__", "<lambda>"), "define it with def"

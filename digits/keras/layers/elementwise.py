@@ -1,18 +1,18 @@
-"""Layers that do the same to every number. `elements` gives y and the derivative of y with respect
-to x, which is all that a gradient needs: dx = dy times the derivative.
-"""
+"""Layers that do the same to every number: activations, scales, and noise in training."""
 
 from typing import Any
 
 import numpy as np
 
+from digits.keras import activations
 from digits.keras.activations import SELU_ALPHA, SELU_SCALE
 from digits.keras.layer import Layer, arguments
 from digits.keras.layers.basic import activation_core
+from digits.keras.layers.formula import Formula
 from digits.keras.random import new_generator
 from digits.nn import layers as nn
 from digits.nn.layer import Layer as Core
-from digits.types import Array, Shape
+from digits.types import Shape
 from digits.validation import check
 
 
@@ -38,53 +38,45 @@ class Softmax(Layer):
 
 
 @arguments(alpha="negative_slope")
-class ReLU(Layer):
+class ReLU(Formula):
     """max(x, 0), with a slope for x below the threshold and a greatest value."""
 
     max_value: float | None = None
     negative_slope: float = 0.0
     threshold: float = 0.0
 
-    def elements(self, x: Array) -> tuple[Array, Array]:
-        above = x > self.threshold
-        y = np.where(above, x, self.negative_slope * (x - self.threshold)).astype(x.dtype)
-        derivative = np.where(above, 1, self.negative_slope).astype(x.dtype)
-        if self.max_value is None:
-            return y, derivative
-        return np.minimum(y, x.dtype.type(self.max_value)), derivative * (y < self.max_value)
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        return activations.relu(inputs, self.negative_slope, self.max_value, self.threshold)
 
 
 @arguments(alpha="negative_slope")
-class LeakyReLU(Layer):
+class LeakyReLU(Formula):
     """x where x > 0, else negative_slope * x (Maas et al. 2013)."""
 
     negative_slope: float = 0.3
 
-    def elements(self, x: Array) -> tuple[Array, Array]:
-        derivative = np.where(x > 0, 1, self.negative_slope).astype(x.dtype)
-        return x * derivative, derivative
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        return activations.leaky_relu(inputs, self.negative_slope)
 
 
 @arguments()
-class ThresholdedReLU(Layer):
+class ThresholdedReLU(Formula):
     """x where x > theta, else 0 (Konda et al. 2015)."""
 
     theta: float = 1.0
 
-    def elements(self, x: Array) -> tuple[Array, Array]:
-        above = (x > self.theta).astype(x.dtype)
-        return x * above, above
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        return activations.relu(inputs, threshold=self.theta)
 
 
 @arguments()
-class ELU(Layer):
+class ELU(Formula):
     """x where x > 0, else alpha (exp(x) - 1) (Clevert et al. 2016)."""
 
     alpha: float = 1.0
 
-    def elements(self, x: Array) -> tuple[Array, Array]:
-        below = self.alpha * np.exp(np.minimum(x, 0))
-        return np.where(x > 0, x, below - self.alpha), np.where(x > 0, x.dtype.type(1), below)
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        return activations.elu(inputs, self.alpha)
 
 
 @arguments()
@@ -123,7 +115,7 @@ class Normalization(Layer):
         return [nn.Normalization(np.squeeze(self.mean), np.squeeze(variance))]
 
 
-class _Noise(Layer):
+class _Noise(Formula):
     """In training x becomes factor x + offset; `draw` gives both for each number."""
 
     seed: Any = None
@@ -131,15 +123,11 @@ class _Noise(Layer):
     def __post_init__(self) -> None:
         self.rng = new_generator(self.seed)
 
-    def forward(self, x: Array, training: bool) -> Array:
+    def call(self, inputs: Any, training: Any = None) -> Any:
         if not training:
-            self.derivative = 1.0
-            return x
-        self.derivative, offset = self.draw(x.shape)
-        return (self.derivative * x + offset).astype(x.dtype)
-
-    def backward(self, dy: Array) -> Array:
-        return (self.derivative * dy).astype(dy.dtype)
+            return inputs
+        factor, offset = (np.asarray(part, inputs.dtype) for part in self.draw(inputs.shape))
+        return inputs * factor + offset
 
     def draw(self, shape: Shape) -> Any:
         """The factors and the offsets."""
@@ -168,16 +156,30 @@ class GaussianDropout(_Noise):
         return self.rng.normal(1, np.sqrt(self.rate / (1 - self.rate)), shape), 0.0
 
 
-@arguments(p="rate")
-class AlphaDropout(_Noise):
+class AlphaDropout(GaussianDropout):
     """In training a random fraction becomes what SELU gives at -inf, and all are scaled so that
     mean 0 and variance 1 remain (Klambauer et al. 2017).
     """
-
-    rate: float
-    seed: Any = None
 
     def draw(self, shape: Shape) -> Any:
         lost, kept = -SELU_SCALE * SELU_ALPHA, self.rng.random(shape) >= self.rate
         scale = 1 / np.sqrt((1 - self.rate) * (1 + self.rate * lost**2))
         return scale * kept, scale * lost * (~kept - self.rate)
+
+
+@arguments(p="rate")
+class SpatialDropout2D(_Noise):
+    """In training a random fraction `rate` of the channels becomes 0 (Tompson et al. 2015)."""
+
+    rate: float
+    seed: Any = None
+    data_format: str | None = None
+
+    def draw(self, shape: Shape) -> Any:
+        n, *pixels, channels = shape
+        kept = self.rng.random((n, *[1] * len(pixels), channels)) >= self.rate
+        return kept / (1 - self.rate), 0.0
+
+
+class SpatialDropout1D(SpatialDropout2D):
+    """The same for rows."""

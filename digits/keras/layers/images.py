@@ -3,7 +3,6 @@ data_format="channels_first".
 """
 
 import functools
-import math
 from typing import Any, Self
 
 import numpy as np
@@ -12,8 +11,10 @@ from digits.keras import config
 from digits.keras.arguments import both
 from digits.keras.layer import Layer, arguments
 from digits.keras.layers.basic import KERAS_1, MoveAxis, Weighted, activation_core, fused
+from digits.keras.layers.formula import Formula
 from digits.keras.legacy import note
 from digits.nn import convolution, pooling
+from digits.nn import layers as nn
 from digits.nn.layer import Layer as Core
 from digits.types import Array, Pair, Shape
 from digits.validation import check
@@ -23,12 +24,16 @@ IMAGE_ARGUMENTS: dict[str, str | None] = {
     "border_mode": "padding",
     "subsample": "strides",
     "nb_filter": "filters",
+    **{"filter_length": "kernel_size", "subsample_length": "strides"},
+    **{"pool_length": "pool_size", "stride": "strides", "length": "size"},
 }
-"""What Keras 1 called the arguments of layers for images."""
+"""What Keras 1 called the arguments of layers for images, and for rows."""
 
 
 class ImageLayer(Layer):
-    """A layer for images; a subclass gives `image_cores`, for images with their channels last."""
+    """A layer for images, or, where its rank is 1, for rows. A subclass gives `image_cores`, for
+    images with their channels last; a row is one of height 1.
+    """
 
     data_format: str | None = None
 
@@ -41,13 +46,28 @@ class ImageLayer(Layer):
 
     def make(self, shape: Shape) -> list[Core]:
         self.check_images(shape)
-        if self.is_channels_first():
-            return [MoveAxis(1, -1), *self.image_cores((*shape[1:], shape[0])), MoveAxis(-1, 1)]
-        return self.image_cores(shape)
+        first = self.is_channels_first()
+        shape = (*shape[1:], shape[0]) if first else shape
+        image = (1, *shape) if self.rank == 1 else shape
+        cores = self.image_cores(image)
+        if self.rank == 1:
+            channels = getattr(self, "filters", shape[-1])
+            cores = [nn.Reshape(image), *cores, nn.Reshape((-1, channels))]
+        return [MoveAxis(1, -1), *cores, MoveAxis(-1, 1)] if first else cores
 
     def is_channels_first(self) -> bool:
         """Whether the channels come before the pixels."""
         return config.standard_data_format(self.data_format) == "channels_first"
+
+    @property
+    def pixel_axes(self) -> tuple[int, ...]:
+        """The axes along which the pixels lie."""
+        first = 2 if self.is_channels_first() else 1
+        return tuple(range(first, first + self.rank))
+
+    def plane(self, size: Any) -> Any:
+        """A size for height and width: that of a row has a height of 1."""
+        return (1, *size) if self.rank == 1 else size
 
     def image_cores(self, shape: Shape) -> list[Core]:
         """The layers of digits.nn that do the work, for images of that shape, channels last."""
@@ -99,7 +119,7 @@ class Conv2D(Weighted, ImageLayer):
     def image_cores(self, shape: Shape) -> list[Core]:
         activation, more = fused(self.activation)
         settings = (self.filters, self.kernel_size, self.strides, self.padding.lower())
-        return [convolution.Conv2D(*settings, activation=activation, use_bias=self.use_bias), *more]
+        return [convolution.Conv2D(*settings, activation, self.use_bias), *more]
 
 
 class ChannelConvolution(convolution.Conv2D):
@@ -240,7 +260,8 @@ class _Pooling(ImageLayer):
 
     def image_cores(self, shape: Shape) -> list[Core]:
         self.strides = self.pool_size if self.strides is None else self.strides
-        return [self.core(self.pool_size, self.strides, self.padding.lower())]
+        sizes = self.plane(self.pool_size), self.plane(self.strides)
+        return [self.core(*sizes, self.padding.lower())]
 
 
 class MaxPooling2D(_Pooling):
@@ -255,152 +276,79 @@ class AveragePooling2D(_Pooling):
     core = pooling.AveragePooling2D
 
 
+# --- formulas -------------------------------------------------------------------------------------
+
+
+class ImageFormula(Formula, ImageLayer):
+    """A layer for images that is a formula."""
+
+    def make_weights(self, shape: Any) -> None:
+        self.check_images(tuple(shape[1:]))
+
+    def around(self, given: Any) -> list[Any]:
+        """What is (before, after) the pixels along each axis, as Keras is told for rows and columns
+        together, for each of them, or for both sides of each.
+        """
+        sides = given if self.rank == 2 and isinstance(given, tuple | list) else [given] * self.rank
+        found = [(0, 0)] * (self.rank + 2)
+        for axis, side in zip(self.pixel_axes, sides, strict=True):
+            found[axis] = both(side)
+        return found
+
+
 @arguments()
-class _GlobalPooling(ImageLayer):
-    """One number for each channel."""
+class GlobalAveragePooling2D(ImageFormula):
+    """The mean of each channel."""
 
     data_format: str | None = None
     keepdims: bool = False
 
-    @property
-    def axes(self) -> tuple[int, ...]:
-        first = 2 if self.is_channels_first() else 1
-        return tuple(range(first, first + self.rank))
-
-    def make(self, shape: Shape) -> list[Core]:
-        self.check_images(shape)
-        return []
-
-    def shape_of(self, shape: Shape) -> Shape:
-        sizes = [1 if i in self.axes else size for i, size in enumerate(shape, 1)]
-        pixels = () if self.keepdims else self.axes
-        return tuple(size for i, size in enumerate(sizes, 1) if i not in pixels)
-
-    def backward(self, dy: Array) -> Array:
-        return self.derivative * (dy if self.keepdims else np.expand_dims(dy, self.axes))
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        return np.mean(inputs, axis=self.pixel_axes, keepdims=self.keepdims)
 
 
-class GlobalAveragePooling2D(_GlobalPooling):
-    """The mean of each channel."""
-
-    def elements(self, x: Array) -> tuple[Array, Array]:
-        pixels = math.prod(x.shape[axis] for axis in self.axes)
-        return x.mean(axis=self.axes, keepdims=self.keepdims), np.full_like(x, 1 / pixels)
-
-
-class GlobalMaxPooling2D(_GlobalPooling):
+class GlobalMaxPooling2D(GlobalAveragePooling2D):
     """The largest number of each channel; equals share the gradient."""
 
-    def elements(self, x: Array) -> tuple[Array, Array]:
-        y = x.max(axis=self.axes, keepdims=True)
-        largest = (x == y).astype(x.dtype)
-        share = largest / largest.sum(axis=self.axes, keepdims=True)
-        return (y if self.keepdims else y.squeeze(self.axes)), share
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        return np.max(inputs, axis=self.pixel_axes, keepdims=self.keepdims)
 
 
 @arguments(**IMAGE_ARGUMENTS)
-class ZeroPadding2D(ImageLayer):
+class ZeroPadding2D(ImageFormula):
     """Zeros around the image, as Keras is told: p, (rows, columns) or ((top, bottom), ...)."""
 
     padding: Any = (1, 1)
     data_format: str | None = None
 
-    def image_cores(self, shape: Shape) -> list[Core]:
-        rows, columns = both_sides(self.padding)
-        return [Frame(both(rows), both(columns))]
-
-
-def both_sides(value: Any) -> Any:
-    """What is meant for rows, and what for columns."""
-    return value if isinstance(value, tuple | list) else (value, value)
-
-
-class Frame(Core):
-    """Zeros around the image, in so many (before, after) rows and columns."""
-
-    def __init__(self, rows: tuple[int, int], columns: tuple[int, int]) -> None:
-        super().__init__()
-        self.padding = ((0, 0), rows, columns, (0, 0))
-
-    def build(self, input_shape: Shape) -> None:
-        super().build(input_shape)
-        self.output_shape = tuple(
-            size + sum(both) for size, both in zip(input_shape, self.padding[1:], strict=True)
-        )
-
-    def forward(self, x: Array, training: bool = False) -> Array:
-        return np.pad(x, self.padding)
-
-    def backward(self, dy: Array) -> Array:
-        (top, _), (left, _) = self.padding[1:3]
-        height, width, _ = self.input_shape
-        return dy[:, top : top + height, left : left + width]
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        return np.pad(inputs, self.around(self.padding))
 
 
 @arguments()
-class Cropping2D(ImageLayer):
+class Cropping2D(ImageFormula):
     """The image without its border, given as the padding of ZeroPadding2D."""
 
     cropping: Any = ((0, 0), (0, 0))
     data_format: str | None = None
 
-    def image_cores(self, shape: Shape) -> list[Core]:
-        rows, columns = both_sides(self.cropping)
-        return [Crop(both(rows), both(columns))]
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        pairs = list(zip(inputs.shape, self.around(self.cropping), strict=True))
+        left, given = all(size > sum(border) for size, border in pairs), self.cropping
+        check(left, f"a border smaller than the images {inputs.shape[1:]}", given)
+        return inputs[tuple(slice(before, size - after) for size, (before, after) in pairs)]
 
 
-class Crop(Core):
-    """The way back through a Frame: the image without so many (before, after) rows and columns."""
-
-    def __init__(self, rows: tuple[int, int], columns: tuple[int, int]) -> None:
-        super().__init__()
-        self.border = ((0, 0), rows, columns, (0, 0))
-
-    def build(self, input_shape: Shape) -> None:
-        super().build(input_shape)
-        pairs = zip(input_shape, self.border[1:], strict=True)
-        self.output_shape = tuple(size - sum(both) for size, both in pairs)
-        left = min(self.output_shape) > 0
-        check(left, "a border smaller than the images", self.border[1:3], f"they are {input_shape}")
-
-    def forward(self, x: Array, training: bool = False) -> Array:
-        (top, _), (left, _) = self.border[1:3]
-        height, width, _ = self.output_shape
-        return x[:, top : top + height, left : left + width]
-
-    def backward(self, dy: Array) -> Array:
-        return np.pad(dy, self.border)
-
-
-@arguments()
-class UpSampling2D(ImageLayer):
+@arguments(**IMAGE_ARGUMENTS)
+class UpSampling2D(ImageFormula):
     """Every pixel becomes a block of `size` equal ones."""
 
     size: Any = (2, 2)
     data_format: str | None = None
     interpolation: str = "nearest"
 
-    def image_cores(self, shape: Shape) -> list[Core]:
+    def call(self, inputs: Any, training: Any = None) -> Any:
         check(self.interpolation == "nearest", "interpolation='nearest'", self.interpolation)
-        return [Repeat(self.size)]
-
-
-class Repeat(Core):
-    """Every pixel becomes a block of equal ones; its gradient is the sum of theirs."""
-
-    def __init__(self, block: tuple[int, int]) -> None:
-        super().__init__()
-        self.block = block
-
-    def build(self, input_shape: Shape) -> None:
-        super().build(input_shape)
-        height, width, channels = input_shape
-        self.output_shape = (height * self.block[0], width * self.block[1], channels)
-
-    def forward(self, x: Array, training: bool = False) -> Array:
-        return x.repeat(self.block[0], axis=1).repeat(self.block[1], axis=2)
-
-    def backward(self, dy: Array) -> Array:
-        height, width, channels = self.input_shape
-        blocks = dy.reshape(len(dy), height, self.block[0], width, self.block[1], channels)
-        return blocks.sum(axis=(2, 4))
+        for axis, times in zip(self.pixel_axes, self.size, strict=True):
+            inputs = np.repeat(inputs, times, axis)
+        return inputs

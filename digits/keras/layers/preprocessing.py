@@ -2,14 +2,18 @@
 
 from typing import Any
 
-from digits.keras.layer import Layer, arguments
+import numpy as np
+
+from digits.keras.layer import arguments
+from digits.keras.layers.formula import Formula
 from digits.keras.preprocessing.image import Change, change_images
 from digits.keras.random import new_generator
-from digits.types import Array, Shape
+from digits.keras.tensor import tensor
+from digits.types import Array
 from digits.validation import check
 
 
-class RandomChange(Layer):
+class RandomChange(Formula):
     """Images (n, h, w, c), each changed in its own way; a subclass says how, as a `Change`."""
 
     trains_alone = True
@@ -20,15 +24,15 @@ class RandomChange(Layer):
     def __post_init__(self) -> None:
         self.rng = new_generator(self.seed)
 
-    def shape_of(self, shape: Shape) -> Shape:
-        check(len(shape) == 3, f"images (n, h, w, c) for {self.name}", (None, *shape))
-        return shape
+    def make_weights(self, shape: Any) -> None:
+        check(len(shape) == 4, f"images (n, h, w, c) for {self.name}", shape)
 
-    def forward(self, x: Array, training: bool) -> Array:
-        return change_images(x, self.change(), self.rng) if training else x
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        return tensor(self.changed(np.asarray(inputs))) if training else inputs
 
-    def backward(self, dy: Array) -> None:
-        return None
+    def changed(self, x: Array) -> Array:
+        """The images, each changed."""
+        return change_images(x, self.change(), self.rng)
 
 
 def _range(factor: Any) -> tuple[float, float]:
@@ -102,9 +106,7 @@ class RandomContrast(RandomChange):
     factor: Any
     seed: Any = None
 
-    def forward(self, x: Array, training: bool) -> Array:
-        if not training:
-            return x
+    def changed(self, x: Array) -> Array:
         less, more = self.factor if isinstance(self.factor, tuple | list) else [self.factor] * 2
         scale = self.rng.uniform(1 - less, 1 + more, (len(x), 1, 1, 1)).astype(x.dtype)
         mean = x.mean(axis=(1, 2), keepdims=True)

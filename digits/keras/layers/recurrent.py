@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 
 from digits.compute.distributed import global_batch
-from digits.keras import activations
+from digits.keras.activations import activated
 from digits.keras.layer import arguments
 from digits.keras.layers.basic import KERAS_1, Weighted
 from digits.keras.variable import Variable
-from digits.nn.activations import ACTIVATIONS
 from digits.nn.layer import Layer as Core
 from digits.types import Array, Shape
 from digits.validation import check
@@ -31,16 +30,6 @@ RECURRENT_ARGUMENTS: dict[str, str | None] = {
 
 WayBack = Callable[..., Any]
 """From the gradients of what a function gave, those of what it was given."""
-
-
-def activated(activation: Any, x: Array) -> tuple[Array, WayBack]:
-    """y = activation(x), and what gives dx from dy."""
-    if activation in activations.IN_NN:
-        known = ACTIVATIONS[activation]
-        y = known.function(x)
-        return y, lambda dy: known.backward(dy, y)
-    y, slope = activations.elements_of(activation)(x)
-    return y, slope if callable(slope) else lambda dy: dy * slope
 
 
 # --- how a state goes from step to step -----------------------------------------------------------

@@ -2,89 +2,36 @@
 directions, or changed step by step by a layer within.
 """
 
-import copy
 from typing import Any
 
+import numpy as np
+
 from digits.keras.layer import Layer, arguments
+from digits.keras.layers.formula import Formula
 from digits.keras.layers.merging import Add, Average, Concatenate, Multiply
 from digits.keras.layers.recurrent import Recurrent
 from digits.keras.lookup import look_up
 from digits.keras.variable import Variable
-from digits.nn.layer import Layer as Core
-from digits.types import Array, Shape
 from digits.validation import check
 
 MERGES: dict[str, Any] = {"concat": Concatenate, "sum": Add, "mul": Multiply, "ave": Average}
 
 
 @arguments()
-class RepeatVector(Layer):
+class RepeatVector(Formula):
     """The same vector n times: (features,) becomes (n, features)."""
 
     n: int
 
-    def shape_of(self, shape: Shape) -> Shape:
-        check(len(shape) == 1, f"vectors for {self.name}", (None, *shape), "put Flatten before it")
-        return (self.n, *shape)
+    def make_weights(self, shape: Any) -> None:
+        check(len(shape) == 2, f"vectors for {self.name}", shape, "put Flatten before it")
 
-    def forward(self, x: Array, training: bool) -> Array:
-        return x[:, None].repeat(self.n, axis=1)
-
-    def backward(self, dy: Array) -> Array:
-        return dy.sum(axis=1)
-
-
-class Within(Core):
-    """Stands behind the cores of layers within another one: that one runs them, in its own way."""
-
-
-class Wrapper(Layer):
-    """A layer that works with others, its `parts`; their weights are its own."""
-
-    parts: dict[str, Layer]
-
-    def hold(self, parts: dict[str, Layer]) -> None:
-        """Take these layers, under Keras' names for them."""
-        advice = "give it to the layer within"
-        check(self.activity_regularizer is None, "no activity_regularizer", "one", advice)
-        self.parts = parts
-        self.cores = [core for part in parts.values() for core in part.cores] + [Within()]
-        for part in parts.values():
-            part.trainable = part.trainable and self.trainable
-
-    def set_up(self, shape: Shape) -> None:
-        self.input_sizes, self.output_sizes = shape, self.shape_of(shape)
-        self.hold(self.parts)
-        if not self.built and self.first_weights is not None:
-            self.set_weights(self.first_weights)
-        self.built = True
-
-    def twin(self, frozen: bool = False) -> Layer:
-        other = copy.copy(self)
-        other.hold({name: part.twin(frozen) for name, part in self.parts.items()})
-        return other
-
-    def set_needs_dx(self, needed: bool) -> None:
-        for part in self.parts.values():
-            part.set_needs_dx(needed)
-
-    @property
-    def weights(self) -> list[Variable]:
-        return [variable for part in self.parts.values() for variable in part.weights]
-
-    def stored(self) -> dict[str, list[Variable]]:
-        return {
-            f"{name}/{path}": variables
-            for name, part in self.parts.items()
-            for path, variables in part.stored().items()
-        }
-
-    def trained(self) -> list[tuple[Core, str]]:
-        return [pair for part in self.parts.values() for pair in part.trained()]
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        return np.repeat(np.expand_dims(inputs, 1), self.n, axis=1)
 
 
 @arguments()
-class Bidirectional(Wrapper):
+class Bidirectional(Formula):
     """Two recurrent layers, one that reads from the first step and one from the last, and their
     outputs as one (Schuster and Paliwal 1997).
     """
@@ -106,60 +53,43 @@ class Bidirectional(Wrapper):
         fits = fits and len({layer.return_sequences for layer in both}) == 1
         expected = "a layer, and a backward_layer that differs in go_backwards alone"
         check(fits, expected, [layer.get_config() for layer in both])
-        self.merge = MERGES[self.merge_mode](name=f"{self.name}_merge")
-        self.hold({"forward_layer": self.layer, "backward_layer": self.backward_layer})
+        self.merge = MERGES[self.merge_mode](name=f"{self.name}_merge", dtype=self.dtype)
 
-    def shape_of(self, shape: Shape) -> Shape:
-        for part in self.parts.values():
-            part.set_up(shape)
-        return self.merge.shape_of([part.output_sizes for part in self.parts.values()])
+    def make_weights(self, shape: Any) -> None:
+        self.layer.build(shape)
+        self.backward_layer.build(shape)
 
-    def forward(self, x: Array, training: bool) -> Array:
-        first, second = (part.forward(x, training) for part in self.parts.values())
-        return self.merge.forward([first, self._in_order(second)], training)
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        y, back = self.layer(inputs), self.backward_layer(inputs)
+        back = np.flip(back, 1) if self.layer.return_sequences else back
+        return self.merge([y, back])
 
-    def backward(self, dy: Array) -> Array | None:
-        first, second = self.merge.backward(dy)
-        there, back = self.parts.values()
-        dx, other = there.backward(first), back.backward(self._in_order(second))
-        return None if dx is None else dx + other
-
-    def twin(self, frozen: bool = False) -> Layer:
-        other: Any = super().twin(frozen)
-        other.merge = copy.copy(self.merge)
-        return other
-
-    def _in_order(self, y: Array) -> Array:
-        """What the second layer gives, from the first step to the last; or the other way round."""
-        return y[:, ::-1] if self.layer.return_sequences else y
+    def stored(self) -> dict[str, list[Variable]]:
+        parts = {"forward_layer": self.layer, "backward_layer": self.backward_layer}
+        return {f"{name}/cell/vars": part.weights for name, part in parts.items()}
 
 
 @arguments()
-class TimeDistributed(Wrapper):
-    """The same layer for every step of a sequence."""
+class TimeDistributed(Formula):
+    """The same layer, or model, for every step of a sequence."""
 
     layer: Any
 
     def __post_init__(self) -> None:
-        self.layer = layer = layer_of(self.layer)
-        plain = isinstance(layer, Layer) and not (layer.by_tape or hasattr(layer, "layers"))
-        advice = "put each layer of a model into a TimeDistributed of its own"
-        check(plain, "a layer of keras.layers in TimeDistributed", layer, advice)
-        self.hold({"layer": layer})
+        self.layer = layer_of(self.layer)
+        check(isinstance(self.layer, Layer), "a layer in TimeDistributed", self.layer)
 
-    def shape_of(self, shape: Shape) -> Shape:
+    def make_weights(self, shape: Any) -> None:
         expected = f"sequences for {self.name}"
-        check(len(shape) > 1, expected, (None, *shape), "put Reshape((28, 28)) before it")
-        self.layer.set_up(shape[1:])
-        return (shape[0], *self.layer.output_sizes)
+        check(len(shape) > 2, expected, shape, "put Reshape((28, 28)) before it")
+        self.layer.build((None, *shape[2:]))
 
-    def forward(self, x: Array, training: bool) -> Array:
-        y = self.parts["layer"].forward(x.reshape(-1, *x.shape[2:]), training)
-        return y.reshape(*x.shape[:2], *y.shape[1:])
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        y = self.layer(np.reshape(inputs, (-1, *inputs.shape[2:])))
+        return np.reshape(y, (*inputs.shape[:2], *y.shape[1:]))
 
-    def backward(self, dy: Array) -> Array | None:
-        dx = self.parts["layer"].backward(dy.reshape(-1, *dy.shape[2:]))
-        return None if dx is None else dx.reshape(len(dy), *self.input_sizes)
+    def stored(self) -> dict[str, list[Variable]]:
+        return {f"layer/{path}": found for path, found in self.layer.stored().items()}
 
 
 def layer_of(given: Any) -> Any:

@@ -1,0 +1,58 @@
+"""A layer that is written as one formula on tensors. The tape finds the way back through it, so
+that it needs no rule of its own.
+"""
+
+from typing import Any
+
+from digits.keras.arguments import sizes_of
+from digits.keras.layer import Layer
+from digits.keras.lookup import look_up
+from digits.keras.variable import Variable
+
+
+class Formula(Layer):
+    """A step of a model by a formula: a subclass gives `call`, and `make_weights` if it has any."""
+
+    def make_weights(self, shape: Any) -> None:
+        """Make the variables, and check the inputs, of that shape, the samples counted in; a list
+        of shapes, if there are several inputs.
+        """
+
+    def variable(self, name: str, shape: Any) -> Variable:
+        """A variable with the initializer, regularizer and constraint among the arguments."""
+        kind = name.rpartition("/")[2]
+        return self.add_weight(
+            name,
+            shape,
+            initializer=getattr(self, f"{kind}_initializer"),
+            regularizer=getattr(self, f"{kind}_regularizer", None),
+            constraint=self.constraints.get(f"{kind}_constraint"),
+        )
+
+    def build(self, input_shape: Any) -> None:
+        if not self.built:
+            self.make_weights(input_shape)
+            if not self.trainable:
+                self.trainable = False  # for the layers within, too
+            self.built = True
+            if self.first_weights is not None:
+                self.set_weights(self.first_weights)
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
+        other = self.from_config(self.get_config())
+        several = isinstance(input_shape[0], list | tuple)
+        shapes = input_shape if several else [input_shape]
+        inputs = [look_up("layers.Input")(sizes_of(s[1:]), name="input") for s in shapes]
+        made: tuple[int | None, ...] = other(inputs if several else inputs[0]).shape
+        return made
+
+    def compute(self, inputs: Any, training: Any, *args: Any, **kwargs: Any) -> Any:
+        y = super().compute(inputs, training, *args, **kwargs)
+        if self.activity_regularizer:
+            self.add_loss(self.activity_regularizer(y) / len(y))
+        return y
+
+    def _follow(self, inputs: Any, training: Any, *_: Any, **__: Any) -> Any:
+        several = isinstance(inputs, list | tuple)
+        self.input_sizes = [part.sizes for part in inputs] if several else inputs.sizes
+        return self._as_step(inputs, training)
