@@ -9,32 +9,15 @@ from digits.keras.config import image_data_format, set_image_data_format
 from digits.keras.graph import KerasTensor
 from digits.keras.legacy import note, renamed
 from digits.keras.lookup import look_up
-from digits.keras.random import normal, of_op, uniform
+from digits.keras.random import as_op, normal, uniform
 from digits.keras.tensor import Tensor, tensor
 from digits.types import Array
 
 __all__ = ["image_data_format", "set_image_data_format"]
 
 
-@renamed(std="stddev")
-def random_normal(
-    shape: Any, mean: float = 0, stddev: float = 1, dtype: Any = None, seed: Any = None
-) -> Tensor:
-    return normal(shape, mean, stddev, dtype, of_op(seed))
-
-
-def random_uniform(
-    shape: Any, minval: float = 0, maxval: float = 1, dtype: Any = None, seed: Any = None
-) -> Tensor:
-    return uniform(shape, minval, maxval, dtype, of_op(seed))
-
-
-def argmax(x: Any, axis: int = -1) -> Tensor:
-    return ops.argmax(x, axis)
-
-
-def argmin(x: Any, axis: int = -1) -> Tensor:
-    return ops.argmin(x, axis)
+random_normal, random_uniform = renamed(std="stddev")(as_op(normal)), as_op(uniform)
+argmax, argmin = ops.index_of(np.argmax, -1), ops.index_of(np.argmin, -1)
 
 
 def backend() -> str:

@@ -142,10 +142,7 @@ def on_arrays(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         kwargs = {ARGUMENTS.get(key, key): value for key, value in kwargs.items()}
         if "axis" in kwargs:
             kwargs["axis"] = _axis(kwargs["axis"])
-        for unnamed in ("input", "x", "tensor", "values", "t"):
-            if unnamed in kwargs and not args and "condition" not in kwargs:
-                args = (kwargs.pop(unnamed),)
-        for unnamed in ("a", "x1", "inputs"):
+        for unnamed in ("x", "tensor", "value", "values", "t", "a", "x1", "inputs"):
             if unnamed in kwargs and not args and "condition" not in kwargs:
                 args = (kwargs.pop(unnamed),)
         if getattr(function, "nin", 1) == 2 and len(args) == 1:

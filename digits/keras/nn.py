@@ -23,7 +23,7 @@ from digits.keras.activations import (
     swish,
     tanh,
 )
-from digits.keras.dispatch import of_tensors
+from digits.keras.dispatch import of_tensors, on_arrays
 from digits.keras.graph import KerasTensor, refuse_to_follow
 from digits.keras.layers.images import TransposedConvolution
 from digits.keras.lookup import look_up
@@ -131,30 +131,21 @@ def conv2d_transpose(
 
 
 def _pool(kind: str) -> Any:
-    """The pooling of that kind as a function; of a tensor of a model, a layer."""
+    """The pooling of that kind as a function; ksize and strides as one number, two or four."""
 
     def call(
-        x: Any = None,
+        x: Any,
         ksize: Any = 2,
         strides: Any = None,
         padding: Any = "VALID",
         data_format: str | None = "NHWC",
-        name: Any = None,
-        input: Any = None,
-        value: Any = None,
     ) -> Any:
-        given = [part for part in (x, input, value) if part is not None]
         window = _pair(ksize, data_format)
         steps = window if strides is None else _pair(strides, data_format)
-        if isinstance(given[0], KerasTensor):
-            order = "channels_first" if _channels_first(data_format) else "channels_last"
-            layer = look_up(f"layers.{kind}")
-            return layer(window, steps, _padding(padding), data_format=order)(given[0])
         core = getattr(pooling, kind)(window, steps, _padding(padding))
-        return _on_images(core, given[0], data_format)
+        return _on_images(core, x, data_format)
 
-    call.__doc__ = f"{kind} as a function; ksize and strides as one number, two or four."
-    return call
+    return on_arrays(kind, call)
 
 
 max_pool = max_pool2d = _pool("MaxPooling2D")
@@ -229,22 +220,16 @@ def embedding_lookup(params: Any, ids: Any) -> Any:
 # --- losses of each sample ------------------------------------------------------------------------
 
 
-def softmax_cross_entropy_with_logits(
-    labels: Any = None, logits: Any = None, axis: int = -1, name: Any = None
-) -> Any:
-    return ops.categorical_crossentropy(labels, logits, from_logits=True)
+def _of_logits(loss: Any) -> Any:
+    """The loss of each sample as a function (labels, logits)."""
+
+    def call(labels: Any = None, logits: Any = None, axis: int = -1, name: Any = None) -> Any:
+        return loss(labels, logits, from_logits=True)
+
+    return call
 
 
-def sigmoid_cross_entropy_with_logits(
-    labels: Any = None, logits: Any = None, name: Any = None
-) -> Any:
-    return ops.binary_crossentropy(labels, logits, from_logits=True)
-
-
-def sparse_softmax_cross_entropy_with_logits(
-    labels: Any = None, logits: Any = None, name: Any = None
-) -> Any:
-    return ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
-
-
+softmax_cross_entropy_with_logits = _of_logits(ops.categorical_crossentropy)
 softmax_cross_entropy_with_logits_v2 = softmax_cross_entropy_with_logits
+sigmoid_cross_entropy_with_logits = _of_logits(ops.binary_crossentropy)
+sparse_softmax_cross_entropy_with_logits = _of_logits(ops.sparse_categorical_crossentropy)

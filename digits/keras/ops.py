@@ -20,7 +20,7 @@ from digits.nn.losses import EPSILON
 def __getattr__(name: str) -> Any:
     if name in (*activations.IN_NN, *activations.MORE, "erf", "swish"):
         return getattr(activations, name)
-    found = getattr(np, OTHER_NAMES.get(name, name), None)
+    found = FORMULAS.get(name, getattr(np, OTHER_NAMES.get(name, name), None))
     if name.startswith("_") or not callable(found) or isinstance(found, type):
         raise AttributeError(f"keras.ops.{name} is not there: use NumPy")
     return on_arrays(name, found)
@@ -53,21 +53,19 @@ def shape(x: Any) -> Any:
     return x.shape if isinstance(x, KerasTensor) else np.shape(x)
 
 
-def _index_of(function: Callable[..., Any]) -> Callable[..., Tensor]:
-    """A function (x, axis) that gives indices."""
+def index_of(function: Callable[..., Any], otherwise: Any = None) -> Callable[..., Tensor]:
+    """A function (x, axis) that gives indices; `otherwise` is the axis unless one is named."""
 
-    def call(x: Any = None, axis: Any = None, dimension: Any = None, **options: Any) -> Tensor:
-        x = options.pop("input", x)
-        found = function(x, axis=dimension if axis is None else axis)
-        if options.get("keepdims"):
-            found = function(x, axis=axis, keepdims=True)
+    def call(x: Any = None, axis: Any = None, **options: Any) -> Tensor:
+        axis = options.get("dimension", otherwise) if axis is None else axis
+        found = function(options.get("input", x), axis, keepdims=bool(options.get("keepdims")))
         return tensor(found, options.get("dtype", options.get("output_type")))
 
     call.__name__ = call.__qualname__ = function.__name__
     return call
 
 
-argmax, argmin = _index_of(np.argmax), _index_of(np.argmin)
+argmax, argmin = index_of(np.argmax), index_of(np.argmin)
 
 
 @of_tensors
@@ -116,7 +114,6 @@ FORMULAS: dict[str, Callable[..., Any]] = {
     "reverse": lambda tensor, axis: np.flip(tensor, tuple(axis) if np.ndim(axis) else axis),
 }
 """Functions of one line."""
-globals().update({name: on_arrays(name, formula) for name, formula in FORMULAS.items()})
 
 
 @of_tensors

@@ -3,6 +3,8 @@ draws a seed of its own. Without `set_seed` the seeds are drawn from `numpy.rand
 scripts repeat themselves after `np.random.seed(1337)`.
 """
 
+import functools
+import inspect
 import random as python_random
 import weakref
 from typing import Any
@@ -74,6 +76,20 @@ def generator_of(seed: Any) -> np.random.Generator:
     if seed not in _drawing:
         _drawing[seed] = new_generator(seed)
     return _drawing[seed]
+
+
+def as_op(draw: Any) -> Any:
+    """A function of this file as TensorFlow has it: with a seed it goes on from call to call."""
+    signature = inspect.signature(draw)
+
+    @functools.wraps(draw)
+    def call(*args: Any, **kwargs: Any) -> Tensor:
+        given = signature.bind(*args, **kwargs)
+        given.arguments["seed"] = of_op(given.arguments.get("seed"))
+        made: Tensor = draw(*given.args, **given.kwargs)
+        return made
+
+    return call
 
 
 def normal(

@@ -1,8 +1,6 @@
 """The names of TensorFlow, besides tf.keras, that scripts for MNIST use, on NumPy's arrays."""
 
 import contextlib
-import functools
-import inspect
 import logging as python_logging
 import sys
 import time
@@ -21,7 +19,7 @@ from digits.keras.dispatch import as_tensor, of_tensors
 from digits.keras.graph import KerasTensor
 from digits.keras.images import image, io
 from digits.keras.legacy import note
-from digits.keras.random import of_op, set_seed
+from digits.keras.random import as_op, of_op, set_seed
 from digits.keras.shape import TensorShape
 from digits.keras.tape import GradientTape, custom_gradient
 from digits.keras.tensor import Tensor, tensor
@@ -92,12 +90,6 @@ def _no_devices(*_: Any, **__: Any) -> list[Any]:
     return []
 
 
-@contextlib.contextmanager
-def device(*_: Any, **__: Any) -> Any:
-    """A block that computes where all else does: on the processor."""
-    yield
-
-
 def executing_eagerly() -> Any:
     return True
 
@@ -128,18 +120,7 @@ def numpy_function(func: Any, inp: Any, Tout: Any = None, **_: Any) -> Any:
 py_function = numpy_function
 
 
-def _along_first(function: Any) -> Any:
-    """The index of the largest or smallest number, along the first axis unless another is named."""
-
-    def call(input: Any, axis: Any = None, output_type: Any = None, **old: Any) -> Tensor:
-        axis = old.get("dimension", 0) if axis is None else axis
-        found: Tensor = function(input, axis, dtype=output_type)
-        return found
-
-    return call
-
-
-argmax, argmin = _along_first(ops.argmax), _along_first(ops.argmin)
+argmax, argmin = ops.index_of(np.argmax, 0), ops.index_of(np.argmin, 0)
 
 
 @of_tensors
@@ -197,11 +178,11 @@ def unique(x: Any, out_idx: Any = int32, name: Any = None) -> Unique:
 
 @contextlib.contextmanager
 def name_scope(name: Any = None, *_: Any, **__: Any) -> Any:
-    """A block like any other: names mean nothing here."""
+    """A block like any other: names, and devices, mean nothing here."""
     yield name
 
 
-init_scope = control_dependencies = name_scope
+device = init_scope = control_dependencies = name_scope
 
 
 def cond(pred: Any, true_fn: Any = None, false_fn: Any = None, name: Any = None) -> Any:
@@ -258,27 +239,13 @@ sigmoid, tanh = activations.sigmoid, activations.tanh
 set_random_seed = set_seed
 
 
-def _as_op(draw: Any) -> Any:
-    """A function of keras.random as TensorFlow has it: with a seed it goes on from call to call."""
-    signature = inspect.signature(draw)
-
-    @functools.wraps(draw)
-    def call(*args: Any, **kwargs: Any) -> Tensor:
-        given = signature.bind(*args, **kwargs)
-        given.arguments["seed"] = of_op(given.arguments.get("seed"))
-        made: Tensor = draw(*given.args, **given.kwargs)
-        return made
-
-    return call
-
-
 def _shuffle(value: Any, seed: Any = None, name: Any = None) -> Tensor:
     """The rows in another order."""
     return draws.shuffle(value, seed=of_op(seed))
 
 
-random_normal, random_uniform = _as_op(draws.normal), _as_op(draws.uniform)
-truncated_normal = _as_op(draws.truncated_normal)
+random_normal, random_uniform = as_op(draws.normal), as_op(draws.uniform)
+truncated_normal = as_op(draws.truncated_normal)
 random = SimpleNamespace(
     set_seed=set_seed,
     set_random_seed=set_seed,
@@ -286,8 +253,8 @@ random = SimpleNamespace(
     uniform=random_uniform,
     shuffle=_shuffle,
     truncated_normal=truncated_normal,
-    categorical=_as_op(draws.categorical),
-    gamma=_as_op(draws.gamma),
+    categorical=as_op(draws.categorical),
+    gamma=as_op(draws.gamma),
 )
 random_shuffle = _shuffle
 

@@ -3,6 +3,7 @@ data_format="channels_first".
 """
 
 import functools
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -138,14 +139,10 @@ class ChannelConvolution(convolution.Conv2D):
         self.weight_shapes["W"] = (*self.kernel, input_shape[2], multiplier)
 
 
-@arguments(**KERAS_1, **IMAGE_ARGUMENTS)
-class DepthwiseConv2D(ImageLayer):
-    """Each channel is compared with filters of its own."""
+@dataclass(kw_only=True, eq=False, repr=False)
+class _ChannelWise(ImageLayer):
+    """Arguments of layers with filters of its own for each channel."""
 
-    kernel_size: Any
-    strides: Any = (1, 1)
-    padding: str = "valid"
-    depth_multiplier: int = 1
     data_format: str | None = None
     activation: Any = None
     use_bias: bool = True
@@ -153,6 +150,16 @@ class DepthwiseConv2D(ImageLayer):
     bias_initializer: Any = "zeros"
     depthwise_regularizer: Any = None
     bias_regularizer: Any = None
+
+
+@arguments(**KERAS_1, **IMAGE_ARGUMENTS)
+class DepthwiseConv2D(_ChannelWise):
+    """Each channel is compared with filters of its own."""
+
+    kernel_size: Any
+    strides: Any = (1, 1)
+    padding: str = "valid"
+    depth_multiplier: int = 1
 
     def image_cores(self, shape: Shape) -> list[Core]:
         core = ChannelConvolution(shape[2], self.depth_multiplier, self, self.use_bias)
@@ -160,23 +167,16 @@ class DepthwiseConv2D(ImageLayer):
 
 
 @arguments(**KERAS_1, **IMAGE_ARGUMENTS)
-class SeparableConv2D(ImageLayer):
+class SeparableConv2D(_ChannelWise):
     """A DepthwiseConv2D, then filters of one pixel that combine its channels (Chollet 2017)."""
 
     filters: int
     kernel_size: Any
     strides: Any = (1, 1)
     padding: str = "valid"
-    data_format: str | None = None
     depth_multiplier: int = 1
-    activation: Any = None
-    use_bias: bool = True
-    depthwise_initializer: Any = "glorot_uniform"
     pointwise_initializer: Any = "glorot_uniform"
-    bias_initializer: Any = "zeros"
-    depthwise_regularizer: Any = None
     pointwise_regularizer: Any = None
-    bias_regularizer: Any = None
 
     def image_cores(self, shape: Shape) -> list[Core]:
         first = ChannelConvolution(shape[2], self.depth_multiplier, self, False)
