@@ -261,7 +261,7 @@ class Run:
     @functools.cached_property
     def variables(self) -> list[Variable]:
         """The weights of the layer that have gradients."""
-        return [v for v in self.layer.weights if v.key in v.core.grads]
+        return [v for v in self.layer.weights if v.has_gradient]
 
     def backward(self, dy: Array) -> list[Array | None]:
         """dx for each input from dy; adds to the gradients of the variables."""
@@ -270,7 +270,7 @@ class Run:
             found = gradients([self.y, *self.losses], [*self.x, *self.variables], [dy, *scales])
         for variable, gradient in zip(self.variables, found[len(self.x) :], strict=True):
             if gradient is not None:
-                variable.core.grads[variable.key] += gradient.array
+                np.add(variable.gradient, gradient.array, out=variable.gradient)
         return [None if part is None else part.array for part in found[: len(self.x)]]
 
     @property

@@ -18,7 +18,6 @@ from digits.keras.custom import AS_THE_MODEL, CustomCall, is_outermost, mode, mo
 from digits.keras.graph import KerasTensor
 from digits.keras.legacy import renamed
 from digits.keras.random import new_generator
-from digits.keras.regularizers import ActivityPenalty
 from digits.keras.serialization import Configured, argument_names, plain
 from digits.keras.tensor import Tensor, is_recorded, paused, record, tapes, tensor
 from digits.keras.variable import Variable
@@ -170,6 +169,8 @@ class Layer(CustomCall, Configured):
         if self.built and self.cores and shape != self.input_sizes and not self.weights:
             return self._for_shape(shape).call(source, training)
         self.set_up(shape)
+        if not numbers and self.activity_regularizer:
+            return self._as_step(source, training)
         if not numbers:
             return self._place((source,), training, self.output_sizes)
         training = mode_of(training, self.trains_alone)
@@ -192,7 +193,7 @@ class Layer(CustomCall, Configured):
         twin.set_needs_dx(is_recorded(source))
         with paused():
             y = twin.forward(x, training)
-        variables = [v for v in self.weights if v.key in v.core.weights]
+        variables = [v for v in self.weights if v.has_gradient]
         numbers = {core: number for number, core in enumerate(self.cores)}
 
         def backward(dy: Array) -> list[Any]:
@@ -210,11 +211,9 @@ class Layer(CustomCall, Configured):
         made: list[tuple[Layer, Any]] = self.__dict__.setdefault("_twins", [])
         free = next((entry for entry in made if entry[1]() is None), None)
         if free is None:
-            twin = self.twin(frozen=True)
-            twin.cores = [core for core in twin.cores if not isinstance(core, ActivityPenalty)]
-            return twin
+            return self.twin(frozen=True)
         made.remove(free)
-        for core, own in zip(self.cores, free[0].cores, strict=False):
+        for core, own in zip(self.cores, free[0].cores, strict=True):
             own.rng = core.rng
             for key, array in core.weights.items():
                 own.weights[key][...] = array
@@ -230,8 +229,6 @@ class Layer(CustomCall, Configured):
             return
         self.input_sizes = shape
         self.cores = self.make(shape)
-        if self.activity_regularizer:
-            self.cores.append(ActivityPenalty(self.activity_regularizer))
         rng = new_generator(getattr(self, "seed", None))
         for core in self.cores:
             core.build(shape)
@@ -313,21 +310,9 @@ class Layer(CustomCall, Configured):
             core.needs_dx = needed
             needed = needed or bool(core.weight_shapes)
 
-    def trainable_pairs(self) -> list[tuple[Core, str]]:
-        """The weights that have gradients, each as a core and the name in it."""
-        return [(v.core, v.key) for v in self.weights if v.key in v.core.weights]
-
-    def trained(self) -> list[tuple[Core, str]]:
-        """Those of them that training changes."""
-        return [(v.core, v.key) for v in self.weights if v.trainable] if self.trainable else []
-
-    def penalties(self) -> list[tuple[Any, Core, str]]:
-        """The regularizers, each with the weight that it is for."""
-        return [(v.regularizer, v.core, v.key) for v in self.weights if v.regularizer]
-
-    def constrained(self) -> list[tuple[Any, Core, str]]:
-        """The constraints, each with the weight that it is for."""
-        return [(v.constraint, v.core, v.key) for v in self.weights if v.constraint]
+    def trained(self) -> list[Variable]:
+        """The weights that training changes."""
+        return self.trainable_weights if self.trainable else []
 
     # --- looking inside ---------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import numpy as np
 from digits.keras import config
 from digits.keras.arguments import sizes_of
 from digits.keras.custom import AS_THE_MODEL, SeveralOutputs, is_outermost, mode, mode_of, on_graph
-from digits.keras.graph import KerasTensor, in_order, layers_by_depth
+from digits.keras.graph import KerasTensor, layers_by_depth
 from digits.keras.layer import Layer
 from digits.keras.layers.basic import Input, InputLayer
 from digits.keras.legacy import note, renamed
@@ -169,24 +169,16 @@ class Model(Trainer, Layer):
 
     def _recorded_graph(self, x: list[Any], training: bool) -> list[Tensor]:
         """The outputs, layer by layer, so that a tape records each of them."""
-        values = {id(t): part for t, part in zip(self.inputs, x, strict=True)}
-        made: dict[Any, Any] = {}
-        for result in in_order(self.outputs + self._loss_tensors, self.inputs):
-            call = result.layer, *map(id, result.inputs)
-            if id(result) not in values and call not in made:
-                given = [values[id(source)] for source in result.inputs]
-                several = result.layer.merges or len(given) > 1
-                said = training if result.training is None else result.training
-                if result.run is not None:
-                    made[call] = result.run.now(given, said)
-                else:
-                    made[call] = result.layer(given if several else given[0], training=said)
-            if id(result) not in values:
-                found = made[call]
-                values[id(result)] = found[result.index] if isinstance(found, list) else found
-        for loss in self._loss_tensors:
-            self.added_losses.append(values[id(loss)])
-        return [values[id(result)] for result in self.outputs]
+        network = self.training_network
+        values = dict(zip(network.inputs, x, strict=True))
+        for step in network.steps:
+            given = [values[source] for source in step.sources]
+            said = training if step.training is None else step.training
+            layer = network.twins.get(step.layer, step.layer)
+            found = step.run.now(given, said) if step.run else layer(given[0], training=said)
+            values[step.result] = found
+        self.added_losses.extend(values[number] for number in network.added)
+        return [values[number] for number in network.outputs]
 
     @property
     def input(self) -> Any:
@@ -246,10 +238,9 @@ class Model(Trainer, Layer):
 
     variables = weights
 
-    def trained(self) -> Any:
-        """The weights that training changes, each as a core and the name in it."""
-        own = [(v.core, v.key) for v in self.own_variables if v.trainable]
-        return [*own, *(pair for layer in self.layers for pair in layer.trained())]
+    def trained(self) -> list[Variable]:
+        own = [v for v in self.own_variables if v.trainable]
+        return [*own, *(v for layer in self.layers for v in layer.trained())]
 
     def count_params(self) -> int:
         if not self.built:

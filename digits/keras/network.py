@@ -14,9 +14,8 @@ from digits.keras.custom import Run
 from digits.keras.graph import KerasTensor, in_order
 from digits.keras.layer import Layer
 from digits.keras.objectives import Objective
-from digits.keras.regularizers import ActivityPenalty
 from digits.keras.tensor import Tensor
-from digits.nn.layer import Layer as Core
+from digits.keras.variable import Variable
 from digits.nn.layers import Activation
 from digits.nn.losses import Loss
 from digits.nn.parameters import Parameters
@@ -62,28 +61,6 @@ class Latest(NamedTuple):
     losses: list[float]
 
 
-class AddedLoss:
-    """A value of the graph that is added to the loss as it is: its mean, if it is several numbers.
-
-    value: the latest one.
-    """
-
-    scale = 1.0
-    """What the gradient of the loss is multiplied with."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.value: Array = np.zeros(())
-
-    @property
-    def penalty(self) -> float:
-        return float(self.value.mean())
-
-    def gradient(self) -> Array:
-        """The gradient of the loss with respect to the value."""
-        return np.full_like(self.value, self.scale / self.value.size)
-
-
 class Network:
     """The graph from `inputs` to `outputs`, models inside it opened.
 
@@ -99,7 +76,7 @@ class Network:
     ) -> None:
         self.dtype = dtype
         self.params = self.grads = Parameters({}, dtype)
-        self.wanted: set[tuple[Core, str]] | None = None
+        self.wanted: set[Variable] | None = None
         self.steps: list[Step] = []
         self.twins: dict[Layer, Layer] = {}  # layers at their second call and later: the first
         self.inputs = list(range(len(inputs)))
@@ -107,22 +84,17 @@ class Network:
         where = {id(tensor): number for number, tensor in enumerate(inputs)}
         ends = self._open(inputs, outputs + losses, where)
         self.outputs = ends[: len(outputs)]
-        self.added = [AddedLoss(number) for number in ends[len(outputs) :]]
+        self.added = {number: np.zeros(()) for number in ends[len(outputs) :]}
+        """Values that are added to the loss as they are, by their numbers: the latest ones."""
         own = (step.layer for step in self.steps if step.layer not in self.twins)
         self.layers = list(dict.fromkeys(own))
         shared = any(core.shares_work for layer in self.layers for core in layer.cores)
         self._products: Any = single_threaded_blas if shared else adaptive_blas
         self.heads: list[Head] = []
         self.taken_in: set[int] = set()  # the outputs whose last activation their loss has taken in
-        self.penalties: list[tuple[Any, Any, str]] = []
-        self.constrained: list[tuple[Any, Any, str]] = []
+        self.regularized: list[Variable] = []
+        self.constrained: list[Variable] = []
         self.runs = [step.run for step in self.steps if step.run]
-        self.activity: list[Any] = [*self.added, *self.runs] + [
-            core
-            for step in self.steps
-            for core in step.layer.cores
-            if isinstance(core, ActivityPenalty)
-        ]
         self.trained_values: set[int] = set()  # those on which weights that train have influence
         self.latest = Latest(0, [], [], [])
 
@@ -163,9 +135,7 @@ class Network:
 
     # --- training ---------------------------------------------------------------------------------
 
-    def prepare(
-        self, objectives: list[Objective], wanted: set[tuple[Core, str]] | None = None
-    ) -> None:
+    def prepare(self, objectives: list[Objective], wanted: set[Variable] | None = None) -> None:
         """Gather what is trained (None: all that may be), and take the last activation of an output
         into its loss where it can be.
         """
@@ -173,13 +143,10 @@ class Network:
         self._gather()
         self.heads = [self._head(objective) for objective in objectives]
         self.taken_in = {head.result for head in self.heads if head.last is not None}
-        self.penalties = [p for layer in self.layers for p in layer.penalties()]
-        self.constrained = [
-            (constraint, core, key)
-            for layer in self.layers
-            for constraint, core, key in layer.constrained()
-            if (core, key) in self._trained(layer)
-        ]
+        weights = [v for layer in self.layers for v in layer.weights]
+        self.regularized = [v for v in weights if v.regularizer]
+        changed = {v for layer in self.layers for v in self._trained(layer)}
+        self.constrained = [v for v in weights if v.constraint and v in changed]
         trained: set[int] = set()
         for layer, sources, result, _, _ in self.steps:
             needed = any(source in trained for source in sources)
@@ -199,29 +166,27 @@ class Network:
                 return Head(result, loss.with_logits(), objective.factor, core)
         return Head(result, loss, objective.factor, None)
 
-    def _trained(self, layer: Layer) -> list[tuple[Core, str]]:
+    def _trained(self, layer: Layer) -> list[Variable]:
         if self.wanted is None:
             return layer.trained()
-        return [pair for pair in layer.trainable_pairs() if pair in self.wanted]
+        return [v for v in layer.weights if v.has_gradient and v in self.wanted]
 
     def _gather(self) -> None:
         """Move the weights that are trained into one vector."""
         owners = {
-            f"{i}/{j}/{key}": (core, key)
+            f"{i}/{j}/{v.key}": v
             for i, layer in enumerate(self.layers)
-            for j, (core, key) in enumerate(self._trained(layer))
+            for j, v in enumerate(self._trained(layer))
         }
         gathered = self.params
-        if list(gathered) == list(owners) and all(
-            core.weights[key] is gathered[name] for name, (core, key) in owners.items()
-        ):
+        there = all(v.array is gathered.get(name) for name, v in owners.items())
+        if list(gathered) == list(owners) and there:
             return
-        shapes = {name: core.weights[key].shape for name, (core, key) in owners.items()}
-        self.params = Parameters(shapes, self.dtype)
+        self.params = Parameters({name: v.array.shape for name, v in owners.items()}, self.dtype)
         self.grads = self.params.zeros_like()
-        for name, (core, key) in owners.items():
-            self.params[name] = core.weights[key]
-            core.weights[key], core.grads[key] = self.params[name], self.grads[name]
+        for name, v in owners.items():
+            self.params[name] = v.array
+            v.core.weights[v.key], v.core.grads[v.key] = self.params[name], self.grads[name]
 
     def loss_and_gradient(
         self, x: list[Array], targets: list[Targets], *, scale: float = 1.0
@@ -238,20 +203,19 @@ class Network:
                 _add(gradients, head.result, dy)
                 outputs.append(y if head.last is None else head.last.forward(y))
                 losses.append(loss)
-            for penalty in self.activity:
-                penalty.scale = scale
-            for added in self.added:
-                _add(gradients, added.number, added.gradient())
+            for number, value in self.added.items():
+                _add(gradients, number, np.full_like(value, scale / value.size))
             for run in self.runs:
+                run.scale = scale
                 for variable in run.variables:
-                    variable.core.grads[variable.key].fill(0)
+                    variable.gradient.fill(0)
             self._backward(gradients)
         for twin, layer in self.twins.items():
             for core, own in zip(layer.cores, twin.cores, strict=True):
                 for key, gradient in own.grads.items():
                     core.grads[key] += gradient
-        for regularizer, core, key in self.penalties:
-            core.grads[key] += scale * regularizer.gradient(core.weights[key])
+        for v in self.regularized:
+            np.add(v.gradient, scale * v.regularizer.gradient(v.array), out=v.gradient)
         self.latest = Latest(len(x[0]), outputs, targets, losses)
         total = sum(head.factor * loss for head, loss in zip(self.heads, losses, strict=True))
         return total + self.penalty() + self.activity_penalty(), self.grads
@@ -270,16 +234,17 @@ class Network:
 
     def constrain(self) -> None:
         """Bring the weights that have constraints, after a step, to what is allowed."""
-        for constraint, core, key in self.constrained:
-            core.weights[key][...] = np.asarray(constraint(core.weights[key].view(Tensor)))
+        for v in self.constrained:
+            v.assign(v.constraint(v.array.view(Tensor)))
 
     def penalty(self) -> float:
         """What regularizers add to the loss."""
-        return sum(float(penalty(core.weights[key])) for penalty, core, key in self.penalties)
+        return sum(float(v.regularizer(v.array)) for v in self.regularized)
 
     def activity_penalty(self) -> float:
-        """What regularizers of the latest outputs of layers add to it."""
-        return sum(core.penalty for core in self.activity)
+        """What the latest values of the model, and calls of layers, add to it."""
+        values = sum(float(value.mean()) for value in self.added.values())
+        return values + sum(run.penalty for run in self.runs)
 
     def _backward(self, gradients: dict[int, Array]) -> None:
         for layer, sources, result, _, run in reversed(self.steps):
@@ -324,8 +289,7 @@ class Network:
                 values[result] = given
             else:
                 values[result] = layer.forward(given, trains)
-        for added in self.added:
-            added.value = values[added.number]
+        self.added = {number: values[number] for number in self.added}
         return [values[number] for number in self.outputs]
 
     def predict(self, x: list[Array], chunk: int = 256) -> list[Array]:

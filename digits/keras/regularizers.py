@@ -8,7 +8,6 @@ import numpy as np
 from digits.keras.serialization import Configured, from_table
 from digits.keras.tape import GradientTape
 from digits.keras.tensor import Tensor, paused, tensor
-from digits.nn.layer import Layer as Core
 from digits.types import Array
 
 
@@ -80,28 +79,6 @@ class L1L2(_OfNorms):
 
     l1: float = 0.0
     l2: float = 0.0
-
-
-class ActivityPenalty(Core):
-    """The outputs as they are; they add a penalty to the loss, on average of the samples."""
-
-    def __init__(self, regularizer: Any) -> None:
-        super().__init__()
-        self.regularizer = regularizer
-        self.scale = 1.0
-        """What the gradient of the loss is multiplied with, and so that of the penalty."""
-
-    def forward(self, x: Array, training: bool = False) -> Array:
-        self.x = x
-        return x
-
-    def backward(self, dy: Array) -> Array:
-        return dy + self.scale / len(self.x) * self.regularizer.gradient(self.x)
-
-    @property
-    def penalty(self) -> float:
-        """What the latest outputs add to the loss."""
-        return float(self.regularizer(self.x)) / len(self.x)
 
 
 l1, l2 = L1, L2

@@ -42,6 +42,12 @@ WITHOUT_EFFECT = {
 """Arguments of `compile` that say how other libraries compute."""
 
 
+NOT_COMPILED = (
+    "expected a model that is compiled with a loss: call "
+    'compile(optimizer="adam", loss="sparse_categorical_crossentropy") first'
+)
+
+
 class Trainer(StepVerbs):
     """What a model can do besides computing; a mixin of `Model`."""
 
@@ -116,12 +122,9 @@ class Trainer(StepVerbs):
         several = [o.figure("loss") for o in self.objectives if o.name]
         return ["loss", *several, *(o.figure(m.name) for o in self.objectives for m in o.metrics)]
 
-    def _require_compiled(self, verb: str, show_accuracy: bool = False) -> None:
+    def _require_compiled(self, show_accuracy: bool = False) -> None:
         if not self.compiled:
-            raise RuntimeError(
-                f"expected a compiled model with a loss for {verb}: call "
-                'compile(optimizer="adam", loss="sparse_categorical_crossentropy") first'
-            )
+            raise RuntimeError(NOT_COMPILED)
         if show_accuracy and not self.metrics_given:
             note('show_accuracy=True is called compile(..., metrics=["accuracy"]) today')
             self.metrics_given, self._objectives = ["accuracy"], None
@@ -152,7 +155,7 @@ class Trainer(StepVerbs):
         """Train for `epochs` epochs; the history of their figures."""
         own = self.has_own("train_step")
         if not own:
-            self._require_compiled("fit", show_accuracy)
+            self._require_compiled(show_accuracy)
         options = {"shuffle": data.note_shuffle(shuffle), "steps": steps_per_epoch, "own": own}
         given = self._batches(x, y, sample_weight, class_weight, batch_size or 32, options)
         if validation_split and not data.is_source(x):
@@ -181,13 +184,11 @@ class Trainer(StepVerbs):
         return self.history
 
     def _prepare(self) -> Any:
-        self.training_network.prepare(self.objectives, self._wanted)
-        if not self.training_network.heads and not self.training_network.activity:
-            raise RuntimeError(
-                "expected a model that is compiled with a loss: call "
-                'compile(optimizer="adam", loss="sparse_categorical_crossentropy") first'
-            )
-        return self.training_network
+        network = self.training_network
+        network.prepare(self.objectives, self._wanted)
+        if not (network.heads or network.runs or network.added):
+            raise RuntimeError(NOT_COMPILED)
+        return network
 
     def _held_out(self, batches: data.ArrayBatches, sample_weight: Any) -> Any:
         """The samples of these batches, as `validation_data` is given."""
@@ -274,7 +275,7 @@ class Trainer(StepVerbs):
         """The loss, and the metrics after it, on data that the model is not trained on."""
         own = self.has_own("test_step")
         if not own:
-            self._require_compiled("evaluate", show_accuracy)
+            self._require_compiled(show_accuracy)
         bar, size = Progbar(None, verbose=2 if verbose == 2 else 1), batch_size or 32
         params = {"verbose": verbose, "epochs": 1, "steps": steps}
         told = CallbackList(listed(callbacks), self, params)
@@ -357,7 +358,7 @@ class Trainer(StepVerbs):
         return_dict: bool = False,
         **_: Any,
     ) -> Any:
-        self._require_compiled("train_on_batch")
+        self._require_compiled()
         inputs, targets = self._arrays(x, y, sample_weight, class_weight)
         self._prepare()
         with np.errstate(over="ignore", invalid="ignore"):

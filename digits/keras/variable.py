@@ -72,7 +72,17 @@ class Variable(Computes, NDArrayOperatorsMixin):
     @property
     def trainable(self) -> bool:
         whole = self.layer is None or bool(self.layer.trainable)
-        return whole and self.key in self.core.weights
+        return whole and self.has_gradient
+
+    @property
+    def has_gradient(self) -> bool:
+        """Whether training could change it."""
+        return self.key in self.core.weights
+
+    @property
+    def gradient(self) -> Array:
+        """The gradient of the loss of the latest batch."""
+        return self.core.grads[self.key]
 
     @property
     def array(self) -> Array:
