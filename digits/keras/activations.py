@@ -12,8 +12,8 @@ from digits.keras.graph import KerasTensor
 from digits.keras.legacy import renamed
 from digits.keras.lookup import look_up
 from digits.keras.serialization import get_custom_objects
-from digits.keras.tape import GradientTape
-from digits.keras.tensor import Tensor, paused, record, tensor
+from digits.keras.tape import recorded
+from digits.keras.tensor import Tensor, record, tensor
 from digits.nn.activations import ACTIVATIONS
 from digits.types import Array
 from digits.validation import check
@@ -226,17 +226,8 @@ def activated(activation: Any, x: Array) -> tuple[Array, Callable[[Array], Any]]
         known = ACTIVATIONS[activation]
         y = known.function(x)
         return y, lambda dy: known.backward(dy, y)
-    function, given = get(activation), x.view(Tensor)
-    with paused(), GradientTape() as tape:
-        tape.watch(given)
-        made = tensor(function(given), x.dtype)
-
-    def way_back(dy: Array) -> Array:
-        with paused():
-            dx: Array = tape.gradient(made, given, dy).array
-        return dx
-
-    return made.array, way_back
+    made, way_back = recorded(get(activation), x)
+    return np.asarray(made, x.dtype), way_back
 
 
 def get(identifier: Any) -> Callable[..., Any]:

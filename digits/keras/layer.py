@@ -17,6 +17,7 @@ from digits.keras.arguments import ONLY_AT_DEFAULT, kept, sizes_of, take_options
 from digits.keras.custom import AS_THE_MODEL, CustomCall, is_outermost, mode, mode_of, on_graph
 from digits.keras.graph import KerasTensor
 from digits.keras.legacy import renamed
+from digits.keras.lookup import look_up
 from digits.keras.random import new_generator
 from digits.keras.serialization import Configured, argument_names, plain
 from digits.keras.tensor import Tensor, is_recorded, paused, record, tapes, tensor
@@ -272,10 +273,12 @@ class Layer(CustomCall, Configured):
         self.built = True
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
-        other = copy.copy(self)
-        other.built, other.calls = False, []
-        other.set_up(sizes_of(input_shape[1:]))
-        return (None, *other.output_sizes)
+        other, make = copy.copy(self), look_up("layers.Input")
+        other.built, other.calls = self.built and not self.cores, []
+        several = isinstance(input_shape[0], list | tuple)
+        shapes = input_shape if several else [input_shape]
+        inputs = [make(sizes_of(shape[1:]), name="input") for shape in shapes]
+        return tuple(other(inputs if several else inputs[0]).shape)
 
     def __getattr__(self, name: str) -> Any:
         if name in WEIGHTS:

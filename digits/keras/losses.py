@@ -2,6 +2,7 @@
 those of digits.nn.losses, which do the work, are called with (outputs, targets).
 """
 
+import functools
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,8 +13,8 @@ from digits.keras.graph import KerasTensor
 from digits.keras.legacy import ask_for
 from digits.keras.lookup import look_up
 from digits.keras.serialization import Configured, from_table, plain, with_side
-from digits.keras.tape import GradientTape, leaves
-from digits.keras.tensor import Tensor, paused, record, tensor
+from digits.keras.tape import leaves, recorded
+from digits.keras.tensor import Tensor, record, tensor
 from digits.nn import losses as nn
 from digits.types import Array
 from digits.validation import check
@@ -109,11 +110,8 @@ class FunctionLoss(Loss):
         return tensor(np.mean(np.reshape(values, (n, -1)), axis=1))
 
     def per_sample(self, y: Array, t: Any) -> tuple[Array, Array]:
-        outputs = y.view(Tensor)
-        with paused(), GradientTape() as tape:
-            tape.watch(outputs)
-            losses = self.call(t, outputs)
-        dy = tape.gradient(losses, outputs)
+        losses, way_back = recorded(functools.partial(self.call, t), y)
+        dy = way_back()
         if any(leaf.trains for leaf in leaves(losses)):
             raise NotImplementedError(
                 f"the loss {self.name} depends on weights, too: put that part into add_loss, or "
@@ -121,7 +119,7 @@ class FunctionLoss(Loss):
             )
         expected = f"a loss {self.name} that is computed from the outputs by functions of tf"
         check(dy is not None, expected, None, "as np.asarray(y) and y.numpy() have no gradient")
-        return losses.array, dy.array
+        return losses.array, np.asarray(dy)
 
 
 Reduction = SimpleNamespace(

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from digits.keras.serialization import Configured, from_table
-from digits.keras.tape import GradientTape
-from digits.keras.tensor import Tensor, paused, tensor
+from digits.keras.tape import recorded
+from digits.keras.tensor import tensor
 from digits.types import Array
 
 
@@ -23,12 +23,8 @@ class Regularizer(Configured):
 
     def gradient(self, x: Array) -> Array:
         """The derivative of the penalty with respect to x."""
-        weights = x.view(Tensor)
-        with paused(), GradientTape() as tape:
-            tape.watch(weights)
-            penalty = self(weights)
-        gradient = tape.gradient(penalty, weights, unconnected_gradients="zero")
-        return np.asarray(gradient)
+        gradient = recorded(self, x)[1]()
+        return np.zeros_like(x) if gradient is None else gradient
 
 
 class FunctionRegularizer(Regularizer):

@@ -5,12 +5,13 @@ recorded is a graph of nodes, and the gradient goes back from the latest to the 
 import contextlib
 import functools
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 import numpy as np
 
 from digits.keras.tensor import Node, Tensor, paused, record, tapes, tensor
+from digits.types import Array
 from digits.validation import check
 
 
@@ -87,6 +88,23 @@ class GradientTape:
             for parts in zip(*rows, strict=True)
         ]
         return found[0] if single else found
+
+
+def recorded(function: Any, x: Array) -> tuple[Tensor, Callable[..., Array | None]]:
+    """y = function(x), and what gives dx from dy, the ones if it is given none; None if y does not
+    depend on x. What is recorded around it is not concerned.
+    """
+    given = x.view(Tensor)
+    given.node = Node()
+    with paused(), GradientTape():
+        y = tensor(function(given))
+
+    def way_back(dy: Array | None = None) -> Array | None:
+        with paused():
+            (dx,) = gradients([y], [given], None if dy is None else [dy])
+        return None if dx is None else dx.array
+
+    return y, way_back
 
 
 def custom_gradient(function: Any) -> Any:

@@ -4,9 +4,7 @@ that it needs no rule of its own.
 
 from typing import Any
 
-from digits.keras.arguments import sizes_of
 from digits.keras.layer import Layer
-from digits.keras.lookup import look_up
 from digits.keras.variable import Variable
 
 
@@ -37,14 +35,6 @@ class Formula(Layer):
             self.built = True
             if self.first_weights is not None:
                 self.set_weights(self.first_weights)
-
-    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
-        other = self.from_config(self.get_config())
-        several = isinstance(input_shape[0], list | tuple)
-        shapes = input_shape if several else [input_shape]
-        inputs = [look_up("layers.Input")(sizes_of(s[1:]), name="input") for s in shapes]
-        made: tuple[int | None, ...] = other(inputs if several else inputs[0]).shape
-        return made
 
     def compute(self, inputs: Any, training: Any, *args: Any, **kwargs: Any) -> Any:
         y = super().compute(inputs, training, *args, **kwargs)

@@ -11,56 +11,57 @@ from digits.validation import check
 
 
 class Merge(Formula):
-    """What they share: a list of inputs; one with an axis of size 1 counts for all along it."""
+    """What they share: a list of inputs; one with an axis of size 1 counts for all along it. A
+    subclass gives the `function` of two of them, which goes through the list.
+    """
 
     merges = True
+    function: Any
 
     def make_weights(self, shape: Any) -> None:
         sizes = [set(each) - {1} for each in zip(*shape, strict=False)]
         fits = len(set(map(len, shape))) == 1 and all(len(each) <= 1 for each in sizes[1:])
         check(fits, f"inputs of one shape for {self.name}", [tuple(s[1:]) for s in shape])
 
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        return functools.reduce(self.function, inputs)
+
 
 class Add(Merge):
     """The sum of the inputs."""
 
-    def call(self, inputs: Any, training: Any = None) -> Any:
-        return functools.reduce(np.add, inputs)
+    function = np.add
 
 
 class Subtract(Merge):
     """The first input minus the second."""
 
-    def call(self, inputs: Any, training: Any = None) -> Any:
-        return inputs[0] - inputs[1]
+    function = np.subtract
 
 
 class Multiply(Merge):
     """The product of the inputs."""
 
-    def call(self, inputs: Any, training: Any = None) -> Any:
-        return functools.reduce(np.multiply, inputs)
+    function = np.multiply
 
 
-class Average(Merge):
+class Average(Add):
     """The mean of the inputs."""
 
     def call(self, inputs: Any, training: Any = None) -> Any:
-        return functools.reduce(np.add, inputs) / len(inputs)
+        return super().call(inputs) / len(inputs)
 
 
 class Maximum(Merge):
     """The largest of the inputs, number by number; the gradient goes to the first that is it."""
 
-    def call(self, inputs: Any, training: Any = None) -> Any:
-        return functools.reduce(np.maximum, inputs)
+    function = np.maximum
 
 
 class Minimum(Merge):
     """The smallest of the inputs, number by number; the gradient goes to the first that is it."""
 
-    def call(self, inputs: Any, training: Any = None) -> Any:
-        return functools.reduce(np.minimum, inputs)
+    function = np.minimum
 
 
 @arguments()
