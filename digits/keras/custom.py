@@ -117,6 +117,8 @@ class CustomCall(Holder):
     call: Any
     weights: Any
     trainable: Any
+    built: bool
+    output_sizes: Any
     _place: Any
 
     def compute(self, inputs: Any, training: Any, *args: Any, **kwargs: Any) -> Any:
@@ -138,7 +140,9 @@ class CustomCall(Holder):
                 within = self.sublayers and not hasattr(type(self), "training_network")
                 if outermost and within and not (args or kwargs):
                     return self._with_layers_within(inputs, training)
-                return self.compute(inputs, followed, *args, **kwargs)
+                y = self.compute(inputs, followed, *args, **kwargs)
+                self.built, self.output_sizes = True, getattr(y, "sizes", ())
+                return y
         return self._as_step(inputs, training, *args, **kwargs)
 
     def _with_layers_within(self, inputs: Any, training: Any) -> Any:

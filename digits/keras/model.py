@@ -80,6 +80,11 @@ class Model(Trainer, Layer):
     _layers = sublayers = layers
 
     @property
+    def shown_layers(self) -> list[Layer]:
+        """What a summary shows: of a subclass, the layers among its attributes."""
+        return super().sublayers if self.by_tape else self.layers
+
+    @property
     def training_network(self) -> Network:
         """The model as the training loop sees it."""
         if self._network is None:
@@ -340,7 +345,7 @@ class Sequential(Model):
     def layers(self) -> list[Layer]:
         return list(self._stack)
 
-    _layers = sublayers = layers
+    _layers = sublayers = shown_layers = layers
 
     def _trace(self, inputs: Any) -> Any:
         check(self._stack, f"layers in model {self.name}", "none yet", "add some")

@@ -15,9 +15,10 @@ LEAST = (31, 22, 13, 17)
 
 def print_summary(model: Any, print_fn: Any = None) -> None:
     """Print the table, or give its lines to `print_fn`."""
-    sources = _sources(model) if hasattr(model, "outputs") else {}
+    layers = model.shown_layers
+    sources = _sources(model) if hasattr(model, "outputs") and layers == model.layers else {}
     chain = all(len(found) < 2 for found in sources.values())
-    rows = [_row(layer, ", ".join(sources.get(layer, "-"))) for layer in model.layers]
+    rows = [_row(layer, ", ".join(sources.get(layer, "-"))) for layer in layers]
     rows = [row[: 3 if chain else 4] for row in (TITLES, *rows)]
     widths = [max(least, *map(len, part)) for least, *part in zip(LEAST, *rows, strict=False)]
 

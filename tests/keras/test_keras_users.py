@@ -59,6 +59,33 @@ def test_summary_of_a_chain_is_the_table_of_keras() -> None:
     )
 
 
+def test_summary_of_a_subclass_has_the_layers_among_its_attributes() -> None:
+    class Encoder(layers.Layer):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = layers.Dense(4)
+
+        def call(self, x: Any) -> Any:
+            return self.inner(x)
+
+    class Net(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder, self.last = Encoder(), layers.Dense(3)
+
+        def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+            return self.last(self.encoder(inputs))
+
+    model, lines = Net(), list[str]()
+    model.build((None, 10))
+    model.summary(print_fn=lines.append)
+    rows = [line.split("│")[1:4] for line in lines if line.startswith("│")]
+    assert [[cell.strip() for cell in row] for row in rows] == [
+        ["encoder (Encoder)", "(None, 4)", "44"],
+        ["dense_1 (Dense)", "(None, 3)", "15"],
+    ]
+
+
 def test_summary_of_branches_says_what_is_connected() -> None:
     inputs = keras.Input((4,), name="x")
     shared = layers.Dense(3, name="shared")
