@@ -94,7 +94,7 @@ BY_LAYERS: dict[str, Callable[..., Any]] = {
     **{"transpose": _transpose, "permute_dimensions": _transpose},
     "batch_flatten": _batch_flatten,
 }
-"""Functions that layers have exact derivatives of; None where the arguments are of another kind."""
+"""Functions that are layers, which files can hold; None where the arguments are of another kind."""
 
 
 MAKE = {"zeros": 1, "ones": 1, "empty": 1, "eye": 3, "full": 2, "fill": 2, "linspace": 3}

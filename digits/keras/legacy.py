@@ -46,11 +46,7 @@ def renamed(**names: str | None) -> Callable[[F], F]:
     return decorate
 
 
-ALIASES = {
-    "acc": "accuracy",
-    "val_acc": "val_accuracy",
-    "lr": "learning_rate",
-}
+ALIASES = {"acc": "accuracy", "val_acc": "val_accuracy", "lr": "learning_rate"}
 """Old names of what training logs, and those of today."""
 _OTHER_NAME = ALIASES | {today: old for old, today in ALIASES.items()}
 

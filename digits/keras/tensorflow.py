@@ -26,16 +26,11 @@ from digits.keras.tensor import Tensor, tensor
 from digits.keras.variable import Variable
 from digits.validation import check
 
+# fmt: off
 __all__ = [
-    "GradientTape",
-    "Module",
-    "TensorShape",
-    "Variable",
-    "custom_gradient",
-    "image",
-    "io",
-    "nn",
+    "GradientTape", "Module", "TensorShape", "Variable", "custom_gradient", "image", "io", "nn",
 ]
+# fmt: on
 __version__ = "2.21.0"
 newaxis = None
 float16, float32, float64 = np.float16, np.float32, np.float64

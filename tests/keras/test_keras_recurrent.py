@@ -190,6 +190,10 @@ def test_gradients_of_layers_within_and_repeated_vectors() -> None:
     dense = layers.Dense(2, "tanh", dtype="float64")
     check_gradients(layers.TimeDistributed(dense, dtype="float64"))
     check_gradients(layers.RepeatVector(3, dtype="float64"), (4,))
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, "tanh"), layers.Dense(2)])
+    x = np.random.default_rng(0).random((2, 5, 4), dtype=np.float32)
+    y = layers.TimeDistributed(model)(x)
+    np.testing.assert_allclose(y[:, 3], model(x[:, 3]), atol=1e-6)
 
 
 def test_dropout_is_the_same_at_all_times() -> None:
