@@ -12,7 +12,7 @@ is; `install()` serves these names within a running Python. What is where, from 
     install, absent, legacy        names that are served, refused, or called otherwise today
     tensorflow, nn, backend, ops   functions of arrays, and of TensorFlow 1 and 2
     model, training, callbacks     compile, fit, evaluate, predict: what users see
-    objectives, moments, data      losses, callbacks and batches for the loop of train_net.py
+    objectives, measures, data     losses, figures and batches for the loop of `fit`
     graph, layer, layers           tensors without numbers; layers made of those of digits.nn
     network                        a graph as that loop sees it: one vector of weights, gradients
     losses, metrics, optimizers    those of digits.nn with Keras' arguments

@@ -67,6 +67,17 @@ class CallbackList:
             if hasattr(callback, moment):
                 getattr(callback, moment)(*arguments)
 
+    def ask_for_figures(self) -> bool:
+        """Whether one of them does anything at the end of this batch."""
+        return any(
+            callback.is_due()
+            if isinstance(callback, ProgbarLogger)
+            else name in getattr(callback, "__dict__", {})
+            or getattr(type(callback), name, None) is not getattr(Callback, name)
+            for callback in self.callbacks
+            for name in ("on_batch_end", "on_train_batch_end")
+        )
+
 
 class History(Callback):
     """The figures of every epoch: `history["val_loss"]` is a list."""

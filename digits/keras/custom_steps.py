@@ -15,7 +15,6 @@ from digits.keras.metrics import Mean
 from digits.keras.objectives import Objective
 from digits.keras.tape import GradientTape
 from digits.keras.tensor import tensor
-from digits.nn.parameters import Parameters
 
 
 class CustomBatches(SourceBatches):
@@ -47,34 +46,21 @@ class CustomBatches(SourceBatches):
 
 
 class CustomNetwork:
-    """Such a model as the training loop sees it: network and optimizer in one, as the step of the
-    model changes the weights itself.
-    """
-
-    use_ema = False
+    """Such a model in place of the network that `fit` would train: it takes its steps itself."""
 
     def __init__(self, model: Any) -> None:
         self.model = model
-        self.params = self.grads = Parameters({})
         self.latest = Logs()
 
-    def loss_and_gradient(self, x: Any, t: Any, *, scale: float = 1.0) -> tuple[float, Parameters]:
-        self.latest = figures(self.model.train_step(x))
-        return self.latest.get("loss", 0.0), self.grads
+    def step(self, data: Any) -> float:
+        """The loss of a batch, by the `train_step` of the model."""
+        self.latest = figures(self.model.train_step(data))
+        return self.latest.get("loss", 0.0)
 
     def evaluate(self, x: Any, t: Any, objectives: Any) -> float:
         """The loss of a batch, by the `test_step` of the model."""
         self.latest = figures(self.model.test_step(x))
         return self.latest.get("loss", 0.0)
-
-    def gradient_scale(self) -> float:
-        return 1.0
-
-    def update(self, params: Parameters, grads: Parameters, scale: float = 1.0) -> None:
-        """The model has done so."""
-
-    def constrain(self) -> None:
-        """The optimizer of the model has done so."""
 
 
 class CustomFigures:

@@ -1,5 +1,5 @@
-"""The verbs of a model: compile, fit, evaluate, predict. Training goes through the one loop of this
-library, `train_net.train_loop`; what Keras does around the steps are callbacks of that loop.
+"""The verbs of a model: compile, fit, evaluate, predict. A step of the training is that of this
+library, `train_net.train_step`; around it callbacks are told what happens.
 """
 
 import copy
@@ -11,15 +11,15 @@ from digits.keras import data, optimizers
 from digits.keras.callbacks import CallbackList, History, ProgbarLogger
 from digits.keras.custom_steps import CustomBatches, CustomFigures, CustomNetwork, StepVerbs
 from digits.keras.legacy import Logs, note, renamed
+from digits.keras.measures import Measures
 from digits.keras.metrics import Metric
-from digits.keras.moments import KerasMoments, Measures
 from digits.keras.network import Targets
 from digits.keras.objectives import Objective, listed, loss_objects, objectives
 from digits.keras.progress import Progbar
 from digits.keras.random import new_generator
 from digits.types import Array
 from digits.validation import check
-from train_net import train_loop, train_step
+from train_net import train_step
 
 OLD_FIT = {
     "nb_epoch": "epochs",
@@ -177,11 +177,53 @@ class Trainer(StepVerbs):
             size = validation_batch_size or batch_size or 32
             hearers = CallbackList(hearing, self, params)
             validate = self._validation(validation_data, validation_steps, size, hearers)
-        iterations = max(0, epochs - initial_epoch) * len(given)
         measures: Any = CustomFigures(self) if own else Measures(self.objectives)
-        around = KerasMoments(self, measures, told, bar, validate, validation_freq, initial_epoch)
-        train_loop(network, given, network if own else self.optimizer, iterations, [around])
+        epoch_numbers = range(initial_epoch, epochs)
+        self._train(network, given, measures, told, epoch_numbers, validate, validation_freq)
         return self.history
+
+    def _train(
+        self,
+        network: Any,
+        batches: Any,
+        measures: Any,
+        told: CallbackList,
+        epochs: range,
+        validate: Any,
+        every: int,
+    ) -> None:
+        """A step for each batch of each epoch, until one of those who are told stops it."""
+        logs = Logs()
+        told.tell("on_train_begin", {})
+        for epoch in epochs:
+            measures.reset()
+            told.tell("on_epoch_begin", epoch, {})
+            for number, (x, targets) in enumerate(batches.epoch(epoch)):
+                told.tell("on_train_batch_begin", number, {})
+                measures.add(self._step(network, x, targets), network.latest)
+                if told.ask_for_figures():
+                    told.tell("on_train_batch_end", number, measures.logs())
+                if self.stop_training:
+                    break
+            logs = measures.logs()
+            if validate is not None and (epoch + 1) % every == 0:
+                logs |= {f"val_{name}": value for name, value in validate().items()}
+            told.tell("on_epoch_end", epoch, logs)
+            if self.stop_training:
+                break
+        average = getattr(self.optimizer, "slots", {}).get("average")
+        if average is not None and not isinstance(network, CustomNetwork):
+            network.params.flat[...] = average
+        told.tell("on_train_end", logs)
+
+    def _step(self, network: Any, x: Any, targets: Any) -> float:
+        """One step of the optimizer, or of the model's own; the loss before it."""
+        if isinstance(network, CustomNetwork):
+            return network.step(x)
+        with np.errstate(over="ignore", invalid="ignore"):
+            loss = train_step(network, self.optimizer, x, targets)
+        network.constrain()
+        return loss
 
     def _prepare(self) -> Any:
         network = self.training_network
@@ -360,12 +402,8 @@ class Trainer(StepVerbs):
     ) -> Any:
         self._require_compiled()
         inputs, targets = self._arrays(x, y, sample_weight, class_weight)
-        self._prepare()
-        with np.errstate(over="ignore", invalid="ignore"):
-            loss = train_step(self.training_network, self.optimizer, inputs, targets)
-        self.training_network.constrain()
-        measures = Measures(self.objectives)
-        measures.add(loss, self.training_network.latest)
+        network, measures = self._prepare(), Measures(self.objectives)
+        measures.add(self._step(network, inputs, targets), network.latest)
         logs = measures.logs()
         return logs if return_dict else self._figures(logs)
 
