@@ -46,11 +46,18 @@ class CustomBatches(SourceBatches):
 
 
 class CustomNetwork:
-    """Such a model in place of the network that `fit` would train: it takes its steps itself."""
+    """Such a model in place of the network that `fit` would train, and of the measures of an epoch:
+    it takes its steps itself, and the latest says the figures, as metrics are running.
+    """
 
     def __init__(self, model: Any) -> None:
         self.model = model
+        self.reset()
+
+    def reset(self) -> None:
         self.latest = Logs()
+        for metric in self.model.metrics:
+            metric.reset_state()
 
     def step(self, data: Any) -> float:
         """The loss of a batch, by the `train_step` of the model."""
@@ -62,21 +69,8 @@ class CustomNetwork:
         self.latest = figures(self.model.test_step(x))
         return self.latest.get("loss", 0.0)
 
-
-class CustomFigures:
-    """What the steps of an epoch have given back: the latest says it, as metrics are running."""
-
-    def __init__(self, model: Any) -> None:
-        self.model = model
-        self.reset()
-
-    def reset(self) -> None:
-        self.latest = Logs()
-        for metric in self.model.metrics:
-            metric.reset_state()
-
     def add(self, loss: float, latest: Logs) -> None:
-        self.latest = latest
+        """The metrics of the model have done so."""
 
     def logs(self) -> Logs:
         return Logs(self.latest)

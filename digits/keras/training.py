@@ -9,7 +9,7 @@ import numpy as np
 
 from digits.keras import data, optimizers
 from digits.keras.callbacks import CallbackList, History, ProgbarLogger
-from digits.keras.custom_steps import CustomBatches, CustomFigures, CustomNetwork, StepVerbs
+from digits.keras.custom_steps import CustomBatches, CustomNetwork, StepVerbs
 from digits.keras.legacy import Logs, note, renamed
 from digits.keras.measures import Measures
 from digits.keras.metrics import Metric
@@ -162,7 +162,7 @@ class Trainer(StepVerbs):
             given, held_out = given.split(validation_split)
             held_out = held_out if own else self._held_out(held_out, sample_weight)
             validation_data = validation_data or held_out
-        network: Any = CustomNetwork(self) if own else self._prepare()
+        network, measures = self._at_work(own)
         verbose = 1 if verbose in ("auto", True) else int(verbose)
         self.history = History()
         bar = next((c for c in listed(callbacks) if isinstance(c, ProgbarLogger)), None)
@@ -177,7 +177,6 @@ class Trainer(StepVerbs):
             size = validation_batch_size or batch_size or 32
             hearers = CallbackList(hearing, self, params)
             validate = self._validation(validation_data, validation_steps, size, hearers)
-        measures: Any = CustomFigures(self) if own else Measures(self.objectives)
         epoch_numbers = range(initial_epoch, epochs)
         self._train(network, given, measures, told, epoch_numbers, validate, validation_freq)
         return self.history
@@ -224,6 +223,12 @@ class Trainer(StepVerbs):
             loss = train_step(network, self.optimizer, x, targets)
         network.constrain()
         return loss
+
+    def _at_work(self, own: bool) -> tuple[Any, Any]:
+        """What takes the steps, and what keeps their figures."""
+        if own:
+            return (CustomNetwork(self),) * 2
+        return self._prepare(), Measures(self.objectives)
 
     def _prepare(self) -> Any:
         network = self.training_network
@@ -340,8 +345,7 @@ class Trainer(StepVerbs):
 
     def _evaluate(self, batches: Any, told: CallbackList) -> Logs:
         own = isinstance(batches, CustomBatches)
-        network: Any = CustomNetwork(self) if own else self._prepare()
-        measures: Any = CustomFigures(self) if own else Measures(self.objectives)
+        network, measures = self._at_work(own)
         told.tell("on_test_begin", {})
         for number, (x, targets) in enumerate(batches.epoch(0)):
             told.tell("on_test_batch_begin", number, {})
@@ -402,7 +406,7 @@ class Trainer(StepVerbs):
     ) -> Any:
         self._require_compiled()
         inputs, targets = self._arrays(x, y, sample_weight, class_weight)
-        network, measures = self._prepare(), Measures(self.objectives)
+        network, measures = self._at_work(own=False)
         measures.add(self._step(network, inputs, targets), network.latest)
         logs = measures.logs()
         return logs if return_dict else self._figures(logs)
