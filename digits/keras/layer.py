@@ -112,9 +112,7 @@ class Layer(CustomCall, Configured):
         """The tensor that the layer makes of a tensor; of an array, an array."""
         several = isinstance(inputs, list | tuple)
         if not self.by_tape:
-            for name in kwargs.keys() & ONLY_AT_DEFAULT.keys():
-                expected, given = f"no {name}= for {self.name}", kwargs[name]
-                check(given is None, expected, type(given).__name__, ONLY_AT_DEFAULT[name])
+            self._refuse(kwargs)
             return self.call(inputs, training)
         if type(self).build is not Layer.build and not self.built:
             self.build([x.shape for x in inputs] if several else inputs.shape)
@@ -128,6 +126,12 @@ class Layer(CustomCall, Configured):
             y = self.compute(tensors if several else tensors[0], training, *args, **kwargs)
         self.built, self.output_sizes = True, getattr(y, "shape", ())[1:]
         return y
+
+    def _refuse(self, options: dict[str, Any]) -> None:
+        """Raise ValueError for options of a call that this library takes at their default only."""
+        for name in options.keys() & ONLY_AT_DEFAULT.keys():
+            expected, given = f"no {name}= for {self.name}", options[name]
+            check(given is None, expected, type(given).__name__, ONLY_AT_DEFAULT[name])
 
     @property
     def by_tape(self) -> Any:

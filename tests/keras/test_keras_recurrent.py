@@ -366,6 +366,7 @@ def test_the_first_data_tell_the_number_of_steps() -> None:
         (lambda: layers.LSTM(3)(np.ones((2, 5, 4)), initial_state=[0]), "begins at 0"),
         (lambda: layers.LSTM(3)(np.ones((2, 5, 4)), mask=np.ones((2, 5))), "of one length"),
         (lambda: layers.Bidirectional(layers.LSTM(3), merge_mode=None), "merge_mode= among"),
+        (lambda: layers.Bidirectional(layers.LSTM(3))(keras.Input((5, 4)), mask=1), "one length"),
         (lambda: layers.Bidirectional(layers.Dense(3)), "LSTM, GRU or SimpleRNN"),
         (
             lambda: layers.Bidirectional(layers.LSTM(3), backward_layer=layers.LSTM(3)),

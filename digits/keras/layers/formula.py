@@ -36,13 +36,15 @@ class Formula(Layer):
             if self.first_weights is not None:
                 self.set_weights(self.first_weights)
 
-    def compute(self, inputs: Any, training: Any, *args: Any, **kwargs: Any) -> Any:
-        y = super().compute(inputs, training, *args, **kwargs)
+    def compute(self, inputs: Any, training: Any, *_: Any, **options: Any) -> Any:
+        self._refuse(options)
+        y = super().compute(inputs, training)
         if self.activity_regularizer:
             self.add_loss(self.activity_regularizer(y) / len(y))
         return y
 
-    def _follow(self, inputs: Any, training: Any, *_: Any, **__: Any) -> Any:
+    def _follow(self, inputs: Any, training: Any, *_: Any, **options: Any) -> Any:
+        self._refuse(options)
         several = isinstance(inputs, list | tuple)
         self.input_sizes = [part.sizes for part in inputs] if several else inputs.sizes
         return self._as_step(inputs, training)
