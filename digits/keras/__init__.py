@@ -13,7 +13,8 @@ is; `install()` serves these names within a running Python. What is where, from 
     tensorflow, nn, backend, ops   functions of arrays, and of TensorFlow 1 and 2
     model, training, callbacks     compile, fit, evaluate, predict: what users see
     objectives, measures, data     losses, figures and batches for the loop of `fit`
-    graph, layer, layers           tensors without numbers; layers made of those of digits.nn
+    graph, layer, layers           tensors without numbers; layers of digits.nn, and formulas
+    tensor, derivatives, tape      arrays of which is recorded what they were made of; gradients
     network                        a graph as that loop sees it: one vector of weights, gradients
     losses, metrics, optimizers    those of digits.nn with Keras' arguments
     saving, structure              .keras, .h5 and .npz files; architectures as plain values

@@ -69,14 +69,16 @@ class CallbackList:
 
     def ask_for_figures(self) -> bool:
         """Whether one of them does anything at the end of this batch."""
-        return any(
-            callback.is_due()
-            if isinstance(callback, ProgbarLogger)
-            else name in getattr(callback, "__dict__", {})
-            or getattr(type(callback), name, None) is not getattr(Callback, name)
-            for callback in self.callbacks
-            for name in ("on_batch_end", "on_train_batch_end")
-        )
+        return any(map(_acts_after_batch, self.callbacks))
+
+
+def _acts_after_batch(callback: Any) -> bool:
+    if isinstance(callback, ProgbarLogger):
+        return callback.is_due()
+    moments, own = ("on_batch_end", "on_train_batch_end"), getattr(callback, "__dict__", {})
+    kind = type(callback)
+    changed = any(getattr(kind, m, None) is not getattr(Callback, m) for m in moments)
+    return changed or any(moment in own for moment in moments)
 
 
 class History(Callback):
