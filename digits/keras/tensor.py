@@ -5,6 +5,7 @@ of NumPy make of them is recorded, so that a gradient can find its way back.
 import contextlib
 import itertools
 import operator
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -120,10 +121,13 @@ def apply(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     def backward(dy: Any) -> list[Any]:
         if not tapes:
             return known(dy)
-        again = gradient_of(function, made, args, kwargs, wanted)
-        return again(dy)  # of tensors: recorded once more
+        y = np.asarray(result).view(Tensor)
+        y.node = node()
+        return gradient_of(function, y, args, kwargs, wanted)(dy)  # of tensors: recorded once more
 
     made = record(result, sources, backward, once=function in ONLY_ONCE)
+    # Weak, or the node would keep itself alive, and all that leads to it.
+    node: Any = weakref.ref(made.node) if made.node else None
     return made
 
 
