@@ -228,10 +228,12 @@ class Run:
     """A call of one's own as a step of a model: its arguments, and the record of the latest time.
 
     sources: the tensors of the model among the arguments. scale: what the gradient of the loss is
-    multiplied with, and so that of added losses.
+    multiplied with, and so that of added losses. needs_dx: whether somebody asks for the gradient
+    with respect to the inputs.
     """
 
     scale = 1.0
+    needs_dx = True
 
     def __init__(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.layer, self.args, self.kwargs = layer, args, kwargs
@@ -245,7 +247,7 @@ class Run:
         self.y, self.losses = None, []
         self.x = [np.asarray(part).view(Tensor) for part in x]
         for part in self.x:
-            part.node = Node()
+            part.node = Node() if self.needs_dx else None
         self.layer.forget_losses()
         with paused(), GradientTape():
             self.y = self.now(self.x, training)

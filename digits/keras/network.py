@@ -148,9 +148,11 @@ class Network:
         changed = {v for layer in self.layers for v in self._trained(layer)}
         self.constrained = [v for v in weights if v.constraint and v in changed]
         trained: set[int] = set()
-        for layer, sources, result, _, _ in self.steps:
+        for layer, sources, result, _, run in self.steps:
             needed = any(source in trained for source in sources)
             layer.set_needs_dx(needed)
+            if run is not None:
+                run.needs_dx = needed
             if needed or self._trained(self.twins.get(layer, layer)):
                 trained.add(result)
         self.trained_values = trained
