@@ -159,8 +159,8 @@ def on_arrays(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         result = function(*args, **kwargs)
         if not isinstance(result, np.ndarray | np.generic):
             return result
-        told = "dtype" in kwargs or len(args) > MAKE.get(name, len(args))
-        return tensor(result) if told else as_tensor(result, [*args, *kwargs.values()])
+        has_dtype = "dtype" in kwargs or len(args) > MAKE.get(name, len(args))
+        return tensor(result) if has_dtype else as_tensor(result, [*args, *kwargs.values()])
 
     call.__name__ = call.__qualname__ = name
     return call

@@ -1,5 +1,5 @@
 """The verbs of a model: compile, fit, evaluate, predict. A step of the training is that of this
-library, `train_net.train_step`; around it callbacks are told what happens.
+library, `train_net.train_step`; around it callbacks learn what happens.
 """
 
 import copy
@@ -168,17 +168,17 @@ class Trainer(StepVerbs):
         bar = next((c for c in listed(callbacks) if isinstance(c, ProgbarLogger)), None)
         bar = bar or (ProgbarLogger() if verbose else None)
         # The user's come first: some add figures, which the history and the bar show.
-        hearing = dict.fromkeys(callback for callback in listed(callbacks) if callback is not bar)
+        by_user = dict.fromkeys(callback for callback in listed(callbacks) if callback is not bar)
         params = {"verbose": verbose, "epochs": epochs, "steps": len(given)}
-        told = CallbackList([*hearing, self.history, *([bar] if bar else [])], self, params)
+        callbacks = CallbackList([*by_user, self.history, *([bar] if bar else [])], self, params)
         self.stop_training = False
         validate = None
         if validation_data is not None:
             size = validation_batch_size or batch_size or 32
-            hearers = CallbackList(hearing, self, params)
-            validate = self._validation(validation_data, validation_steps, size, hearers)
+            while_validating = CallbackList(by_user, self, params)
+            validate = self._validation(validation_data, validation_steps, size, while_validating)
         epoch_numbers = range(initial_epoch, epochs)
-        self._train(network, given, measures, told, epoch_numbers, validate, validation_freq)
+        self._train(network, given, measures, callbacks, epoch_numbers, validate, validation_freq)
         return self.history
 
     def _train(
@@ -186,34 +186,34 @@ class Trainer(StepVerbs):
         network: Any,
         batches: Any,
         measures: Any,
-        told: CallbackList,
+        callbacks: CallbackList,
         epochs: range,
         validate: Any,
         every: int,
     ) -> None:
-        """A step for each batch of each epoch, until one of those who are told stops it."""
+        """A step for each batch of each epoch, until a callback stops it."""
         logs = Logs()
-        told.tell("on_train_begin", {})
+        callbacks.tell("on_train_begin", {})
         for epoch in epochs:
             measures.reset()
-            told.tell("on_epoch_begin", epoch, {})
+            callbacks.tell("on_epoch_begin", epoch, {})
             for number, (x, targets) in enumerate(batches.epoch(epoch)):
-                told.tell("on_train_batch_begin", number, {})
+                callbacks.tell("on_train_batch_begin", number, {})
                 measures.add(self._step(network, x, targets), network.latest)
-                if told.ask_for_figures():
-                    told.tell("on_train_batch_end", number, measures.logs())
+                if callbacks.ask_for_figures():
+                    callbacks.tell("on_train_batch_end", number, measures.logs())
                 if self.stop_training:
                     break
             logs = measures.logs()
             if validate is not None and (epoch + 1) % every == 0:
                 logs |= {f"val_{name}": value for name, value in validate().items()}
-            told.tell("on_epoch_end", epoch, logs)
+            callbacks.tell("on_epoch_end", epoch, logs)
             if self.stop_training:
                 break
         average = getattr(self.optimizer, "slots", {}).get("average")
         if average is not None and not isinstance(network, CustomNetwork):
             network.params.flat[...] = average
-        told.tell("on_train_end", logs)
+        callbacks.tell("on_train_end", logs)
 
     def _step(self, network: Any, x: Any, targets: Any) -> float:
         """One step of the optimizer, or of the model's own; the loss before it."""
@@ -248,7 +248,7 @@ class Trainer(StepVerbs):
             weight = np.asarray(weight)[-batches.n :]
         return batches.x, t, weight
 
-    def _validation(self, given: Any, steps: int | None, size: int, told: CallbackList) -> Any:
+    def _validation(self, given: Any, steps: int | None, size: int, callbacks: CallbackList) -> Any:
         if data.is_source(given):
             given = (given, None)
         pair = (isinstance(given, list | tuple) and len(given) > 1) or self.has_own("test_step")
@@ -256,14 +256,14 @@ class Trainer(StepVerbs):
         check(pair, "validation_data=(x, y), or (x, y, sample_weight)", type(given).__name__)
         x, y, weight = (*given, None, None)[:3]
         options = {"steps": steps, "own": self.has_own("test_step")}
-        batches = self._batches(x, y, weight, None, self._at_once(size, steps, told), options)
-        return lambda: self._evaluate(batches, told)
+        batches = self._batches(x, y, weight, None, self._at_once(size, steps, callbacks), options)
+        return lambda: self._evaluate(batches, callbacks)
 
-    def _at_once(self, size: int, steps: Any, told: CallbackList) -> int:
+    def _at_once(self, size: int, steps: Any, callbacks: CallbackList) -> int:
         """How many samples to compute at once: more save time, where nobody counts the batches."""
         given = listed(self.metrics_given)
         own = any(getattr(m, "by_batch", not isinstance(m, str)) for m in given)
-        return size if steps or told.callbacks or own else max(size, 256)
+        return size if steps or callbacks.callbacks or own else max(size, 256)
 
     def _arrays(
         self, x: Any, y: Any, sample_weight: Any, class_weight: Any
@@ -325,13 +325,13 @@ class Trainer(StepVerbs):
             self._require_compiled(show_accuracy)
         bar, size = Progbar(None, verbose=2 if verbose == 2 else 1), batch_size or 32
         params = {"verbose": verbose, "epochs": 1, "steps": steps}
-        told = CallbackList(listed(callbacks), self, params)
-        at_once = self._at_once(size, steps, told)
+        callbacks = CallbackList(listed(callbacks), self, params)
+        at_once = self._at_once(size, steps, callbacks)
         options = {"steps": steps, "own": own}
         batches = self._batches(x, y, sample_weight, None, at_once, options)
         whole = own or data.is_source(x)
         count = params["steps"] = len(batches) if whole else -(-batches.n // size)
-        logs = self._evaluate(batches, told)
+        logs = self._evaluate(batches, callbacks)
         if verbose:
             bar.update(steps or count, logs, finalize=True)
         if own:
@@ -343,19 +343,20 @@ class Trainer(StepVerbs):
         values = [logs[name] for name in self.metrics_names]
         return values if len(values) > 1 else values[0]
 
-    def _evaluate(self, batches: Any, told: CallbackList) -> Logs:
+    def _evaluate(self, batches: Any, callbacks: CallbackList) -> Logs:
         own = isinstance(batches, CustomBatches)
         network, measures = self._at_work(own)
-        told.tell("on_test_begin", {})
+        callbacks.tell("on_test_begin", {})
         for number, (x, targets) in enumerate(batches.epoch(0)):
-            told.tell("on_test_batch_begin", number, {})
+            callbacks.tell("on_test_batch_begin", number, {})
             loss = network.evaluate(x, targets, [] if own else self.objectives)
             measures.add(loss, network.latest)
-            told.tell("on_test_batch_end", number, measures.logs() if told.callbacks else {})
+            logs = measures.logs() if callbacks.callbacks else Logs()
+            callbacks.tell("on_test_batch_end", number, logs)
         logs = measures.logs()
         if not own:
             logs["loss"] += network.penalty()
-        told.tell("on_test_end", logs)
+        callbacks.tell("on_test_end", logs)
         return logs
 
     @renamed(workers=None, max_queue_size=None, use_multiprocessing=None, val_samples="steps")
@@ -367,8 +368,8 @@ class Trainer(StepVerbs):
         steps: int | None = None,
         callbacks: Any = None,
     ) -> Any:
-        told, size = CallbackList(listed(callbacks), self, {"verbose": verbose}), batch_size or 32
-        bar = Progbar(None, verbose=2 if verbose == 2 else 1)
+        callbacks = CallbackList(listed(callbacks), self, {"verbose": verbose})
+        bar, size = Progbar(None, verbose=2 if verbose == 2 else 1), batch_size or 32
         own = type(self).predict_step is not StepVerbs.predict_step
         if own or data.is_source(x):
             source = self._batches(x, None, None, None, size, {"steps": steps, "own": own})
@@ -376,21 +377,21 @@ class Trainer(StepVerbs):
         else:
             arrays = self._as_inputs(x)
             n = max(len(arrays[0]), 1)
-            rows = size if told.callbacks else n
+            rows = size if callbacks.callbacks else n
             batches = ([a[i : i + rows] for a in arrays] for i in range(0, n, rows))
             count = -(-n // size)
-        told.tell("on_predict_begin", {})
+        callbacks.tell("on_predict_begin", {})
         parts = []
         for number, inputs in enumerate(batches):
-            told.tell("on_predict_batch_begin", number, {})
+            callbacks.tell("on_predict_batch_begin", number, {})
             outputs = listed(self.predict_step(inputs)) if own else None
             parts.append(outputs or self.training_network.predict(inputs))
-            told.tell("on_predict_batch_end", number, {"outputs": parts[-1][0]})
+            callbacks.tell("on_predict_batch_end", number, {"outputs": parts[-1][0]})
         several = zip(*parts, strict=True) if len(parts) > 1 else ()
         results = [np.concatenate(each) for each in several] or [np.asarray(y) for y in parts[0]]
         if verbose:
             bar.update(count, finalize=True)
-        told.tell("on_predict_end", {})
+        callbacks.tell("on_predict_end", {})
         return results[0] if len(results) == 1 else results
 
     # --- one batch --------------------------------------------------------------------------------
