@@ -404,7 +404,7 @@ def test_a_training_on_mnist(page: Page, real_data: Path) -> None:
     page.element("train-start").click()
     page.wait_for(f"Number({STATUS}.match(/accuracy (\\d+)/)?.[1]) > 88", patience=100)
     page.element("train-stop").click()
-    page.wait_for(f"/^(Stopped|Done)/.test({STATUS})")
+    page.wait_for(f"/^(Stopped|Done)/.test({STATUS})", patience=100)
     page.element("train-use").click()
     page.draw(hand(7, np.random.default_rng(2), 200, 60, 200))
     assert page.rows() == ["7"]
