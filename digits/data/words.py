@@ -12,6 +12,7 @@ from functools import cache
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,12 +23,6 @@ from digits.data.non_digits import prepared
 from digits.types import Array
 
 SIZE = 56  # of the type, in pixels
-
-SCRIPTS = json.loads((files("digits.data") / "alphabets.json").read_text(encoding="utf-8"))
-"""The letters that words are made of, frequent ones repeated."""
-
-LIKE_DIGITS = SCRIPTS.pop("like digits")
-"""Alone, these are read as digits by people too, or are part of one: nothing is said of them."""
 
 
 def words(n: int, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -60,12 +55,19 @@ def fonts_in(folders: str | None = None) -> list[str]:
 
 
 @cache
+def _letters() -> dict[str, Any]:
+    """By "scripts", the letters that words are made of, frequent ones repeated; by "like digits",
+    those that alone are read as digits by people too, or are part of one."""
+    return dict(json.loads((files("digits.data") / "alphabets.json").read_text(encoding="utf-8")))
+
+
+@cache
 def alphabets(path: str) -> dict[str, str]:
     """What a font can write: of each script the letters that it has, if it has most of them."""
     font = ImageFont.truetype(path, SIZE)
     missing = bytes(font.getmask("\U0010fffd"))
     found = {}
-    for name, letters in SCRIPTS.items():
+    for name, letters in _letters()["scripts"].items():
         available = "".join(c for c in letters if bytes(font.getmask(c)) not in (missing, b""))
         if 2 * len(available) > len(letters):
             found[name] = available
@@ -130,4 +132,6 @@ def _components(path: str, rng: np.random.Generator) -> Iterator[Array]:
 
 def _no_digit(text: str, members: Sequence[int] | Array) -> bool:
     """Whether the letters that a component is made of are no digit to anybody."""
-    return len(members) > 1 or (len(members) == 1 and text[members[0]] not in LIKE_DIGITS)
+    return len(members) > 1 or (
+        len(members) == 1 and text[members[0]] not in _letters()["like digits"]
+    )

@@ -33,7 +33,7 @@ class Reader(Protocol):
 def classify(reader: Reader, page: InkMap, candidates: Sequence[Candidate]) -> None:
     """Give each candidate the image that the network sees, (28, 28), and its probabilities: the
     mean over five views, where the first shows that it may be a digit, with logits divided by
-    `TEMPERATURE`. To a network of ten classes it is no digit where it is not the likeliest one.
+    `TEMPERATURE`. For a network of ten classes, "no digit" has what the likeliest one leaves.
 
     Raises ValueError for a model of other classes, or one whose answers are not finite.
     """

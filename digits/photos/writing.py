@@ -36,7 +36,7 @@ EVIDENCE_OF_WORDS = 8
 """That a row of words gives. Each is one more chance that some of them look like a number."""
 
 TURNED_LETTER = 0.4
-"""So much less evidence is what looks like a digit, if it may be a letter that is turned."""
+"""Subtracted from the evidence of a digit that may be a letter upside down or on its side."""
 
 SIGN_HEIGHT = 1.3
 """So many times as high as the other digits of its row, a straight 1 is a slash instead."""
@@ -281,8 +281,8 @@ def _groups(digits: list[Candidate], others: list[Box]) -> list[tuple[list[Candi
 
 
 def evidence_of_digits(digits: list[Candidate], signs: list[Box]) -> float:
-    """That these are digits, and not letters as the signs beside them may be, which are upside down
-    or on their side: a log-likelihood ratio."""
+    """That these are digits, and not letters upside down or on their side: a log-likelihood ratio.
+    For each sign beside them, which may be a letter, one of them may be a letter, too."""
     return _evidence(digits) - TURNED_LETTER * min(len(digits), len(signs))
 
 
