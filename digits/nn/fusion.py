@@ -1,17 +1,22 @@
-"""A convolution with relu and the max pooling after it, as one step. The largest number of a window
-is the same before and after relu, which keeps the order of numbers:
+"""Layers that are faster together, as one step.
 
-    max(relu(a), relu(b), ...) = relu(max(a, b, ...))
+- A convolution with relu and the max pooling after it. The largest number of a window is the same
+  before and after relu, which keeps the order of numbers:
 
-to the last bit, and the gradient reaches the same pixel, or none where the maximum is not above 0.
-So relu is computed after pooling, for a quarter of the numbers.
+      max(relu(a), relu(b), ...) = relu(max(a, b, ...))
+
+  to the last bit, and the gradient reaches the same pixel, or none where the maximum is not above
+  0. So relu is computed after pooling, for a quarter of the numbers.
+- Dense layers that follow a dense layer: see `digits.nn.dense_stack`.
 """
 
 from collections.abc import Sequence
 
 from digits.nn.activations import LINEAR, RELU
 from digits.nn.convolution import Conv2D
+from digits.nn.dense_stack import DenseStack
 from digits.nn.layer import Layer
+from digits.nn.layers import Dense
 from digits.nn.pooling import MaxPooling2D
 from digits.types import Array
 
@@ -30,9 +35,12 @@ class PooledConvolution:
         return self.convolution.backward(self.pooling.backward(dy))
 
 
-def fused(layers: Sequence[Layer]) -> list[Layer | PooledConvolution]:
+Step = Layer | PooledConvolution | DenseStack
+
+
+def fused(layers: Sequence[Layer]) -> list[Step]:
     """The steps that compute what these layers do; subclasses of them are left alone."""
-    steps: list[Layer | PooledConvolution] = []
+    steps: list[Step] = []
     for layer in layers:
         before = steps[-1] if steps else None
         if (
@@ -41,6 +49,10 @@ def fused(layers: Sequence[Layer]) -> list[Layer | PooledConvolution]:
             and type(layer) is MaxPooling2D
         ):
             steps[-1] = PooledConvolution(before, layer)
+        elif type(layer) is Dense and layer.use_bias and type(before) is DenseStack:
+            before.layers.append(layer)
+        elif type(layer) is Dense and layer.use_bias and type(before) is Dense:
+            steps.append(DenseStack([layer]))
         else:
             steps.append(layer)
     return steps
