@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from digits.compute.threads import ELEMENTWISE, parallel_for
-from digits.nn.activations import LINEAR, ActivationFunction
+from digits.nn.activations import LINEAR, ActivationFunction, get_activation
 from digits.nn.geometry import Geometry, KernelLayer, pair
 from digits.nn.layer import Layer
 from digits.types import Array, Shape
@@ -23,11 +23,10 @@ class Pooling(KernelLayer):
         pool_size: int | tuple[int, int] = 2,
         strides: int | tuple[int, int] | None = None,
         padding: str = "valid",
-        activation: str | Callable[..., Array] | ActivationFunction | None = None,
     ) -> None:
         window = pair(pool_size, "a pool_size")
         strides = window if strides is None else pair(strides, "strides")
-        super().__init__(window, strides, padding, activation)
+        super().__init__(window, strides, padding)
         self.windows_overlap = any(s < w for s, w in zip(strides, window, strict=True))
 
     def zeros_like(self, x: Array) -> Array:
@@ -181,7 +180,9 @@ class Subsampling2D(AveragePooling2D):
         pool_size: int | tuple[int, int] = 2,
         activation: str | Callable[..., Array] | ActivationFunction | None = None,
     ) -> None:
-        super().__init__(pool_size, activation=activation)
+        super().__init__(pool_size)
+        self._activation = get_activation(activation)
+        self.activation = self._activation.name
 
     def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
