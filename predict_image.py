@@ -141,8 +141,9 @@ def _read_page(page: InkMap, reader: Reader, drawn: bool = False) -> _Page:
 
     drawn: whether all of it was drawn to be read; on a photograph there is other ink, too.
     """
-    from digits.photos import candidates, decide, outliers, signs, writing  # noqa: PLC0415
+    from digits.photos import candidates, decide, outliers, signs, slashes, writing  # noqa: PLC0415
     from digits.photos.classification import classify  # noqa: PLC0415
+    from digits.photos.rows import in_rows, unread_boxes, unread_signs  # noqa: PLC0415
 
     proposals = candidates.propose(page)
     classify(reader, page, proposals)
@@ -152,21 +153,21 @@ def _read_page(page: InkMap, reader: Reader, drawn: bool = False) -> _Page:
     if not drawn:
         chosen = outliers.filter_rings(chosen, page)
         chosen = outliers.filter_outliers(chosen, page)
-        chosen = writing.filter_signs(chosen, page, proposals)
+        chosen = slashes.filter_signs(chosen, page, proposals)
         certainty = writing.filter_rows(chosen, page, proposals)
         chosen = outliers.filter_frame(list(certainty), page)
     digits = []
-    in_rows = writing.in_rows(chosen)
-    for row, members in enumerate(in_rows):
+    found = in_rows(chosen)
+    for row, members in enumerate(found):
         for digit in members:
             q = certainty[digit] * digit.p[:10]
             second, first = (int(number) for number in np.argsort(q, kind="stable")[-2:])
             confidence, other = float(q[first]), float(q[second])
             digits.append(Digit(first, confidence, digit.box, row, second, other, digit.image, q))
-    rows = ["".join(str(digit.digit) for digit in row) for row in in_rows]
-    others = writing.unread_signs(chosen, page)
-    rows_text = [signs.text_of([(str(d.digit), d.box) for d in row], others) for row in in_rows]
-    unread = writing.unread_boxes(chosen, page)
+    rows = ["".join(str(digit.digit) for digit in row) for row in found]
+    others = unread_signs(chosen, page)
+    rows_text = [signs.text_of([(str(d.digit), d.box) for d in row], others) for row in found]
+    unread = unread_boxes(chosen, page)
     evidence = writing.evidence_of_digits(chosen, others)
     return _Page(rows, rows_text, digits, evidence, unread)
 
@@ -276,7 +277,7 @@ def _as_text(reading: Reading) -> str:
         if digit.unsure
     ]
     unsure = f"; unsure: {', '.join(doubts)}" if doubts else ""
-    signs = set("".join(reading.rows_text)) & set(".,:-=")
+    signs = set("".join(reading.rows_text)) - set("0123456789 ?")
     written = f"; as written: {' | '.join(reading.rows_text)}" if signs else ""
     return f"{' '.join(reading.rows)}  ({reading.confidence:.2f}{unsure}{written})"
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from digits.data import words
 from digits.data.synthetic_digits import generate
-from digits.photos import candidates, components, decide, ink, light, outliers, writing
+from digits.photos import candidates, components, decide, ink, light, outliers, slashes, writing
 from digits.photos.classification import Reader, classify
 from digits.types import Array
 from mnist_loader import load_mnist
@@ -126,7 +126,7 @@ def measured(
     chosen = outliers.filter_unsure(decide.best_cover(inked, proposals))
     chosen = outliers.filter_rings(chosen, inked)
     chosen = outliers.filter_outliers(chosen, inked)
-    chosen = writing.filter_signs(chosen, inked, proposals)
+    chosen = slashes.filter_signs(chosen, inked, proposals)
     measures, labels, counts = [], [], np.zeros(11)
     for row in writing.measure_rows(chosen, inked):
         boxes = [digit.box for digit in row.digits] + row.others

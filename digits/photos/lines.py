@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from digits.photos.light import odd
-from digits.photos.printed import MAX_DARKER, find_lines
+from digits.photos.printed import MAX_DARKER, ends_leaving, find_lines
 from digits.photos.straight import Line, straight_lines
 from digits.types import Array
 
@@ -63,8 +63,9 @@ def _erase(marked: Array, darkness: Array, slender: float, min_lines: int) -> Ar
     families = find_lines(cells, shades, slender, min_lines)
     if not any(families):
         return marked.copy()
-    across = _limits(families[0], cells.shape, step, marked.shape)
-    down = _limits(families[1], cells.shape[::-1], step, marked.shape[::-1]).T
+    through = [np.all(ends_leaving(lines, cells.shape), axis=0) for lines in families]
+    across = _limits(families[0], through[0], cells.shape, step, marked.shape)
+    down = _limits(families[1], through[1], cells.shape[::-1], step, marked.shape[::-1]).T
     # where two lines cross, the second one darkens only what the first one left
     faint = darkness <= across + down - across * down / 255
     printed = [faint & (across > 0), faint & (down > 0)]
@@ -153,12 +154,17 @@ def _joined(strokes: Array, gap: Array, steps: int) -> Array:
     return reached[0] & reached[1]
 
 
-def _limits(lines: list[Line], shape: tuple[int, ...], step: int, size: tuple[int, ...]) -> Array:
-    """For every pixel the darkness up to which it may be a line, 0 where there is none."""
+def _limits(
+    lines: list[Line], through: Array, shape: tuple[int, ...], step: int, size: tuple[int, ...]
+) -> Array:
+    """For every pixel the darkness up to which it may be a line, 0 where there is none. through:
+    which lines leave the picture at both ends."""
     limits: Array = np.zeros(shape, np.float32)
-    # one press printed them all; what is darker has a stroke on it, or is one
-    usual = float(np.quantile([line.limit for line in lines], 0.25)) if lines else 0.0
-    most = min(255.0, MAX_DARKER * usual)
-    for line in lines:
-        limits[line.pixels] = np.maximum(limits[line.pixels], min(line.limit, most))
+    for chosen, share in ((through, 0.75), (~through, 0.25)):
+        # one press printed them all; what is darker has a stroke on it, or is one, unless it is as
+        # long as the picture, like the main lines between fainter ones
+        usual = float(np.quantile([line.limit for line in lines], share)) if lines else 0.0
+        most = min(255.0, MAX_DARKER * usual)
+        for line in (line for line, is_one in zip(lines, chosen, strict=True) if is_one):
+            limits[line.pixels] = np.maximum(limits[line.pixels], min(line.limit, most))
     return _enlarged(cv2.dilate(limits, np.ones((3, 3), np.uint8)), step, size)

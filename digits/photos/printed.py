@@ -70,7 +70,7 @@ def find_lines(cells: Array, shades: Array, slender: float, min_lines: int) -> F
     # the axis along which lines stand beside each other (0 for x), the lines, those that they meet
     both = (1, *families), (0, *families[::-1])
     for axis, lines, long in both:
-        lines[:] = _without_dark_strokes(lines, long, axis)
+        lines[:] = _without_dark_strokes(lines, long, axis, shape)
     for axis, lines, long in both:
         for row in _rows_of_cells(lines, axis):
             lines.extend(_hidden(row, long, pictures[1 - axis][0], axis))
@@ -84,7 +84,7 @@ def _add_sides(families: Families, pictures: Pictures, slender: float, min_ratio
     shape = pictures[0][0].shape
     spacings = [_spacing(lines, shape[axis], axis) for axis, lines in enumerate(families)]
     for one, other in ((0, 1), (1, 0)):
-        through = _leaving(families[other], shape).all(axis=0).sum()
+        through = ends_leaving(families[other], shape).all(axis=0).sum()
         squared = min_ratio == 0 and 2 * through > max(4, len(families[other]))
         if spacings[one] > 0 and not squared:
             sides = _sides(pictures[other], spacings[one], slender / 2, other, families[one])
@@ -205,15 +205,20 @@ def _are_in_cells(lines: list[Line], long: list[Line], axis: int) -> Array:
     return np.asarray((from_middle > 0.25).all(axis=1))
 
 
-def _without_dark_strokes(lines: list[Line], long: list[Line], axis: int) -> list[Line]:
-    """The lines without those in a cell that are darker than the long lines."""
-    darkest = MAX_DARKER * max([line.limit for line in long], default=0.0)
-    in_cell = _are_in_cells(lines, long, axis)
-    return [
-        line
-        for line, is_in in zip(lines, in_cell, strict=True)
-        if line.limit <= darkest or not is_in
-    ]
+def _without_dark_strokes(
+    lines: list[Line], long: list[Line], axis: int, shape: tuple[int, ...]
+) -> list[Line]:
+    """The lines without those that are darker than the long lines, in a cell; or, one or two of
+    them that leave the picture nowhere, in as many as a digit on ruled paper has."""
+    if len(long) < 2:
+        return lines
+    darkest = MAX_DARKER * max(line.limit for line in long)
+    dark = np.array([line.limit > darkest for line in lines], bool)
+    in_cell, at = _are_in_cells(lines, long, axis), _crossings(lines, long, axis)
+    crossed = ((at > FAINT_END) & (at < 1 - FAINT_END)).sum(axis=1)
+    low = dark & ~in_cell & (crossed < MIN_SIDES) & ~ends_leaving(lines, shape).any(axis=0)
+    strokes = dark & in_cell | (low if low.sum() < MIN_SIDES else False)
+    return [line for line, stroke in zip(lines, strokes, strict=True) if not stroke]
 
 
 def _without_strokes(lines: list[Line], long: list[Line], axis: int) -> list[Line]:
@@ -274,7 +279,7 @@ def _anchored(
     longest = max(shape)
     lengths = [np.array([line.length for line in lines]) for lines in families]
     leaving = [
-        _leaving(lines, shape) & (length > min_ratio * longest)
+        ends_leaving(lines, shape) & (length > min_ratio * longest)
         for lines, length in zip(families, lengths, strict=True)
     ]
     meeting = [_meeting(*families, shape), _meeting(*families[::-1], shape)]
@@ -319,7 +324,7 @@ def _meeting(lines: list[Line], others: list[Line], shape: tuple[int, ...]) -> A
     # the nearest point of the other line, by its share of the way along it: (2, lines, others)
     share = ((ends - start) * along).sum(axis=-1) / np.maximum(1, np.square(along).sum(axis=-1))
     away = start + np.clip(share, -FAINT_END, 1 + FAINT_END)[..., None] * along - ends
-    overshoot = np.outer([0.08 * line.length for line in lines], ~_leaving(others, shape)[0])
+    overshoot = np.outer([0.08 * line.length for line in lines], ~ends_leaving(others, shape)[0])
     reach = REACH + np.array([other.thickness for other in others]) + overshoot
     return np.hypot(away[..., 0], away[..., 1]) <= reach
 
@@ -334,7 +339,7 @@ def _twins(lines: list[Line], axis: int) -> Array:
     return twins
 
 
-def _leaving(lines: list[Line], shape: tuple[int, ...]) -> Array:
+def ends_leaving(lines: list[Line], shape: tuple[int, ...]) -> Array:
     """Whether each end of a line leaves the picture, bool (2, lines)."""
     ends = np.array([(line.start, line.end) for line in lines]).reshape(-1, 2, 2)  # of (x, y)
     far = np.array(shape[::-1]) - 1 - ends

@@ -1,25 +1,72 @@
 """What stands between the digits of a row: gaps, points, commas, colons, minus and equals signs by
-their shape and position; everything else is marked as unknown.
+their position; plus and times signs and parentheses by the shape of their ink; everything else is
+marked as unknown.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
 
-from digits.types import Box
+from digits.types import Array, Box
 
 UNKNOWN = "?"
 POINTS = (".", ",")
+TIMES = "\N{MULTIPLICATION SIGN}"
+
+BULGE = 0.04
+"""Of its height: so far at least the middle of a parenthesis is to one side of its ends."""
 
 
-def text_of(row: Sequence[tuple[str, Box]], others: Sequence[Box]) -> str:
+def shape_of(ink: Array) -> str:
+    """The sign that ink, cropped to its box, is by its shape: "+", "(", ")", `TIMES`, or ""."""
+    marked = ink > 0
+    height, width = marked.shape
+    if min(height, width) < 4 or width > 2 * height:
+        return ""
+    return _parenthesis(marked) if width < 0.45 * height else _crossing(marked)
+
+
+def _parenthesis(marked: Array) -> str:
+    height = len(marked)
+    x = np.array([np.flatnonzero(row).mean() for row in marked if row.any()])
+    if len(x) < 3:
+        return ""
+    upper, middle, lower = (float(third.mean()) for third in np.array_split(x, 3))
+    bulges = (upper - middle) / height, (lower - middle) / height
+    return "(" if min(bulges) > BULGE else ")" if max(bulges) < -BULGE else ""
+
+
+def _crossing(marked: Array) -> str:
+    corners = [(y, x) for y in (0, 1) for x in (0, 1)]
+    sides = [(0, 0.5), (1, 0.5), (0.5, 0), (0.5, 1)]
+    if not _has_ink(marked, 0.5, 0.5, 0.3):
+        return ""
+    if not any(_has_ink(marked, *at, 0.28) for at in corners):
+        return "+" if all(_has_ink(marked, *at, 0.3) for at in sides) else ""
+    if not any(_has_ink(marked, *at, 0.2) for at in sides):
+        return TIMES if all(_has_ink(marked, *at, 0.35) for at in corners) else ""
+    return ""
+
+
+def _has_ink(marked: Array, y: float, x: float, share: float) -> bool:
+    """Whether there is ink at a place, (0, 0) for the upper left corner and (1, 1) for the lower
+    right one, in a part of such a share of the height and of the width."""
+    (height, width), (rows, columns) = (
+        marked.shape,
+        (max(1, round(share * n)) for n in marked.shape),
+    )
+    top, left = round(y * (height - rows)), round(x * (width - columns))
+    return bool(marked[top : top + rows, left : left + columns].any())
+
+
+def text_of(row: Sequence[tuple[str, Box]], others: Mapping[Box, str]) -> str:
     """A row of digits with what stands between and close beside them.
 
     Parameters
     ----------
     row : each digit and its box, from left to right.
-    others : the boxes of all ink that is no digit.
+    others : the boxes of all ink that is no digit, and what `shape_of` says of it.
     """
     high = float(np.median([box.height for _, box in row]))
     items = list(row)
@@ -31,7 +78,7 @@ def text_of(row: Sequence[tuple[str, Box]], others: Sequence[Box]) -> str:
             near[box] = nearest
     halves = {box: _upper_half(box, near, high) for box in near}
     for box in (box for box in near if box not in halves.values()):
-        sign, upper = _sign(box, near[box], high), halves[box]
+        sign, upper = others[box] or _sign(box, near[box], high), halves[box]
         if upper:
             sign = "=" if _is_flat(box) and _is_flat(upper) else ":"
         items += [(sign, box)] if sign else []

@@ -1,19 +1,19 @@
-"""Which of the digits found belong to the writing: none that another pen wrote, no signs, no
-letters of words; and the rows that they stand in.
+"""Which of the digits found are writing of digits and not letters of words that look like them: the
+evidence that rows, and the words and numbers in them, give.
 """
 
-import re
-from collections.abc import Sequence
-from itertools import combinations, groupby
+from collections.abc import Collection, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
 
-from digits.photos.candidates import Candidate, encircles
+from digits.photos.candidates import Candidate
 from digits.photos.components import InkMap
 from digits.photos.decide import MIN_PROBABILITY
-from digits.photos.ink import stroke_width
 from digits.photos.outliers import MIN_CONFIDENCE
+from digits.photos.rows import rows_of, unread_signs
+from digits.photos.slashes import SIGN_HEIGHT
 from digits.types import Array, Box
 
 MIN_CONFIDENCE_ALONE = 0.5  # of the surest digit in a row, unless it is the only one there is
@@ -38,25 +38,6 @@ EVIDENCE_OF_WORDS = 8
 TURNED_LETTER = 0.4
 """Subtracted from the evidence of a digit that may be a letter upside down or on its side."""
 
-SIGN_HEIGHT = 1.3
-"""So many times as high as the other digits of its row, a straight 1 is a slash instead."""
-
-BENT_SIGN_HEIGHT = 1.55
-"""The same for a 1 that is not straight, which is a bracket instead: a flag makes a 1 higher."""
-
-STRAIGHT = 0.6
-"""A stroke is straight if the standard deviation of its pixels across its axis is less than so many
-widths of the pen."""
-
-BEND = 0.07
-"""... or of the same along its axis, which is more for a thin pen."""
-
-DATE_FORM = re.compile(r"\d\d?/\d\d?/(\d\d){1,2}|\d{4}/\d\d?/\d\d?")
-
-_DAY, _MONTH = "(0[1-9]|[12][0-9]|3[01])", "(0[1-9]|1[0-2])"
-DATE = re.compile(rf"({_DAY}/{_MONTH}|{_MONTH}/{_DAY})/\d+|\d+/{_MONTH}/{_DAY}")
-"""A date that can be, of days and months of two digits."""
-
 GROUP_GAP = 0.8
 """Of the height of a digit: wider gaps part the words and numbers of a row."""
 
@@ -65,69 +46,6 @@ NEIGHBORS = 0.35
 
 ALIKE = 0.5
 """So high, for a typical digit of 1, is at least what may be one more digit of a row."""
-
-MAX_ROW_TILT = 0.2
-"""A single row of digits up and down in their cells is at most so steep."""
-
-
-def filter_signs(
-    chosen: list[Candidate], page: InkMap, candidates: Sequence[Candidate]
-) -> list[Candidate]:
-    """The digits without the slashes and brackets between them: what is read as a 1 and is much
-    higher than the other digits of its row, and than the next ones on either side, as words have
-    lower letters. A 1 with a flag may be higher than a straight one. Candidates with ink of a
-    date's slashes have no probability to be digits from then on."""
-    signs: set[Candidate] = set()
-    for row in in_rows(chosen):
-        ones = [digit for digit in row if digit.digit == 1]
-        others = [digit.box for digit in row if digit.digit != 1]
-        highest = max((other.height for other in others), default=0)
-        tall = [other for other in others if other.height > 0.6 * highest]  # not letters of words
-        others = tall if len(tall) > 1 else others
-        if len(others) > 1:
-            straight = [one for one in ones if _is_straight(page.ink(one.pieces))]
-            for one in ones:
-                before = [other.height for other in others if other.x < one.box.x]
-                after = [other.height for other in others if other.x >= one.box.x]
-                sides = [side for side in (before[-3:], after[:3]) if len(side) > 1]
-                height = one.box.height / max(np.median(side) for side in (*sides, before + after))
-                if height >= (SIGN_HEIGHT if one in straight else BENT_SIGN_HEIGHT):
-                    signs.add(one)
-            slashes = _date_slashes(row, straight)
-            ink = {piece for slash in slashes for piece in slash.pieces}
-            for candidate in candidates:
-                if not ink.isdisjoint(candidate.pieces):
-                    candidate.p[:10] = 0
-            signs.update(slashes)
-        boxes = [digit.box for digit in row]
-        signs.update(d for d in row if any(_is_comma(box, d.box) for box in boxes))
-    return [digit for digit in chosen if digit not in signs]
-
-
-def _date_slashes(row: list[Candidate], ones: list[Candidate]) -> tuple[Candidate, ...]:
-    """The two of these ones that are the slashes of a date: the rest of the row is day, month and
-    year; they are no lower than its digits are, or higher than all if such a day cannot be."""
-    for pair in combinations(ones, 2):
-        text = "".join("/" if digit in pair else str(digit.digit) for digit in row)
-        rest = [digit.box.height for digit in row if digit not in pair]
-        least = np.median(rest) if DATE.fullmatch(text) else 1.1 * max(rest)
-        if DATE_FORM.fullmatch(text) and min(slash.box.height for slash in pair) >= least:
-            return pair
-    return ()
-
-
-def _is_comma(digit: Box, box: Box) -> bool:
-    """Whether what is read as a digit beside another is a comma: low, and at its foot."""
-    across, _ = digit.overlap(box)
-    low = 2 * box.height < digit.height and digit.level_of(box) > 0.8
-    return low and -2 * across < digit.height
-
-
-def _is_straight(ink: Array) -> bool:
-    """Whether ink is one straight stroke. The variance of its pixels across its axis is the smaller
-    eigenvalue of their covariance matrix."""
-    across, along = np.sqrt(np.linalg.eigvalsh(np.cov(np.argwhere(ink > 0).T)))
-    return bool(across < max(STRAIGHT * stroke_width(ink > 0), BEND * along))
 
 
 class Row(NamedTuple):
@@ -148,7 +66,7 @@ def measure_rows(chosen: list[Candidate], page: InkMap) -> list[Row]:
         return []
     digit_boxes = [digit.box for digit in chosen]
     typical = float(np.median([box.height for box in digit_boxes]))
-    signs = unread_signs(chosen, page)
+    signs = [box for box, sign in unread_signs(chosen, page).items() if not sign]
     others, letters = [], []
     for box, height in zip(signs, _nearest_heights(signs, digit_boxes), strict=True):
         least = min(height, typical)
@@ -280,7 +198,7 @@ def _groups(digits: list[Candidate], others: list[Box]) -> list[tuple[list[Candi
     return found
 
 
-def evidence_of_digits(digits: list[Candidate], signs: list[Box]) -> float:
+def evidence_of_digits(digits: list[Candidate], signs: Collection[Box]) -> float:
     """That these are digits, and not letters upside down or on their side: a log-likelihood ratio.
     For each sign beside them, which may be a letter, one of them may be a letter, too."""
     return _evidence(digits) - TURNED_LETTER * min(len(digits), len(signs))
@@ -306,90 +224,3 @@ def _may_be_digit(candidate: Candidate, typical: float) -> bool:
     is_sign = candidate.digit == 1 and box.height > SIGN_HEIGHT * typical
     fits = ALIKE * typical < box.height and box.width < 1.2 * box.height
     return fits and not is_sign and candidate.confidence > MIN_CONFIDENCE
-
-
-def _unread_runs(chosen: list[Candidate], page: InkMap) -> list[tuple[int, ...]]:
-    """The ink that is part of no digit: of each component the pieces side by side."""
-    used = {piece for digit in chosen for piece in digit.pieces}
-    return [
-        tuple(run)
-        for component in page.components
-        for free, run in groupby(component.pieces, key=lambda piece: piece not in used)
-        if free
-    ]
-
-
-def unread_signs(chosen: list[Candidate], page: InkMap) -> list[Box]:
-    """Boxes around letters and signs: ink that is part of no digit, without rings around digits,
-    underlines and combs, which are wide and have less ink than letters."""
-    digits = [digit.box for digit in chosen]
-    typical = float(np.median([box.height for box in digits] or [0]))
-    found = []
-    for run in _unread_runs(chosen, page):
-        box = page.box(run)
-        is_wide = box.width > max(4 * box.height, 1.5 * typical)
-        is_line = is_wide and _length(page.ink(run) > 0) < 1.7 * box.width
-        if not is_line and not any(encircles(box, digit) for digit in digits):
-            found.append(box)
-    return found
-
-
-def _length(ink: Array) -> float:
-    """How long the strokes are, all together."""
-    return float(ink.sum()) / max(1.0, stroke_width(ink))
-
-
-def unread_boxes(chosen: list[Candidate], page: InkMap) -> list[Box]:
-    """Boxes around ink that is part of no digit, from left to right, without dots and the ends of
-    lines: what is a third as large as a typical digit or component."""
-    runs = [page.box(run) for run in _unread_runs(chosen, page)] + page.skipped
-    lengths = [digit.box.longest for digit in chosen] or [run.longest for run in runs]
-    least = 0.35 * float(np.median(lengths)) if lengths else 0.0
-    return sorted(run for run in runs if run.longest > least)
-
-
-def in_rows(digits: Sequence[Candidate]) -> list[list[Candidate]]:
-    """Digits in reading order: those of every row from left to right, rows from top to bottom."""
-    return [[digits[member] for member in row] for row in rows_of([d.box for d in digits])]
-
-
-def rows_of(boxes: Sequence[Box]) -> list[list[int]]:
-    """Boxes in reading order: the indices of every row from left to right, rows from top to bottom.
-
-    The lines of writing may be tilted: the tilt is the median slope from each box to the nearest
-    one on its right, where there are two or more; or none, or the slope of all boxes, where that
-    makes fewer rows, as with digits up and down in their cells. A box joins the row whose last box
-    it continues within half a height.
-    """
-    if not boxes:
-        return []
-    x, y, w, h = np.array(boxes, float).T
-    center_x, center_y, typical = x + w / 2, y + h / 2, float(np.median(h))
-    across = center_x - center_x[:, None]  # [i, j]: from i to j
-    down = center_y - center_y[:, None]
-    beside = (across > 0) & (np.abs(down) < 0.7 * np.maximum(typical, across))
-    distance = np.where(beside & (across < 6 * typical), np.hypot(across, down), np.inf)
-    nearest = distance.argmin(axis=1)
-    linked = np.flatnonzero(np.isfinite(distance.min(axis=1)))
-    slopes = down[linked, nearest[linked]] / across[linked, nearest[linked]]
-    tilts = [0.0]
-    if len(slopes) > 1:
-        tilts = [float(np.median(slopes)), 0.0]
-        through_all = float(np.polyfit(center_x, center_y, 1)[0])
-        if abs(through_all) < MAX_ROW_TILT:
-            tilts.append(through_all)
-    return min((_rows_at(tilt, center_x, center_y, h) for tilt in tilts), key=len)
-
-
-def _rows_at(tilt: float, x: Array, y: Array, height: Array) -> list[list[int]]:
-    """The rows of boxes with these centers and heights, if the lines of writing are so steep."""
-    level = y - tilt * x
-    typical = float(np.median(height))
-    rows: list[list[int]] = []
-    for box in np.argsort(x, kind="stable"):
-        steps = [abs(level[box] - level[row[-1]]) for row in rows]
-        if steps and min(steps) < 0.5 * max(typical, height[box]):
-            rows[int(np.argmin(steps))].append(int(box))
-        else:
-            rows.append([int(box)])
-    return sorted(rows, key=lambda row: float(np.mean(level[row])))

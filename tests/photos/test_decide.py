@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import combinations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -12,14 +13,9 @@ from digits.photos.classification import TEMPERATURE, classify, soften
 from digits.photos.components import Component, InkMap
 from digits.photos.decide import best_cover, percent_signs, plus_signs
 from digits.photos.outliers import filter_frame, filter_outliers, filter_rings, filter_unsure
-from digits.photos.writing import (
-    evidence_of_digits,
-    filter_rows,
-    filter_signs,
-    rows_of,
-    unread_boxes,
-    unread_signs,
-)
+from digits.photos.rows import rows_of, unread_boxes, unread_signs
+from digits.photos.slashes import filter_signs
+from digits.photos.writing import evidence_of_digits, filter_rows
 from digits.types import Array, Box
 from functions import softmax
 
@@ -259,6 +255,34 @@ def test_a_high_one_is_a_slash(digit: int, flag: int, height: int, below: int, s
 
 
 @pytest.mark.parametrize(
+    ("lean", "gap", "plus_at", "stays"),
+    [
+        (45, 20, (40, 120), False),
+        (10, 20, (40, 120), True),
+        (45, 4, (40, 120), True),
+        (45, 20, (400, 120), True),
+        (45, 20, (40, 220), True),
+    ],
+)
+def test_a_leaning_one_in_a_sum_is_a_slash(
+    lean: int, gap: int, plus_at: tuple[int, int], stays: bool
+) -> None:
+    """It stands apart, and between digits; a plus or another sign in the row shows the sum."""
+    slash, last = Box(310 + gap, 100, lean, 70), Box(460, 100, 10, 60)
+    plus = Box(*plus_at, 30, 30)
+    page, candidates = page_of([*HAND, slash, last, plus])
+    page.labels[slash.slices] = page.labels[plus.slices] = 0
+    cv2.line(page.labels, (slash.x, slash.bottom - 1), (slash.right - 1, slash.y), 6, 3)
+    x, y = plus.x + 15, plus.y + 15
+    cv2.line(page.labels, (x - 15, y), (x + 14, y), 8, 3)
+    cv2.line(page.labels, (x, y - 15), (x, y + 14), 8, 3)
+    candidates = with_p(candidates, np.eye(11)[[3, 4, 5, 6, 2, 1, 8, 10]])
+    kept = filter_signs(candidates[:7], page, candidates)
+    assert (candidates[5] in kept) is stays and len(kept) == 6 + stays
+    assert (candidates[5].confidence == 0) is not stays  # nor is it one by being like the others
+
+
+@pytest.mark.parametrize(
     ("lower_ring", "read_as", "is_sign"),
     [
         (Box(130, 90, 15, 18), 0, True),
@@ -309,7 +333,7 @@ def test_a_ring_around_a_digit_is_no_zero(inside: Box, read_as: int, is_ring: bo
     page, candidates = page_of([Box(100, 100, 130, 110), inside])
     kept = filter_rings(with_p(candidates, np.eye(11)[[0, read_as]]), page)
     assert kept == candidates[is_ring:]
-    assert unread_signs(kept, page) == []  # nor is it a letter
+    assert not unread_signs(kept, page)  # nor is it a letter
     assert len(unread_signs([], page)) == 2
 
 

@@ -136,3 +136,19 @@ def test_strokes_between_the_sides_of_cells_stay(tops: list[int], width: int, do
     kept = erase_lines(np.maximum(darkness, strokes) > 60, np.maximum(darkness, strokes))
     assert kept[strokes > 0].mean() > 0.9
     assert kept[strokes == 0].mean() < 0.01
+
+
+def test_dark_main_lines_go_and_a_dark_straight_stroke_on_pale_rulings_stays() -> None:
+    """The stroke goes from one ruling to the next but one, as that of a 4 may."""
+    lines, strokes = np.zeros((2, 400, 600), np.uint8)
+    for n, y in enumerate(range(20, 400, 40)):
+        cv2.line(lines, (0, y), (599, y), 45 if n % 3 else 110, 3)
+    for path in row(70, 185, 70, SEVEN, FOUR):
+        cv2.polylines(strokes, [path], False, 200, 6)
+    kept = erase_lines(np.maximum(lines, strokes) > 20, np.maximum(lines, strokes))
+    assert kept[strokes > 0].mean() > 0.98 and kept[strokes == 0].mean() < 0.01
+    lines[lines == 110] = 45
+    for x, foot in ((400, 140), (440, 100), (480, 100)):  # three may be the sides of cells
+        cv2.line(strokes, (x, 60), (x, foot), 200, 3)
+    kept = erase_lines(np.maximum(lines, strokes) > 20, np.maximum(lines, strokes))
+    assert kept[strokes > 0].mean() > 0.98 and kept[strokes == 0].mean() < 0.01
