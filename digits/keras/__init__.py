@@ -12,7 +12,8 @@ is; `install()` serves these names within a running Python. What is where, from 
     install, absent, legacy        names that are served, refused, or called otherwise today
     tensorflow, nn, backend, ops   functions of arrays, and of TensorFlow 1 and 2
     model, training, callbacks     compile, fit, evaluate, predict: what users see
-    objectives, measures, data     losses, figures and batches for the loop of `fit`
+    objectives, data               losses, metrics and batches for the loop of `fit`
+    running_metrics                the loss and the metrics of the batches so far
     graph, layer, layers           tensors without numbers; layers of digits.nn, and formulas
     tensor, derivatives, tape      arrays of which is recorded what they were made of; gradients
     network                        a graph as that loop sees it: one vector of weights, gradients

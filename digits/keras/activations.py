@@ -221,13 +221,13 @@ def name_of(activation: Any) -> Any:
 
 
 def activated(activation: Any, x: Array) -> tuple[Array, Callable[[Array], Any]]:
-    """y = activation(x), and what gives dx from dy."""
+    """y = activation(x), and its gradient function, from dy to dx."""
     if activation in IN_NN:
         known = ACTIVATIONS[activation]
         y = known.function(x)
         return y, lambda dy: known.backward(dy, y)
-    made, way_back = recorded(get(activation), x)
-    return np.asarray(made, x.dtype), way_back
+    made, backward = recorded(get(activation), x)
+    return np.asarray(made, x.dtype), backward
 
 
 def get(identifier: Any) -> Callable[..., Any]:

@@ -67,8 +67,8 @@ class CallbackList:
             if hasattr(callback, moment):
                 getattr(callback, moment)(*arguments)
 
-    def ask_for_figures(self) -> bool:
-        """Whether one of them does anything at the end of this batch."""
+    def needs_logs(self) -> bool:
+        """Whether one of them acts at the end of this batch, and is given the logs."""
         return any(map(_acts_after_batch, self.callbacks))
 
 
@@ -82,7 +82,7 @@ def _acts_after_batch(callback: Any) -> bool:
 
 
 class History(Callback):
-    """The figures of every epoch: `history["val_loss"]` is a list."""
+    """The logs of every epoch: `history["val_loss"]` is a list."""
 
     def __init__(self) -> None:
         self.history: Logs = Logs()
@@ -102,7 +102,7 @@ class History(Callback):
 
 
 class _Monitor(Callback):
-    """What watches one figure: whether it is better than the best so far."""
+    """A callback that monitors one of the logs: whether it is better than the best so far."""
 
     monitor: str
     mode: str
@@ -115,8 +115,8 @@ class _Monitor(Callback):
         self.best: Any = -self.sign * math.inf
         self.wait = 0
 
-    def figure(self, logs: Any) -> Any:
-        """The figure that is watched; None, with a line that says so, if there is none."""
+    def get_monitor_value(self, logs: Any) -> Any:
+        """The monitored value; None, with a line that says so, if the logs lack it."""
         value = Logs(logs or {}).get(self.monitor)
         if value is None:
             there = ", ".join(logs or {})
@@ -129,7 +129,7 @@ class _Monitor(Callback):
 
 @dataclass(eq=False, repr=False)
 class EarlyStopping(_Monitor):
-    """Stop when a figure has not become better for `patience` epochs."""
+    """Stop when a value of the logs has not become better for `patience` epochs."""
 
     monitor: str = "val_loss"
     min_delta: float = 0
@@ -145,7 +145,7 @@ class EarlyStopping(_Monitor):
         self.best, self.best_weights = -self.sign * math.inf, None
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        value = self.figure(logs)
+        value = self.get_monitor_value(logs)
         if value is None or epoch < self.start_from_epoch:
             return
         if self.restore_best_weights and self.best_weights is None:
@@ -176,7 +176,7 @@ class EarlyStopping(_Monitor):
 @dataclass(eq=False, repr=False)
 class ModelCheckpoint(_Monitor):
     """Save the model, or its weights, after every epoch, or only after the best so far. The file
-    name may hold {epoch} and names of figures, "{epoch:02d}-{val_loss:.2f}.keras".
+    name may hold {epoch} and names of logs, "{epoch:02d}-{val_loss:.2f}.keras".
     """
 
     filepath: Any
@@ -212,7 +212,7 @@ class ModelCheckpoint(_Monitor):
     def _save(self, epoch: int, logs: Any) -> None:
         said = f"\nEpoch {epoch + 1}: "
         if self.save_best_only:
-            value = self.figure(logs)
+            value = self.get_monitor_value(logs)
             if value is None:
                 return
             if not self.is_better(value, self.best):
@@ -234,7 +234,7 @@ class ModelCheckpoint(_Monitor):
 @renamed(epsilon="min_delta")
 @dataclass(eq=False, repr=False)
 class ReduceLROnPlateau(_Monitor):
-    """Multiply the learning rate by `factor` when a figure has not become better for a while."""
+    """Multiply the learning rate by `factor` when a value of the logs has not become better."""
 
     monitor: str = "val_loss"
     factor: float = 0.1
@@ -257,7 +257,7 @@ class ReduceLROnPlateau(_Monitor):
         optimizer = self.model.optimizer
         if logs is not None:
             logs["learning_rate"] = optimizer.current_learning_rate()
-        value = self.figure(logs)
+        value = self.get_monitor_value(logs)
         if value is None:
             return
         if self.cooldown_counter > 0:
@@ -340,7 +340,7 @@ class CSVLogger(Callback):
 
 
 class TensorBoard(CSVLogger):
-    """There is no TensorBoard here: the figures are written as CSV, `epochs.csv` in its folder."""
+    """There is no TensorBoard here: the logs are written as CSV, `epochs.csv` in its folder."""
 
     def __init__(self, log_dir: Any = "logs", **_: Any) -> None:
         super().__init__(Path(log_dir, "epochs.csv"))
@@ -356,7 +356,7 @@ class ProgbarLogger(Callback):
         self.bar = Progbar(self.params["steps"], verbose=self.params["verbose"])
 
     def is_due(self) -> bool:
-        """Whether it is time to show the figures of the epoch so far."""
+        """Whether it is time to show the logs of the epoch so far."""
         return self.params["verbose"] == 1 and self.bar.is_due()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:

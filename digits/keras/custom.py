@@ -1,5 +1,5 @@
 """Custom layers: what a layer with a `call` of one's own inherits. It adds variables and losses,
-and its call is recorded, so that the gradient finds its way back through it.
+and its call is recorded, so that it has a gradient.
 """
 
 import contextlib
@@ -174,7 +174,7 @@ class CustomCall(Holder):
 
     def __getstate__(self) -> dict[str, Any]:
         """What copies and pickles take along: not what the latest call has left."""
-        return {k: v for k, v in vars(self).items() if k not in ("_added_losses", "_twins")}
+        return {k: v for k, v in vars(self).items() if k not in ("_added_losses", "_call_copies")}
 
     # --- variables --------------------------------------------------------------------------------
 
@@ -291,7 +291,7 @@ class Run:
 
 def _attributes(owner: Any) -> list[Any]:
     """The holders and variables among the attributes, and in lists and dicts among them."""
-    hidden = ("_graph_layers", "_twins", "calls", "inputs", "outputs", "_loss_tensors")
+    hidden = ("_graph_layers", "_call_copies", "calls", "inputs", "outputs", "_loss_tensors")
     kinds = (Holder, Variable, list, tuple, dict)
     values = [v for k, v in vars(owner).items() if isinstance(v, kinds) and k not in hidden]
     return found_in(values, (Holder, Variable))

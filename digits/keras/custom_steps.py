@@ -1,5 +1,5 @@
 """Custom training steps: models with a `train_step` or `test_step` of their own take batches as
-they come, take the steps themselves, and give figures back.
+they come, take the steps themselves, and return their logs.
 """
 
 from types import SimpleNamespace
@@ -46,8 +46,8 @@ class CustomBatches(SourceBatches):
 
 
 class CustomNetwork:
-    """Such a model in place of the network that `fit` would train, and of the measures of an epoch:
-    it takes its steps itself, and the latest says the figures, as metrics are running.
+    """Such a model in place of the network that `fit` would train, and of the running metrics:
+    it takes its steps itself, and the logs of the latest are those of the epoch so far.
     """
 
     def __init__(self, model: Any) -> None:
@@ -61,12 +61,12 @@ class CustomNetwork:
 
     def step(self, data: Any) -> float:
         """The loss of a batch, by the `train_step` of the model."""
-        self.latest = figures(self.model.train_step(data))
+        self.latest = as_logs(self.model.train_step(data))
         return self.latest.get("loss", 0.0)
 
     def evaluate(self, x: Any, t: Any, objectives: Any) -> float:
         """The loss of a batch, by the `test_step` of the model."""
-        self.latest = figures(self.model.test_step(x))
+        self.latest = as_logs(self.model.test_step(x))
         return self.latest.get("loss", 0.0)
 
     def add(self, loss: float, latest: Logs) -> None:
@@ -76,8 +76,8 @@ class CustomNetwork:
         return Logs(self.latest)
 
 
-def figures(given: Any) -> Logs:
-    """What a step gives back, as plain numbers by name."""
+def as_logs(given: Any) -> Logs:
+    """What a step returns, as plain numbers by name."""
     given = {} if given is None else given if isinstance(given, dict) else {"loss": given}
     return Logs({name: float(np.mean(given[name])) for name in sorted(given)})
 
@@ -102,7 +102,7 @@ class StepVerbs:
         return any(getattr(type(self), name) is not getattr(StepVerbs, name) for name in verbs)
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        """One step on a batch (x, y); its figures. A subclass may have another one."""
+        """One step on a batch (x, y); its logs. A subclass may have another one."""
         x, y, weight = parts_of(data)
         with GradientTape() as tape:
             outputs = self(x, training=True)
@@ -112,7 +112,7 @@ class StepVerbs:
         return {"loss": loss, **self.compute_metrics(x, y, outputs, weight)}
 
     def test_step(self, data: Any) -> dict[str, Any]:
-        """The figures of a batch (x, y) that is not trained on."""
+        """The logs of a batch (x, y) that is not trained on."""
         x, y, weight = parts_of(data)
         outputs = self(x, training=False)
         loss = self.compute_loss(x, y, outputs, weight)
@@ -140,7 +140,7 @@ class StepVerbs:
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
     ) -> dict[str, Any]:
-        """The figures of the metrics, these outputs taken in."""
+        """The values of the metrics, these outputs taken in."""
         for objective, t, outputs in self._paired(y, y_pred):
             for metric in objective.metrics:
                 metric.update_state(t, np.asarray(outputs))

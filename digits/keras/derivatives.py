@@ -1,4 +1,4 @@
-"""How a gradient goes back through each function of NumPy: from dy, that of a number with respect
+"""The gradient function of each function of NumPy: from dy, the gradient of a number with respect
 to y = f(x1, x2, ...), to those with respect to x1, x2, ...
 
 The rules call functions of NumPy alone, so that they can be differentiated again.
@@ -65,7 +65,7 @@ FLAT = (
 def gradient_of(
     function: Any, y: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wanted: Any = (True, True)
 ) -> Gradient:
-    """The way back through `y = function(*args, **kwargs)`; `wanted` says, for functions of two
+    """The gradient function of `y = function(*args, **kwargs)`; `wanted` says, for functions of two
     numbers, whether the gradient of each is asked for.
 
     Raises NotImplementedError for a function without a rule.
@@ -328,7 +328,7 @@ RULES: dict[Any, Callable[..., Gradient]] = {
     **{np.concatenate: _concatenate, np.stack: _stack, np.where: _where, np.clip: _clip},
     **{operator.getitem: _getitem, np.take: _take, np.take_along_axis: _take_along_axis},
 }
-"""What takes y and the arguments of the function, and gives the way back."""
+"""What takes y and the arguments of the function, and gives its gradient function."""
 
 ONLY_ONCE = (operator.getitem, np.take, np.take_along_axis)
 """Functions whose rule cannot be differentiated again."""

@@ -42,7 +42,8 @@ class KerasTensor:
     `batched` is one number for the whole batch, such as a loss.
 
     training: True or False, if the call said so. run: what the call does, where that is not the
-    layer's own formula: a function of arrays with a way back.
+    layer's own formula: a function of arrays with a
+    gradient function.
     """
 
     __array_priority__ = 100  # so that NumPy leaves `array + tensor` to this class
@@ -187,7 +188,7 @@ def in_order(outputs: list[KerasTensor], stop: list[KerasTensor]) -> list[KerasT
 
 def layers_by_depth(inputs: list[KerasTensor], outputs: list[KerasTensor]) -> list[Any]:
     """The layers between, those that are furthest from the outputs first; of those equally far,
-    the one that is first met on the way back. Files of Keras count on this order.
+    the one that is first met from the outputs. Files of Keras count on this order.
     """
     order, given = in_order(outputs, inputs), set(map(id, inputs))
     depths = {id(tensor): 0 for tensor in order}

@@ -193,30 +193,30 @@ class Layer(CustomCall, Configured):
         return others[shape]
 
     def _recorded(self, source: Any, x: Array, training: bool) -> Tensor:
-        """y of an array by a twin, whose weights stay as they are now."""
-        twin = self._free_twin()
-        twin.set_needs_dx(is_recorded(source))
+        """y of an array by a copy, whose weights stay as they are now."""
+        copied = self._free_copy()
+        copied.set_needs_dx(is_recorded(source))
         with paused():
-            y = twin.forward(x, training)
+            y = copied.forward(x, training)
         variables = [v for v in self.weights if v.has_gradient]
         numbers = {core: number for number, core in enumerate(self.cores)}
 
         def backward(dy: Array) -> list[Any]:
-            dx = twin.backward(np.array(dy, self.dtype))
-            return [dx, *(twin.cores[numbers[v.core]].grads[v.key].copy() for v in variables)]
+            dx = copied.backward(np.array(dy, self.dtype))
+            return [dx, *(copied.cores[numbers[v.core]].grads[v.key].copy() for v in variables)]
 
         made = record(y.copy(), [source, *variables], backward)
-        self._twins.append((twin, weakref.ref(made.node) if made.node else lambda: None))
+        self._call_copies.append((copied, weakref.ref(made.node) if made.node else lambda: None))
         if self.activity_regularizer:
             self.add_loss(self.activity_regularizer(made) / len(made))
         return made
 
-    def _free_twin(self) -> "Layer":
-        """A twin with a copy of the weights, which no record needs any more."""
-        made: list[tuple[Layer, Any]] = self.__dict__.setdefault("_twins", [])
+    def _free_copy(self) -> "Layer":
+        """A copy of the layer, with the weights of now, which no record needs any more."""
+        made: list[tuple[Layer, Any]] = self.__dict__.setdefault("_call_copies", [])
         free = next((entry for entry in made if entry[1]() is None), None)
         if free is None:
-            return self.twin(frozen=True)
+            return self.copy_for_call(copy_weights=True)
         made.remove(free)
         for core, own in zip(self.cores, free[0].cores, strict=True):
             own.rng = core.rng
@@ -253,7 +253,7 @@ class Layer(CustomCall, Configured):
         if self.first_weights is not None:
             self.set_weights(self.first_weights)
 
-    def twin(self, frozen: bool = False) -> "Layer":
+    def copy_for_call(self, copy_weights: bool = False) -> "Layer":
         """A layer of the same weights, or of a copy of them, with a memory and gradients of its
         own."""
         other = object.__new__(type(self))
@@ -262,7 +262,7 @@ class Layer(CustomCall, Configured):
         for core, own in zip(self.cores, other.cores, strict=True):
             grads = {key: np.zeros_like(array) for key, array in core.grads.items()}
             weights = core.weights
-            if frozen:
+            if copy_weights:
                 weights = {key: array.copy() for key, array in weights.items()}
             own.bind(weights, grads, core.buffers, core.rng, self.dtype)
         return other

@@ -110,8 +110,8 @@ class FunctionLoss(Loss):
         return tensor(np.mean(np.reshape(values, (n, -1)), axis=1))
 
     def per_sample(self, y: Array, t: Any) -> tuple[Array, Array]:
-        losses, way_back = recorded(functools.partial(self.call, t), y)
-        dy = way_back()
+        losses, backward = recorded(functools.partial(self.call, t), y)
+        dy = backward()
         if any(leaf.trains for leaf in leaves(losses)):
             raise NotImplementedError(
                 f"the loss {self.name} depends on weights, too: put that part into add_loss, or "

@@ -179,7 +179,7 @@ class Model(Trainer, Layer):
         for step in network.steps:
             given = [values[source] for source in step.sources]
             said = training if step.training is None else step.training
-            layer = network.twins.get(step.layer, step.layer)
+            layer = network.copies.get(step.layer, step.layer)
             found = step.run.now(given, said) if step.run else layer(given[0], training=said)
             values[step.result] = found
         self.added_losses.extend(values[number] for number in network.added)

@@ -78,7 +78,7 @@ class Network:
         self.params = self.grads = Parameters({}, dtype)
         self.wanted: set[Variable] | None = None
         self.steps: list[Step] = []
-        self.twins: dict[Layer, Layer] = {}  # layers at their second call and later: the first
+        self.copies: dict[Layer, Layer] = {}  # of layers at their second call and later: the layers
         self.inputs = list(range(len(inputs)))
         self._count = len(inputs)
         where = {id(tensor): number for number, tensor in enumerate(inputs)}
@@ -86,7 +86,7 @@ class Network:
         self.outputs = ends[: len(outputs)]
         self.added = {number: np.zeros(()) for number in ends[len(outputs) :]}
         """Values that are added to the loss as they are, by their numbers: the latest ones."""
-        own = (step.layer for step in self.steps if step.layer not in self.twins)
+        own = (step.layer for step in self.steps if step.layer not in self.copies)
         self.layers = list(dict.fromkeys(own))
         shared = any(core.shares_work for layer in self.layers for core in layer.cores)
         self._products: Any = single_threaded_blas if shared else adaptive_blas
@@ -126,12 +126,12 @@ class Network:
         return [where[id(tensor)] for tensor in outputs]
 
     def _for_one_call(self, layer: Layer) -> Layer:
-        """The layer, or, if it has been called before, a twin that remembers this call alone."""
+        """The layer, or, if it has been called before, a copy that remembers this call alone."""
         if all(step.layer is not layer for step in self.steps):
             return layer
-        twin = layer.twin()
-        self.twins[twin] = layer
-        return twin
+        copied = layer.copy_for_call()
+        self.copies[copied] = layer
+        return copied
 
     # --- training ---------------------------------------------------------------------------------
 
@@ -153,7 +153,7 @@ class Network:
             layer.set_needs_dx(needed)
             if run is not None:
                 run.needs_dx = needed
-            if needed or self._trained(self.twins.get(layer, layer)):
+            if needed or self._trained(self.copies.get(layer, layer)):
                 trained.add(result)
         self.trained_values = trained
 
@@ -212,8 +212,8 @@ class Network:
                 for variable in run.variables:
                     variable.gradient.fill(0)
             self._backward(gradients)
-        for twin, layer in self.twins.items():
-            for core, own in zip(layer.cores, twin.cores, strict=True):
+        for copied, layer in self.copies.items():
+            for core, own in zip(layer.cores, copied.cores, strict=True):
                 for key, gradient in own.grads.items():
                     core.grads[key] += gradient
         for v in self.regularized:

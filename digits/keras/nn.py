@@ -120,7 +120,7 @@ def conv2d_transpose(
     padding: Any = "SAME",
     data_format: str | None = "NHWC",
 ) -> Any:
-    """The way back through conv2d; filters (height, width, outputs, channels)."""
+    """The gradient function of conv2d, by its x; filters (height, width, outputs, channels)."""
     *kernel, count, _ = np.shape(filters)
     steps = _pair(strides, data_format)
     core = TransposedConvolution(count, (kernel[0], kernel[1]), steps, _padding(padding))

@@ -11,7 +11,7 @@ from digits.validation import check
 class Objective(NamedTuple):
     """What one output, the one of that number, is trained and measured by.
 
-    `name` is that of the output where there are several, and begins the names of its figures.
+    `name` is that of the output where there are several, and begins the names of its logs.
     """
 
     output: int
@@ -20,8 +20,8 @@ class Objective(NamedTuple):
     factor: float
     metrics: list[metrics.Metric]
 
-    def figure(self, what: str) -> str:
-        """The name under which a figure is logged."""
+    def log_name(self, what: str) -> str:
+        """The name of the loss, or of a metric, in the logs."""
         return f"{self.name}_{what}" if self.name else what
 
 

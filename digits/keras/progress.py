@@ -13,7 +13,7 @@ WIDTH = 20
 
 
 def described(logs: Any) -> str:
-    """Figures in one line."""
+    """The logs in one line."""
     return " - ".join(
         f"{name}: {value:.4f}" if abs(value) > 1e-3 else f"{name}: {value:.4e}"
         for name, value in dict(logs or {}).items()
@@ -41,7 +41,7 @@ class Progbar:
         return self.moves and time.perf_counter() - self.shown > 0.1
 
     def update(self, current: int, values: Any = None, finalize: bool | None = None) -> None:
-        """Show that `current` steps are done, and the pairs of names and figures."""
+        """Show that `current` steps are done, and the logs."""
         self.seen = current
         last = current == self.target if finalize is None else finalize
         if not self.verbose or not (last or self.is_due()):

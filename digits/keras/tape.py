@@ -91,25 +91,25 @@ class GradientTape:
 
 
 def recorded(function: Any, x: Array) -> tuple[Tensor, Callable[..., Array | None]]:
-    """y = function(x), and what gives dx from dy, the ones if it is given none; None if y does not
-    depend on x. What is recorded around it is not concerned.
+    """y = function(x), and its gradient function, from dy (ones if it is given none) to dx (None if
+    y does not depend on x). What is recorded around it is not concerned.
     """
     given = x.view(Tensor)
     given.node = Node()
     with paused(), GradientTape():
         y = tensor(function(given))
 
-    def way_back(dy: Array | None = None) -> Array | None:
+    def backward(dy: Array | None = None) -> Array | None:
         with paused():
             (dx,) = gradients([y], [given], None if dy is None else [dy])
         return None if dx is None else dx.array
 
-    return y, way_back
+    return y, backward
 
 
 def custom_gradient(function: Any) -> Any:
-    """A decorator for a function of tensors that gives a tensor and its own way back: what takes
-    the gradient with respect to it and gives those for the arguments.
+    """A decorator for a function of tensors that gives a tensor and its own gradient function: from
+    the gradient with respect to the tensor to those for the arguments.
     """
 
     @functools.wraps(function)

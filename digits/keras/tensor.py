@@ -1,5 +1,5 @@
 """Arrays with the methods that scripts expect of TensorFlow's. While a tape is on, what functions
-of NumPy make of them is recorded, so that a gradient can find its way back.
+of NumPy make of them is recorded, so that it has a gradient.
 """
 
 import contextlib

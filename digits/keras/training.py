@@ -11,12 +11,12 @@ from digits.keras import data, optimizers
 from digits.keras.callbacks import CallbackList, History, ProgbarLogger
 from digits.keras.custom_steps import CustomBatches, CustomNetwork, StepVerbs
 from digits.keras.legacy import Logs, note, renamed
-from digits.keras.measures import Measures
 from digits.keras.metrics import Metric
 from digits.keras.network import Targets
 from digits.keras.objectives import Objective, listed, loss_objects, objectives
 from digits.keras.progress import Progbar
 from digits.keras.random import new_generator
+from digits.keras.running_metrics import RunningMetrics
 from digits.types import Array
 from digits.validation import check
 from train_net import train_step
@@ -119,8 +119,8 @@ class Trainer(StepVerbs):
 
     @property
     def metrics_names(self) -> list[str]:
-        several = [o.figure("loss") for o in self.objectives if o.name]
-        return ["loss", *several, *(o.figure(m.name) for o in self.objectives for m in o.metrics)]
+        several = [o.log_name("loss") for o in self.objectives if o.name]
+        return ["loss", *several, *(o.log_name(m.name) for o in self.objectives for m in o.metrics)]
 
     def _require_compiled(self, show_accuracy: bool = False) -> None:
         if not self.compiled:
@@ -152,7 +152,7 @@ class Trainer(StepVerbs):
         validation_freq: int = 1,
         show_accuracy: bool = False,
     ) -> History:
-        """Train for `epochs` epochs; the history of their figures."""
+        """Train for `epochs` epochs; the history of their logs."""
         own = self.has_own("train_step")
         if not own:
             self._require_compiled(show_accuracy)
@@ -162,12 +162,12 @@ class Trainer(StepVerbs):
             given, held_out = given.split(validation_split)
             held_out = held_out if own else self._held_out(held_out, sample_weight)
             validation_data = validation_data or held_out
-        network, measures = self._at_work(own)
+        network, running = self._at_work(own)
         verbose = 1 if verbose in ("auto", True) else int(verbose)
         self.history = History()
         bar = next((c for c in listed(callbacks) if isinstance(c, ProgbarLogger)), None)
         bar = bar or (ProgbarLogger() if verbose else None)
-        # The user's come first: some add figures, which the history and the bar show.
+        # The user's come first: some add logs, which the history and the bar show.
         by_user = dict.fromkeys(callback for callback in listed(callbacks) if callback is not bar)
         params = {"verbose": verbose, "epochs": epochs, "steps": len(given)}
         callbacks = CallbackList([*by_user, self.history, *([bar] if bar else [])], self, params)
@@ -178,14 +178,14 @@ class Trainer(StepVerbs):
             while_validating = CallbackList(by_user, self, params)
             validate = self._validation(validation_data, validation_steps, size, while_validating)
         epoch_numbers = range(initial_epoch, epochs)
-        self._train(network, given, measures, callbacks, epoch_numbers, validate, validation_freq)
+        self._train(network, given, running, callbacks, epoch_numbers, validate, validation_freq)
         return self.history
 
     def _train(
         self,
         network: Any,
         batches: Any,
-        measures: Any,
+        running: Any,
         callbacks: CallbackList,
         epochs: range,
         validate: Any,
@@ -195,16 +195,16 @@ class Trainer(StepVerbs):
         logs = Logs()
         callbacks.tell("on_train_begin", {})
         for epoch in epochs:
-            measures.reset()
+            running.reset()
             callbacks.tell("on_epoch_begin", epoch, {})
             for number, (x, targets) in enumerate(batches.epoch(epoch)):
                 callbacks.tell("on_train_batch_begin", number, {})
-                measures.add(self._step(network, x, targets), network.latest)
-                if callbacks.ask_for_figures():
-                    callbacks.tell("on_train_batch_end", number, measures.logs())
+                running.add(self._step(network, x, targets), network.latest)
+                if callbacks.needs_logs():
+                    callbacks.tell("on_train_batch_end", number, running.logs())
                 if self.stop_training:
                     break
-            logs = measures.logs()
+            logs = running.logs()
             if validate is not None and (epoch + 1) % every == 0:
                 logs |= {f"val_{name}": value for name, value in validate().items()}
             callbacks.tell("on_epoch_end", epoch, logs)
@@ -225,10 +225,10 @@ class Trainer(StepVerbs):
         return loss
 
     def _at_work(self, own: bool) -> tuple[Any, Any]:
-        """What takes the steps, and what keeps their figures."""
+        """What takes the steps, and what computes the logs of the epoch so far."""
         if own:
             return (CustomNetwork(self),) * 2
-        return self._prepare(), Measures(self.objectives)
+        return self._prepare(), RunningMetrics(self.objectives)
 
     def _prepare(self) -> Any:
         network = self.training_network
@@ -336,24 +336,24 @@ class Trainer(StepVerbs):
             bar.update(steps or count, logs, finalize=True)
         if own:
             return logs if return_dict else list(logs.values())
-        return logs if return_dict else self._figures(logs)
+        return logs if return_dict else self._loss_and_metrics(logs)
 
-    def _figures(self, logs: Logs) -> Any:
+    def _loss_and_metrics(self, logs: Logs) -> Any:
         """The loss and the metrics after it; the loss itself if there are none."""
         values = [logs[name] for name in self.metrics_names]
         return values if len(values) > 1 else values[0]
 
     def _evaluate(self, batches: Any, callbacks: CallbackList) -> Logs:
         own = isinstance(batches, CustomBatches)
-        network, measures = self._at_work(own)
+        network, running = self._at_work(own)
         callbacks.tell("on_test_begin", {})
         for number, (x, targets) in enumerate(batches.epoch(0)):
             callbacks.tell("on_test_batch_begin", number, {})
             loss = network.evaluate(x, targets, [] if own else self.objectives)
-            measures.add(loss, network.latest)
-            logs = measures.logs() if callbacks.callbacks else Logs()
+            running.add(loss, network.latest)
+            logs = running.logs() if callbacks.callbacks else Logs()
             callbacks.tell("on_test_batch_end", number, logs)
-        logs = measures.logs()
+        logs = running.logs()
         if not own:
             logs["loss"] += network.penalty()
         callbacks.tell("on_test_end", logs)
@@ -407,10 +407,10 @@ class Trainer(StepVerbs):
     ) -> Any:
         self._require_compiled()
         inputs, targets = self._arrays(x, y, sample_weight, class_weight)
-        network, measures = self._at_work(own=False)
-        measures.add(self._step(network, inputs, targets), network.latest)
-        logs = measures.logs()
-        return logs if return_dict else self._figures(logs)
+        network, running = self._at_work(own=False)
+        running.add(self._step(network, inputs, targets), network.latest)
+        logs = running.logs()
+        return logs if return_dict else self._loss_and_metrics(logs)
 
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False, **_: Any
@@ -425,7 +425,7 @@ class Trainer(StepVerbs):
             metric.reset_state()
 
     def get_metrics_result(self) -> dict[str, Any]:
-        return {o.figure(m.name): m.result() for o in self.objectives for m in o.metrics}
+        return {o.log_name(m.name): m.result() for o in self.objectives for m in o.metrics}
 
     # --- as it was called before ------------------------------------------------------------------
 

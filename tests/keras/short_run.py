@@ -1,5 +1,5 @@
 """Runs a Keras script on this library in little time: `python short_run.py script.py [arguments]`.
-Every `fit` takes one epoch on 1,000 images and repeats its figures for the epochs that were asked
+Every `fit` takes one epoch on 1,000 images and repeats its logs for the epochs that were asked
 for; pictures that the script's author had are replaced by one of a digit.
 """
 

@@ -267,8 +267,8 @@ def test_callbacks_are_told_in_order(rng: np.random.Generator) -> None:
     held_out = x[:32], t[:32]
     model.fit(x, t, 32, 9, 0, callbacks=[Told()], validation_data=held_out, initial_epoch=2)
     model.predict(x[:32], callbacks=[Told()], verbose=0)
-    figures = "['accuracy', 'loss']"
-    batches = [f"batch {i} {figures}" for i in (0, 1, 0)]
+    names = "['accuracy', 'loss']"
+    batches = [f"batch {i} {names}" for i in (0, 1, 0)]
     end = "end 2 ['accuracy', 'loss', 'val_accuracy', 'val_loss']"
     assert told == ["begin", "epoch 2", *batches, end, "batch 0 ['outputs']"]
     stop = keras.callbacks.LambdaCallback(

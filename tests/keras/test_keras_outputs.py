@@ -50,7 +50,7 @@ def test_gradient_of_two_losses_is_that_of_their_weighted_sum() -> None:
         assert gradient[k] == pytest.approx((found[0] - found[1]) / (2 * h), abs=1e-7)
 
 
-def test_figures_of_each_output_are_logged_by_its_name() -> None:
+def test_metrics_of_each_output_are_logged_by_its_name() -> None:
     model, (x, y) = two_outputs(), data()
     losses = ["sparse_categorical_crossentropy", "mse"]
     model.compile("adam", losses, loss_weights=[0.5, 2], metrics={"a": "accuracy", "b": ["mae"]})

@@ -102,7 +102,7 @@ def test_summary_of_branches_says_what_is_connected() -> None:
     ]
 
 
-def test_one_epoch_has_no_heading_and_small_figures_an_exponent(capsys: Any) -> None:
+def test_one_epoch_has_no_heading_and_small_losses_an_exponent(capsys: Any) -> None:
     x, t = rows()
     model = small(layers.Dense(3, "softmax"))
     model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])

@@ -36,11 +36,11 @@ class OtherActivation(Core):
         self.activation = activation
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        y, self.cache.way_back = activations.activated(self.activation, x)
+        y, self.cache.backward = activations.activated(self.activation, x)
         return y
 
     def backward(self, dy: Array) -> Array:
-        dx: Array = self.cache.way_back(dy)
+        dx: Array = self.cache.backward(dy)
         return dx
 
 
@@ -224,8 +224,8 @@ class BatchNormalization(Scaled):
 
 @arguments(output_shape=None, mask=None)
 class Lambda(Formula):
-    """A function of one's own, of one tensor or of a list of them. It is recorded, so that the
-    gradient finds its way back through it.
+    """A function of one's own, of one tensor or of a list of them. It is recorded, so that it has a
+    gradient.
 
     A file holds the name of the function alone; who reads it passes custom_objects={"name": f}.
     """

@@ -1,5 +1,5 @@
-"""A layer that is written as one formula on tensors. The tape finds the way back through it, so
-that it needs no rule of its own.
+"""A layer that is written as one formula on tensors. The tape computes its gradient, so that it
+needs no rule of its own.
 """
 
 from typing import Any

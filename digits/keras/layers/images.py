@@ -186,8 +186,8 @@ class SeparableConv2D(_ChannelWise):
 
 
 class TransposedConvolution(Core):
-    """The way back through a convolution: what was the gradient with respect to its inputs is the
-    output here, so that images grow by the strides. W (height, width, outputs, inputs).
+    """The gradient function of a convolution as a layer: what is its dx is the output here, so that
+    images grow by the strides. W (height, width, outputs, inputs).
     """
 
     shares_work = True
@@ -228,7 +228,7 @@ class TransposedConvolution(Core):
 
 
 class Conv2DTranspose(Conv2D):
-    """The way back through a Conv2D: images grow by the strides."""
+    """The gradient function of a Conv2D as a layer: images grow by the strides."""
 
     def image_cores(self, shape: Shape) -> list[Core]:
         self.unused = ("b",) * (not self.use_bias)

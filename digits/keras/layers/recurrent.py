@@ -28,8 +28,8 @@ RECURRENT_ARGUMENTS: dict[str, str | None] = {
 }
 """What Keras 1 called the arguments of recurrent layers."""
 
-WayBack = Callable[..., Any]
-"""From the gradients of what a function gave, those of what it was given."""
+Backward = Callable[..., Any]
+"""A gradient function: from the gradients of the results to those of the arguments."""
 
 
 # --- how a state goes from step to step -----------------------------------------------------------
@@ -63,8 +63,8 @@ class Recurrence(Core):
         if self.use_bias:
             self.weight_shapes["b"] = (width,)
 
-    def step(self, a: Array, seen: Array, *states: Array) -> tuple[tuple[Array, ...], WayBack]:
-        """The next states; and what gives, from their gradients, those of a, seen and the states.
+    def step(self, a: Array, seen: Array, *states: Array) -> tuple[tuple[Array, ...], Backward]:
+        """The next states, and the gradient function, from their gradients to da, dseen, dstates.
 
         a: x W + b, for the inputs of this step. seen: what dropout leaves of h, for the product
         with U.
@@ -84,11 +84,11 @@ class Recurrence(Core):
         h = self.workspace("h", (times + 1, n, self.units))  # before the first step, and after each
         h[0] = 0
         states: tuple[Array, ...] = (h[0], *[np.zeros_like(h[0])] * (self.states - 1))
-        cache.given, cache.h, cache.ways = given, h, []
+        cache.given, cache.h, cache.backward = given, h, []
         for t in range(times):
-            states, way_back = self.step(a[t], h[t] * cache.mask_h, *states)
+            states, backward = self.step(a[t], h[t] * cache.mask_h, *states)
             h[t + 1] = states[0]
-            cache.ways.append(way_back)
+            cache.backward.append(backward)
         return h[1:].swapaxes(0, 1) if self.sequences else h[-1]
 
     def backward(self, dy: Array) -> Array | None:
@@ -105,7 +105,7 @@ class Recurrence(Core):
             dh, *others = dstates
             if t >= times - len(dy):
                 dh = dh + dy[t - times]
-            da[t], dseen, dh, *others = cache.ways[t](dh, *others)
+            da[t], dseen, dh, *others = cache.backward[t](dh, *others)
             dstates = (dh + dseen * cache.mask_h, *others)
         rows = da.reshape(times * n, -1)
         np.matmul(cache.given.reshape(times * n, -1).T, rows, out=self.grads["W"])
@@ -138,16 +138,16 @@ class Recurrence(Core):
 class SimpleStep(Recurrence):
     """h' = f(x W + h U + b) (Elman 1990)."""
 
-    def step(self, a: Array, seen: Array, *states: Array) -> tuple[tuple[Array, ...], WayBack]:
+    def step(self, a: Array, seen: Array, *states: Array) -> tuple[tuple[Array, ...], Backward]:
         """With da = dh' f', what comes back to h is da U^T."""
         a += seen @ self.weights["U"]
-        h, slope = activated(self.activation, a)
+        h, backward_h = activated(self.activation, a)
 
-        def way_back(dh: Array) -> tuple[Any, ...]:
-            da = slope(dh)
+        def backward(dh: Array) -> tuple[Any, ...]:
+            da = backward_h(dh)
             return da, da @ self.weights["U"].T, 0
 
-        return (h,), way_back
+        return (h,), backward
 
 
 class LSTMStep(Recurrence):
@@ -160,27 +160,27 @@ class LSTMStep(Recurrence):
     gates = 4
     states = 2
 
-    def step(self, a: Array, seen: Array, *states: Array) -> tuple[tuple[Array, ...], WayBack]:
+    def step(self, a: Array, seen: Array, *states: Array) -> tuple[tuple[Array, ...], Backward]:
         """By the product rule do = dh' tanh(c'). To c' comes dc' from the next step, and
         dh' o (1 - tanh(c')^2) from h'. Of this sum, s: di = s g, dg = s i, df = s c, and dc = s f,
         which fades only where f does: this is why an LSTM can remember.
         """
         a += seen @ self.weights["U"]
         (_, c), parts = states, np.split(a, 4, axis=1)
-        i, slope_i = activated(self.recurrent_activation, parts[0])
-        f, slope_f = activated(self.recurrent_activation, parts[1])
-        g, slope_g = activated(self.activation, parts[2])
-        o, slope_o = activated(self.recurrent_activation, parts[3])
+        i, backward_i = activated(self.recurrent_activation, parts[0])
+        f, backward_f = activated(self.recurrent_activation, parts[1])
+        g, backward_g = activated(self.activation, parts[2])
+        o, backward_o = activated(self.recurrent_activation, parts[3])
         new_c = f * c + i * g
-        shown, slope = activated(self.activation, new_c)
+        shown, backward_shown = activated(self.activation, new_c)
 
-        def way_back(dh: Array, dc: Array) -> tuple[Any, ...]:
-            s = slope(dh * o) + dc
-            parts = slope_i(s * g), slope_f(s * c), slope_g(s * i), slope_o(dh * shown)
+        def backward(dh: Array, dc: Array) -> tuple[Any, ...]:
+            s = backward_shown(dh * o) + dc
+            parts = backward_i(s * g), backward_f(s * c), backward_g(s * i), backward_o(dh * shown)
             da = np.concatenate(parts, axis=1)
             return da, da @ self.weights["U"].T, 0, s * f
 
-        return (o * shown, new_c), way_back
+        return (o * shown, new_c), backward
 
 
 class GRUStep(Recurrence):
@@ -205,28 +205,28 @@ class GRUStep(Recurrence):
         self.cache.r = []  # of all steps, for the gradient of U
         return super().forward(x, training)
 
-    def step(self, a: Array, seen: Array, *states: Array) -> tuple[tuple[Array, ...], WayBack]:
+    def step(self, a: Array, seen: Array, *states: Array) -> tuple[tuple[Array, ...], Backward]:
         """By the product rule dz = dh' (h - g) and dg = dh' (1 - z); h has dh' z directly."""
         (h,), u, U = states, self.units, self.weights["U"]
         a[:, : 2 * u] += seen @ U[:, : 2 * u]
         if self.use_bias and self.reset_after:
             a[:, : 2 * u] += self.weights["b"][1, : 2 * u]
-        z, slope_z = activated(self.recurrent_activation, a[:, :u])
-        r, slope_r = activated(self.recurrent_activation, a[:, u : 2 * u])
+        z, backward_z = activated(self.recurrent_activation, a[:, :u])
+        r, backward_r = activated(self.recurrent_activation, a[:, u : 2 * u])
         self.cache.r.append(r)
-        q, way_to_state = self._reset(r, seen)
-        g, slope_g = activated(self.activation, a[:, 2 * u :] + q)
+        q, backward_q = self._reset(r, seen)
+        g, backward_g = activated(self.activation, a[:, 2 * u :] + q)
 
-        def way_back(dh: Array) -> tuple[Any, ...]:
-            da_g = slope_g(dh * (1 - z))
-            dr, dseen = way_to_state(da_g)
-            da = np.concatenate([slope_z(dh * (h - g)), slope_r(dr), da_g], axis=1)
+        def backward(dh: Array) -> tuple[Any, ...]:
+            da_g = backward_g(dh * (1 - z))
+            dr, dseen = backward_q(da_g)
+            da = np.concatenate([backward_z(dh * (h - g)), backward_r(dr), da_g], axis=1)
             return da, dseen + da[:, : 2 * u] @ U[:, : 2 * u].T, dh * z
 
-        return (z * h + (1 - z) * g,), way_back
+        return (z * h + (1 - z) * g,), backward
 
-    def _reset(self, r: Array, seen: Array) -> tuple[Array, WayBack]:
-        """q; and what gives the gradients of r and h from that of q. Of q = r p with p = h U + b'
+    def _reset(self, r: Array, seen: Array) -> tuple[Array, Backward]:
+        """q, and its gradient function, from dq to dr and dh. Of q = r p with p = h U + b'
         they are dq p and (dq r) U^T; of q = (r h) U, where p = dq U^T comes to r h, p h and p r.
         """
         new = self.weights["U"][:, 2 * self.units :]

@@ -1,5 +1,5 @@
-"""The figures of an epoch: the loss and the metrics of all its batches so far. They are computed
-when somebody asks for them.
+"""The logs of an epoch so far: the loss and the metrics of all its batches. They are computed when
+somebody asks for them.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from digits.keras.objectives import Objective
 from digits.types import Array
 
 
-class Measures:
+class RunningMetrics:
     """The loss and the metrics of an epoch so far. Outputs wait until somebody asks, as a metric
     of many samples takes hardly more time than one of few.
     """
@@ -38,9 +38,9 @@ class Measures:
         if self.metrics:
             self.waiting.append(([y.copy() for y in latest.outputs], latest.targets))
             if sum(y.size for y in latest.outputs) * len(self.waiting) > self.MAX_WAITING:
-                self._measure()
+                self._update_metrics()
 
-    def _measure(self) -> None:
+    def _update_metrics(self) -> None:
         waiting, self.waiting = self.waiting, []
         for i, objective in enumerate(self.objectives if waiting else []):
             parts = [(fitted(targets[i].t, outputs[i]), outputs[i]) for outputs, targets in waiting]
@@ -50,12 +50,12 @@ class Measures:
                     metric.update_state(t, y)
 
     def logs(self, prefix: str = "") -> Logs:
-        """The figures, by name, in alphabetical order as Keras 3 has them."""
-        self._measure()
-        figures = {"loss": self.loss_sum / max(self.count, 1)}
+        """The values by name, in alphabetical order as Keras 3 has them."""
+        self._update_metrics()
+        values = {"loss": self.loss_sum / max(self.count, 1)}
         for objective, loss_sum in zip(self.objectives, self.loss_sums, strict=True):
             if objective.name:
-                figures[objective.figure("loss")] = loss_sum / max(self.count, 1)
+                values[objective.log_name("loss")] = loss_sum / max(self.count, 1)
             for metric in objective.metrics:
-                figures[objective.figure(metric.name)] = float(np.mean(metric.result()))
-        return Logs({f"{prefix}{name}": figures[name] for name in sorted(figures)})
+                values[objective.log_name(metric.name)] = float(np.mean(metric.result()))
+        return Logs({f"{prefix}{name}": values[name] for name in sorted(values)})
