@@ -67,17 +67,22 @@ class CallbackList:
             if hasattr(callback, moment):
                 getattr(callback, moment)(*arguments)
 
+    def begin_training(self) -> None:
+        """Tell all of them that the training begins, and find out which act after batches."""
+        self.tell("on_train_begin", {})
+        self._acts_after_batches = any(map(_acts_after_batches, self.callbacks))
+        self._bars = [bar for bar in self.callbacks if isinstance(bar, ProgbarLogger)]
+
     def needs_logs(self) -> bool:
         """Whether one of them acts at the end of this batch, and is given the logs."""
-        return any(map(_acts_after_batch, self.callbacks))
+        return self._acts_after_batches or any(bar.is_due() for bar in self._bars)
 
 
-def _acts_after_batch(callback: Any) -> bool:
-    if isinstance(callback, ProgbarLogger):
-        return callback.is_due()
+def _acts_after_batches(callback: Any) -> bool:
+    """Whether a callback has a method of its own for the end of a batch."""
     moments, own = ("on_batch_end", "on_train_batch_end"), getattr(callback, "__dict__", {})
-    kind = type(callback)
-    changed = any(getattr(kind, m, None) is not getattr(Callback, m) for m in moments)
+    kind = ProgbarLogger if isinstance(callback, ProgbarLogger) else Callback
+    changed = any(getattr(type(callback), m, None) is not getattr(kind, m) for m in moments)
     return changed or any(moment in own for moment in moments)
 
 

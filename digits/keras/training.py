@@ -193,7 +193,7 @@ class Trainer(StepVerbs):
     ) -> None:
         """A step for each batch of each epoch, until a callback stops it."""
         logs = Logs()
-        callbacks.tell("on_train_begin", {})
+        callbacks.begin_training()
         for epoch in epochs:
             running.reset()
             callbacks.tell("on_epoch_begin", epoch, {})

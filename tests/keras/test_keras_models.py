@@ -277,6 +277,32 @@ def test_callbacks_are_told_in_order(rng: np.random.Generator) -> None:
     assert len(model.fit(x, t, callbacks=[stop], verbose=0).history["loss"]) == 1
 
 
+def test_callbacks_are_asked_once_whether_they_act_after_batches(rng: np.random.Generator) -> None:
+    x, t = digits_data(rng)
+    asked = []
+
+    class Watched(keras.callbacks.Callback):
+        def __getattribute__(self, name: str) -> Any:
+            asked.extend([name] if name == "__dict__" else [])
+            return super().__getattribute__(name)
+
+    class Bar(keras.callbacks.ProgbarLogger):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            losses.append(logs["loss"])
+
+    losses: list[float] = []
+    model = keras.Sequential([layers.Dense(3, "softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    counts = []
+    for epochs in (1, 3):
+        asked.clear()
+        model.fit(x, t, 20, epochs, 0, callbacks=[Watched()])
+        counts.append(len(asked))
+    assert counts[0] == counts[1]
+    model.fit(x, t, 20, verbose=0, callbacks=[Bar()])
+    assert len(losses) == 10
+
+
 def test_early_stopping_restores_the_best_weights(rng: np.random.Generator) -> None:
     x, t = digits_data(rng)
     model = keras.Sequential([layers.Dense(3, "softmax")])
