@@ -15,6 +15,7 @@ is; `install()` serves these names within a running Python. What is where, from 
     objectives, data               losses, metrics and batches for the loop of `fit`
     running_metrics                the loss and the metrics of the batches so far
     graph, layer, layers           tensors without numbers; layers of digits.nn, and formulas
+    resizing                       graphs of which the first data tell the sizes
     tensor, derivatives, tape      arrays of which is recorded what they were made of; gradients
     network                        a graph as that loop sees it: one vector of weights, gradients
     losses, metrics, optimizers    those of digits.nn with Keras' arguments

@@ -44,15 +44,21 @@ def _fitted(array: Array, shape: Shape, dtype: str) -> Array:
             got = got[:-1]
         while want and want[-1] == 1:
             want = want[:-1]
-        advice = f"reshape them with x.reshape{(-1, *shape)}"
+        fits = math.prod(array.shape[1:]) == math.prod(shape)
+        advice = f"reshape them with x.reshape{(-1, *shape)}" if fits else "bring all to that shape"
         same = got == want and array.ndim > 0
         check(same, f"inputs of shape {(None, *shape)}", array.shape, advice)
     return array.astype(dtype, copy=False).reshape(len(array), *shape)
 
 
-def shapes_in(x: Any) -> list[Shape]:
-    """The shape of one sample of each input, for a model that is told none."""
-    parts = list(x.values()) if isinstance(x, dict) else x if isinstance(x, list | tuple) else [x]
+def shapes_in(x: Any, names: list[str]) -> list[Shape]:
+    """The shape of one sample of each input, for a model that is told none; in the order of these
+    names, where the inputs have them.
+    """
+    if isinstance(x, dict):
+        known = bool(names) and set(names) <= x.keys()
+        return [np.shape(x[name])[1:] for name in (names if known else x)]
+    parts = x if isinstance(x, list | tuple) else [x]
     if isinstance(x, list | tuple) and (not len(x) or np.ndim(x[0]) <= 1):
         parts = [np.asarray(x)]
     return [np.shape(part)[1:] for part in parts]

@@ -19,6 +19,7 @@ from digits.keras.graph import KerasTensor
 from digits.keras.legacy import renamed
 from digits.keras.lookup import look_up
 from digits.keras.random import new_generator
+from digits.keras.resizing import is_resizing
 from digits.keras.serialization import Configured, argument_names, plain
 from digits.keras.tensor import Tensor, is_recorded, paused, record, tapes, tensor
 from digits.keras.variable import Variable
@@ -93,18 +94,23 @@ class Layer(CustomCall, Configured):
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
         if name == "activation" and vars(self).get("cores"):
-            self._compute_anew()
+            vars(self)["activation"] = kept("activation", value)
+            self._compute_anew(self.input_sizes)
 
-    def _compute_anew(self) -> None:
-        """Compute with another activation from here on, with the same weights."""
-        vars(self)["activation"] = kept("activation", self.activation)
+    def _compute_anew(self, sizes: Any) -> None:
+        """Compute from here on with another activation, or on inputs of other sizes, with the same
+        weights where they have the same shapes.
+        """
         weights, before, self.built = self.get_weights(), self.cores, False
-        self.set_up(self.input_sizes)
+        for earlier in ("_call_copies", "_for_shapes"):
+            vars(self).pop(earlier, None)
+        self.set_up(sizes)
         for i, (core, made) in enumerate(zip(before, self.cores, strict=False)):
             if type(core) is type(made):  # models and optimizers know the weights by their core
                 vars(core).update(vars(made))
                 self.cores[i] = core
-        self.set_weights(weights)
+        if [array.shape for array in weights] == [v.shape for v in self.weights]:
+            self.set_weights(weights)
 
     # --- in a model -------------------------------------------------------------------------------
 
@@ -228,6 +234,8 @@ class Layer(CustomCall, Configured):
         """Learn the shape of one input and make the weights."""
         if self.built and not self.cores:
             self.built = False  # nothing in it depends on the shape
+        if self.built and shape != self.input_sizes and is_resizing():
+            self._compute_anew(shape)
         if self.built:
             expected = f"inputs of shape {(None, *self.input_sizes)} for {self.name}"
             check(shape == self.input_sizes, expected, (None, *shape), "make a second layer")

@@ -18,6 +18,7 @@ from digits.keras.legacy import note, renamed
 from digits.keras.lookup import look_up
 from digits.keras.network import Network
 from digits.keras.objectives import listed
+from digits.keras.resizing import resize
 from digits.keras.summary import print_summary
 from digits.keras.tensor import Tensor, tapes, tensor
 from digits.keras.training import Trainer
@@ -35,6 +36,7 @@ class Model(Trainer, Layer):
     module = "keras"
     inputs: list[KerasTensor]
     outputs: list[KerasTensor]
+    waits = False  # whether the first data tell sizes that an Input leaves open
 
     @renamed(input="inputs", output="outputs")
     def __init__(
@@ -51,10 +53,9 @@ class Model(Trainer, Layer):
         for given in (*inputs, *outputs):
             advice = "call the layers on Input(shape=...)"
             made = isinstance(given, KerasTensor) and given.batched
-            sized = not getattr(getattr(given, "layer", None), "waits", False)
-            check(sized, "an Input with all its sizes in a graph", "None", "give Input((28, 28))")
             check(made, "tensors made by Input and layers", given, advice)
         self.inputs, self.outputs, self._network, self._wanted = inputs, outputs, None, None
+        self.waits = any(getattr(tensor.layer, "waits", False) for tensor in inputs)
         self._graph_layers = layers_by_depth(inputs, outputs)
         names = [layer.name for layer in self._graph_layers]
         twice = {name for name in names if names.count(name) > 1}
@@ -98,9 +99,13 @@ class Model(Trainer, Layer):
 
     def set_up(self, shape: Any) -> None:
         """Find the graph for inputs of that shape; a list of shapes, if there are several."""
-        if hasattr(self, "outputs"):
-            return
         shapes = shape if isinstance(shape, list) else [shape]
+        if hasattr(self, "outputs"):
+            if self.waits:
+                check(len(shapes) == len(self.inputs), f"{len(self.inputs)} inputs", len(shapes))
+                pairs = zip(self.inputs, shapes, strict=True)
+                resize(self, [tensor.layer.sizes_for(sizes) for tensor, sizes in pairs])
+            return
         inputs = [Input(sizes) for sizes in shapes]
         outputs = self._trace(inputs[0] if len(inputs) == 1 else inputs)
         self._set_graph(inputs, listed(outputs))
@@ -136,7 +141,9 @@ class Model(Trainer, Layer):
         if on_graph([parts, args, kwargs]):
             if args or kwargs:
                 return self._follow(inputs, training, *args, **kwargs)
-            self.set_up([p.sizes for p in parts] if len(parts) > 1 else parts[0].sizes)
+            sizes = [part.sizes for part in parts]
+            if not hasattr(self, "outputs") or sizes != [tensor.sizes for tensor in self.inputs]:
+                self.set_up(sizes if len(sizes) > 1 else sizes[0])
             said = None if training is AS_THE_MODEL else training
             results: list[Any] = [
                 KerasTensor(output.sizes, self, tuple(parts), index, training=said)

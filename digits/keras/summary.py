@@ -6,7 +6,9 @@ from itertools import zip_longest
 from typing import Any
 
 from digits.keras.graph import in_order
+from digits.keras.legacy import note
 from digits.keras.progress import show
+from digits.keras.resizing import PLACEHOLDER
 
 TITLES = ("Layer (type)", "Output Shape", "Param #", "Connected to")
 LEAST = (31, 22, 13, 17)
@@ -15,6 +17,8 @@ LEAST = (31, 22, 13, 17)
 
 def print_summary(model: Any, print_fn: Any = None) -> None:
     """Print the table, or give its lines to `print_fn`."""
+    if getattr(model, "waits", False):
+        note(f"what Input leaves open is shown as {PLACEHOLDER} until the first data tell it")
     layers = model.shown_layers
     sources = _sources(model) if hasattr(model, "outputs") and layers == model.layers else {}
     chain = all(len(found) < 2 for found in sources.values())

@@ -34,7 +34,6 @@ OLD_FIT = {
 }
 """What arguments of `fit` were called before."""
 
-
 WITHOUT_EFFECT = {
     *("run_eagerly", "steps_per_execution", "jit_compile", "auto_scale_loss"),
     *("sample_weight_mode", "class_mode", "target_tensors"),
@@ -61,6 +60,7 @@ class Trainer(StepVerbs):
     set_up: Any
     outputs: list[Any]
     output_names: Any
+    waits: Any
     name: str
     dtype: str
 
@@ -279,8 +279,8 @@ class Trainer(StepVerbs):
         return inputs, targets
 
     def _as_inputs(self, x: Any) -> list[Array]:
-        if not hasattr(self, "outputs"):
-            shapes = data.shapes_in(x)
+        if self.waits or not hasattr(self, "outputs"):
+            shapes = data.shapes_in(x, list(self._shapes()) if self.waits else [])
             self.set_up(shapes if len(shapes) > 1 else shapes[0])
         return data.as_inputs(x, self._shapes(), self.dtype)
 
@@ -298,7 +298,7 @@ class Trainer(StepVerbs):
         if not data.is_source(x):
             inputs, targets = self._arrays(x, y, weight, class_weight)
             return data.ArrayBatches(inputs, targets, size, shuffle, rng, steps)
-        if not hasattr(self, "outputs"):
+        if self.waits or not hasattr(self, "outputs"):
             batch, x = data.first_batch(x)
             self._as_inputs(data.parts_of(batch)[0])
         shapes, names = self._shapes(), self.output_names

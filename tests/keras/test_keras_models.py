@@ -407,7 +407,9 @@ def test_wrong_data_is_named(rng: np.random.Generator) -> None:
     model.compile("sgd", "categorical_crossentropy")
     with pytest.raises(ValueError, match="sparse_categorical_crossentropy"):
         model.fit(x, t, verbose=0)
-    with pytest.raises(ValueError, match="reshape"):
+    with pytest.raises(ValueError, match=r"\(200, 3, 4\): reshape them with x.reshape\(-1, 12\)"):
+        model.fit(x.reshape(-1, 3, 4), np.eye(3)[t], verbose=0)
+    with pytest.raises(ValueError, match=r"\(200, 11\): bring all to that shape"):
         model.fit(x[:, :11], np.eye(3)[t], verbose=0)
     with pytest.raises(ValueError, match="a target for each of 200"):
         model.fit(x, np.eye(3)[t[:7]], verbose=0)

@@ -10,6 +10,7 @@ from digits.keras.arguments import sizes_of
 from digits.keras.graph import KerasTensor
 from digits.keras.layer import Layer, arguments
 from digits.keras.layers.formula import Formula
+from digits.keras.resizing import PLACEHOLDER
 from digits.keras.serialization import get_custom_objects
 from digits.nn import layers as nn
 from digits.nn.layer import Layer as Core
@@ -65,19 +66,34 @@ class InputLayer(Layer):
     def __init__(
         self, shape: Any = None, batch_size: Any = None, name: str | None = None, **options: Any
     ) -> None:
+        if shape is None and options.get("batch_shape") is not None:
+            shape = options.pop("batch_shape")[1:]
         super().__init__(name or config.new_name("input_layer"), **options)
-        if shape is None and self.declared_shape is None:
+        if shape is None:
+            shape = self.declared_shape
+        if shape is None:
             raise ValueError("expected the shape of one input, such as (28, 28, 1); received none")
-        several = isinstance(shape, tuple | list)
-        self.waits = several and None in shape
-        """Whether the first data say how long the sequences are."""
-        shape = [size or 1 for size in shape] if several else shape
-        self.shape = sizes_of(shape) if shape is not None else self.declared_shape or ()
-        self.built, self.input_sizes, self.output_sizes = True, self.shape, self.shape
+        self.given_shape: Any = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
+        """The shape as it was given; the first data tell what None stands for."""
+        self.learn(sizes_of([PLACEHOLDER if size is None else size for size in self.given_shape]))
+        self.waits, self.built = None in self.given_shape, True
         self.calls = [KerasTensor(self.shape, self)]
 
+    def learn(self, sizes: Shape) -> None:
+        """Take inputs of these sizes."""
+        self.waits, self.shape, self.input_sizes, self.output_sizes = False, sizes, sizes, sizes
+
+    def sizes_for(self, shape: Shape) -> Shape:
+        """The sizes of this input, if the first sample has that shape."""
+        shape = (*shape, *(1,) * (len(self.given_shape) - len(shape)))
+        fits = len(shape) == len(self.given_shape)
+        check(fits, f"inputs of shape {(None, *self.given_shape)}", (None, *shape))
+        pairs = zip(self.given_shape, shape, strict=True)
+        return tuple(n if size is None else size for size, n in pairs) if self.waits else self.shape
+
     def get_config(self) -> dict[str, Any]:
-        return {"batch_shape": [None, *self.shape], "dtype": self.dtype, "name": self.name}
+        sizes = self.given_shape if self.waits else self.shape
+        return {"batch_shape": [None, *sizes], "dtype": self.dtype, "name": self.name}
 
 
 def Input(
