@@ -4,13 +4,15 @@ import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator
-from itertools import chain
+from itertools import chain, zip_longest
 from typing import Any
 
 import numpy as np
 
 from digits.keras.random import new_generator
+from digits.keras.shape import TensorSpec
 from digits.keras.tensor import tensor
+from digits.validation import check
 
 
 class Dataset:
@@ -23,9 +25,9 @@ class Dataset:
     def from_tensor_slices(cls, tensors: Any) -> "Dataset":
         if any(isinstance(part, dict) for part in _parts(tensors)):
             return cls(lambda: _rows(tensors), len(_first(tensors)))
-        arrays = [np.asarray(part) for part in _parts(tensors)]
+        arrays = tuple(np.asarray(part) for part in _parts(tensors))
         single = not isinstance(tensors, tuple)
-        made = cls(lambda: iter(arrays[0]) if single else zip(*arrays, strict=True), len(arrays[0]))
+        made = cls(lambda: _rows(arrays[0] if single else arrays), len(arrays[0]))
         made._arrays, made._single = arrays, single
         return made
 
@@ -48,6 +50,29 @@ class Dataset:
     _single = False
     _order: Any = None
     _rounds: float = 1  # how often they are gone through
+    _open: tuple[bool, ...] = ()  # of the first axes: whether their sizes are not always the same
+
+    def _next(self, make: Callable[[], Iterator[Any]], length: float) -> "Dataset":
+        """Other elements, of the same form."""
+        made = Dataset(make, length)
+        made._open = self._open
+        return made
+
+    @property
+    def element_spec(self) -> Any:
+        """What an element is: `tf.TensorSpec` in the place of each tensor."""
+        element = next(iter(self), None)
+        check(element is not None, "a data set with at least 1 element", "an empty one")
+        return self._spec(element)
+
+    def _spec(self, element: Any) -> Any:
+        if isinstance(element, dict):
+            return {name: self._spec(part) for name, part in element.items()}
+        if isinstance(element, tuple):
+            return tuple(map(self._spec, element))
+        x = tensor(element)
+        sizes = zip_longest(x.shape, self._open[: x.ndim], fillvalue=False)
+        return TensorSpec([None if is_open else n for n, is_open in sizes], x.dtype)
 
     def shuffle(self, buffer_size: int = 0, seed: Any = None, **_: Any) -> "Dataset":
         rng = new_generator(seed)
@@ -64,7 +89,7 @@ class Dataset:
 
     def _of_arrays(self, make: Callable[[], Iterator[Any]], length: float) -> "Dataset":
         """Other elements, of the same arrays."""
-        made = Dataset(make, length)
+        made = self._next(make, length)
         made._arrays, made._single, made._order = self._arrays, self._single, self._order
         made._rounds = self._rounds
         return made
@@ -73,8 +98,10 @@ class Dataset:
         count = self._length / batch_size
         if math.isfinite(count):
             count = math.floor(count) if drop_remainder else math.ceil(count)
+        made = Dataset(lambda: self._stacked(batch_size, drop_remainder), count)
+        made._open = (not drop_remainder, *self._open)
         if self._arrays is None:
-            return Dataset(lambda: self._stacked(batch_size, drop_remainder), count)
+            return made
         arrays, single, rng, rounds = self._arrays, self._single, self._order, self._rounds
 
         def rows(chosen: Any) -> Any:
@@ -93,8 +120,7 @@ class Dataset:
             if len(rest) and not drop_remainder:
                 yield rows(rest)
 
-        made = Dataset(batches, count)
-        made._rounds = rounds
+        made._make, made._rounds = batches, rounds
         return made
 
     def _stacked(self, batch_size: int, drop_remainder: bool) -> Iterator[Any]:
@@ -108,7 +134,7 @@ class Dataset:
             yield _stack(waiting)
 
     def map(self, function: Callable[..., Any], *_: Any, **__: Any) -> "Dataset":
-        return Dataset(lambda: (function(*_parts(element)) for element in self), self._length)
+        return self._next(lambda: (function(*_parts(element)) for element in self), self._length)
 
     def repeat(self, count: int | None = None) -> "Dataset":
         rounds = math.inf if count is None or count < 0 else count
@@ -118,10 +144,11 @@ class Dataset:
         return made
 
     def take(self, count: int) -> "Dataset":
-        return Dataset(lambda: itertools.islice(self, count), min(count, self._length))
+        return self._next(lambda: itertools.islice(self, count), min(count, self._length))
 
     def skip(self, count: int) -> "Dataset":
-        return Dataset(lambda: itertools.islice(self, count, None), max(0, self._length - count))
+        length = max(0, self._length - count)
+        return self._next(lambda: itertools.islice(self, count, None), length)
 
     def prefetch(self, *_: Any, **__: Any) -> "Dataset":
         """The elements as they are: they are in memory."""
@@ -137,26 +164,29 @@ class Dataset:
         return tensor(len(self))
 
     def filter(self, predicate: Callable[..., Any]) -> "Dataset":
-        return Dataset(lambda: (e for e in self if predicate(*_parts(e))), math.nan)
+        return self._next(lambda: (e for e in self if predicate(*_parts(e))), math.nan)
 
     @classmethod
     def zip(cls, datasets: Any, *others: Any) -> "Dataset":
         parts = tuple(datasets) if isinstance(datasets, tuple | list) else (datasets, *others)
-        return cls(lambda: zip(*parts, strict=False), min(part._length for part in parts))
+        length = min(part._length for part in parts)
+        return parts[0]._next(lambda: zip(*parts, strict=False), length)
 
     def concatenate(self, dataset: "Dataset") -> "Dataset":
-        return Dataset(lambda: chain(self, dataset), self._length + dataset._length)
+        return self._next(lambda: chain(self, dataset), self._length + dataset._length)
 
     def enumerate(self, start: int = 0) -> "Dataset":
-        return Dataset(lambda: enumerate(self, start), self._length)
+        return self._next(lambda: enumerate(self, start), self._length)
 
     def unbatch(self) -> "Dataset":
-        return Dataset(lambda: chain.from_iterable(map(_rows, self)), math.nan)
+        made = Dataset(lambda: chain.from_iterable(map(_rows, self)), math.nan)
+        made._open = self._open[1:]
+        return made
 
     def shard(self, num_shards: int, index: int) -> "Dataset":
         """Every so many elements, from that one on."""
         count = max(-(-(self._length - index) // num_shards), 0)
-        return Dataset(lambda: itertools.islice(self, index, None, num_shards), count)
+        return self._next(lambda: itertools.islice(self, index, None, num_shards), count)
 
     def flat_map(self, map_func: Callable[..., Any], *_: Any, **__: Any) -> "Dataset":
         """The elements of the data set that the function makes of each element."""
@@ -199,7 +229,7 @@ def _plain(element: Any) -> Any:
     """The arrays of an element as NumPy's."""
     if isinstance(element, dict):
         return {key: _plain(part) for key, part in element.items()}
-    return tuple(map(_plain, element)) if isinstance(element, tuple) else np.asarray(element)
+    return tuple(map(_plain, element)) if isinstance(element, tuple) else np.asarray(element)[()]
 
 
 def _first(element: Any) -> Any:
@@ -216,7 +246,8 @@ def _rows(element: Any) -> Iterator[Any]:
         return (dict(zip(element, row, strict=True)) for row in rows)
     if isinstance(element, tuple):
         return zip(*map(_rows, element), strict=True)
-    return iter(np.asarray(element))
+    array = np.asarray(element)
+    return map(tensor, array) if array.dtype.kind in "biuf" else iter(array)
 
 
 def _stack(elements: list[Any]) -> Any:

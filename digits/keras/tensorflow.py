@@ -20,7 +20,7 @@ from digits.keras.graph import KerasTensor
 from digits.keras.images import image, io
 from digits.keras.legacy import note
 from digits.keras.random import as_op, of_op, set_seed
-from digits.keras.shape import TensorShape
+from digits.keras.shape import TensorShape, TensorSpec
 from digits.keras.tape import GradientTape, custom_gradient
 from digits.keras.tensor import Tensor, tensor
 from digits.keras.variable import Variable
@@ -28,7 +28,8 @@ from digits.validation import check
 
 # fmt: off
 __all__ = [
-    "GradientTape", "Module", "TensorShape", "Variable", "custom_gradient", "image", "io", "nn",
+    "GradientTape", "Module", "TensorShape", "TensorSpec", "Variable", "custom_gradient", "image",
+    "io", "nn",
 ]
 # fmt: on
 __version__ = "2.21.0"
@@ -49,10 +50,6 @@ def print(*values: Any, output_stream: Any = None, end: str = "\n", **_: Any) ->
     stream.write(
         " ".join(str(np.asarray(v)) if isinstance(v, Tensor) else str(v) for v in values) + end
     )
-
-
-def TensorSpec(shape: Any = None, dtype: Any = None, name: str | None = None) -> SimpleNamespace:
-    return SimpleNamespace(shape=shape, dtype=dtype, name=name)
 
 
 def function(func: Any = None, **_: Any) -> Any:

@@ -292,6 +292,28 @@ def test_parts_of_a_data_set() -> None:
         numbers.get_single_element()
 
 
+def test_elements_of_a_data_set_are_tensors_with_a_spec() -> None:
+    def spec(*shape: Any, dtype: Any = tf.float32) -> Any:
+        return tf.TensorSpec(shape, dtype)
+
+    x, t = np.zeros((7, 5), np.float32), np.arange(7)
+    pairs = tf.data.Dataset.from_tensor_slices((x, t))
+    assert [t.numpy() for _, t in pairs.take(2)] == [0, 1]
+    label = spec(dtype=tf.int64)
+    assert pairs.element_spec == (spec(5), label)
+    assert pairs.element_spec[0].shape.as_list() == [5]
+    several = spec(None, dtype=tf.int64)
+    assert pairs.shuffle(7).repeat(2).batch(3).element_spec == (spec(None, 5), several)
+    assert pairs.batch(3, drop_remainder=True).element_spec[0] == spec(3, 5)
+    assert pairs.batch(3).map(lambda x, _: x[:, :2]).take(1).element_spec == spec(None, 2)
+    assert pairs.batch(3).unbatch().element_spec == (spec(5), label)
+    named = tf.data.Dataset.from_tensor_slices({"x": x}).batch(2)
+    assert named.element_spec == {"x": spec(None, 5)}
+    assert [str(name) for name in tf.data.Dataset.from_tensor_slices(["a", "b"])] == ["a", "b"]
+    with pytest.raises(ValueError, match="at least 1 element"):
+        _ = pairs.take(0).element_spec
+
+
 class Called(keras.Model):
     """A model that says itself what a call is, and so has no graph."""
 
