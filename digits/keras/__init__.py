@@ -11,6 +11,7 @@ is; `install()` serves these names within a running Python. What is where, from 
 
     install, absent, legacy        names that are served, refused, or called otherwise today
     tensorflow, nn, backend, ops   functions of arrays, and of TensorFlow 1 and 2
+    dataset, tensorflow_datasets   tf.data in memory, and MNIST as tensorflow_datasets gives it
     model, training, callbacks     compile, fit, evaluate, predict: what users see
     objectives, data               losses, metrics and batches for the loop of `fit`
     running_metrics                the loss and the metrics of the batches so far

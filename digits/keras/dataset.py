@@ -156,6 +156,10 @@ class Dataset:
 
     cache = with_options = prefetch
 
+    def as_arrays(self) -> "Dataset":
+        """The elements as NumPy's arrays, as tensorflow_datasets.as_numpy gives them."""
+        return self._next(self.as_numpy_iterator, self._length)
+
     def as_numpy_iterator(self) -> Iterator[Any]:
         for element in self:
             yield _plain(element)

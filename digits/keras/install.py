@@ -1,6 +1,6 @@
-"""Serves `keras` and `tensorflow` from this library: whoever imports them gets the names of
-digits.keras, under the paths of Keras 1, 2 and 3. A name that is not there is refused by its full
-name, with what to use instead.
+"""Serves `keras`, `tensorflow` and `tensorflow_datasets` from this library: whoever imports them
+gets the names of digits.keras, under the paths of Keras 1, 2 and 3. A name that is not there is
+refused by its full name, with what to use instead.
 """
 
 import importlib
@@ -16,7 +16,13 @@ from typing import Any
 from digits.keras.absent import COMPANIONS, Absent, is_known, message, stand_in
 from digits.keras.legacy import note
 
-ROOTS = ("keras", "tensorflow", "tf_keras")
+ROOTS = {
+    "keras": "digits.keras",
+    "tensorflow": "digits.keras.tensorflow",
+    "tensorflow_datasets": "digits.keras.tensorflow_datasets",
+    "tf_keras": "digits.keras",
+}
+"""What is served, and from where."""
 
 KERAS_PATHS = re.compile(
     r"^(tf_keras|keras\.(src|api|_tf_keras)(\._v\d)?(\.keras)?|tensorflow_core\.keras"
@@ -85,7 +91,7 @@ def is_module(value: Any) -> bool:
 
 
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds `keras` and `tensorflow` before Python looks for them on the disk."""
+    """Finds what is served before Python looks for them on the disk."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -115,8 +121,7 @@ def resolve(fullname: str) -> Any:
     """What a path stands for; ImportError, with advice, if there is no such thing."""
     path = _path_of_today(fullname)
     root, *names = path.split(".")
-    library = "digits.keras" if root == "keras" else "digits.keras.tensorflow"
-    target: Any = importlib.import_module(library)
+    target: Any = importlib.import_module(ROOTS[root])
     walked = root
     for name in names:
         try:
@@ -148,8 +153,8 @@ def _path_of_today(fullname: str) -> str:
 
 
 def install() -> None:
-    """Serve `keras` and `tensorflow` from here on. Windows of matplotlib become pictures in memory
-    where there is no display.
+    """Serve `keras`, `tensorflow` and `tensorflow_datasets` from here on. Windows of
+    matplotlib become pictures in memory where there is no display.
 
     Raises RuntimeError if the real ones have been imported already.
     """
@@ -168,7 +173,7 @@ def install() -> None:
 
 
 def uninstall() -> None:
-    """Let Python find `keras` and `tensorflow` where they are, if they are."""
+    """Let Python find `keras` and the like where they are, if they are."""
     sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, Finder)]
     for name in list(sys.modules):
         if isinstance(sys.modules[name], Served):
