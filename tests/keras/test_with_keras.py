@@ -20,7 +20,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 @pytest.fixture(scope="module")
 def theirs() -> Any:
     pytest.importorskip("torch", reason="needs PyTorch (the extra `parity`)")
-    keras = pytest.importorskip("keras", reason="needs Keras (the extra `parity`)")
+    pytest.importorskip("keras.models", reason="needs Keras (the extra `parity`)")
+    keras = pytest.importorskip("keras")
     pytest.importorskip("h5py", reason="needs h5py (the extra `keras-files`)")
     return keras
 
