@@ -43,8 +43,8 @@ def filter_signs(
 ) -> list[Candidate]:
     """The digits without the slashes and brackets between them: what is read as a 1 and is much
     higher than the other digits of its row, and than the next ones on either side, as words have
-    lower letters. A 1 with a flag may be higher than a straight one. Candidates with ink of a
-    date's slashes have no probability to be digits from then on."""
+    lower letters. A 1 with a flag may be higher than a straight one. Candidates with ink of the
+    slashes of a date or a sum have no probability to be digits from then on."""
     signs: set[Candidate] = set()
     unread = unread_signs(chosen, page)
     for row in in_rows(chosen):
