@@ -45,6 +45,7 @@ from digits.keras import (
     regularizers,
     saving,
     utils,
+    wrappers,
 )
 from digits.keras.absent import tell
 from digits.keras.graph import KerasTensor
@@ -66,7 +67,7 @@ __all__ = [
     "Regularizer", "Sequential", "Variable", "__version__", "activations", "backend", "callbacks",
     "config", "constraints", "datasets", "initializers", "install", "layers", "losses", "metrics",
     "mixed_precision", "models", "ops", "optimizers", "preprocessing", "random", "regularizers",
-    "saving", "uninstall", "utils",
+    "saving", "uninstall", "utils", "wrappers",
 ]
 # fmt: on
 

@@ -29,7 +29,7 @@ GROUPS = {
     "feed arrays to model.fit instead": "placeholder feed_dict get_session",
     "use a model of keras, its compile and fit": "estimator feature_column Estimator",
     "use model.save_weights and load_weights": "Saver",
-    "use digits.sklearn.DigitsClassifier": "wrappers scikit_learn KerasClassifier KerasRegressor",
+    "use digits.sklearn.DigitsClassifier": "KerasRegressor",
     "use Conv2DTranspose": "Deconvolution2D",
     "use model_from_json": "model_from_yaml",
     "use to_json": "to_yaml",
@@ -44,7 +44,7 @@ GROUPS = {
     "use RandomRotation, RandomTranslation, RandomZoom or RandomFlip": (
         "RandomBrightness RandomCrop RandomHeight RandomWidth RandomShear"
     ),
-    "prepare the images before, with NumPy or OpenCV": "Resizing CenterCrop",
+    "prepare the images before, with NumPy or OpenCV": "CenterCrop",
     "use preprocessing.image.ImageDataGenerator().flow_from_directory": (
         "image_dataset_from_directory"
     ),
@@ -63,7 +63,7 @@ INSTEAD = {name: advice for advice, names in GROUPS.items() for name in names.sp
 
 COMPANIONS = {
     "kerastuner": "write a loop over the settings, or use GridSearchCV with DigitsClassifier",
-    "scikeras": "use digits.sklearn.DigitsClassifier",
+    "scikeras": "use keras.wrappers.scikit_learn.KerasClassifier",
     "tensorflow_addons": "use the layers, losses and optimizers of keras",
     "tensorflow_hub": "stack Conv2D, MaxPooling2D and Dense",
     "tensorflow_model_optimization": "train the model as it is",

@@ -6,16 +6,19 @@ import numpy as np
 
 from digits.keras import config, ops
 from digits.keras.config import image_data_format, set_image_data_format
-from digits.keras.graph import KerasTensor
+from digits.keras.custom import mode_of
+from digits.keras.graph import KerasTensor, refuse_to_follow
 from digits.keras.legacy import note, renamed
 from digits.keras.lookup import look_up
 from digits.keras.random import as_op, normal, uniform
+from digits.keras.random import truncated_normal as draw_truncated
 from digits.keras.tensor import Tensor, tensor
 from digits.types import Array
 
 __all__ = ["image_data_format", "set_image_data_format"]
 
 
+truncated_normal = as_op(draw_truncated)
 random_normal, random_uniform = renamed(std="stddev")(as_op(normal)), as_op(uniform)
 argmax, argmin = ops.index_of(np.argmax, -1), ops.index_of(np.argmin, -1)
 
@@ -59,6 +62,37 @@ def int_shape(x: Any) -> tuple[int | None, ...]:
     return tuple(x.shape)
 
 
+def dtype(x: Any) -> str:
+    return str(x.dtype)
+
+
+def is_keras_tensor(x: Any) -> bool:
+    return isinstance(x, KerasTensor)
+
+
+def cast_to_floatx(x: Any) -> Any:
+    return np.asarray(x, config.floatx())
+
+
+def switch(condition: Any, then_expression: Any, else_expression: Any) -> Any:
+    """Numbers of one expression where a condition holds, else of another; either may be a function
+    that gives them.
+    """
+    pair = then_expression, else_expression
+    return ops.where(condition, *(part() if callable(part) else part for part in pair))
+
+
+def in_train_phase(x: Any, alt: Any, training: Any = None) -> Any:
+    """x in training, else alt; either may be a function that gives it."""
+    refuse_to_follow("a choice by the phase")
+    chosen = x if mode_of(training, False) else alt
+    return chosen() if callable(chosen) else chosen
+
+
+def update(x: Any, new_x: Any) -> Any:
+    return x.assign(new_x)
+
+
 def ndim(x: Any) -> int:
     return len(x.shape)
 
@@ -98,4 +132,6 @@ def _listed(value: Any) -> list[Any]:
 
 
 def __getattr__(name: str) -> Any:
+    if name in ("dropout", "bias_add"):
+        return look_up(f"nn.{name}")
     return getattr(config if name in vars(config) else ops, name)

@@ -23,7 +23,7 @@ OTHER_NAMES = {
     **{"floordiv": "floor_divide", "truediv": "true_divide"},
     **{"is_nan": "isnan", "is_inf": "isinf", "is_finite": "isfinite"},
     **{"clip_by_value": "clip", "rank": "ndim", "stop_gradient": "asarray"},
-    **{"flatten": "ravel", "batch_flatten": "ravel", "permute_dimensions": "transpose"},
+    **{"flatten": "ravel", "permute_dimensions": "transpose"},
 }
 """Names of Keras and TensorFlow, and what NumPy calls the same."""
 

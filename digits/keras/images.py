@@ -1,5 +1,6 @@
 """The names of `tf.image` and `tf.io`: pictures read from files, and changed, as arrays."""
 
+import functools
 import io as io_
 from pathlib import Path
 from types import SimpleNamespace
@@ -60,6 +61,14 @@ def _crop_or_pad(image: Any, target_height: int, target_width: int) -> Tensor:
     return tensor(x)
 
 
+def _resize_with_pad(image: Any, target_height: int, target_width: int, *_: Any) -> Tensor:
+    """An image as large as fits, in the middle of zeros."""
+    height, width = np.shape(image)[-3:-1]
+    scale = min(target_height / height, target_width / width)
+    size = max(1, round(height * scale)), max(1, round(width * scale))
+    return _crop_or_pad(_resize(image, size), target_height, target_width)
+
+
 def _random_crop(value: Any, size: Any, seed: Any = None) -> Tensor:
     """A part of that size at a random place."""
     x, rng = np.asarray(value), generator_of(of_op(seed))
@@ -74,13 +83,16 @@ def _random_brightness(image: Any, max_delta: float, seed: Any = None) -> Tensor
 
 
 def _random_contrast(image: Any, lower: float, upper: float, seed: Any = None) -> Tensor:
-    mean = np.mean(image, axis=(-3, -2), keepdims=True)
-    factor = generator_of(of_op(seed)).uniform(lower, upper)
-    return tensor((np.asarray(image) - mean) * factor + mean, np.float32)
+    return _adjust_contrast(image, generator_of(of_op(seed)).uniform(lower, upper))
 
 
-def _random_flip(image: Any, seed: Any = None) -> Tensor:
-    return tensor(np.flip(image, -2) if generator_of(of_op(seed)).random() < 0.5 else image)
+def _adjust_contrast(images: Any, contrast_factor: float) -> Tensor:
+    mean = np.mean(images, axis=(-3, -2), keepdims=True)
+    return tensor((np.asarray(images) - mean) * contrast_factor + mean, np.float32)
+
+
+def _random_flip(image: Any, seed: Any = None, axis: int = -2) -> Tensor:
+    return tensor(np.flip(image, axis) if generator_of(of_op(seed)).random() < 0.5 else image)
 
 
 def _per_image_standardization(image: Any) -> Tensor:
@@ -127,5 +139,12 @@ image = SimpleNamespace(
     random_contrast=_random_contrast,
     random_crop=_random_crop,
     random_flip_left_right=_random_flip,
+    random_flip_up_down=functools.partial(_random_flip, axis=-3),
+    resize_with_pad=_resize_with_pad,
+    adjust_brightness=lambda image, delta: tensor(np.asarray(image) + delta, np.float32),
+    adjust_contrast=_adjust_contrast,
+    rot90=lambda image, k=1: tensor(np.rot90(image, k, (-3, -2))),
+    transpose=lambda image: tensor(np.swapaxes(image, -3, -2)),
+    ResizeMethod=SimpleNamespace(BILINEAR="bilinear", NEAREST_NEIGHBOR="nearest"),
     per_image_standardization=_per_image_standardization,
 )

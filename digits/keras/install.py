@@ -18,6 +18,7 @@ from digits.keras.legacy import note
 
 ROOTS = {
     "keras": "digits.keras",
+    "keras_core": "digits.keras",
     "tensorflow": "digits.keras.tensorflow",
     "tensorflow_datasets": "digits.keras.tensorflow_datasets",
     "tf_keras": "digits.keras",
@@ -25,7 +26,7 @@ ROOTS = {
 """What is served, and from where."""
 
 KERAS_PATHS = re.compile(
-    r"^(tf_keras|keras\.(src|api|_tf_keras)(\._v\d)?(\.keras)?|tensorflow_core\.keras"
+    r"^(tf_keras|keras_core|keras\.(src|api|_tf_keras)(\._v\d)?(\.keras)?|tensorflow_core\.keras"
     r"|tensorflow\.(compat\.v\d\.|python\.|contrib\.|_api\.v\d\.)?keras"
     r"(\.(api|src|_tf_keras)(\._v\d)?(\.keras)?)?)(?=\.|$)"
 )
@@ -54,8 +55,10 @@ MOVED = (
     (r"keras\.optimizers\.(legacy|experimental|optimizer_v\d)(\.[a-z_]+)*", "keras.optimizers"),
     (r"keras\.(optimizer_v\d|legacy\.optimizers)(\.[a-z_]+)*", "keras.optimizers"),
     (r"keras\.objectives", "keras.losses"),
+    (r"keras\.wrappers\.scikit_learn", "keras.wrappers"),
     (r"keras\.backend\.(tensorflow_backend|theano_backend|common)", "keras.backend"),
-    (r"keras\.callbacks\.(callbacks|legacy)", "keras.callbacks"),
+    (r"keras\.callbacks\.(callbacks|legacy|experimental)", "keras.callbacks"),
+    (r"keras\.mixed_precision\.(experimental|policy)", "keras.mixed_precision"),
     (r"keras\.saving\.[a-z_]+(\.[a-z_]+)*", "keras.models"),
     (r"keras\.initializations", "keras.initializers"),
 )
@@ -78,6 +81,9 @@ class Served(ModuleType):
         try:
             value = getattr(self._target, name)
         except AttributeError:
+            path = f"{self.__name__}.{name}"
+            if any(re.fullmatch(old, KERAS_PATHS.sub("keras", path)) for old, _ in MOVED):
+                return importlib.import_module(path)
             return stand_in(self.__name__, name, self._target)
         return importlib.import_module(f"{self.__name__}.{name}") if is_module(value) else value
 

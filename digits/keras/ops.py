@@ -110,10 +110,49 @@ FORMULAS: dict[str, Callable[..., Any]] = {
     "gather": lambda params, indices, axis=0: np.take(params, np.asarray(indices), axis),
     "log_sigmoid": lambda x: -np.logaddexp(0, np.negative(x)),
     "rsqrt": lambda x: 1 / np.sqrt(x),
+    "repeat_elements": np.repeat,
+    "scalar_mul": np.multiply,
+    "zero_fraction": lambda value: np.mean(np.equal(value, 0)),
     "squared_difference": lambda x, y: np.square(np.subtract(x, y)),
     "reverse": lambda tensor, axis: np.flip(tensor, tuple(axis) if np.ndim(axis) else axis),
 }
 """Functions of one line."""
+
+
+@of_tensors
+def batch_flatten(x: Any) -> Any:
+    """The numbers of each sample in a row."""
+    return np.reshape(x, (np.shape(x)[0], -1))
+
+
+def while_loop(
+    cond: Any, body: Any, loop_vars: Any, maximum_iterations: Any = None, **_: Any
+) -> Any:
+    """What the variables become, as long as cond(*variables) holds."""
+    rounds = 0
+    while (maximum_iterations is None or rounds < maximum_iterations) and cond(*loop_vars):
+        found = body(*loop_vars)
+        loop_vars = found if isinstance(found, list | tuple) else [found]
+        rounds += 1
+    return loop_vars
+
+
+def map_fn(fn: Any, elems: Any, *_: Any, **__: Any) -> Any:
+    """fn of each element along the first axis; of several tensors, of a tuple of their elements."""
+    several = isinstance(elems, list | tuple)
+    made = [fn(each) for each in (zip(*elems, strict=True) if several else tensor(elems))]
+    stack = on_arrays("stack", np.stack)
+    if isinstance(made[0], list | tuple):
+        return tuple(stack(part) for part in zip(*made, strict=True))
+    return stack(made)
+
+
+vectorized_map = map_fn
+
+
+def cond(pred: Any, true_fn: Any = None, false_fn: Any = None, name: Any = None) -> Any:
+    """What one of two functions gives."""
+    return true_fn() if np.asarray(pred) else false_fn()
 
 
 @of_tensors

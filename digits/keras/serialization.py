@@ -40,7 +40,8 @@ def register_keras_serializable(
     """Decorates a class or function that files may name."""
 
     def decorate(kind: Any) -> Any:
-        _custom[name or kind.__name__] = _custom[f"{package}>{name or kind.__name__}"] = kind
+        own = name or kind.__name__
+        _custom.update(dict.fromkeys((own, kind.__name__, f"{package}>{own}"), kind))
         return kind
 
     return decorate

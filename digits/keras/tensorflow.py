@@ -177,32 +177,6 @@ def name_scope(name: Any = None, *_: Any, **__: Any) -> Any:
 device = init_scope = control_dependencies = name_scope
 
 
-def cond(pred: Any, true_fn: Any = None, false_fn: Any = None, name: Any = None) -> Any:
-    """What one of two functions gives."""
-    return true_fn() if np.asarray(pred) else false_fn()
-
-
-def while_loop(
-    cond: Any, body: Any, loop_vars: Any, maximum_iterations: Any = None, **_: Any
-) -> Any:
-    """What the variables become, as long as cond(*variables) holds."""
-    rounds = 0
-    while (maximum_iterations is None or rounds < maximum_iterations) and cond(*loop_vars):
-        found = body(*loop_vars)
-        loop_vars = found if isinstance(found, list | tuple) else [found]
-        rounds += 1
-    return loop_vars
-
-
-def map_fn(fn: Any, elems: Any, *_: Any, **__: Any) -> Any:
-    """fn of each element along the first axis; of several tensors, of a tuple of their elements."""
-    several = isinstance(elems, list | tuple)
-    made = [fn(each) for each in (zip(*elems, strict=True) if several else tensor(elems))]
-    if isinstance(made[0], list | tuple):
-        return tuple(ops.stack(part) for part in zip(*made, strict=True))
-    return ops.stack(made)
-
-
 def group(*_: Any, **__: Any) -> None:
     """Nothing to do: what is given has run already."""
 
@@ -308,8 +282,12 @@ python = SimpleNamespace(
 )
 version = SimpleNamespace(VERSION=__version__)
 sysconfig = SimpleNamespace(get_build_info=dict)
+errors = SimpleNamespace(
+    InvalidArgumentError=ValueError, NotFoundError=FileNotFoundError, OutOfRangeError=StopIteration
+)
 data = SimpleNamespace(
     Dataset=Dataset,
+    Options=Quiet,
     AUTOTUNE=-1,
     experimental=SimpleNamespace(AUTOTUNE=-1, cardinality=Dataset.cardinality),
 )

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from digits.keras.config import clear_session
+from digits.keras.data import parts_of
 from digits.keras.drawing import model_to_dot, plot_model
 from digits.keras.legacy import renamed
 from digits.keras.lookup import look_up
@@ -22,7 +24,7 @@ from digits.validation import check
 
 # fmt: off
 __all__ = [
-    "Progbar", "PyDataset", "Sequence", "array_to_img", "custom_object_scope",
+    "Progbar", "PyDataset", "Sequence", "array_to_img", "clear_session", "custom_object_scope",
     "disable_interactive_logging", "enable_interactive_logging", "get_custom_objects",
     "img_to_array", "load_img", "model_to_dot", "normalize", "plot_model",
     "register_keras_serializable", "save_img", "set_random_seed", "to_categorical",
@@ -49,6 +51,11 @@ def probas_to_classes(y_pred: Any) -> Array:
     """The number of the largest output, or whether the only one is above one half (Keras 1)."""
     y = np.asarray(y_pred)
     return y.argmax(axis=-1) if y.shape[-1] > 1 else (y > 0.5).astype(int)
+
+
+def count_params(weights: Any) -> int:
+    """How many numbers there are in these weights."""
+    return sum(weight.array.size for weight in weights)
 
 
 def normalize(x: Any, axis: int = -1, order: int = 2) -> Array:
@@ -90,6 +97,7 @@ Sequence = PyDataset
 
 
 plot = plot_model  # Keras 1
+unpack_x_y_sample_weight = parts_of
 CustomObjectScope = custom_object_scope
 
 

@@ -8,8 +8,8 @@ from digits.keras.layers.basic import (
     BatchNormalization, Dense, Dropout, Flatten, Input, InputLayer, Lambda, Permute, Reshape,
 )
 from digits.keras.layers.elementwise import (
-    ELU, Activation, AlphaDropout, GaussianDropout, GaussianNoise, LeakyReLU, Normalization, ReLU,
-    Rescaling, Softmax, SpatialDropout1D, SpatialDropout2D, ThresholdedReLU,
+    ELU, Activation, AlphaDropout, GaussianDropout, GaussianNoise, Identity, LeakyReLU,
+    Normalization, ReLU, Rescaling, Softmax, SpatialDropout1D, SpatialDropout2D, ThresholdedReLU,
 )
 from digits.keras.layers.formulas import (
     Dot, Embedding, GroupNormalization, LayerNormalization, PReLU, UnitNormalization, dot,
@@ -24,7 +24,7 @@ from digits.keras.layers.merging import (
     maximum, merge, minimum, multiply, subtract,
 )
 from digits.keras.layers.preprocessing import (
-    RandomContrast, RandomFlip, RandomRotation, RandomTranslation, RandomZoom,
+    RandomContrast, RandomFlip, RandomRotation, RandomTranslation, RandomZoom, Resizing,
 )
 from digits.keras.layers.recurrent import GRU, LSTM, SimpleRNN
 from digits.keras.layers.rows import (
@@ -46,14 +46,14 @@ __all__ = [
     "Cropping1D", "Cropping2D", "CuDNNGRU", "CuDNNLSTM", "Dense", "DepthwiseConv2D", "Dot",
     "Dropout", "Embedding", "Flatten", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D",
     "GlobalAveragePooling2D", "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalMaxPool1D",
-    "GlobalMaxPool2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GroupNormalization", "Input",
-    "InputLayer", "Lambda", "Layer", "LayerNormalization", "LeakyReLU", "MaxPool1D", "MaxPool2D",
-    "MaxPooling1D", "MaxPooling2D", "Maximum", "Minimum", "MultiHeadAttention", "Multiply",
-    "Normalization", "PReLU", "Permute", "RandomContrast", "RandomFlip", "RandomRotation",
-    "RandomTranslation", "RandomZoom", "ReLU", "RepeatVector", "Rescaling", "Reshape",
-    "SeparableConv2D", "SimpleRNN", "Softmax", "SpatialDropout1D", "SpatialDropout2D", "Subtract",
-    "ThresholdedReLU", "TimeDistributed", "UnitNormalization", "UpSampling1D", "UpSampling2D",
-    "ZeroPadding1D", "ZeroPadding2D", "add", "average", "concatenate", "dot", "maximum", "merge",
-    "minimum", "multiply", "subtract",
+    "GlobalMaxPool2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GroupNormalization", "Identity",
+    "Input", "InputLayer", "Lambda", "Layer", "LayerNormalization", "LeakyReLU", "MaxPool1D",
+    "MaxPool2D", "MaxPooling1D", "MaxPooling2D", "Maximum", "Minimum", "MultiHeadAttention",
+    "Multiply", "Normalization", "PReLU", "Permute", "RandomContrast", "RandomFlip",
+    "RandomRotation", "RandomTranslation", "RandomZoom", "ReLU", "RepeatVector", "Rescaling",
+    "Reshape", "Resizing", "SeparableConv2D", "SimpleRNN", "Softmax", "SpatialDropout1D",
+    "SpatialDropout2D", "Subtract", "ThresholdedReLU", "TimeDistributed", "UnitNormalization",
+    "UpSampling1D", "UpSampling2D", "ZeroPadding1D", "ZeroPadding2D", "add", "average",
+    "concatenate", "dot", "maximum", "merge", "minimum", "multiply", "subtract",
 ]
 # fmt: on

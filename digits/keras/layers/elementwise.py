@@ -17,6 +17,11 @@ from digits.validation import check
 
 
 @arguments()
+class Identity(Layer):
+    """y = x."""
+
+
+@arguments()
 class Activation(Layer):
     """y = f(x), number by number (softmax: along the last axis)."""
 

@@ -1,4 +1,6 @@
-"""Layers that change images at random in training. No layer before them can be trained."""
+"""Layers that make images larger or smaller, and those that change them at random in training: no
+layer before these can be trained.
+"""
 
 from typing import Any
 
@@ -11,6 +13,33 @@ from digits.keras.random import new_generator
 from digits.keras.tensor import tensor
 from digits.types import Array
 from digits.validation import check
+
+
+@arguments(crop_to_aspect_ratio=None, data_format=None)
+class Resizing(Formula):
+    """Images (n, h, w, c) of another height and width."""
+
+    height: int
+    width: int
+    interpolation: str = "bilinear"
+
+    def make_weights(self, shape: Any) -> None:
+        check(len(shape) == 4, f"images (n, h, w, c) for {self.name}", shape)
+        kinds = ("bilinear", "nearest")
+        check(self.interpolation in kinds, " or ".join(kinds), self.interpolation)
+
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        _, height, width, _ = np.shape(inputs)
+        rows, columns = self._shares(height, self.height), self._shares(width, self.width)
+        return np.einsum("qw,npwc->npqc", columns, np.einsum("ph,nhwc->npwc", rows, inputs))
+
+    def _shares(self, size: int, new_size: int) -> Array:
+        """How much of each of `size` pixels in a row each new pixel has."""
+        place = np.clip((np.arange(new_size) + 0.5) * size / new_size - 0.5, 0, size - 1)
+        if self.interpolation == "nearest":
+            place = np.floor(place + 0.5)
+        distance = np.abs(place[:, np.newaxis] - np.arange(size))
+        return np.maximum(1 - distance, 0).astype(self.dtype)
 
 
 class RandomChange(Formula):
