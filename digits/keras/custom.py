@@ -5,6 +5,7 @@ and its call is recorded, so that it has a gradient.
 import contextlib
 import functools
 import inspect
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from digits.keras import constraints, initializers, regularizers
 from digits.keras.arguments import sizes_of
 from digits.keras.config import snake_case
-from digits.keras.graph import KerasTensor, filled, following, in_order, tensors_in
+from digits.keras.graph import KerasTensor, filled, following, in_order, is_followed, tensors_in
 from digits.keras.lookup import look_up
 from digits.keras.tape import GradientTape, gradients
 from digits.keras.tensor import Node, Tensor, found_in, paused, tensor
@@ -115,6 +116,7 @@ class CustomCall(Holder):
     name: str
     dtype: str
     call: Any
+    make: Any
     weights: Any
     trainable: Any
     built: bool
@@ -128,17 +130,18 @@ class CustomCall(Holder):
         return self.call(inputs, *args, **kwargs)
 
     def _follow(self, inputs: Any, training: Any, *args: Any, **kwargs: Any) -> Any:
-        """A layer made of other layers alone has these within, or, in a call that is followed
-        itself, becomes these; any other one is a step of its own.
+        """A layer made of other layers alone has these within; in a call that is followed itself,
+        it becomes what it calls. Any other one is a step of its own.
         """
         if not self.trainable:
             self.trainable = False  # for the layers made since
-        if not self.own_variables:
+        kind, is_model = type(self), hasattr(type(self), "training_network")
+        has_layers = is_model or self.sublayers or kind.make is not look_up("layer.Layer").make
+        if not self.own_variables and (has_layers or is_followed()):
             followed = AS_THE_MODEL if training is None else training
             # It may compute with numbers; a mistake of the user will show in the next line, too.
             with contextlib.suppress(Exception), following() as outermost:
-                within = self.sublayers and not hasattr(type(self), "training_network")
-                if outermost and within and not (args or kwargs):
+                if outermost and self.sublayers and not (is_model or args or kwargs):
                     return self._with_layers_within(inputs, training)
                 y = self.compute(inputs, followed, *args, **kwargs)
                 self.built, self.output_sizes = True, getattr(y, "sizes", ())
@@ -163,14 +166,33 @@ class CustomCall(Holder):
         made = [self._place(sources, training, y.sizes, y.batched, index=i) for i, y in ends]
         return made[0] if self.single else made
 
-    def _as_step(self, inputs: Any, training: Any, *args: Any, **kwargs: Any) -> KerasTensor:
+    def _as_step(self, inputs: Any, training: Any, *args: Any, **kwargs: Any) -> Any:
         """A step of a model that runs the call of one's own."""
         run = Run(self, (inputs, *args), kwargs)
         with np.errstate(all="ignore"):
             y = run.forward([source.zeros() for source in run.sources], False)
         good = y.shape in ((), (2, *y.shape[1:]))
         check(good, f"an output for each sample from {self.name}", y.shape)
+        if run.parts is not None:
+            return self._as_several(run, training, y.shape[1:])
         return self._place(run.sources, training, y.shape[1:], y.shape != (), run)
+
+    def _as_several(self, run: "Run", training: Any, sizes: Any) -> list[Any]:
+        """The outputs of a step that has given several: a graph of the step, and of their numbers
+        in what it gives, which models open.
+        """
+        if run.kwargs or not all(map(tensors_in, run.args)):
+            what = f"several outputs of {self.name}"
+            raise SeveralOutputs(f"expected tensors as the only arguments for {what}")
+        make = look_up("layers.Input")
+        self.inputs = [make(x.sizes, name=f"{self.name}_{i}") for i, x in enumerate(run.sources)]
+        whole = KerasTensor(sizes, self, tuple(self.inputs), training=None, run=run)
+        ends = np.cumsum([0, *map(math.prod, run.parts)])
+        cuts = zip(ends, ends[1:], run.parts, strict=False)
+        reshape = look_up("layers.Reshape")
+        self.outputs = [reshape(part)(whole[:, start:end]) for start, end, part in cuts]
+        numbered = enumerate(run.parts)
+        return [self._place(run.sources, training, part, index=i) for i, part in numbered]
 
     def __getstate__(self) -> dict[str, Any]:
         """What copies and pickles take along: not what the latest call has left."""
@@ -240,6 +262,7 @@ class Run:
         self.sources = tuple(tensors_in([args, kwargs]))
         self.x: list[Tensor] = []
         self.y: Any = None
+        self.parts: Any = None  # the shapes of several outputs, whose numbers are side by side
         self.losses: list[Any] = []
 
     def forward(self, x: list[Array], training: bool) -> Array:
@@ -262,7 +285,11 @@ class Run:
         numbers = iter(x)
         (inputs, *args), kwargs = filled(self.args, numbers), filled(self.kwargs, numbers)
         with mode(training):
-            return self.layer.compute(inputs, training, *args, **kwargs)
+            y = self.layer.compute(inputs, training, *args, **kwargs)
+        if not isinstance(y, list | tuple) or hasattr(type(self.layer), "training_network"):
+            return y
+        self.parts, n = [np.shape(part)[1:] for part in y], len(y[0])
+        return np.concatenate([np.reshape(tensor(part), (n, -1)) for part in y], axis=1)
 
     @functools.cached_property
     def variables(self) -> list[Variable]:

@@ -31,6 +31,11 @@ def following() -> Iterator[bool]:
         _followed.pop()
 
 
+def is_followed() -> bool:
+    """Whether there is such a block around."""
+    return bool(_followed)
+
+
 def refuse_to_follow(what: str) -> None:
     """Raise RuntimeError, in such a block, for what would be another one at each call."""
     if _followed:

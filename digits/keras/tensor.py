@@ -220,6 +220,10 @@ class Tensor(Computes, np.ndarray):
 
     shape: Any = property(lambda self: TensorShape(np.asarray(self).shape))
 
+    # scikit-learn makes sets of the labels it is given
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(self.item())  # ValueError for more than one number
+
     def assign(self, value: Any) -> "Tensor":
         self[...] = value
         return self
