@@ -169,8 +169,14 @@ class CustomCall(Holder):
     def _as_step(self, inputs: Any, training: Any, *args: Any, **kwargs: Any) -> Any:
         """A step of a model that runs the call of one's own."""
         run = Run(self, (inputs, *args), kwargs)
-        with np.errstate(all="ignore"):
-            y = run.forward([source.zeros() for source in run.sources], False)
+        try:
+            with np.errstate(all="ignore"):
+                y = run.forward([source.zeros() for source in run.sources], False)
+        except ValueError as error:
+            if "broadcast" in str(error):
+                advice = "take the number of samples from tf.shape(x)[0], not as a constant"
+                error.add_note(f"{self.name} is tried with 2 samples first: {advice}")
+            raise
         good = y.shape in ((), (2, *y.shape[1:]))
         check(good, f"an output for each sample from {self.name}", y.shape)
         if run.parts is not None:
