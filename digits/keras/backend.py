@@ -23,11 +23,6 @@ random_normal, random_uniform = renamed(std="stddev")(as_op(normal)), as_op(unif
 argmax, argmin = ops.index_of(np.argmax, -1), ops.index_of(np.argmin, -1)
 
 
-def backend() -> str:
-    """The name of what computes."""
-    return "numpy"
-
-
 def image_dim_ordering() -> str:
     """The order of axes in images, as Keras 1 called it: "tf" or "th"."""
     note("image_dim_ordering() is called image_data_format() today")

@@ -14,6 +14,11 @@ _settings: dict[str, Any] = {
 _names: dict[str, int] = {}
 
 
+def backend() -> str:
+    """The name of what computes."""
+    return "numpy"
+
+
 def floatx() -> str:
     """The dtype of weights: "float32" or "float64"."""
     return str(_settings["floatx"])
