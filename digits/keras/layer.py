@@ -83,7 +83,7 @@ class Layer(CustomCall, Configured):
         self.cores: list[Core] = []
         self._windows: dict[tuple[Core, str], Variable] = {}
         self.built = False
-        self.calls: list[KerasTensor] = []
+        self.call_results: list[KerasTensor] = []
         take_options(self, options)
 
     def __post_init__(self) -> None:
@@ -168,7 +168,7 @@ class Layer(CustomCall, Configured):
         self.built, self.output_sizes = True, sizes
         training = None if training is AS_THE_MODEL else training
         made = KerasTensor(sizes, self, sources, index, batched, training, run)
-        self.calls.append(made)
+        self.call_results.append(made)
         return made
 
     def call(self, inputs: Any, training: Any = None) -> Any:
@@ -194,7 +194,7 @@ class Layer(CustomCall, Configured):
         others = vars(self).setdefault("_for_shapes", {})
         if shape not in others:
             other = others[shape] = copy.copy(self)
-            other.built, other.cores, other.calls = False, [], []
+            other.built, other.cores, other.call_results = False, [], []
             other.name = config.new_name(config.snake_case(type(self).__name__))
         return others[shape]
 
@@ -286,7 +286,7 @@ class Layer(CustomCall, Configured):
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         other, make = copy.copy(self), look_up("layers.Input")
-        other.built, other.calls = self.built and not self.cores, []
+        other.built, other.call_results = self.built and not self.cores, []
         several = isinstance(input_shape[0], list | tuple)
         shapes = input_shape if several else [input_shape]
         inputs = [make(sizes_of(shape[1:]), name="input") for shape in shapes]
@@ -325,7 +325,7 @@ class Layer(CustomCall, Configured):
             core.needs_dx = needed
             needed = needed or bool(core.weight_shapes)
 
-    def trained(self) -> list[Variable]:
+    def trained_variables(self) -> list[Variable]:
         """The weights that training changes."""
         return self.trainable_weights if self.trainable else []
 
@@ -385,11 +385,11 @@ class Layer(CustomCall, Configured):
     @property
     def output(self) -> KerasTensor:
         """What the layer made when it was first called."""
-        if not self.calls:
+        if not self.call_results:
             raise AttributeError(
                 f"layer {self.name} has no output yet: give the first layer an input_shape"
             )
-        return self.calls[0]
+        return self.call_results[0]
 
     @property
     def input(self) -> Any:

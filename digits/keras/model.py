@@ -149,7 +149,7 @@ class Model(Trainer, Layer):
                 KerasTensor(output.sizes, self, tuple(parts), index, training=said)
                 for index, output in enumerate(self.outputs)
             ]
-            self.calls.append(results[0])
+            self.call_results.append(results[0])
         else:
             if is_outermost():
                 self.forget_losses()
@@ -250,9 +250,9 @@ class Model(Trainer, Layer):
 
     variables = weights
 
-    def trained(self) -> list[Variable]:
+    def trained_variables(self) -> list[Variable]:
         own = [v for v in self.own_variables if v.trainable]
-        return [*own, *(v for layer in self.layers for v in layer.trained())]
+        return [*own, *(v for layer in self.layers for v in layer.trained_variables())]
 
     def count_params(self) -> int:
         if not self.built:
@@ -344,7 +344,9 @@ class Sequential(Model):
         layer = self._stack.pop()
         if hasattr(self, "outputs"):
             (before,) = self.outputs[0].inputs
-            layer.calls = [call for call in layer.calls if call is not self.outputs[0]]
+            layer.call_results = [
+                call for call in layer.call_results if call is not self.outputs[0]
+            ]
             self._set_graph(self.inputs, [before])
         return layer
 

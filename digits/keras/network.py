@@ -170,7 +170,7 @@ class Network:
 
     def _trained(self, layer: Layer) -> list[Variable]:
         if self.wanted is None:
-            return layer.trained()
+            return layer.trained_variables()
         return [v for v in layer.weights if v.has_gradient and v in self.wanted]
 
     def _gather(self) -> None:

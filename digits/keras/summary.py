@@ -58,7 +58,7 @@ def _sources(model: Any) -> dict[Any, list[str]]:
     found: dict[Any, list[str]] = {}
     for made in in_order(model.outputs, model.inputs)[len(model.inputs) :]:
         for source in made.inputs:
-            calls = source.layer.calls
+            calls = source.layer.call_results
             call = calls.index(source) if source in calls else 0
             name = f"{source.layer.name}[{call}][{source.index}]"
             found[made.layer] = [*dict.fromkeys([*found.get(made.layer, []), name])]

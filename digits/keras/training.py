@@ -56,7 +56,7 @@ class Trainer(StepVerbs):
     _wanted: Any = None
     history: Any = None
     training_network: Any
-    trained: Any
+    trained_variables: Any
     set_up: Any
     outputs: list[Any]
     output_names: Any
@@ -88,7 +88,7 @@ class Trainer(StepVerbs):
             self.metrics_given = listed(metrics) + listed(weighted_metrics)
         self._objectives: list[Objective] | None = None
         # What is frozen after this stays trainable for this model, until it is compiled again.
-        self._wanted = set(self.trained()) if hasattr(self, "outputs") else None
+        self._wanted = set(self.trained_variables()) if hasattr(self, "outputs") else None
 
     @property
     def compiled(self) -> bool:

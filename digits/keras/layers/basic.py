@@ -77,7 +77,7 @@ class InputLayer(Layer):
         """The shape as it was given; the first data tell what None stands for."""
         self.learn(sizes_of([PLACEHOLDER if size is None else size for size in self.given_shape]))
         self.waits, self.built = None in self.given_shape, True
-        self.calls = [KerasTensor(self.shape, self)]
+        self.call_results = [KerasTensor(self.shape, self)]
 
     def learn(self, sizes: Shape) -> None:
         """Take inputs of these sizes."""
