@@ -2,6 +2,7 @@
 renamed when complete, so that a reader sees the old file or the whole new one.
 """
 
+import errno
 import os
 import secrets
 import time
@@ -26,7 +27,11 @@ def replacing(path: Path) -> Iterator[Path]:
     """A temporary file that takes the place of `path` if the block ends well, and else is removed.
 
     Every process has its own, so none waits for another. Missing folders are made.
+
+    Raises OSError where a folder, a pipe or a device is, such as /dev/null: it is never replaced.
     """
+    if path.exists() and not path.is_file():
+        raise FileExistsError(errno.EEXIST, "a folder, a pipe or a device has this name")
     path.parent.mkdir(parents=True, exist_ok=True)
     # Two machines that share the folder may have processes of the same number, hence the token.
     temporary = path.with_name(f".digits-{os.getpid()}-{secrets.token_hex(4)}.part")

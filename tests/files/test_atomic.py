@@ -77,3 +77,12 @@ def test_where_no_file_can_be(tmp_path: Path) -> None:
         with pytest.raises(WriteError, match=r"cannot be written.*choose another folder"):
             write_file(path, b"abc")
     assert names_in(tmp_path) == ["file", "folder"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_a_pipe_or_a_device_is_never_replaced(tmp_path: Path) -> None:
+    """As root, /dev/null would be a plain file from then on."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(WriteError, match="a pipe or a device has this name"):
+        write_file(tmp_path / "pipe", b"abc")
+    assert (tmp_path / "pipe").is_fifo() and names_in(tmp_path) == ["pipe"]
