@@ -23,24 +23,33 @@ LEGIBLE = 400
 def draw_annotated(reading: Reading) -> Array:
     """The picture with a box around each digit and its reading above, uint8 (height, width, 3) in
     OpenCV's order: blue, or orange with a question mark where the reading is unsure. A small
-    picture is enlarged: one of its pixels becomes a square of them."""
+    picture is enlarged: one of its pixels becomes a square of them. What is written is as large as
+    there is room for, up to the box above or the edge."""
     picture = reading.picture
     canvas = cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR) if picture.ndim == 2 else picture.copy()
     zoom = -(-LEGIBLE // max(canvas.shape[:2]))  # rounded up: at least 1
     canvas = canvas.repeat(zoom, axis=0).repeat(zoom, axis=1)
     line = max(1, round(max(canvas.shape[:2]) / 500))
     font = cv2.FONT_HERSHEY_SIMPLEX
-    for digit in reading.digits:
-        x, y, w, h = digit.box.scaled(zoom / reading.decode_scale)
+    boxes = [digit.box.scaled(zoom / reading.decode_scale) for digit in reading.digits]
+    for digit, box in zip(reading.digits, boxes, strict=True):
+        x, y, w, h = box
+        above = [b.bottom for b in boxes if b.bottom < y + h / 2 and b.overlap(box)[0] > 0]
+        room = y - max(above, default=0) - 5 * line
         color = _blue_green_red(UNSURE if digit.unsure else SURE)
         cv2.rectangle(canvas, (x - line, y - line), (x + w + line, y + h + line), color, line)
         text = f"{digit.digit}?" if digit.unsure else str(digit.digit)
         size = max(min(h / 60, max(canvas.shape[:2]) / 400), line / 2.5, 0.4)
         (_, tall), _ = cv2.getTextSize(text, font, size, line)
-        bottom = y - 3 * line if y - 4 * line > tall else y + h + tall + 4 * line
+        smaller = max(min(1.0, room / tall), 0.4 / size, line / 5 / size)
+        if y > smaller * tall + line:
+            size, weight = size * smaller, max(1, int(line * smaller))
+            bottom = max(y - 3 * line, round(tall * smaller) + 1)
+        else:
+            weight, bottom = line, y + h + tall + 4 * line
         bottom = min(bottom, canvas.shape[0] - line)
         cv2.putText(canvas, text, (x, bottom), font, size, (255, 255, 255), 3 * line, cv2.LINE_AA)
-        cv2.putText(canvas, text, (x, bottom), font, size, color, line, cv2.LINE_AA)
+        cv2.putText(canvas, text, (x, bottom), font, size, color, weight, cv2.LINE_AA)
     return canvas
 
 
@@ -75,6 +84,8 @@ def draw_steps(reading: Reading, title: str = "", most: int = 40) -> Figure:
         axes.set_yticks([])
     if not lines:
         return figure
+    if len(reading.digits) > most:
+        parts[1, 0].suptitle(f"the first {most} of {len(reading.digits)} digits", fontsize=10)
     cells = parts[1, 0].subplots(2 * lines, columns, squeeze=False, height_ratios=[1.6, 1] * lines)
     for axes in cells.ravel():
         axes.set_axis_off()

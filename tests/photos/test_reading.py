@@ -45,7 +45,7 @@ def test_a_reading_in_json_says_all() -> None:
 
 @pytest.mark.parametrize("size", [(120, 200), (120, 200, 3), (1200, 2000, 3)])
 @pytest.mark.parametrize(("confidence", "color"), [(0.9, BLUE), (0.4, ORANGE)])
-@pytest.mark.parametrize("place", [(90, 60), (90, 5)])
+@pytest.mark.parametrize("place", [(90, 60), (90, 2)])
 def test_a_digit_is_framed_and_named_in_the_picture(
     size: tuple[int, ...], confidence: float, color: tuple[int, int], place: tuple[int, int]
 ) -> None:
@@ -72,6 +72,14 @@ def test_a_digit_is_framed_and_named_in_the_picture(
     assert (wide > tall) == (confidence == 0.4)  # with a question mark
 
 
+def test_the_names_of_digits_in_close_rows_do_not_meet() -> None:
+    rows = [Box(20, 24 + 54 * row, 30, 40) for row in range(4)]
+    drawn = draw_annotated(reading(*[box.scaled(2) for box in rows], size=(250, 400))).astype(int)
+    blue = drawn[..., 0] - drawn[..., 2] > 60
+    for box in rows:
+        assert blue[box.y - 8 : box.y - 2].any() and not blue[box.slices].any()
+
+
 def test_the_name_of_a_digit_as_high_as_the_picture_stands_in_it() -> None:
     drawn = draw_annotated(reading(Box(20, 8, 300, 224))).astype(int)
     inside = drawn[16:228, 26:310]
@@ -86,6 +94,8 @@ def test_the_steps_show_what_the_network_saw(count: int, confidence: float) -> N
     figure = draw_steps(page, "a title", most=12)
     every = figure.get_axes()
     assert figure.get_suptitle() == "a title"
+    titles = [part.get_suptitle() for part in figure.subfigs]
+    assert ("the first 12 of 13 digits" in titles) == (count == 13)
     shown = [axes for axes in every if axes.axison]
     assert [axes.get_title() for axes in shown[:3]] == ["the picture", "light flattened", "ink"]
     steps = [np.asarray(axes.get_images()[0].get_array()) for axes in shown[:3]]
