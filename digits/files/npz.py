@@ -35,12 +35,23 @@ def save_arrays(
     header = {"format": FORMAT, "kind": kind, "version": VERSION, **header}
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(_member(HEADER), json.dumps(header, indent=1, allow_nan=False))
+        text = json.dumps(header, indent=1, allow_nan=False, default=_plain)
+        archive.writestr(_member(HEADER), text)
         for name, array in arrays.items():
             npy = io.BytesIO()
             np.lib.format.write_array(npy, np.asarray(array), allow_pickle=False)
             archive.writestr(_member(f"{name}.npy"), npy.getbuffer())
     write_file(path, content.getvalue())
+
+
+def _plain(value: object) -> Any:
+    """A number of NumPy, or an array, as JSON knows it."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise ValueError(
+        f"expected texts, numbers, lists and dicts to write down; received {value!r:.200}: make it "
+        "one of these; a function of your own belongs into a layer class of your own"
+    )
 
 
 def _member(name: str) -> zipfile.ZipInfo:

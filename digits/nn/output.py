@@ -146,5 +146,6 @@ def loss_from_config(config: Any) -> str | Loss:
     arguments = dict(config)
     name = arguments.pop("class")
     kinds = {kind.__name__: kind for kind in LOSSES.values()}
-    check(name in kinds, "a loss of this library", name)
+    advice = 'enter it in digits.nn.losses.LOSSES, as LOSSES["mine"] = MyLoss'
+    check(name in kinds, "a loss of this library", name, f"if it is your own, {advice}")
     return kinds[name](**arguments)

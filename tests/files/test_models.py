@@ -10,10 +10,19 @@ import pytest
 from numpy.typing import DTypeLike
 from test_npz import good, write_zip
 
-from digits import BatchNormalization, Dense, Input, Layer, Sequential
+from digits import (
+    ActivationFunction,
+    BatchNormalization,
+    Dense,
+    Input,
+    Layer,
+    MeanSquaredError,
+    Sequential,
+)
 from digits.files import models
 from digits.files.models import load_model, register_layer, save_model
 from digits.files.npz import StorageError, save_arrays
+from digits.nn.losses import LOSSES
 from digits.types import Array
 from two_layer_net import TwoLayerNet
 
@@ -85,6 +94,32 @@ def test_a_layer_of_ones_own_is_loaded_once_it_is_registered(tmp_path: Path) -> 
     assert register_layer(Power) is Power
     register_layer(Power)  # a cell of a notebook that is run again
     np.testing.assert_array_equal(load_model(tmp_path / "model.npz").predict(x), network.predict(x))
+
+
+def test_functions_of_ones_own_are_shown_but_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = ActivationFunction("exp", np.exp, lambda dy, y: dy * y)
+    network = small(Dense(4, own))
+    assert "exp" in repr(network) and len(network.get_weights()) == 8
+    with pytest.raises(ValueError, match=r"name='exp'.*a layer class of your own"):
+        network.save(tmp_path / "model.npz")
+    loss = type("Mine", (MeanSquaredError,), {})
+    small(loss=loss()).save(tmp_path / "model.npz")
+    with pytest.raises(StorageError, match=r"received 'Mine': .*LOSSES"):
+        load_model(tmp_path / "model.npz")
+    monkeypatch.setitem(LOSSES, "mine", loss)
+    assert isinstance(Sequential.load(tmp_path / "model.npz").loss_name, loss)
+
+
+def test_metadata_may_hold_numbers_of_numpy(tmp_path: Path) -> None:
+    network = small()
+    network.metadata = {"score": np.float32(0.5), "counts": np.arange(3)}
+    network.save(tmp_path / "model.npz")
+    assert load_model(tmp_path / "model.npz").metadata == {"score": 0.5, "counts": [0, 1, 2]}
+    network.metadata["path"] = tmp_path
+    with pytest.raises(ValueError, match=r"expected texts, numbers, .*received .*: make it one"):
+        network.save(tmp_path / "model.npz")
 
 
 def test_what_cannot_be_registered() -> None:
