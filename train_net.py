@@ -176,7 +176,7 @@ def train(
     longer finite.
     """
     check_type(data, Data, "the images as Data", "pass Data(x, t), or use fit(network, x, t)")
-    _check_optimizer(optimizer)
+    _check_optimizer(optimizer, network)
     check_type(callbacks, Sequence, "a list of callbacks", "pass [EarlyStopping(5)]")
     for callback in callbacks:
         check_type(callback, Callback, "a Callback", "make one, such as EarlyStopping(5)")
@@ -192,8 +192,10 @@ def train(
     return train_loop(group.parallel(network), batches, optimizer, iterations, every, history)
 
 
-def _check_optimizer(optimizer: Optimizer) -> None:
+def _check_optimizer(optimizer: Optimizer, network: Network) -> None:
     check_type(optimizer, Optimizer, "an Optimizer", "pass Adam(), SGD(0.1) or the like")
+    fits = all(slot.size == network.params.flat.size for slot in optimizer.slots.values())
+    check(fits, "an optimizer of its own", "that of a network of another size", "make a new one")
 
 
 def fit(
@@ -223,8 +225,10 @@ def fit(
     x, t = unmasked(x), unmasked(t)
     check(0 <= validation_split < 1, "a validation_split in [0, 1)", validation_split)
     held_out = validation_data
-    if held_out is None and validation_split:
+    if held_out is None and validation_split and x.ndim:
         kept = len(x) - round(validation_split * len(x))
+        sides = f"a validation_split that leaves some of {len(x)} images on both sides"
+        check(0 < kept < len(x), sides, validation_split)
         held_out, x, t = (x[kept:], t[kept:]), x[:kept], t[:kept]
     if held_out is not None:
         pair = "validation_data as a pair of images and labels"
@@ -232,7 +236,7 @@ def fit(
         check(len(held_out) == 2, pair, f"{len(held_out)} of them", "pass (x_test, t_test)")
     data = Data(x, t, *map(unmasked, held_out or ()))
     optimizer = optimizer or network.optimizer or Adam()
-    _check_optimizer(optimizer)
+    _check_optimizer(optimizer, network)
     network.optimizer = optimizer
     return train(
         network,

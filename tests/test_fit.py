@@ -107,6 +107,10 @@ def test_a_second_fit_goes_on(network: Network) -> None:
     assert isinstance(network.optimizer, SGD)
 
 
+OTHERS = Adam()
+Sequential([Dense(10)]).fit(X, T, optimizer=OTHERS, verbose=0)
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -115,6 +119,10 @@ def test_a_second_fit_goes_on(network: Network) -> None:
         ({"batch_size": 0}, "batch size"),
         ({"validation_data": (X, T * np.nan)}, "finite targets; received nan in sample 0, value 0"),
         ({"validation_data": (X, T[:3])}, "120 labels, one for each validation image; received 3"),
+        ({"validation_split": 0.001}, "some of 120 images on both sides; received 0.001"),
+        ({"validation_data": (X[:, 1:], T)}, r"received shape \(1, 783\)"),
+        ({"validation_data": (X, T + 10)}, "integers 0 to 9; received 1"),
+        ({"optimizer": OTHERS}, "an optimizer of its own; .*make a new one"),
         ({"validation_data": X}, "a pair of images and labels; received ndarray"),
         ({"validation_data": (X, T, T)}, "a pair of images and labels; received '3"),
         ({"validation_data": (X, np.ma.masked_less(T, 1))}, r"x.filled\(0\)"),

@@ -32,12 +32,16 @@ class Data:
     t_test: Array = field(default_factory=lambda: np.zeros(0, int))
 
     def __post_init__(self) -> None:
+        for name in vars(self):
+            object.__setattr__(self, name, unmasked(getattr(self, name)))
         for name, (x, t) in self.parts().items():
-            images, labels = (len(array) if np.ndim(array) else 0 for array in (x, t))
             kind = "training" if name == "train" else name
+            advice = "join what a generator gives, as np.concatenate(list(batches)) does"
+            check(x.ndim > 0, f"{kind} images as an array, a row for each", x.tolist(), advice)
+            images, labels = len(x), len(t) if t.ndim else 0
             check(images == labels, f"{images:,} labels, one for each {kind} image", labels)
-            require_finite(unmasked(x))
-            require_finite(unmasked(t), "targets")
+            require_finite(x)
+            require_finite(t, "targets")
         check(len(self.x_train) > 0, "at least 1 image to train on", 0)
 
     def parts(self) -> dict[str, tuple[Array, Array]]:

@@ -1,5 +1,7 @@
 """What data may be trained on, and the batches that are made of them."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -23,6 +25,14 @@ def test_images_and_labels_go_together_and_are_numbers() -> None:
             Data(X, T, X, none)
     with pytest.raises(ValueError, match="received nan in sample 0"):
         Data(X, T, X, T, np.full((1, 784), np.nan), T)
+    with pytest.raises(ValueError, match=r"images as an array, .*generator.*: join .*concatenate"):
+        Data((row for row in X), None)  # type: ignore[arg-type]
+
+
+def test_lists_are_taken_for_arrays() -> None:
+    lists: list[Any] = [X.tolist(), T.tolist()]
+    data = Data(*lists)
+    assert data.x_train.shape == X.shape and data.t_train.tolist() == T.tolist()
 
 
 def test_batches_are_shuffled_and_augmented() -> None:
