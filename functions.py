@@ -167,13 +167,14 @@ def to_labels(t: ArrayLike, classes: int = 10) -> NDArray[np.intp]:
         if not one_hot.all():
             raise ValueError(
                 f"expected one-hot labels: a single 1 and {classes - 1} zeros in every row; "
-                f"received row {t[~one_hot][0]}"
+                f"received row {t[~one_hot][0]}: a Sequential with loss='categorical_crossentropy' "
+                "takes probabilities"
             )
         return np.argmax(t, axis=1)
     if t.ndim != 1:
         raise ValueError(
             f"expected labels of shape (n,), class indices, or (n, {classes}), one-hot; "
-            f"received shape {t.shape}"
+            f"received shape {t.shape}{': pass t.ravel()' if t.shape[1:] == (1,) else ''}"
         )
     if t.dtype.kind in "biu" and len(t):
         labels = t.astype(np.intp, copy=False)
@@ -388,7 +389,7 @@ def directional_error(
     _require_float64(x)
     check(gradient.shape == x.shape, f"a gradient of the shape of x, {x.shape}", gradient.shape)
     rng = generator(np.random.default_rng(0) if rng is None else rng)
-    start, typical = x.copy(), float(np.linalg.norm(gradient)) / max(1.0, np.sqrt(x.size))
+    start, typical = x.copy(), float(np.linalg.norm(gradient)) / math.sqrt(max(1, x.size))
     worst = 0.0
     try:
         for _ in range(directions):

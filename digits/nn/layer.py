@@ -109,7 +109,8 @@ class Layer:
 
     def expect_images(self) -> None:
         """Raise ValueError if the inputs are not (height, width, channels)."""
-        advice = "put Reshape((28, 28, 1)) before the first layer for images"
+        image = (*self.input_shape, 1) if len(self.input_shape) == 2 else (28, 28, 1)
+        advice = f"put Reshape({image}) before the first layer for images"
         self._expect_rank(3, "(height, width, channels)", advice)
 
     def __repr__(self) -> str:

@@ -341,7 +341,8 @@ def _targets_like(t: ArrayLike, y: Array) -> Array:
     target = np.asarray(t)
     if target.shape == y.shape[:-1] and y.shape[-1] == 1:
         target = target[..., np.newaxis]
-    check(target.shape == y.shape, f"targets of shape {y.shape}", target.shape)
+    advice = "to_one_hot makes them of class indices" if y.shape[-1] > 1 else ""
+    check(target.shape == y.shape, f"targets of shape {y.shape}", target.shape, advice)
     return target.astype(y.dtype, copy=False)
 
 

@@ -59,12 +59,24 @@ class Parameters(Mapping[str, Array]):
         self._make_views(shapes, np.require(flat, requirements=["W", "E"]))  # joblib maps files
 
     def _make_views(self, shapes: dict[str, Shape], flat: Array) -> None:
-        self.shapes, self.flat, start = shapes, flat, 0
+        self.shapes, self._flat, start = shapes, flat, 0
         self._views: dict[str, Array] = {}
         for name, shape in shapes.items():
             end = start + math.prod(shape)
             self._views[name] = flat[start:end].reshape(shape)
             start = end
+
+    @property
+    def flat(self) -> Array:
+        """The vector; what is assigned to it is copied into it, as the views are of its memory."""
+        return self._flat
+
+    @flat.setter
+    def flat(self, value: ArrayLike) -> None:
+        value = np.asarray(value)
+        if value is not self._flat:  # what `params.flat -= step` hands back: already done, in place
+            check(value.shape == self._flat.shape, f"a vector {self._flat.shape}", value.shape)
+            self._flat[...] = value
 
     def __getitem__(self, name: str) -> Array:
         if name not in self._views:

@@ -127,6 +127,11 @@ class Sequential(Network):
     def _require_finished(self) -> None:
         if self.unfinished:
             raise ValueError(self.unfinished)
+        if self.params is not self._bound:  # the layers would go on with their own
+            raise ValueError(
+                "expected the network's own params; received others in their place: keep them and "
+                "copy into them, as in network.params.flat = other.params.flat"
+            )
 
     def _make_arrays(self) -> None:
         """Make room for the arrays of all layers, and keep the numbers that are there already."""
@@ -142,7 +147,7 @@ class Sequential(Network):
 
     def _bind(self) -> None:
         """Give the layers their views of `params`, of `buffers`, and of new gradients."""
-        self.grads = self.params.zeros_like()
+        self.grads, self._bound = self.params.zeros_like(), self.params
         self._gradient_lock = threading.Lock()
         views = (self.params, self.grads, self.buffers)
         params, grads, buffers = (iter(arrays.values()) for arrays in views)
@@ -224,6 +229,8 @@ class Sequential(Network):
             text = f"expected inputs of shape {wanted}; received {received}".replace("'", "")
             advice = f"the network has to begin with Input({x.shape[1:]}) for these"
             single = "for a single sample pass x[np.newaxis]"
+            if x.ndim == 4 and (*x.shape[2:], x.shape[1]) == shape:
+                advice = "channels come last here: pass x.transpose(0, 2, 3, 1)"
             raise ValueError(f"{text}: {single if x.size == size else advice}")
         x = to_inputs(x, size, self.params.dtype, finite=finite)
         return x if len(shape) == 1 else x.reshape(len(x), *shape)
@@ -294,7 +301,8 @@ class Sequential(Network):
         """
         layers = [layer.unbound() for layer in self.layers]
         state = {**self.__dict__, "layers": layers}
-        for name in ("grads", "_gradient_lock", "_blas", "_steps"):  # `_bind` makes new ones
+        # `_bind` makes new ones
+        for name in ("grads", "_bound", "_gradient_lock", "_blas", "_steps"):
             del state[name]
         return state
 
@@ -335,6 +343,8 @@ def _built(entries: Sequence[Layer | Input]) -> tuple[Shape, list[Layer]]:
     input_shape = shape
     _check_rank("inputs", shape)
     for layer in layers:
+        kind, advice = type(layer).__name__, "call super().__init__() first in its __init__"
+        check("bound" in vars(layer), "a layer that is made by Layer.__init__, too", kind, advice)
         if layer.bound:
             raise ValueError(f"{type(layer).__name__} is part of another network: make a new one")
     for layer in layers:

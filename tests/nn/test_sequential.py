@@ -302,6 +302,8 @@ ONE = Dense(4)
         ([Input((4, 4, 1)), Dense(10)], r"Dense expected .*received \(4, 4, 1\): put Flatten"),
         ([Input((9, 9, 1)), Conv2D(3, 2), Maxout(10)], r"received \(8, 8, 3\): put Flatten"),
         ([Conv2D(3, 3)], r"Conv2D expected .*received \(784,\): put Reshape\(\(28, 28, 1\)\)"),
+        ([Input((8, 9)), Conv2D(3, 3)], r"Conv2D .*: put Reshape\(\(8, 9, 1\)\)"),
+        ([object.__new__(Dense)], r"received 'Dense': call super\(\).__init__\(\) first"),
         ([MaxPooling2D(2)], r"MaxPooling2D expected .*received \(784,\): put Reshape"),
         ([Input((3, 4, 1)), Conv2D(3, 5)], r"Conv2D expected images of at least \(5, 5\)"),
         ([Reshape((28, 29)), Flatten(), Dense(10)], "Reshape expected a shape of 784 numbers"),
@@ -331,6 +333,24 @@ def test_options_that_are_none(option: str, values: list[Any], message: str) -> 
     for value in values:
         with pytest.raises((TypeError, ValueError), match=f"{message}.*; received"):
             Sequential([Dense(10)], **{option: value})
+
+
+def test_channels_first_are_refused_with_the_way_to_turn_them() -> None:
+    network = Sequential([Input((5, 6, 3)), Flatten(), Dense(2)])
+    with pytest.raises(ValueError, match=r"pass x.transpose\(0, 2, 3, 1\)"):
+        network.predict(np.zeros((2, 3, 5, 6)))
+
+
+def test_other_params_are_copied_into_those_of_the_network_or_refused() -> None:
+    network, (x, t) = convolutional(), batch(4, 36)
+    other = convolutional()
+    network.params.flat = 2 * other.params.flat
+    np.testing.assert_array_equal(network.get_weights()[0], 2 * other.params["W1"])
+    with pytest.raises(ValueError, match="expected a vector"):
+        network.params.flat = 1.0
+    network.params = other.params
+    with pytest.raises(ValueError, match=r"the network's own params; .*params.flat = other"):
+        network.loss_and_gradient(x, t)
 
 
 def test_layers_of_a_network_cannot_be_taken_from_it() -> None:
