@@ -48,10 +48,8 @@ def _plain(value: object) -> Any:
     """A number of NumPy, or an array, as JSON knows it."""
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
-    raise ValueError(
-        f"expected texts, numbers, lists and dicts to write down; received {value!r:.200}: make it "
-        "one of these; a function of your own belongs into a layer class of your own"
-    )
+    advice = "make it one of these; a function of your own belongs into a layer class of your own"
+    raise ValueError(f"expected texts, numbers, lists or dicts; received {value!r:.200}: {advice}")
 
 
 def _member(name: str) -> zipfile.ZipInfo:

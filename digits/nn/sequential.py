@@ -127,11 +127,8 @@ class Sequential(Network):
     def _require_finished(self) -> None:
         if self.unfinished:
             raise ValueError(self.unfinished)
-        if self.params is not self._bound:  # the layers would go on with their own
-            raise ValueError(
-                "expected the network's own params; received others in their place: keep them and "
-                "copy into them, as in network.params.flat = other.params.flat"
-            )
+        own, advice = "the network's own params", "copy into them: params.flat = other.params.flat"
+        check(self.params is self._bound, own, "others in their place", advice)
 
     def _make_arrays(self) -> None:
         """Make room for the arrays of all layers, and keep the numbers that are there already."""

@@ -40,6 +40,9 @@ class Data:
             check(x.ndim > 0, f"{kind} images as an array, a row for each", x.tolist(), advice)
             images, labels = len(x), len(t) if t.ndim else 0
             check(images == labels, f"{images:,} labels, one for each {kind} image", labels)
+            if images and len(self.x_train):
+                n = self.x_train[0].size
+                check(x[0].size == n, f"{kind} images of {n} numbers, as for training", x.shape)
             require_finite(x)
             require_finite(t, "targets")
         check(len(self.x_train) > 0, "at least 1 image to train on", 0)

@@ -98,15 +98,6 @@ class Measure(Callback):
     def __init__(self, data: Data) -> None:
         self.data = data
 
-    def on_train_begin(self, training: Training) -> None:
-        for part, (x, t) in self.data.parts().items():
-            if part != "train" and len(x):
-                try:  # what does not fit is told before an epoch is lost
-                    loss_and_accuracy(training.network, x[:1], t[:1])
-                except (TypeError, ValueError) as error:
-                    error.add_note(f"This is about the {part} images.")
-                    raise
-
     def on_epoch_begin(self, training: Training) -> None:
         epochs = training.history.epochs
         if epochs and epochs[-1].epoch == training.epoch + 1:
