@@ -194,7 +194,9 @@ def read_many(
 
 
 def pictures_in(folder: str | Path) -> list[Path]:
-    """The picture files in a folder, by name, without those in folders inside it."""
+    """The picture files in a folder, by name, without those in folders inside it; or one file."""
+    if Path(folder).is_file():
+        return [Path(folder)]
     suffixes = SUFFIXES | PHONE_SUFFIXES
     return sorted(path for path in Path(folder).iterdir() if path.suffix.lower() in suffixes)
 

@@ -12,6 +12,7 @@ from complexity import KINDS
 from programs import command, names_in, run
 
 import predict_image
+from digits import Dense, Sequential
 from digits.data import synthetic_digits
 from digits.photos.classification import VIEWS
 from digits.photos.components import normalize_digit
@@ -296,6 +297,8 @@ def test_many_images_are_read(tmp_path: Path, typist: Typist) -> None:
     answers = list(read_many(tmp_path, typist))
     assert [a.rows for a in answers if isinstance(a, Reading)] == [[str(n)] for n in range(5)]
     assert isinstance(answers[-1], PictureError)  # broken.png comes after the numbers
+    (one,) = read_many(tmp_path / "3.png", typist)
+    assert isinstance(one, Reading) and one.rows == ["3"]
 
 
 def test_errors_are_raised_for_a_single_picture(typist: Typist, tmp_path: Path) -> None:
@@ -427,8 +430,12 @@ def test_any_name_is_drawn(name: str, tmp_path: Path, capsys: pytest.CaptureFixt
 
 @pytest.mark.parametrize("outputs", [1, 3, 12])
 def test_a_network_of_other_answers_is_refused(outputs: int) -> None:
-    with pytest.raises(ValueError, match=f"eleven classes; received one of {outputs}"):
+    with pytest.raises(
+        ValueError, match=rf"eleven classes; received .*, {outputs}\).*: use another"
+    ):
         read_digits(page("5"), TwoLayerNet(784, 3, outputs))
+    with pytest.raises(ValueError, match=r"eleven classes; received '-.* to .*: use another"):
+        read_digits(page("5"), Sequential([Dense(10)], loss="mean_squared_error"))
 
 
 def test_a_network_of_clothes_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ from digits.photos.candidates import Candidate
 from digits.photos.components import InkMap, normalize_digit
 from digits.training.augmentation import tta_views
 from digits.types import Array
+from digits.validation import check
 
 VIEWS = 5
 """Of each candidate: as it is, and moved by a pixel to each side."""
@@ -63,14 +64,13 @@ def soften(p: Array) -> Array:
 def _probabilities(reader: Reader, x: Array) -> Array:
     """What the network says of images (n, 784)."""
     p = np.asarray(reader.predict(x))
-    if p.ndim != 2 or p.shape[1] not in (10, 11):
-        raise ValueError(
-            "expected a model that gives the probabilities of ten digits, or of eleven classes; "
-            f"received one of {p.shape[-1]}: use another model"
-        )
+    expected = "a model that gives the probabilities of ten digits, or of eleven classes"
+    fits, advice = p.ndim == 2 and p.shape[1] in (10, 11), "use another model"
+    check(fits, expected, f"answers of shape {p.shape}", f"{advice}; of a classifier its network_")
     if not np.isfinite(p).all():
         raise ValueError(
             "expected probabilities; the model's are not finite, as its weights are too large: "
             "train it again with a lower learning rate"
         )
+    check(0 <= p.min() <= p.max() <= 1.01, expected, f"{p.min():.3g} to {p.max():.3g}", advice)
     return p

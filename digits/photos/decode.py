@@ -125,7 +125,7 @@ def check_picture(picture: Array) -> Array:
     if not shape_fits or 0 in picture.shape or picture.dtype.kind not in "biuf":
         raise PictureError(
             "expected an array of numbers (height, width) or (height, width, 3), received "
-            f"{picture.dtype} of shape {picture.shape}"
+            f"{picture.dtype} of shape {picture.shape}; pass one picture, or the path of its file"
         )
     if picture.dtype != np.uint8:
         picture = _to_8_bits(picture)

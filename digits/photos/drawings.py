@@ -23,8 +23,7 @@ LEGIBLE = 400
 def draw_annotated(reading: Reading) -> Array:
     """The picture with a box around each digit and its reading above, uint8 (height, width, 3) in
     OpenCV's order: blue, or orange with a question mark where the reading is unsure. A small
-    picture is enlarged: one of its pixels becomes a square of them. What is written is as large as
-    there is room for, up to the box above or the edge."""
+    picture is enlarged: one of its pixels becomes a square of them."""
     picture = reading.picture
     canvas = cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR) if picture.ndim == 2 else picture.copy()
     zoom = -(-LEGIBLE // max(canvas.shape[:2]))  # rounded up: at least 1
