@@ -375,6 +375,8 @@ def _run(
             if options.resume:
                 history = load_checkpoint(options.resume / "checkpoint.npz", network, optimizer)
                 config.check_longer_than(history)
+                if len(history.losses) == config.iterations:
+                    warn(f"{parser.prog}: this run is complete: name more --epochs to go on")
             if not options.resume or out.resolve() != options.resume.resolve():
                 archived = archive_previous(out)
                 if archived:

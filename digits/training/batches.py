@@ -37,12 +37,11 @@ class Data:
         for name, (x, t) in self.parts().items():
             kind = "training" if name == "train" else name
             advice = "join what a generator gives, as np.concatenate(list(batches)) does"
-            check(x.ndim > 0, f"{kind} images as an array, a row for each", x.tolist(), advice)
+            check(x.ndim, f"an array of {kind} images", x.ndim or x.item(), advice)
             images, labels = len(x), len(t) if t.ndim else 0
             check(images == labels, f"{images:,} labels, one for each {kind} image", labels)
-            if images and len(self.x_train):
-                n = self.x_train[0].size
-                check(x[0].size == n, f"{kind} images of {n} numbers, as for training", x.shape)
+            n, size = self.x_train[:1].size or x[:1].size, x[:1].size
+            check(size in (0, n), f"{kind} images of {n} numbers, as for training", x.shape)
             require_finite(x)
             require_finite(t, "targets")
         check(len(self.x_train) > 0, "at least 1 image to train on", 0)

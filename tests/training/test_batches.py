@@ -25,7 +25,9 @@ def test_images_and_labels_go_together_and_are_numbers() -> None:
             Data(X, T, X, none)
     with pytest.raises(ValueError, match="received nan in sample 0"):
         Data(X, T, X, T, np.full((1, 784), np.nan), T)
-    with pytest.raises(ValueError, match=r"images as an array, .*generator.*: join .*concatenate"):
+    with pytest.raises(
+        ValueError, match=r"array of training images; .*generator.*: join .*concatenate"
+    ):
         Data((row for row in X), None)  # type: ignore[arg-type]
 
 
