@@ -167,8 +167,7 @@ def to_labels(t: ArrayLike, classes: int = 10) -> NDArray[np.intp]:
         if not one_hot.all():
             raise ValueError(
                 f"expected one-hot labels: a single 1 and {classes - 1} zeros in every row; "
-                f"received row {t[~one_hot][0]}: a Sequential with loss='categorical_crossentropy' "
-                "takes probabilities"
+                f"received row {t[~one_hot][0]}: others need loss='categorical_crossentropy'"
             )
         return np.argmax(t, axis=1)
     if t.ndim != 1:

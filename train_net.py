@@ -112,6 +112,8 @@ def train_loop(
     """Take a step on one batch after another until the history counts `iterations` of them, or a
     callback stops the training. It goes on where the history ends.
     """
+    known = "batches with a length and epoch(number, start), as ShuffledBatches has them"
+    check(hasattr(batches, "epoch"), known, type(batches).__name__, "make a class of them")
     history = history or History()
     training = Training(network, optimizer, history, iterations, len(batches))
 

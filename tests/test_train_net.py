@@ -175,6 +175,7 @@ class Recorder:
 def test_the_loop_tells_its_callbacks_and_goes_on_within_an_epoch() -> None:
     source, recorder, network = Source(), Recorder(), small_network()
     told: Any = recorder
+    no_batches: Any = []
     history = train_loop(network, source, SGD(0.1), 5, [told])
     step = ["on_batch_begin", "on_batch_end"]
     epochs = [["on_epoch_begin", *step * n, "on_epoch_end"] for n in (3, 2)]
@@ -184,6 +185,8 @@ def test_the_loop_tells_its_callbacks_and_goes_on_within_an_epoch() -> None:
     assert len(history.losses) == 8
     with pytest.raises(TrainingError, match="expected 3 batches; the source ended before"):
         train_loop(network, Source(given=2), SGD(0.1), 3, [told])
+    with pytest.raises(ValueError, match=r"batches with a length and epoch.*received 'list'"):
+        train_loop(network, no_batches, SGD(0.1), 3)
     assert recorder.moments[-3:] == [*step, "close"]
     with pytest.raises(ValueError, match="epochs or iterations; received 'both'"):
         train(network, numbered(3), SGD(0.1), epochs=1, iterations=1)

@@ -298,9 +298,8 @@ class Sequential(Network):
         """
         layers = [layer.unbound() for layer in self.layers]
         state = {**self.__dict__, "layers": layers}
-        # `_bind` makes new ones
         for name in ("grads", "_bound", "_gradient_lock", "_blas", "_steps"):
-            del state[name]
+            del state[name]  # `_bind` makes new ones
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
