@@ -112,8 +112,7 @@ def train_loop(
     """Take a step on one batch after another until the history counts `iterations` of them, or a
     callback stops the training. It goes on where the history ends.
     """
-    known = "batches with a length and epoch(number, start), as ShuffledBatches has them"
-    check(hasattr(batches, "epoch"), known, type(batches).__name__, "make a class of them")
+    check(hasattr(batches, "epoch"), "batches like ShuffledBatches(x, t)", type(batches).__name__)
     history = history or History()
     training = Training(network, optimizer, history, iterations, len(batches))
 
@@ -229,8 +228,7 @@ def fit(
     held_out = validation_data
     if held_out is None and validation_split and x.ndim:
         kept = len(x) - round(validation_split * len(x))
-        sides = f"a validation_split that leaves some of {len(x)} images on both sides"
-        check(0 < kept < len(x), sides, validation_split)
+        check(0 < kept < len(x), f"a validation_split of {len(x)} in two parts", validation_split)
         held_out, x, t = (x[kept:], t[kept:]), x[:kept], t[:kept]
     if held_out is not None:
         pair = "validation_data as a pair of images and labels"

@@ -119,7 +119,7 @@ Sequential([Dense(10)]).fit(X, T, optimizer=OTHERS, verbose=0)
         ({"batch_size": 0}, "batch size"),
         ({"validation_data": (X, T * np.nan)}, "finite targets; received nan in sample 0, value 0"),
         ({"validation_data": (X, T[:3])}, "120 labels, one for each validation image; received 3"),
-        ({"validation_split": 0.001}, "some of 120 images on both sides; received 0.001"),
+        ({"validation_split": 0.001}, "a validation_split of 120 in two parts; received 0.001"),
         ({"validation_data": (X[:, 1:], T)}, r"validation images of 784 .*received \(120, 783\)"),
         ({"optimizer": OTHERS}, "an optimizer of its own; .*make a new one"),
         ({"validation_data": X}, "a pair of images and labels; received ndarray"),

@@ -185,7 +185,7 @@ def test_the_loop_tells_its_callbacks_and_goes_on_within_an_epoch() -> None:
     assert len(history.losses) == 8
     with pytest.raises(TrainingError, match="expected 3 batches; the source ended before"):
         train_loop(network, Source(given=2), SGD(0.1), 3, [told])
-    with pytest.raises(ValueError, match=r"batches with a length and epoch.*received 'list'"):
+    with pytest.raises(ValueError, match=r"like ShuffledBatches\(x, t\); received 'list'"):
         train_loop(network, no_batches, SGD(0.1), 3)
     assert recorder.moments[-3:] == [*step, "close"]
     with pytest.raises(ValueError, match="epochs or iterations; received 'both'"):

@@ -244,6 +244,8 @@ def test_inputs_that_are_none(x: ArrayLike, error: type[Exception], message: str
     for name in ("loss", "accuracy", "gradient", "loss_and_gradient"):
         with pytest.raises(error, match=message):
             getattr(network, name)(x, [0, 1])
+    with pytest.raises(ValueError, match=r"pass x.transpose\(0, 2, 3, 1\)"):
+        stack(Input((5, 6, 3)), Flatten(), Dense(2)).predict(np.zeros((2, 3, 5, 6)))
 
 
 def test_adding_layers_builds_what_a_list_of_them_builds() -> None:
@@ -333,12 +335,6 @@ def test_options_that_are_none(option: str, values: list[Any], message: str) -> 
     for value in values:
         with pytest.raises((TypeError, ValueError), match=f"{message}.*; received"):
             Sequential([Dense(10)], **{option: value})
-
-
-def test_channels_first_are_refused_with_the_way_to_turn_them() -> None:
-    network = Sequential([Input((5, 6, 3)), Flatten(), Dense(2)])
-    with pytest.raises(ValueError, match=r"pass x.transpose\(0, 2, 3, 1\)"):
-        network.predict(np.zeros((2, 3, 5, 6)))
 
 
 def test_other_params_are_copied_into_those_of_the_network_or_refused() -> None:
