@@ -94,8 +94,8 @@ INITIALIZERS: dict[str, Initializer] = {
 
 def get_initializer(initializer: str | Initializer) -> Initializer:
     """An initializer by its name; a function is one already."""
-    if not isinstance(initializer, str):
+    if callable(initializer):
         return initializer
     known = f"an initializer among {', '.join(INITIALIZERS)}, or a function"
-    check(initializer in INITIALIZERS, known, initializer)
+    check(str(initializer) in INITIALIZERS, known, initializer)
     return INITIALIZERS[initializer]

@@ -181,11 +181,10 @@ class Reshape(Layer):
     One number may be -1: it follows from the others.
     """
 
-    def __init__(self, target_shape: Sequence[int]) -> None:
+    def __init__(self, target_shape: int | Sequence[int]) -> None:
         super().__init__()
-        self.target_shape = tuple(
-            d if d == -1 else positive_int(d, "a dimension") for d in target_shape
-        )
+        sizes = np.atleast_1d(target_shape).tolist()
+        self.target_shape = tuple(d if d == -1 else positive_int(d, "a dimension") for d in sizes)
         check(self.target_shape.count(-1) <= 1, "at most one -1 in a shape", target_shape)
 
     def build(self, input_shape: Shape) -> None:

@@ -40,8 +40,8 @@ MAX_RANK = 16
 class Input:
     """The shape of one input, as the first entry of a stack; without it inputs are 784 pixels."""
 
-    def __init__(self, shape: Sequence[int]) -> None:
-        sizes = shape if isinstance(shape, tuple | list) else (shape,)
+    def __init__(self, shape: int | Sequence[int]) -> None:
+        sizes = np.atleast_1d(shape).tolist()
         self.shape = tuple(positive_int(size, "a size in the shape of an input") for size in sizes)
         check(len(self.shape) > 0, "a shape of at least one size", shape)
 

@@ -86,6 +86,8 @@ def test_by_name_or_as_it_is() -> None:
     assert get_initializer("he_normal") is INITIALIZERS["he_normal"]
     with pytest.raises(ValueError, match=r"expected an initializer among .*glorot.*; received 'x'"):
         get_initializer("x")
+    with pytest.raises(ValueError, match="or a function; received array"):
+        get_initializer(np.ones((4, 3)))  # type: ignore[arg-type]
 
 
 TABLE = np.array([[1, 0], [1, 1], [1, 0]])

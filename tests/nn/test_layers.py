@@ -68,6 +68,7 @@ CASES: list[tuple[Layer, Shape]] = [
     (Flatten(), (4,)),
     (Reshape((3, 2, 2)), (12,)),
     (Reshape((-1, 4)), (2, 3, 2)),
+    (Reshape(6), (6,)),
     (Rescaling(2.5, offset=-1), (3,)),
     (Rescaling(-0.1), (2, 3, 1)),
     (Normalization(0.3, 0.25), (2, 3, 2)),

@@ -175,7 +175,7 @@ def test_astype_is_a_copy_with_nothing_shared() -> None:
 def test_without_input_inputs_are_784_pixels() -> None:
     assert stack(Dense(10)).input_shape == (784,)
     assert stack(Reshape((28, 28, 1)), Flatten(), Dense(10)).params["W1"].shape == (784, 10)
-    assert stack(Input(6), Dense(3)).input_shape == (6,)  # type: ignore[arg-type]
+    assert stack(Input(6), Dense(3)).input_shape == (6,)
     network, (x, _) = dense(), batch(2)
     np.testing.assert_array_equal(network.predict(x.tolist()), network.predict(x))
 

@@ -15,6 +15,8 @@ def test_parts_may_be_missing_but_for_images_to_train_on() -> None:
     data = Data(X, T)
     assert [len(x) for x, _ in data.parts().values()] == [1, 0, 0]
     assert data.x_validation.shape == data.x_test.shape == (0, 784)
+    lists: list[Any] = [X.tolist(), T.tolist()]
+    assert [array.shape for array in Data(*lists).parts()["train"]] == [X.shape, T.shape]
     with pytest.raises(ValueError, match="at least 1 image to train on; received 0"):
         Data(X[:0], T[:0])
 
@@ -29,12 +31,6 @@ def test_images_and_labels_go_together_and_are_numbers() -> None:
         ValueError, match=r"array of training images; .*generator.*: join .*concatenate"
     ):
         Data((row for row in X), None)  # type: ignore[arg-type]
-
-
-def test_lists_are_taken_for_arrays() -> None:
-    lists: list[Any] = [X.tolist(), T.tolist()]
-    data = Data(*lists)
-    assert data.x_train.shape == X.shape and data.t_train.tolist() == T.tolist()
 
 
 def test_batches_are_shuffled_and_augmented() -> None:
