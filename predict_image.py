@@ -178,7 +178,7 @@ def read_many(
     *,
     rotate: bool = True,
 ) -> Iterator[Reading | ValueError]:
-    """Read many pictures: the files and arrays of a sequence, or the pictures in a folder by name.
+    """Read many pictures: files and arrays of a sequence, those in a folder by name, or one file.
 
     Gives one answer for each, in order: its Reading, or the PictureError that says why there is
     none.
