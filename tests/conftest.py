@@ -37,6 +37,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
+def seeded_keras() -> None:
+    """The same random numbers for each test of digits.keras, and names that begin anew."""
+    from digits import keras
+
+    keras.utils.set_random_seed(1)
+    keras.backend.clear_session()
+
+
+@pytest.fixture
 def rng() -> np.random.Generator:
     """A random generator of the test's own: what one test draws changes no other."""
     return np.random.default_rng(20_240_229)

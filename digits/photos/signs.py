@@ -28,6 +28,7 @@ def shape_of(ink: Array) -> str:
 
 
 def _parenthesis(marked: Array) -> str:
+    """Which one a narrow stroke is: both of its ends are on the same side of its middle."""
     height = len(marked)
     x = np.array([np.flatnonzero(row).mean() for row in marked if row.any()])
     if len(x) < 3:
@@ -38,6 +39,8 @@ def _parenthesis(marked: Array) -> str:
 
 
 def _crossing(marked: Array) -> str:
+    """Which sign of two strokes that cross it is: a plus leaves the corners of its box empty, a
+    times sign the middle of each side."""
     corners = [(y, x) for y in (0, 1) for x in (0, 1)]
     sides = [(0, 0.5), (1, 0.5), (0.5, 0), (0.5, 1)]
     if not _has_ink(marked, 0.5, 0.5, 0.3):
@@ -52,10 +55,8 @@ def _crossing(marked: Array) -> str:
 def _has_ink(marked: Array, y: float, x: float, share: float) -> bool:
     """Whether there is ink at a place, (0, 0) for the upper left corner and (1, 1) for the lower
     right one, in a part of such a share of the height and of the width."""
-    (height, width), (rows, columns) = (
-        marked.shape,
-        (max(1, round(share * n)) for n in marked.shape),
-    )
+    height, width = marked.shape
+    rows, columns = max(1, round(share * height)), max(1, round(share * width))
     top, left = round(y * (height - rows)), round(x * (width - columns))
     return bool(marked[top : top + rows, left : left + columns].any())
 

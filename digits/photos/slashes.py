@@ -62,8 +62,7 @@ def filter_signs(
                 height = one.box.height / max(np.median(side) for side in (*sides, before + after))
                 if height >= (SIGN_HEIGHT if one in straight else BENT_SIGN_HEIGHT):
                     signs.add(one)
-            slashes = [*_date_slashes(row, straight)]
-            slashes += _slashes(straight, row, unread)
+            slashes = [*_date_slashes(row, straight), *_slashes(row, straight, unread)]
             ink = {piece for slash in slashes for piece in slash.pieces}
             for candidate in candidates:
                 if not ink.isdisjoint(candidate.pieces):
@@ -74,9 +73,9 @@ def filter_signs(
     return [digit for digit in chosen if digit not in signs]
 
 
-def _slashes(ones: list[Candidate], row: list[Candidate], signs: dict[Box, str]) -> list[Candidate]:
-    """The slashes of a sum among straight ones: they lean and stand apart, with a digit or a
-    parenthesis on either side, as no sign is next to another. Other signs show that it is a sum."""
+def _slashes(row: list[Candidate], ones: list[Candidate], signs: dict[Box, str]) -> list[Candidate]:
+    """The slashes among the straight ones of a row, if other signs show that it is a sum: they lean
+    and stand apart, with a digit or a parenthesis on either side, as no two signs are neighbors."""
     least = 0.2 * float(np.median([digit.box.height for digit in row]))
     beside = {
         box: sign

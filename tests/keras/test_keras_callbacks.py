@@ -5,22 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from keras_data import digits_data
 
 from digits import keras
 from digits.keras import layers
-from digits.types import Array
 
-
-@pytest.fixture(autouse=True)
-def seed() -> None:
-    keras.utils.set_random_seed(1)
-    keras.backend.clear_session()
-
-
-def digits_data(rng: np.random.Generator, n: int = 200) -> tuple[Array, Array]:
-    """Rows of 12 numbers, whose class is the largest of the first three."""
-    x = rng.random((n, 12)).astype(np.float32)
-    return x, x[:, :3].argmax(axis=1)
+pytestmark = pytest.mark.usefixtures("seeded_keras")
 
 
 def test_callbacks_are_told_in_order(rng: np.random.Generator) -> None:

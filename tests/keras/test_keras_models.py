@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from keras_data import digits_data
 
 import digits
 from digits import keras
@@ -14,17 +15,7 @@ from digits.keras import layers
 from digits.keras.network import Targets
 from digits.types import Array
 
-
-@pytest.fixture(autouse=True)
-def seed() -> None:
-    keras.utils.set_random_seed(1)
-    keras.backend.clear_session()
-
-
-def digits_data(rng: np.random.Generator, n: int = 200) -> tuple[Array, Array]:
-    """Rows of 12 numbers, whose class is the largest of the first three."""
-    x = rng.random((n, 12)).astype(np.float32)
-    return x, x[:, :3].argmax(axis=1)
+pytestmark = pytest.mark.usefixtures("seeded_keras")
 
 
 def chain() -> Any:

@@ -13,11 +13,7 @@ from digits.types import Array
 layers: Any = keras.layers
 SHAPE = (4, 3)  # times, features
 
-
-@pytest.fixture(autouse=True)
-def seed() -> None:
-    keras.utils.set_random_seed(1)
-    keras.backend.clear_session()
+pytestmark = pytest.mark.usefixtures("seeded_keras")
 
 
 def built(layer: Any, shape: tuple[int, ...] = SHAPE) -> Any:

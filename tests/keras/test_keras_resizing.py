@@ -12,11 +12,7 @@ from digits.keras import tensorflow
 layers: Any = keras.layers
 tf: Any = tensorflow
 
-
-@pytest.fixture(autouse=True)
-def seed() -> None:
-    keras.utils.set_random_seed(1)
-    keras.backend.clear_session()
+pytestmark = pytest.mark.usefixtures("seeded_keras")
 
 
 @pytest.mark.parametrize(

@@ -18,11 +18,7 @@ from digits.types import Array
 layers: Any = keras.layers
 tf_: Any = tf
 
-
-@pytest.fixture(autouse=True)
-def seed() -> None:
-    keras.utils.set_random_seed(1)
-    keras.backend.clear_session()
+pytestmark = pytest.mark.usefixtures("seeded_keras")
 
 
 def rows(n: int = 60) -> tuple[Array, Array]:
