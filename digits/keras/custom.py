@@ -324,7 +324,7 @@ class Run:
 
 def _attributes(owner: Any) -> list[Any]:
     """The holders and variables among the attributes, and in lists and dicts among them."""
-    hidden = ("_graph_layers", "_call_copies", "calls", "inputs", "outputs", "_loss_tensors")
+    hidden = ("_graph_layers", "_call_copies", "call_results", "inputs", "outputs", "_loss_tensors")
     kinds = (Holder, Variable, list, tuple, dict)
     values = [v for k, v in vars(owner).items() if isinstance(v, kinds) and k not in hidden]
     return found_in(values, (Holder, Variable))

@@ -40,7 +40,7 @@ class KerasClassifier:
         return {name: self.sk_params[name] for name in _of(function) if name in self.sk_params}
 
     def fit(self, x: Any, y: Any, **kwargs: Any) -> Any:
-        """Train a new model; the history of its figures."""
+        """Train a new model; the history of its logs."""
         t = np.asarray(y)
         one_hot = t.ndim == 2 and t.shape[1] > 1
         self.classes_ = np.arange(t.shape[1]) if one_hot else np.unique(t)

@@ -416,3 +416,19 @@ def test_a_layer_of_several_inputs_and_outputs_stays_one() -> None:
     assert [type(layer).__name__ for layer in model.layers][2:] == ["Halves", "Dense"]
     y, z = model.predict([np.ones((5, 2)), np.ones((5, 4))], verbose=0)
     assert (y.shape, z.shape) == ((5, 2), (5, 1))
+
+
+def test_layers_in_an_attribute_of_any_name_are_found() -> None:
+    class Mine(layers.Layer):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.calls, self.trained = [layers.Dense(4), layers.Dense(3)], False
+
+        def call(self, x: Any) -> Any:
+            return self.calls[1](self.calls[0](x))
+
+    model = keras.Sequential([keras.Input((3,)), Mine(), layers.Dense(2)])
+    assert model.count_params() == 16 + 15 + 8
+    model.compile("sgd", "mse")
+    model.fit(np.ones((8, 3)), np.ones((8, 2)), verbose=0)
+    assert model.layers[0].trained is False
